@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// CI turns warnings into errors; a user's newer compiler may warn about things we could not know of.
+let strict: [SwiftSetting] =
+  Context.environment["HEADROOM_WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : []
+
+/// A Swift module of the package. The layers are written down in ARCHITECTURE.md and checked by `ArchitectureTests`.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "headroom",
+  products: [.executable(name: "headroom", targets: ["headroom"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // Layer 0
+    module("TimeBase"),
+    module("FileAccess"),
+    module("JSONText"),
+    module("ProtobufWire"),
+    module("ModelGraph", ["TimeBase"]),
+    module("GPUModel", ["JSONText"]),
+    // Layer 1
+    module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
+    module("Trace", ["TimeBase"]),
+    module("Workload", ["TimeBase"]),
+    // Layer 2
+    module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
+    module("ModelConfiguration", ["JSONText"]),
+    // Layer 3
+    module("Scheduling", ["ModelConfiguration", "TimeBase"]),
+    module("DeviceModel", ["GPUModel", "Planning", "TimeBase"]),
+    // Layer 8
+    .executableTarget(
+      name: "headroom",
+      dependencies: ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", argumentParser],
+      swiftSettings: strict),
+
+    tests("ArchitectureTests", []),
+    tests("TimeBaseTests", ["TimeBase"]),
+    tests("FileAccessTests", ["FileAccess"]),
+    tests("JSONTextTests", ["JSONText"]),
+    tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),
+    tests("GPUModelTests", ["GPUModel"]),
+    tests("ONNXFormatTests", ["ModelGraph", "ONNXFormat", "ProtobufWire"]),
+    tests("PlanningTests", ["GPUModel", "ModelGraph", "Planning"]),
+    tests("ModelConfigurationTests", ["ModelConfiguration"]),
+    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
+    tests("TraceTests", ["Trace", "TimeBase"]),
+    tests("WorkloadTests", ["Workload", "TimeBase"]),
+    tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,69 @@
+import Glibc
+
+/// Whole-file reading and writing.
+public enum Files {
+  /// The bytes of a file, a pipe or a device. More than `limit` bytes is an error, so that `/dev/zero` cannot fill the memory.
+  public static func read(_ path: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { throw FileError(path: path, action: "open", errno: errno) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let got = Glibc.read(descriptor, &chunk, chunk.count)
+      if got < 0 {
+        if errno == EINTR { continue }
+        throw FileError(path: path, action: "read", errno: errno)
+      }
+      if got == 0 { return bytes }
+      if bytes.count + got > limit { throw FileError(path: path, action: "read", reason: "longer than \(limit) bytes") }
+      bytes.append(contentsOf: chunk[0..<got])
+    }
+  }
+
+  /// A text file; invalid UTF-8 is an error rather than replacement characters.
+  public static func readText(_ path: String, limit: Int = 1 << 28) throws(FileError) -> String {
+    let bytes = try read(path, limit: limit)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw FileError(path: path, action: "read", reason: "not valid UTF-8")
+    }
+    return text
+  }
+
+  /// Writes a file so that readers see the old content or the new one, never half: a temporary file beside it, then a rename.
+  /// A path that exists and is not a regular file (a pipe, `/dev/stdout`) is written in place.
+  public static func write(_ path: String, _ bytes: [UInt8]) throws(FileError) {
+    var status = stat()
+    let inPlace = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+    let target = inPlace ? path : "\(path).\(getpid()).partial"
+    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (inPlace ? 0 : O_TRUNC)
+    let descriptor = open(target, flags, 0o644)
+    if descriptor < 0 { throw FileError(path: path, action: "write", errno: errno) }
+    var written = 0
+    while written < bytes.count {
+      let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      if count <= 0 {
+        let code = errno
+        close(descriptor)
+        if !inPlace { unlink(target) }
+        throw FileError(path: path, action: "write", errno: code)
+      }
+      written += count
+    }
+    // close reports what a full disk or a network file system deferred.
+    if close(descriptor) != 0 {
+      let code = errno
+      if !inPlace { unlink(target) }
+      throw FileError(path: path, action: "write", errno: code)
+    }
+    if !inPlace && rename(target, path) != 0 {
+      let code = errno
+      unlink(target)
+      throw FileError(path: path, action: "write", errno: code)
+    }
+  }
+
+  /// `write` for text.
+  public static func write(_ path: String, _ text: String) throws(FileError) { try write(path, Array(text.utf8)) }
+}

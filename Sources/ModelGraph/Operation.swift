@@ -1,0 +1,60 @@
+/// An elementwise operation of two tensors, broadcast as ONNX (and numpy) do.
+public enum BinaryOperation: String, Sendable, Hashable, CaseIterable {
+  case add, subtract, multiply, divide, power
+}
+
+/// An elementwise operation of one tensor.
+public enum UnaryOperation: String, Sendable, Hashable, CaseIterable {
+  case squareRoot, erf, tanh, sigmoid, relu, identity
+  /// x * Phi(x), exact (erf).
+  case gelu
+  /// The tanh approximation (ONNX Gelu, `approximate = "tanh"`).
+  case geluTanh
+}
+
+/// What a fused kernel applies to its result before it is written.
+public enum Activation: String, Sendable, Hashable, CaseIterable {
+  case none, relu, gelu, geluTanh, tanh, sigmoid
+}
+
+/// What a node computes. Cases up to `flatten` are ONNX operators; those after it exist only after rewrites and are written to
+/// ONNX as the operators they stand for. Shape-like inputs (Reshape's target, Slice's bounds, ...) are folded into attributes when
+/// a graph is built: no operation here reads a shape from a tensor.
+public enum Operation: Sendable, Hashable {
+  /// [..., m, k] x [..., k, n], leading dimensions broadcast.
+  case matMul
+  /// alpha * op(A) op(B) + beta * C, all two-dimensional.
+  case gemm(alpha: Float, beta: Float, transposeA: Bool, transposeB: Bool)
+  case binary(BinaryOperation)
+  case unary(UnaryOperation)
+  /// Along one axis (opset 13 meaning; earlier opsets are converted when read).
+  case softmax(axis: Int)
+  /// Inputs x, scale, bias?; normalizes over dimensions `axis...`.
+  case layerNormalization(axis: Int, epsilon: Float)
+  case reduceMean(axes: [Int], keepDimensions: Bool)
+  case reshape(Shape)
+  case transpose(permutation: [Int])
+  /// To a shape, ONNX's two-way broadcast already resolved.
+  case expand(Shape)
+  /// starts/ends clamped, one per axis; steps non-zero.
+  case slice(axes: [Int], starts: [Int], ends: [Int], steps: [Int])
+  /// Inputs data, indices.
+  case gather(axis: Int)
+  case concat(axis: Int)
+  case split(axis: Int, sizes: [Int])
+  case squeeze(axes: [Int])
+  case unsqueeze(axes: [Int])
+  case cast(DataType)
+  /// Inputs condition, ifTrue, ifFalse.
+  case select
+  case flatten(axis: Int)
+
+  /// Rewritten: x [..., k] times weight [k, n] (or [n, k] when `transposeWeight`) + bias [n]?, then the activation.
+  /// Inputs x, weight, bias?. The weight is two-dimensional.
+  case linear(transposeWeight: Bool, activation: Activation)
+  /// Rewritten: x [heads, m, k] (or [m, k], shared by all heads) times weight [heads, k, n] + bias [heads, 1, n]?, then the
+  /// activation; writes [heads, m, n]. Inputs x, weight, bias?.
+  case batchedLinear(activation: Activation)
+  /// Rewritten: layerNormalization followed by an activation. Inputs x, scale, bias?.
+  case normalizedActivation(axis: Int, epsilon: Float, activation: Activation)
+}

@@ -1,0 +1,137 @@
+public import GPUModel
+
+/// One kernel a device runs for a batch: what it computes, how much, and what it is predicted to cost.
+public struct Launch: Sendable, Hashable {
+  /// Step of the plan that this launch belongs to.
+  public var step: Int
+  /// The model's layer (node names joined by "+" where nodes were fused).
+  public var layer: String
+  /// Kernel name as a profiler would print it, tile included.
+  public var kernelName: String
+  /// Floating-point operations executed, padding excluded.
+  public var floatingPointOperations: Double
+  /// Bytes that must move at least once between the SMs and memory: operands in, result out.
+  public var bytes: Double
+  /// Part of `floatingPointOperations` spent on rows that are copies of other rows.
+  public var redundantFloatingPointOperations: Double
+  /// Predicted duration on the device, nanoseconds.
+  public var predictedNanoseconds: Double
+  /// Half-width of the 80 % error band as a share of the prediction (0.1: +-10 %).
+  public var relativeErrorBand: Double
+  /// What holds it up; nil where the ranking of limits is not stable over an ensemble of fits.
+  public var bound: Bound?
+  /// Geometry.
+  public var shape: LaunchShape
+
+  /// A launch with every field stated.
+  public init(
+    step: Int, layer: String, kernelName: String, floatingPointOperations: Double, bytes: Double,
+    redundantFloatingPointOperations: Double, predictedNanoseconds: Double, relativeErrorBand: Double, bound: Bound?, shape: LaunchShape
+  ) {
+    self.step = step
+    self.layer = layer
+    self.kernelName = kernelName
+    self.floatingPointOperations = floatingPointOperations
+    self.bytes = bytes
+    self.redundantFloatingPointOperations = redundantFloatingPointOperations
+    self.predictedNanoseconds = predictedNanoseconds
+    self.relativeErrorBand = relativeErrorBand
+    self.bound = bound
+    self.shape = shape
+  }
+}
+
+/// How a launch is spread over its device.
+public enum LaunchShape: Sendable, Hashable {
+  case gpu(GPULaunchShape)
+  case cpu(CPULaunchShape)
+}
+
+/// Geometry of a GPU kernel.
+public struct GPULaunchShape: Sendable, Hashable {
+  /// Output tile of one CTA; nil for a kernel that is not a GEMM.
+  public var tileM: Int?
+  public var tileN: Int?
+  /// Parts the k dimension is cut into; 1 for none.
+  public var splitK: Int
+  /// Thread blocks (CTAs).
+  public var grid: [Int]
+  /// Threads a block, by dimension.
+  public var block: [Int]
+  /// Registers a thread.
+  public var registersPerThread: Int
+  /// Shared memory a block, bytes.
+  public var sharedMemoryBytes: Int
+  /// Blocks resident on one SM at a time.
+  public var blocksPerSM: Int
+  /// grid / (SMs * blocksPerSM); not rounded.
+  public var waves: Double
+  /// SMs holding at least one CTA / SMs, averaged over the kernel's duration, tail included.
+  public var smFill: Double
+  /// waves / ceil(waves).
+  public var slotEfficiency: Double
+
+  /// Every field stated.
+  public init(
+    tileM: Int?, tileN: Int?, splitK: Int, grid: [Int], block: [Int], registersPerThread: Int, sharedMemoryBytes: Int, blocksPerSM: Int,
+    waves: Double, smFill: Double, slotEfficiency: Double
+  ) {
+    self.tileM = tileM
+    self.tileN = tileN
+    self.splitK = splitK
+    self.grid = grid
+    self.block = block
+    self.registersPerThread = registersPerThread
+    self.sharedMemoryBytes = sharedMemoryBytes
+    self.blocksPerSM = blocksPerSM
+    self.waves = waves
+    self.smFill = smFill
+    self.slotEfficiency = slotEfficiency
+  }
+
+  /// Blocks in the grid.
+  public var blockCount: Int { grid.reduce(1, *) }
+}
+
+/// Geometry of a CPU kernel.
+public struct CPULaunchShape: Sendable, Hashable {
+  /// Cache blocking in rows, columns and depth.
+  public var blocking: [Int]
+  /// Independent pieces of work.
+  public var tasks: Int
+  /// Threads that may run them.
+  public var threads: Int
+  /// Share of the threads that have work, averaged over the kernel.
+  public var coreFill: Double
+
+  /// Every field stated.
+  public init(blocking: [Int], tasks: Int, threads: Int, coreFill: Double) {
+    self.blocking = blocking
+    self.tasks = tasks
+    self.threads = threads
+    self.coreFill = coreFill
+  }
+}
+
+/// A plan at a certain number of rows: what a device executes, the simulator times and the diagnosis explains.
+public struct BatchPlan: Sendable {
+  /// Rows in the batch.
+  public var rows: Int
+  /// Kernels in launch order.
+  public var launches: [Launch]
+  /// Bytes copied to the device before the first launch.
+  public var inputBytes: Int
+  /// Bytes copied back after the last.
+  public var outputBytes: Int
+
+  /// A batch of `rows`.
+  public init(rows: Int, launches: [Launch], inputBytes: Int, outputBytes: Int) {
+    self.rows = rows
+    self.launches = launches
+    self.inputBytes = inputBytes
+    self.outputBytes = outputBytes
+  }
+
+  /// Sum of the launches' predicted times, nanoseconds: the device's own time when one stream runs them back to back.
+  public var predictedNanoseconds: Double { launches.reduce(0) { $0 + $1.predictedNanoseconds } }
+}

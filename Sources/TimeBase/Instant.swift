@@ -1,0 +1,25 @@
+/// A point on one run's clock, in nanoseconds.
+///
+/// The clock is whatever drives the run: CLOCK_MONOTONIC when it is real, the simulation's own when it is virtual. Instants
+/// of two runs are never compared. 2^63 ns are 292 years, so the arithmetic below overflows only on a bug; it traps then
+/// rather than reorder events silently. Numbers that come from outside are clamped at the edge (`init(clampingSeconds:)`).
+public struct Instant: Hashable, Comparable, Sendable {
+  /// Nanoseconds since the clock's origin.
+  public var nanoseconds: Int64
+
+  /// An instant `nanoseconds` after the clock's origin.
+  @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+  /// The clock's origin.
+  public static let zero = Instant(nanoseconds: 0)
+  /// Later than anything that happens: a deadline that never comes.
+  public static let distantFuture = Instant(nanoseconds: .max)
+
+  @inlinable public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+  @inlinable public static func + (instant: Instant, span: TimeSpan) -> Instant {
+    Instant(nanoseconds: instant.nanoseconds + span.nanoseconds)
+  }
+  @inlinable public static func - (left: Instant, right: Instant) -> TimeSpan {
+    TimeSpan(nanoseconds: left.nanoseconds - right.nanoseconds)
+  }
+}
