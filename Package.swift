@@ -46,7 +46,7 @@ let package = Package(
       dependencies: ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", argumentParser],
       swiftSettings: strict),
 
-    tests("ArchitectureTests", []),
+    tests("ArchitectureTests", ["FileAccess"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),

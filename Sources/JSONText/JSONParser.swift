@@ -4,6 +4,7 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
   public var line: Int
   /// 1-based, in bytes.
   public var column: Int
+  /// What was wrong, in words.
   public var reason: String
   /// "line 3, column 7: ...".
   public var description: String { "line \(line), column \(column): \(reason)" }
@@ -133,7 +134,9 @@ struct JSONParser {
       position = start
       throw failure("expected a value")
     }
-    if first == UInt8(ascii: "0"), position + 1 < bytes.count, isDigit(bytes[position + 1]) { throw failure("a number may not start with 0") }
+    if first == UInt8(ascii: "0"), position + 1 < bytes.count, isDigit(bytes[position + 1]) {
+      throw failure("a number may not start with 0")
+    }
     skipDigits()
     if current == UInt8(ascii: ".") {
       isInteger = false

@@ -13,7 +13,9 @@ public indirect enum JSONValue: Sendable, Equatable {
 
   /// One name and value of an object.
   public struct Member: Sendable, Equatable {
+    /// Unique in its object.
     public var name: String
+    /// What the name stands for.
     public var value: JSONValue
     /// `name: value`.
     public init(_ name: String, _ value: JSONValue) {
@@ -26,12 +28,19 @@ public indirect enum JSONValue: Sendable, Equatable {
 extension JSONValue: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral, ExpressibleByStringLiteral,
   ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByNilLiteral
 {
+  /// The value a literal stands for.
   public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(elements.map { Member($0.0, $0.1) }) }
+  /// The value a literal stands for.
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  /// The value a literal stands for.
   public init(stringLiteral value: String) { self = .string(value) }
+  /// The value a literal stands for.
   public init(integerLiteral value: Int64) { self = .integer(value) }
+  /// The value a literal stands for.
   public init(floatLiteral value: Double) { self = .number(value) }
+  /// The value a literal stands for.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// The value a literal stands for.
   public init(nilLiteral: ()) { self = .null }
 
   /// An integer, whatever its width.

@@ -4,6 +4,7 @@ public struct ValueID: Hashable, Sendable, Comparable {
   public var index: Int
   /// The value at `index`.
   public init(_ index: Int) { self.index = index }
+  /// Order of place in the graph.
   public static func < (left: ValueID, right: ValueID) -> Bool { left.index < right.index }
 }
 

@@ -49,7 +49,9 @@ public final class ArrayStorage: TensorStorage {
   public let bytes: [UInt8]
   /// Takes over `bytes`.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  /// How many bytes there are.
   public var byteCount: Int { bytes.count }
+  /// Calls `body` with all bytes.
   public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try bytes.withUnsafeBytes(body)
   }

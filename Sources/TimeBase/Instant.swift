@@ -15,10 +15,13 @@ public struct Instant: Hashable, Comparable, Sendable {
   /// Later than anything that happens: a deadline that never comes.
   public static let distantFuture = Instant(nanoseconds: .max)
 
+  /// Earlier or shorter comes first.
   @inlinable public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+  /// The instant a span later.
   @inlinable public static func + (instant: Instant, span: TimeSpan) -> Instant {
     Instant(nanoseconds: instant.nanoseconds + span.nanoseconds)
   }
+  /// The time between the two.
   @inlinable public static func - (left: Instant, right: Instant) -> TimeSpan {
     TimeSpan(nanoseconds: left.nanoseconds - right.nanoseconds)
   }

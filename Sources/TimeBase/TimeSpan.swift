@@ -37,13 +37,17 @@ public struct TimeSpan: Hashable, Comparable, Sendable {
   /// The span in microseconds.
   @inlinable public var microseconds: Double { Double(nanoseconds) / 1e3 }
 
+  /// Earlier or shorter comes first.
   @inlinable public static func < (left: TimeSpan, right: TimeSpan) -> Bool { left.nanoseconds < right.nanoseconds }
+  /// Both together.
   @inlinable public static func + (left: TimeSpan, right: TimeSpan) -> TimeSpan {
     TimeSpan(nanoseconds: left.nanoseconds + right.nanoseconds)
   }
+  /// The time between the two.
   @inlinable public static func - (left: TimeSpan, right: TimeSpan) -> TimeSpan {
     TimeSpan(nanoseconds: left.nanoseconds - right.nanoseconds)
   }
+  /// Adds in place.
   @inlinable public static func += (left: inout TimeSpan, right: TimeSpan) { left = left + right }
 
   @usableFromInline static func saturating(_ value: Int64, times factor: Int64) -> TimeSpan {

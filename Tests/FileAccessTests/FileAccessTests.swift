@@ -27,9 +27,13 @@ import Testing
   }
 
   @Test func missingFilesFoldersAndEndlessDevicesAreNamed() {
-    #expect(throws: FileError(path: "no/such/file", action: "open", reason: "No such file or directory")) { try MappedFile(path: "no/such/file") }
+    #expect(throws: FileError(path: "no/such/file", action: "open", reason: "No such file or directory")) {
+      try MappedFile(path: "no/such/file")
+    }
     #expect(throws: FileError(path: "/", action: "open", reason: "not a regular file")) { try MappedFile(path: "/") }
-    #expect(throws: FileError(path: "/dev/zero", action: "read", reason: "longer than 100000 bytes")) { try Files.read("/dev/zero", limit: 100_000) }
+    #expect(throws: FileError(path: "/dev/zero", action: "read", reason: "longer than 100000 bytes")) {
+      try Files.read("/dev/zero", limit: 100_000)
+    }
     #expect(throws: FileError.self) { try Files.write("/no/such/folder/file", "x") }
   }
 

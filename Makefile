@@ -1,0 +1,47 @@
+# The commands a person needs; `make help` lists them. CI calls `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export SWIFT_BACKTRACE := enable=no
+RELEASE := .build/release/headroom
+VENV := .venv
+
+.PHONY: help bench build test test-swift test-peers lint format dist install fuzz clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install:
+	@Scripts/install-packages
+
+build: install ## the release build of the program
+	swift build -c release --product headroom
+
+bench: build ## plan the document's three heads on its GPU (installs what is missing, builds a release)
+	@for head in linear stacked seqlen; do $(RELEASE) plan $$head --gpu rtx-pro-6000 --batch 256 --dtype fp16; done
+
+test: install lint test-swift build test-peers ## everything CI checks
+	@Scripts/test-summary
+
+test-swift:
+	swift build --build-tests
+	swift test --skip-build 2>&1 | tee .build/test-swift.log
+
+test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
+	Scripts/test-peers 2>&1 | tee .build/test-peers.log
+
+lint: ## formatting and lint, strictly
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)
+
+format: ## rewrite all sources in the project's format
+	swift format --in-place --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)
+
+dist: install ## a self-contained, stripped, xz-compressed binary in dist/
+	Scripts/make-dist
+
+fuzz: install ## fuzz campaigns, SECONDS each (default 60)
+	Fuzz/run.sh all $${SECONDS_EACH:-60}
+
+clean: ## remove everything that was built
+	rm -rf .build .venv dist

@@ -1,0 +1,112 @@
+import FileAccess
+import Glibc
+import Testing
+
+/// ARCHITECTURE.md's layer table is the rule; this reads it and the imports of every source file. A target that is missing from
+/// the table, or imports a target of its own or a higher layer, fails here with the file's name.
+@Suite struct ArchitectureTests {
+  static let root: String = {
+    // Tests/ArchitectureTests/ArchitectureTests.swift, three levels below the package.
+    var parts = #filePath.split(separator: "/")
+    parts.removeLast(3)
+    return "/" + parts.joined(separator: "/")
+  }()
+
+  /// Rows of the form "| 3 | `Scheduling` | ...".
+  static func layers(of page: String) -> [String: Int] {
+    var layers: [String: Int] = [:]
+    for line in page.split(separator: "\n") {
+      let cells = line.split(separator: "|").map { $0.trimmed }
+      guard cells.count >= 2, let layer = Int(cells[0]), cells[1].hasPrefix("`"), cells[1].hasSuffix("`") else { continue }
+      layers[String(cells[1].dropFirst().dropLast())] = layer
+    }
+    return layers
+  }
+
+  /// Module names in a file's import declarations, whatever their access level and attributes.
+  static func imports(of source: String) -> [String] {
+    source.split(separator: "\n").compactMap { line in
+      var words = line.split(separator: " ").map(String.init)
+      while let first = words.first, first.hasPrefix("@") || ["public", "package", "internal", "fileprivate", "private"].contains(first) {
+        words.removeFirst()
+      }
+      guard words.first == "import", words.count >= 2 else { return nil }
+      let kinds = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+      let path = kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
+      return path.split(separator: ".").first.map(String.init)
+    }
+  }
+
+  static func violations(target: String, source: String, layers: [String: Int]) -> [String] {
+    guard let own = layers[target] else { return ["\(target) has no row in ARCHITECTURE.md's layer table"] }
+    return imports(of: source).compactMap { imported in
+      guard let layer = layers[imported], layer >= own else { return nil }
+      return "\(target) (layer \(own)) imports \(imported) (layer \(layer))"
+    }
+  }
+
+  @Test func everyTargetImportsOnlyLowerLayers() throws {
+    let layers = Self.layers(of: try Files.readText(Self.root + "/ARCHITECTURE.md"))
+    var problems: [String] = []
+    var seen = 0
+    for target in try Self.entries(Self.root + "/Sources") {
+      for file in try Self.swiftFiles(Self.root + "/Sources/" + target) {
+        seen += 1
+        problems += Self.violations(target: target, source: try Files.readText(file), layers: layers).map { "\(file): \($0)" }
+      }
+    }
+    #expect(seen > 20, "the test looked in the wrong folder")
+    #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
+  }
+
+  @Test func foundationStaysInTheTopLayers() throws {
+    let layers = Self.layers(of: try Files.readText(Self.root + "/ARCHITECTURE.md"))
+    for target in try Self.entries(Self.root + "/Sources") where (layers[target] ?? 0) < 7 {
+      for file in try Self.swiftFiles(Self.root + "/Sources/" + target) {
+        #expect(!Self.imports(of: try Files.readText(file)).contains("Foundation"), "\(file) imports Foundation below layer 7")
+      }
+    }
+  }
+
+  @Test func theRuleItselfCatchesOffenders() {
+    let layers = Self.layers(of: "| 0 | `Low` | x |\n| 1 | `Middle` | x |\n| 1 | `Beside` | x |")
+    #expect(layers == ["Low": 0, "Middle": 1, "Beside": 1])
+    #expect(Self.violations(target: "Middle", source: "public import Low\nimport Glibc", layers: layers).isEmpty)
+    #expect(Self.violations(target: "Middle", source: "import struct Beside.Thing", layers: layers).count == 1)
+    #expect(Self.violations(target: "Low", source: "@testable import Middle", layers: layers).count == 1)
+    #expect(Self.violations(target: "Unlisted", source: "", layers: layers).count == 1)
+  }
+
+  static func entries(_ folder: String) throws -> [String] {
+    guard let directory = opendir(folder) else { throw FileError(path: folder, action: "list", reason: String(cString: strerror(errno))) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  static func swiftFiles(_ folder: String) throws -> [String] {
+    var files: [String] = []
+    for name in try entries(folder) {
+      let path = folder + "/" + name
+      if name.hasSuffix(".swift") {
+        files.append(path)
+      } else if let nested = try? swiftFiles(path) {
+        files += nested
+      }
+    }
+    return files
+  }
+}
+
+extension Substring {
+  fileprivate var trimmed: String {
+    var text = self
+    while text.first == " " { text.removeFirst() }
+    while text.last == " " { text.removeLast() }
+    return String(text)
+  }
+}
