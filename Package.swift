@@ -40,10 +40,12 @@ let package = Package(
     // Layer 3
     module("Scheduling", ["ModelConfiguration", "TimeBase"]),
     module("DeviceModel", ["GPUModel", "Planning", "TimeBase"]),
+    // Layer 5
+    module("Reporting"),
     // Layer 8
     .executableTarget(
       name: "headroom",
-      dependencies: ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", argumentParser],
+      dependencies: ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser],
       swiftSettings: strict),
 
     tests("ArchitectureTests", ["FileAccess"]),
@@ -58,6 +60,7 @@ let package = Package(
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
     tests("TraceTests", ["Trace", "TimeBase"]),
     tests("WorkloadTests", ["Workload", "TimeBase"]),
+    tests("ReportingTests", ["Reporting"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
   ],
   swiftLanguageModes: [.v6]
