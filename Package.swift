@@ -35,6 +35,7 @@ let package = Package(
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     // Layer 2
+    module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
     module("ModelConfiguration", ["JSONText"]),
     // Layer 3
@@ -48,12 +49,16 @@ let package = Package(
       dependencies: ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser],
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "fit-kernel-model", dependencies: ["FileAccess", "GPUModel", "KernelFitting"], path: "Tools/FitKernelModel", swiftSettings: strict),
+
     tests("ArchitectureTests", ["FileAccess"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),
     tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),
     tests("GPUModelTests", ["GPUModel"]),
+    tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["ModelGraph", "ONNXFormat", "ProtobufWire"]),
     tests("PlanningTests", ["GPUModel", "ModelGraph", "Planning"]),
     tests("ModelConfigurationTests", ["ModelConfiguration"]),

@@ -1,0 +1,100 @@
+public import GPUModel
+import TimeBase
+
+/// One measured GEMM.
+public struct Measurement: Sendable, Hashable {
+  /// The GPU's name as the file gives it.
+  public var gpu: String
+  /// The product.
+  public var gemm: GEMM
+  /// Median of its runs.
+  public var microseconds: Double
+
+  /// A measured product.
+  public init(gpu: String, gemm: GEMM, microseconds: Double) {
+    self.gpu = gpu
+    self.gemm = gemm
+    self.microseconds = microseconds
+  }
+}
+
+/// A table that cannot be used: where and why.
+public struct MeasurementError: Error, Equatable, CustomStringConvertible {
+  /// Line in the file, 1-based.
+  public var line: Int
+  /// What was wrong, naming the column.
+  public var reason: String
+  /// "line 7: ...".
+  public var description: String { "line \(line): \(reason)" }
+}
+
+extension Measurement {
+  /// Reads comma-separated lines with a header. Columns: m, n, k, and median_us or us; optional gpu, batch and dtype (bf16 where absent).
+  /// Other columns are ignored. With `timed` false the time column may be missing: a list of shapes to predict.
+  public static func read(csv: String, timed: Bool = true) throws(MeasurementError) -> [Measurement] {
+    var lines: [(number: Int, cells: [Substring])] = []
+    for (index, line) in csv.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      let text = line.hasSuffix("\r") ? line.dropLast() : line
+      if text.allSatisfy({ $0 == " " }) || text.hasPrefix("#") { continue }
+      lines.append((index + 1, text.split(separator: ",", omittingEmptySubsequences: false).map(trim)))
+    }
+    guard let header = lines.first else { throw MeasurementError(line: 1, reason: "the file is empty; it needs a header with m, n, k") }
+    var columns: [Substring: Int] = [:]
+    for (index, name) in header.cells.enumerated() {
+      if columns.updateValue(index, forKey: name) != nil { throw MeasurementError(line: header.number, reason: "column \"\(name)\" stands twice") }
+    }
+    for name in ["m", "n", "k"] where columns[Substring(name)] == nil {
+      throw MeasurementError(line: header.number, reason: "no column \"\(name)\" in the header")
+    }
+    let time = columns["median_us"] ?? columns["us"]
+    if timed && time == nil { throw MeasurementError(line: header.number, reason: "no column \"median_us\" or \"us\" in the header") }
+    var rows: [Measurement] = []
+    for (number, cells) in lines.dropFirst() {
+      if cells.count != header.cells.count {
+        throw MeasurementError(line: number, reason: "\(cells.count) fields where the header has \(header.cells.count)")
+      }
+      func size(_ name: String) throws(MeasurementError) -> Int {
+        guard let column = columns[Substring(name)] else { return 1 }
+        guard let value = Int(cells[column]), value > 0, value <= 1 << 40 else {
+          throw MeasurementError(line: number, reason: "\(name) is \"\(cells[column])\"; it must be a whole number from 1 to 2^40")
+        }
+        return value
+      }
+      var type = ComputeType.bf16
+      if let column = columns["dtype"] {
+        guard let known = ComputeType(rawValue: String(cells[column])) else {
+          let names = ComputeType.allCases.map(\.rawValue).joined(separator: ", ")
+          throw MeasurementError(line: number, reason: "dtype is \"\(cells[column])\"; known are \(names)")
+        }
+        type = known
+      }
+      var microseconds = 0.0
+      if timed, let time {
+        guard let value = Double(cells[time]), value.isFinite, value > 0 else {
+          throw MeasurementError(line: number, reason: "the time is \"\(cells[time])\"; it must be a positive number of microseconds")
+        }
+        microseconds = value
+      }
+      rows.append(
+        Measurement(
+          gpu: columns["gpu"].map { String(cells[$0]) } ?? "",
+          gemm: GEMM(batch: try size("batch"), m: try size("m"), n: try size("n"), k: try size("k"), type: type),
+          microseconds: microseconds))
+    }
+    if rows.isEmpty { throw MeasurementError(line: header.number, reason: "no rows after the header") }
+    return rows
+  }
+
+  private static func trim(_ text: Substring) -> Substring {
+    var text = text
+    while text.first == " " { text.removeFirst() }
+    while text.last == " " { text.removeLast() }
+    return text
+  }
+
+  /// The 24 products that tell most about a GPU in a few seconds: six heights from a vector to a compute-bound block, against four weight
+  /// shapes (square, wide, tall, small), so that fixed cost, steps, L2, memory, math and power each dominate somewhere.
+  public static let designedShapes: [(m: Int, n: Int, k: Int)] = [(1024, 1024), (8192, 2048), (2048, 8192), (256, 512)].flatMap { shape in
+    [1, 16, 64, 256, 1024, 8192].map { (m: $0, n: shape.0, k: shape.1) }
+  }
+}

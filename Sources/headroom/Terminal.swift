@@ -1,0 +1,24 @@
+import Glibc
+
+/// Standard output and error, and what they are attached to.
+enum Terminal {
+  /// Writes all of `text`. A reader that went away (`| head`) is no error worth a message: the program ends as other tools do.
+  static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
+  /// A line on standard error.
+  static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+  /// Whether standard error is a terminal, where a progress line may be rewritten.
+  static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    let bytes = Array(text.utf8)
+    var written = 0
+    while written < bytes.count {
+      let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      if count <= 0 { return }
+      written += count
+    }
+  }
+}
