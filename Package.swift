@@ -36,7 +36,7 @@ let package = Package(
     module("Workload", ["TimeBase"]),
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
-    module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
+    module("Planning", ["GPUModel", "ModelGraph"]),
     module("ModelConfiguration", ["JSONText"]),
     // Layer 3
     module("Scheduling", ["ModelConfiguration", "TimeBase"]),
@@ -46,11 +46,14 @@ let package = Package(
     // Layer 8
     .executableTarget(
       name: "headroom",
-      dependencies: ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser],
+      dependencies: ["FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser],
       swiftSettings: strict),
 
     .executableTarget(
       name: "fit-kernel-model", dependencies: ["FileAccess", "GPUModel", "KernelFitting"], path: "Tools/FitKernelModel", swiftSettings: strict),
+    .executableTarget(
+      name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
+      swiftSettings: strict),
 
     tests("ArchitectureTests", ["FileAccess"]),
     tests("TimeBaseTests", ["TimeBase"]),
@@ -59,7 +62,7 @@ let package = Package(
     tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),
     tests("GPUModelTests", ["GPUModel"]),
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
-    tests("ONNXFormatTests", ["ModelGraph", "ONNXFormat", "ProtobufWire"]),
+    tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["GPUModel", "ModelGraph", "Planning"]),
     tests("ModelConfigurationTests", ["ModelConfiguration"]),
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),

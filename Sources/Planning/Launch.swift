@@ -8,6 +8,8 @@ public struct Launch: Sendable, Hashable {
   public var layer: String
   /// Kernel name as a profiler would print it, tile included.
   public var kernelName: String
+  /// The product it computes; nil for a kernel that is no GEMM.
+  public var gemm: GEMM?
   /// Floating-point operations executed, padding excluded.
   public var floatingPointOperations: Double
   /// Bytes that must move at least once between the SMs and memory: operands in, result out.
@@ -25,12 +27,13 @@ public struct Launch: Sendable, Hashable {
 
   /// A launch with every field stated.
   public init(
-    step: Int, layer: String, kernelName: String, floatingPointOperations: Double, bytes: Double,
+    step: Int, layer: String, kernelName: String, gemm: GEMM? = nil, floatingPointOperations: Double, bytes: Double,
     redundantFloatingPointOperations: Double, predictedNanoseconds: Double, relativeErrorBand: Double, bound: Bound?, shape: LaunchShape
   ) {
     self.step = step
     self.layer = layer
     self.kernelName = kernelName
+    self.gemm = gemm
     self.floatingPointOperations = floatingPointOperations
     self.bytes = bytes
     self.redundantFloatingPointOperations = redundantFloatingPointOperations
@@ -49,8 +52,9 @@ public enum LaunchShape: Sendable, Hashable {
 
 /// Geometry of a GPU kernel.
 public struct GPULaunchShape: Sendable, Hashable {
-  /// Output tile of one CTA; nil for a kernel that is not a GEMM.
+  /// Rows of one CTA's output tile; nil for a kernel that is not a GEMM.
   public var tileM: Int?
+  /// Columns of that tile.
   public var tileN: Int?
   /// Parts the k dimension is cut into; 1 for none.
   public var splitK: Int

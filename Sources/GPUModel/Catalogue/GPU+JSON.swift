@@ -1,0 +1,113 @@
+public import JSONText
+
+/// A field of a JSON description that cannot be used.
+public struct DescriptionError: Error, Equatable, CustomStringConvertible {
+  /// The field.
+  public var field: String
+  /// What was wrong and what is expected.
+  public var reason: String
+  /// "field "sms": ...".
+  public var description: String { "field \"\(field)\": \(reason)" }
+}
+
+/// Reads members of an object, naming the one that is wrong.
+struct DescriptionReader {
+  let object: JSONValue
+
+  func text(_ field: String) throws(DescriptionError) -> String {
+    guard let value = object[field]?.stringValue, !value.isEmpty else { throw DescriptionError(field: field, reason: "a text is needed") }
+    return value
+  }
+
+  func number(_ field: String, _ range: ClosedRange<Double>) throws(DescriptionError) -> Double {
+    guard let value = try optional(field, range) else { throw DescriptionError(field: field, reason: "a number is needed") }
+    return value
+  }
+
+  func optional(_ field: String, _ range: ClosedRange<Double>) throws(DescriptionError) -> Double? {
+    guard let value = object[field], value != .null else { return nil }
+    guard let number = value.doubleValue, range.contains(number) else {
+      throw DescriptionError(field: field, reason: "a number from \(range.lowerBound) to \(range.upperBound) is needed")
+    }
+    return number
+  }
+
+  func refuseUnknown(_ known: [String]) throws(DescriptionError) {
+    for member in object.objectValue ?? [] where !known.contains(member.name) {
+      throw DescriptionError(field: member.name, reason: "unknown; known are \(known.joined(separator: ", "))")
+    }
+  }
+}
+
+extension GPU {
+  /// A user's GPU: the members of Docs/gpus.md. Unknown members are refused, since a misspelt one would be silently missing.
+  public init(json: JSONValue) throws(DescriptionError) {
+    let reader = DescriptionReader(object: json)
+    if json.objectValue == nil { throw DescriptionError(field: "", reason: "the file must hold one object") }
+    try reader.refuseUnknown([
+      "name", "computeCapability", "sms", "boostMegahertz", "fp32Teraflops", "tf32Teraflops", "fp16Teraflops", "fp8Teraflops", "memoryGigabytes",
+      "memoryGigabytesPerSecond", "l2Megabytes", "sharedKilobytesPerSM", "registersPerSM", "warpsPerSM", "blocksPerSM", "pcieGeneration",
+      "boardPowerWatts", "source",
+    ])
+    let capability = try reader.number("computeCapability", 3...20)
+    let major = Int(capability)
+    let minor = Int(((capability - Double(major)) * 10).rounded())
+    let fp16 = try reader.optional("fp16Teraflops", 0.1...1e6)
+    self.init(
+      name: try reader.text("name"), architecture: "", chip: "", computeCapability: ComputeCapability(major, minor),
+      smCount: Int(try reader.number("sms", 1...100_000)), boostMegahertz: try reader.optional("boostMegahertz", 100...20_000),
+      fp32Teraflops: try reader.number("fp32Teraflops", 0.01...1e6), tf32Teraflops: try reader.optional("tf32Teraflops", 0.1...1e6),
+      fp16Teraflops: fp16, fp8Teraflops: try reader.optional("fp8Teraflops", 0.1...1e6),
+      memoryGigabytes: try reader.number("memoryGigabytes", 0.1...1e6), memoryType: "",
+      memoryGigabytesPerSecond: try reader.number("memoryGigabytesPerSecond", 1...1e6), l2Megabytes: try reader.number("l2Megabytes", 0.1...1e5),
+      sharedKilobytesPerSM: Int(try reader.number("sharedKilobytesPerSM", 16...4096)),
+      registersPerSM: Int(try reader.optional("registersPerSM", 1024...1e7) ?? 65536), warpsPerSM: Int(try reader.number("warpsPerSM", 8...1024)),
+      blocksPerSM: Int(try reader.number("blocksPerSM", 1...1024)), pcieGeneration: Int(try reader.optional("pcieGeneration", 1...10) ?? 4),
+      boardPowerWatts: try reader.number("boardPowerWatts", 5...1e5), family: Self.family(major: major, fp16: fp16), sourceGrade: "U",
+      source: json["source"]?.stringValue ?? "user's file", notes: "")
+  }
+
+  /// The instruction family follows from the compute capability: 9.0 has wgmma, 10.x tcgen05, others with tensor cores mma.sync.
+  static func family(major: Int, fp16: Double?) -> KernelFamily {
+    fp16 == nil ? .ffma : major == 9 ? .wgmma : major == 10 || major == 11 ? .tcgen05 : .mma
+  }
+}
+
+extension KernelCalibration {
+  /// The form `headroom calibrate` writes: every constant with its unit.
+  public var json: JSONValue {
+    func list(_ constants: KernelConstants) -> JSONValue {
+      .object(KernelConstants.Name.allCases.map { JSONValue.Member("\($0)", ["value": JSONValue(constants[$0]), "unit": JSONValue($0.unit)]) })
+    }
+    return [
+      "schema": "headroom.constants/1", "gpu": JSONValue(name), "source": JSONValue(source), "constants": list(constants),
+      "ensemble": .array(ensemble.map(list)), "errorBands": .array(errorBands.map { JSONValue($0) }),
+    ]
+  }
+
+  /// Reads what `json` writes.
+  public init(json: JSONValue) throws(DescriptionError) {
+    let reader = DescriptionReader(object: json)
+    guard json["schema"]?.stringValue == "headroom.constants/1" else {
+      throw DescriptionError(field: "schema", reason: "\"headroom.constants/1\" is needed; write the file with `headroom calibrate`")
+    }
+    func constants(_ value: JSONValue?, _ field: String) throws(DescriptionError) -> KernelConstants {
+      var values: [Double] = []
+      for name in KernelConstants.Name.allCases {
+        guard let number = value?["\(name)"]?["value"]?.doubleValue, number.isFinite else {
+          throw DescriptionError(field: "\(field).\(name)", reason: "an object with a \"value\" is needed")
+        }
+        values.append(number)
+      }
+      guard let constants = KernelConstants(values: values) else { throw DescriptionError(field: field, reason: "values are out of range") }
+      return constants
+    }
+    var ensemble: [KernelConstants] = []
+    for (index, member) in (json["ensemble"]?.arrayValue ?? []).prefix(64).enumerated() { ensemble.append(try constants(member, "ensemble[\(index)]")) }
+    let bands = (json["errorBands"]?.arrayValue ?? []).compactMap(\.doubleValue).filter { $0.isFinite && $0 >= 0 }
+    if bands.count != 3 { throw DescriptionError(field: "errorBands", reason: "three shares are needed") }
+    self.init(
+      name: try reader.text("gpu"), isMeasured: true, source: try reader.text("source"), constants: try constants(json["constants"], "constants"),
+      ensemble: ensemble, errorBands: bands)
+  }
+}

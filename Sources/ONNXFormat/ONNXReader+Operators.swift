@@ -1,0 +1,202 @@
+import ModelGraph
+
+extension ONNXReader {
+  /// Operators that can be read, for messages.
+  static let supportedOperators = [
+    "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Dropout", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu", "Gemm", "Identity",
+    "LayerNormalization", "MatMul", "Mul", "Pow", "ReduceMean", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt",
+    "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
+  ]
+
+  mutating func addNode(_ node: NodeMessage) throws(ONNXError) {
+    let place = "node \"\(node.label)\" (\(node.type))"
+    guard node.domain.isEmpty || node.domain == "ai.onnx", Self.supportedOperators.contains(node.type) else {
+      let name = node.domain.isEmpty ? node.type : "\(node.domain).\(node.type)"
+      throw fail("node \"\(node.label)\"", "operator \(name) is not supported; supported are \(Self.supportedOperators.joined(separator: ", "))")
+    }
+    for output in node.outputs where !output.isEmpty && (values[output] != nil || numbers[output] != nil) {
+      throw fail(place, "writes \"\(output)\", which already has a value")
+    }
+    if try fold(node, place) { return }
+
+    func attribute(_ name: String) -> Int? { node.attributes[name]?.integer.flatMap { Int(exactly: $0) } }
+    func axes(_ name: String) -> [Int]? {
+      node.attributes[name].map { $0.integers.compactMap { Int(exactly: $0) } }
+    }
+    func name(_ index: Int) -> String? { index < node.inputs.count && !node.inputs[index].isEmpty ? node.inputs[index] : nil }
+    /// Integers of an input that must be known while reading.
+    func constants(_ index: Int) throws(ONNXError) -> [Dimension]? {
+      guard let input = name(index) else { return nil }
+      guard let known = known(input) else {
+        throw fail(place, "input \(index) (\"\(input)\") must be constant or follow from shapes")
+      }
+      return known.values
+    }
+    func fixed(_ index: Int) throws(ONNXError) -> [Int]? {
+      guard let dimensions = try constants(index) else { return nil }
+      let sizes = dimensions.compactMap(\.fixedSize)
+      if sizes.count != dimensions.count { throw fail(place, "input \(index) depends on the rows") }
+      return sizes
+    }
+    /// Axes given as an attribute before opset 13 (18 for reductions), as an input since.
+    func axesList(_ index: Int) throws(ONNXError) -> [Int]? {
+      if let list = axes("axes") { return list }
+      return try fixed(index)
+    }
+    func shape(_ index: Int) throws(ONNXError) -> Shape {
+      guard let input = name(index) else { throw fail(place, "input \(index) is missing") }
+      if values[input] == nil, let known = numbers[input] { return known.isScalar ? [] : [.fixed(known.values.count)] }
+      guard let id = values[input] else { throw unknownInput(input, place) }
+      return graph[id].shape
+    }
+
+    var inputs = node.inputs.map { $0.isEmpty ? nil : $0 }
+    let operation: Operation
+    switch node.type {
+    case "MatMul": operation = .matMul
+    case "Gemm":
+      operation = .gemm(
+        alpha: node.attributes["alpha"]?.float ?? 1, beta: node.attributes["beta"]?.float ?? 1,
+        transposeA: attribute("transA") ?? 0 != 0, transposeB: attribute("transB") ?? 0 != 0)
+    case "Add": operation = .binary(.add)
+    case "Sub": operation = .binary(.subtract)
+    case "Mul": operation = .binary(.multiply)
+    case "Div": operation = .binary(.divide)
+    case "Pow": operation = .binary(.power)
+    case "Sqrt": operation = .unary(.squareRoot)
+    case "Erf": operation = .unary(.erf)
+    case "Tanh": operation = .unary(.tanh)
+    case "Sigmoid": operation = .unary(.sigmoid)
+    case "Relu": operation = .unary(.relu)
+    case "Identity", "Dropout":
+      // Another name for the same value. Dropout's optional second output, the mask, has no reader in inference.
+      guard let input = name(0), let output = node.outputs.first, !output.isEmpty else { throw fail(place, "has no input or no output") }
+      values[output] = try value(input, for: place)
+      return
+    case "Gelu": operation = .unary(node.attributes["approximate"]?.text == "tanh" ? .geluTanh : .gelu)
+    case "Softmax":
+      let rank = try shape(0).count
+      if opset >= 13 {
+        operation = .softmax(axis: attribute("axis") ?? -1)
+      } else {
+        // Before opset 13 the input was flattened at `axis` (default 1) and normalized over everything behind it.
+        let axis = attribute("axis") ?? 1
+        guard axis == rank - 1 || axis == -1 else {
+          throw fail(place, "opset \(opset) normalizes over all axes from \(axis) on; only the last axis is supported. Export with opset 13 or later")
+        }
+        operation = .softmax(axis: -1)
+      }
+    case "LayerNormalization":
+      operation = .layerNormalization(axis: attribute("axis") ?? -1, epsilon: node.attributes["epsilon"]?.float ?? 1e-5)
+    case "ReduceMean":
+      let rank = try shape(0).count
+      let list = try axesList(1) ?? []
+      if list.isEmpty && attribute("noop_with_empty_axes") ?? 0 != 0 {
+        operation = .unary(.identity)
+      } else {
+        operation = .reduceMean(axes: list.isEmpty ? Array(0..<rank) : list, keepDimensions: attribute("keepdims") ?? 1 != 0)
+      }
+      inputs = Array(inputs.prefix(1))
+    case "Reshape":
+      guard let target = try constants(1) else { throw fail(place, "has no target shape") }
+      let from = try shape(0)
+      var sizes: [Dimension?] = []
+      for (index, dimension) in target.enumerated() {
+        if dimension == .fixed(-1) {
+          sizes.append(nil)
+        } else if dimension == .fixed(0) && attribute("allowzero") ?? 0 == 0 {
+          guard index < from.count else { throw fail(place, "size 0 at \(index) copies a dimension that the input does not have") }
+          sizes.append(from[index])
+        } else {
+          sizes.append(dimension)
+        }
+      }
+      guard let resolved = Shapes.resolve(reshape: from, to: sizes) else {
+        throw fail(place, "\(Shapes.text(from)) does not reshape to \(Shapes.text(target)) for every number of rows")
+      }
+      operation = .reshape(resolved)
+      inputs = Array(inputs.prefix(1))
+    case "Transpose":
+      let rank = try shape(0).count
+      operation = .transpose(permutation: axes("perm") ?? Array((0..<rank).reversed()))
+    case "Expand":
+      guard let target = try constants(1) else { throw fail(place, "has no target shape") }
+      let from = try shape(0)
+      guard let resolved = Shapes.broadcast(from, target) else {
+        throw fail(place, "\(Shapes.text(from)) does not expand to \(Shapes.text(target))")
+      }
+      operation = .expand(resolved)
+      inputs = Array(inputs.prefix(1))
+    case "Slice":
+      guard let starts = try fixed(1), let ends = try fixed(2) else { throw fail(place, "has no starts or ends") }
+      let along = try fixed(3) ?? Array(starts.indices)
+      // An end beyond any size means "to the end", however the exporter wrote it.
+      operation = .slice(
+        axes: along, starts: starts, ends: ends.map { $0 >= Int(Int32.max) ? .max : $0 }, steps: try fixed(4) ?? starts.map { _ in 1 })
+      inputs = Array(inputs.prefix(1))
+    case "Gather": operation = .gather(axis: attribute("axis") ?? 0)
+    case "Concat":
+      guard let axis = attribute("axis") else { throw fail(place, "has no axis") }
+      operation = .concat(axis: axis)
+    case "Split":
+      let axis = attribute("axis") ?? 0
+      let from = try shape(0)
+      var sizes = axes("split") ?? []
+      if sizes.isEmpty, let given = try fixed(1) { sizes = given }
+      if sizes.isEmpty {
+        let parts = attribute("num_outputs") ?? node.outputs.count
+        let position = axis < 0 ? axis &+ from.count : axis
+        guard position >= 0, position < from.count, let size = from[position].fixedSize, parts > 0, parts <= size else {
+          throw fail(place, "cannot be cut into \(parts) parts along axis \(axis)")
+        }
+        // Equal parts, the last one smaller (opset 18).
+        let chunk = (size + parts - 1) / parts
+        sizes = (0..<parts).map { min(chunk, max(0, size - $0 * chunk)) }
+      }
+      if sizes.count != node.outputs.count { throw fail(place, "\(sizes.count) sizes for \(node.outputs.count) outputs") }
+      operation = .split(axis: axis, sizes: sizes)
+      inputs = Array(inputs.prefix(1))
+    case "Squeeze":
+      let from = try shape(0)
+      operation = .squeeze(axes: try axesList(1) ?? from.indices.filter { from[$0] == .fixed(1) })
+      inputs = Array(inputs.prefix(1))
+    case "Unsqueeze":
+      guard let list = try axesList(1) else { throw fail(place, "has no axes") }
+      operation = .unsqueeze(axes: list)
+      inputs = Array(inputs.prefix(1))
+    case "Cast":
+      guard let number = node.attributes["to"]?.integer, let type = ONNXTypes.type(number) else {
+        throw fail(place, "casts to element type \(node.attributes["to"]?.integer ?? 0); \(Self.supportedTypes)")
+      }
+      operation = .cast(type)
+    case "Where": operation = .select
+    case "Flatten": operation = .flatten(axis: attribute("axis") ?? 1)
+    default: throw fail(place, "its inputs must follow from constants and shapes")
+    }
+
+    var ids: [ValueID?] = []
+    for input in inputs {
+      guard let input else {
+        ids.append(nil)
+        continue
+      }
+      ids.append(try value(input, for: place))
+    }
+    while let last = ids.last, last == nil { ids.removeLast() }
+    let outputs = node.outputs.prefix { !$0.isEmpty }
+    let results: [ValueID]
+    do throws(GraphError) {
+      results = try graph.append(operation, node.label, ids, outputNames: Array(outputs))
+    } catch {
+      throw fail(place, error.reason)
+    }
+    for (output, id) in zip(outputs, results) { values[output] = id }
+  }
+
+  func unknownInput(_ name: String, _ place: String) -> ONNXError {
+    if let writer = writers[name] {
+      return fail(place, "reads \"\(name)\", which node \"\(writer)\" writes only later: the graph has a cycle or is not in order")
+    }
+    return fail(place, "reads \"\(name)\", which nothing writes")
+  }
+}

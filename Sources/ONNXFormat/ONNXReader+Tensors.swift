@@ -1,0 +1,96 @@
+import FileAccess
+import Glibc
+import ModelGraph
+
+extension ONNXReader {
+  /// A TensorProto as a tensor. What it claims is compared with the bytes that are there before anything is made of it.
+  func tensor(_ message: TensorMessage, _ place: String) throws(ONNXError) -> Tensor {
+    guard let type = ONNXTypes.type(message.type) else {
+      throw fail(place, "element type \(message.type) is not supported; \(Self.supportedTypes)")
+    }
+    var shape: [Int] = []
+    for size in message.sizes {
+      guard size >= 0, let value = Int(exactly: size) else { throw fail(place, "has the size \(size)") }
+      shape.append(value)
+    }
+    guard let count = Tensor.elementCount(of: shape) else { throw fail(place, "the product of its sizes \(shape) is too large") }
+    let (needed, overflow) = count.multipliedReportingOverflow(by: type.bytesPerElement)
+    if overflow { throw fail(place, "the product of its sizes \(shape) is too large") }
+    let storage: any TensorStorage
+    if message.isExternal {
+      storage = try externalData(message, needed: needed, place)
+    } else if let raw = message.raw {
+      if raw.count != needed { throw fail(place, "shape \(shape) of \(type.rawValue) needs \(needed) bytes, but raw_data holds \(raw.count)") }
+      guard let slice = SliceStorage(bytes, offset: raw.offset, count: raw.count) else { throw fail(place, "raw_data lies outside the file") }
+      storage = slice
+    } else {
+      storage = ArrayStorage(try typedData(message, type, count, place))
+    }
+    guard let tensor = Tensor(type: type, shape: shape, storage: storage) else {
+      throw fail(place, "shape \(shape) of \(type.rawValue) does not match its \(storage.byteCount) bytes")
+    }
+    return tensor
+  }
+
+  /// float_data, int32_data (which also carries fp16, bf16 and bool), int64_data and double_data.
+  private func typedData(_ message: TensorMessage, _ type: DataType, _ count: Int, _ place: String) throws(ONNXError) -> [UInt8] {
+    var data: [UInt8] = []
+    func put<Value: FixedWidthInteger>(_ value: Value) { withUnsafeBytes(of: value.littleEndian) { data.append(contentsOf: $0) } }
+    let found: Int
+    switch type {
+    case .float32:
+      found = message.floats.count
+      for value in message.floats { put(value) }
+    case .float64:
+      found = message.doubles.count
+      for value in message.doubles { put(value) }
+    case .int64:
+      found = message.integers.count
+      for value in message.integers { put(value) }
+    case .int32:
+      found = message.integers.count
+      for value in message.integers { put(Int32(truncatingIfNeeded: value)) }
+    case .float16, .bfloat16:
+      found = message.integers.count
+      for value in message.integers { put(UInt16(truncatingIfNeeded: value)) }
+    case .bool:
+      found = message.integers.count
+      for value in message.integers { data.append(value == 0 ? 0 : 1) }
+    }
+    if found != count { throw fail(place, "its shape needs \(count) elements, but the file holds \(found)") }
+    return data
+  }
+
+  /// External data (onnx docs/ExternalData.md): a file inside the model's folder, an offset, a length. The resolved path, symbolic links
+  /// followed, must still lie inside.
+  private func externalData(_ message: TensorMessage, needed: Int, _ place: String) throws(ONNXError) -> any TensorStorage {
+    guard let location = message.externalEntries["location"], !location.isEmpty else { throw fail(place, "external data without a location") }
+    let parts = location.split(separator: "/", omittingEmptySubsequences: false)
+    if location.hasPrefix("/") || parts.contains("..") || location.contains("\0") || location.contains("\\") {
+      throw fail(place, "external data at \"\(location)\" is refused: it must lie in the model's folder")
+    }
+    func number(_ key: String) throws(ONNXError) -> Int? {
+      guard let text = message.externalEntries[key] else { return nil }
+      guard let value = Int(text), value >= 0 else { throw fail(place, "external data's \(key) is \"\(text)\"") }
+      return value
+    }
+    let (offset, length) = (try number("offset") ?? 0, try number("length"))
+    if let length, length != needed { throw fail(place, "its shape needs \(needed) bytes, but its external data has \(length)") }
+    let folder = file.contains("/") ? String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)]) : "."
+    let path = (folder.isEmpty ? "/" : folder + "/") + location
+    guard let root = realpath(folder.isEmpty ? "/" : folder, nil) else { throw fail(place, "the model's folder cannot be resolved") }
+    defer { free(root) }
+    guard let resolved = realpath(path, nil) else { throw fail(place, "external data at \"\(location)\": \(String(cString: strerror(errno)))") }
+    defer { free(resolved) }
+    let inside = String(cString: root)
+    guard String(cString: resolved).hasPrefix(inside == "/" ? "/" : inside + "/") else {
+      throw fail(place, "external data at \"\(location)\" is refused: it leads outside the model's folder")
+    }
+    let mapped: MappedFile
+    do throws(FileError) { mapped = try MappedFile(path: path) } catch { throw fail(place, "external data: \(error)") }
+    guard let slice = SliceStorage(MappedStorage(mapped), offset: offset, count: needed) else {
+      throw fail(place, "external data at \"\(location)\" has \(mapped.count) bytes; \(needed) from offset \(offset) were claimed")
+    }
+    return slice
+  }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import FileAccess
+import GPUModel
+import KernelFitting
+
+struct CalibrateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate", abstract: "Fit a GPU's constants to measured GEMMs.",
+    discussion: """
+      Measure the 24 products that --print-shapes lists (a second of GPU time each: median of some hundred replays), put the times into a
+      column median_us, and give the file back. The fit is held near the constants of the GPU's family, so that 24 points are enough.
+
+      EXAMPLES
+        headroom calibrate --print-shapes > shapes.csv
+        headroom calibrate --gpu l4 --gpu-measurements measured.csv -o l4.json
+        headroom plan model.onnx --gpu l4 --constants l4.json
+      """)
+
+  @Flag(help: "List the 24 products to measure, as CSV.") var printShapes = false
+  @Option(help: "The GPU the measurements were made on.") var gpu: String?
+  @Option(help: ArgumentHelp("JSON file with a GPU of your own.", valueName: "file")) var gpuFile: String?
+  @Option(help: ArgumentHelp("CSV with columns m, n, k, median_us and optionally batch, dtype.", valueName: "file")) var gpuMeasurements: String?
+  @Option(name: [.short, .long], help: "File to write the constants to.") var output: String?
+
+  func run() throws {
+    if printShapes {
+      Terminal.print("m,n,k")
+      for shape in Measurement.designedShapes { Terminal.print("\(shape.m),\(shape.n),\(shape.k)") }
+      return
+    }
+    guard let gpu, let gpuMeasurements, let output else {
+      throw ValidationError("--gpu, --gpu-measurements and --output are needed (or --print-shapes)")
+    }
+    var options = GPUOptions()
+    options.gpu = gpu
+    options.gpuFile = gpuFile
+    options.constants = []
+    let match: GPUMatch
+    do { match = try options.catalogue().find(gpu) } catch let error as GPULookupError { throw ValidationError("\(error)") }
+    let rows: [Measurement]
+    do { rows = try Measurement.read(csv: try Files.readText(gpuMeasurements)) } catch let error as MeasurementError {
+      throw ValidationError("\(gpuMeasurements): \(error)")
+    }
+    for row in rows where match.gpu.peakFLOPs(row.gemm.type) == nil {
+      throw ValidationError("\(gpuMeasurements): \(match.gpu.name) has no \(row.gemm.type.rawValue) arithmetic")
+    }
+    if rows.count < 12 {
+      throw ValidationError("\(gpuMeasurements): \(rows.count) measurements are too few for \(KernelConstants.Name.allCases.count) constants; measure the 24 of --print-shapes")
+    }
+    Terminal.note("fitting \(rows.count) measurements of \(match.gpu.name) ...")
+    let sample = KernelFitter.Sample(gpu: match.gpu, measurements: rows)
+    let prior = KernelCalibrations.family(match.gpu.family)
+    let calibration = KernelFitter(evaluations: 3000, regularization: rows.count < 200 ? 0.03 / 8 : 0.002 / 8)
+      .calibrate(sample, prior: prior, source: "\(rows.count) measurements, held near \(prior.name)")
+    try Files.write(output, calibration.json.serialized() + "\n")
+    func error(_ constants: KernelConstants) -> String {
+      let pairs = zip(KernelFitter.predictions(sample, constants), rows.map(\.microseconds)).map { (predicted: $0, measured: $1) }
+      return "\((ErrorSummary(pairs).mean * 1000).rounded() / 10) %"
+    }
+    Terminal.note("mean error on these measurements: \(error(prior.constants)) before, \(error(calibration.constants)) after (not held out)")
+  }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import ModelGraph
+import ONNXFormat
+
+/// A model on the command line: a built-in head with its sizes, or an ONNX file.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "Layers of a built-in model. linear and stacked count large GEMMs (20), seqlen counts proj_in and proj_out too (20), encoder blocks (2).")
+  var layers: Int?
+
+  @Option(help: "Hidden size of a built-in model (1024; encoder 128).")
+  var hidden: Int?
+
+  @Option(help: "Heads of stacked (5), attention heads of encoder (2).")
+  var heads: Int?
+
+  @Option(help: "Sequence length of seqlen and encoder (128).")
+  var sequence: Int?
+
+  @Option(help: "Seed of a built-in model's parameters.")
+  var seed: UInt64 = 1
+
+  @Option(name: .customLong("dimension"), help: ArgumentHelp("Size of a dynamic axis of an ONNX model other than the rows.", valueName: "name=size"))
+  var dimensions: [String] = []
+
+  /// A model and what there is to say about it.
+  struct Loaded {
+    var graph: Graph
+    var notes: [String]
+  }
+
+  /// The graph behind a name.
+  func load(_ name: String) throws -> Loaded {
+    let short = name.hasPrefix("builtin:") ? String(name.dropFirst("builtin:".count)) : name
+    if let head = try head(short) { return Loaded(graph: try head.graph(seed: seed), notes: head.notes) }
+    guard name.hasSuffix(".onnx") || name.contains("/") else {
+      throw ValidationError("no model is called \"\(name)\"; give an .onnx file or one of \(BuiltInHead.names.joined(separator: ", "))")
+    }
+    for (option, given) in [("--layers", layers), ("--hidden", hidden), ("--heads", heads), ("--sequence", sequence)] where given != nil {
+      throw ValidationError("\(option) sets the size of a built-in model; \(name) is a file")
+    }
+    var sizes: [String: Int] = [:]
+    for text in dimensions {
+      let parts = text.split(separator: "=", maxSplits: 1)
+      guard parts.count == 2, let size = Int(parts[1]), size > 0 else { throw ValidationError("--dimension \(text): write NAME=SIZE, as in sequence=128") }
+      sizes[String(parts[0])] = size
+    }
+    var notes: [String] = []
+    let graph = try ONNXReader.read(path: name, options: ONNXReader.Options(dynamicSizes: sizes))
+    if !graph.inputs.contains(where: { id in graph[id].shape.contains { $0.fixedSize == nil } }) {
+      notes.append("the model's inputs have fixed shapes: every batch costs the same, whatever its rows")
+    }
+    return Loaded(graph: graph, notes: notes)
+  }
+
+  private func head(_ name: String) throws -> BuiltInHead? {
+    func refuse(_ given: (String, Int?)...) throws {
+      for (option, value) in given where value != nil { throw ValidationError("\(option) means nothing for \(name)") }
+    }
+    switch name {
+    case "linear":
+      try refuse(("--heads", heads), ("--sequence", sequence))
+      return .linear(layers: layers ?? 20, hidden: hidden ?? 1024)
+    case "stacked":
+      try refuse(("--sequence", sequence))
+      return .stacked(layers: layers ?? 20, hidden: hidden ?? 1024, heads: heads ?? 5)
+    case "seqlen":
+      try refuse(("--heads", heads))
+      return .seqlen(layers: layers ?? 20, hidden: hidden ?? 1024, sequence: sequence ?? 128)
+    case "encoder": return .encoder(layers: layers ?? 2, hidden: hidden ?? 128, heads: heads ?? 2, sequence: sequence ?? 128)
+    default: return nil
+    }
+  }
+}

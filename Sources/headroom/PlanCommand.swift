@@ -1,0 +1,83 @@
+import ArgumentParser
+import FileAccess
+import GPUModel
+import JSONText
+import KernelFitting
+import ModelGraph
+import Planning
+import Reporting
+
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Layers to kernels: GEMM shape, tile, grid, waves, SM fill, time, and what bounds each.",
+    discussion: """
+      All times are predictions. The band is where 80 % of kernels of that length lay in cross-validation (Docs/accuracy.md).
+
+      EXAMPLES
+        headroom plan seqlen --gpu rtx-pro-6000 --batch 256
+        headroom plan seqlen --gpu rtx-pro-6000 --batch 256 --rewrite sink-broadcast
+        headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256 --json
+        headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
+        headroom plan --gemm-file shapes.csv --gpu h200 --json
+      """)
+
+  @Argument(help: "linear, stacked, seqlen, encoder, or an .onnx file.") var model: String?
+  @OptionGroup var gpus: GPUOptions
+  @OptionGroup var modelOptions: ModelOptions
+  @Option(help: "Rows a batch; several separated by commas.") var batch = "1,8,256"
+  @Option(help: "Arithmetic: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
+  @Option(help: ArgumentHelp("Rewrite beyond the standard ones: stack-heads, sink-broadcast. May be repeated.", valueName: "name")) var rewrite: [String] = []
+  @Option(help: ArgumentHelp("Draw time and SM fill against the batch, from:to.", valueName: "from:to")) var sweepBatch: String?
+  @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
+  @Option(help: ArgumentHelp("Predict a list of products: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile: String?
+  @Flag(help: "Print every kernel on a line of its own instead of joining equal neighbours.") var allLayers = false
+  @Flag(help: "One JSON object.") var json = false
+  @Flag(help: "Comma-separated values.") var csv = false
+
+  mutating func validate() throws {
+    if json && csv { throw ValidationError("--json and --csv exclude each other") }
+    if (model == nil) == (gemmFile == nil) { throw ValidationError("give a model, or --gemm-file") }
+    if svg != nil && sweepBatch == nil { throw ValidationError("--svg draws a sweep: give --sweep-batch too") }
+  }
+
+  func run() throws {
+    let chosen = try gpus.choose()
+    if let gemmFile {
+      try GEMMList(file: gemmFile, chosen: chosen, json: json).print()
+      return
+    }
+    guard let model else { return }
+    let loaded = try modelOptions.load(model)
+    let passes = try rewrite.map { name in
+      guard let pass = Rewrites.named(name) else {
+        throw ValidationError("no rewrite is called \"\(name)\"; known are \(Rewrites.onRequest.map { $0.name }.joined(separator: ", "))")
+      }
+      return pass
+    }
+    var plans: [PlannedGPU] = []
+    for choice in chosen {
+      plans.append(
+        PlannedGPU(plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes).plan(loaded.graph), statedChoice: choice.statedChoice))
+    }
+    if let sweepBatch {
+      try Sweep(text: sweepBatch, plans: plans).print(svg: svg)
+      return
+    }
+    let batches = try batchSizes()
+    let report = try PlanReport(plans: plans, batches: batches, notes: loaded.notes, type: dtype, allLayers: allLayers)
+    Terminal.print(json ? report.json.serialized() : csv ? report.csv : report.text)
+  }
+
+  func batchSizes() throws -> [Int] {
+    try batch.split(separator: ",").map { part in
+      guard let rows = Int(part), rows > 0, rows <= 1 << 20 else { throw ValidationError("--batch \(batch): \"\(part)\" is no number of rows from 1 to 1,048,576") }
+      return rows
+    }
+  }
+}
+
+/// A plan with what was assumed to make it.
+struct PlannedGPU {
+  var plan: Plan
+  var statedChoice: String?
+}

@@ -1,0 +1,247 @@
+import GPUModel
+import JSONText
+import ModelGraph
+import Planning
+import Reporting
+
+/// What `headroom plan` says, as text, JSON and CSV.
+struct PlanReport {
+  let plans: [(planned: PlannedGPU, batches: [BatchPlan])]
+  let notes: [String]
+  let type: ComputeType
+  let allLayers: Bool
+
+  init(plans: [PlannedGPU], batches: [Int], notes: [String], type: ComputeType, allLayers: Bool) throws {
+    var list: [(PlannedGPU, [BatchPlan])] = []
+    for planned in plans {
+      var made: [BatchPlan] = []
+      for rows in batches { made.append(try planned.plan.at(rows: rows)) }
+      list.append((planned, made))
+    }
+    self.plans = list
+    self.notes = notes
+    self.type = type
+    self.allLayers = allLayers
+  }
+
+  /// Other tiles within 5 %, or of a size class that libraries use, with their time; the first five.
+  static func nearTies(_ launch: Launch, _ model: KernelModel) -> [GEMMAlternative] {
+    guard let gemm = launch.gemm, case .gpu(let shape) = launch.shape, let all = try? model.alternatives(gemm) else { return [] }
+    let classes = [[64, 64], [64, 128], [128, 128]]
+    let others = all.filter { !($0.tile.m == shape.tileM && $0.tile.n == shape.tileN) }
+    return Array(
+      others.filter {
+        $0.microseconds * 1e3 <= launch.predictedNanoseconds * 1.05 || classes.contains([$0.tile.m, $0.tile.n].sorted())
+      }.prefix(8))
+  }
+
+  // MARK: text
+
+  var text: String {
+    var lines: [String] = []
+    guard let first = plans.first?.planned.plan else { return "" }
+    let count = first.parameterCount
+    lines.append("\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(first.largeGEMMCount) large GEMMs; runs in \(type.rawValue)")
+    lines += notes.map { "note: " + $0 }
+    for (planned, batches) in plans {
+      let plan = planned.plan
+      lines.append("")
+      lines.append("PREDICTED for \(plan.gpu.name) (\(plan.gpu.smCount) SMs)\(plan.model.calibration.isMeasured ? "" : ", not calibrated on this GPU")")
+      lines.append("constants: \(plan.model.calibration.source)")
+      if let choice = planned.statedChoice { lines.append("note: " + choice) }
+      for batch in batches {
+        lines.append("")
+        lines.append("batch of \(NumberText.grouped(batch.rows)) rows")
+        lines += table(batch, plan).lines.map { "  " + $0 }
+        lines += totals(batch, plan).map { "  " + $0 }
+      }
+    }
+    if plans.count > 1 || (plans.first?.batches.count ?? 0) > 1 {
+      lines.append("")
+      lines += summary.lines
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func sizes(_ count: Int) -> String {
+    [("fp32", 4.0), ("fp16/bf16", 2.0)].map { "\(NumberText.scaled(Double(count) * $0.1, unit: "B")) in \($0.0)" }.joined(separator: ", ")
+  }
+
+  private func table(_ batch: BatchPlan, _ plan: Plan) -> TextTable {
+    var table = TextTable([
+      .init("layer", .left), .init("kernel", .left), .init("batch x M x N x K"), .init("tile"), .init("split"), .init("blocks"), .init("waves"),
+      .init("SM fill"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left), .init("near ties (us)", .left),
+    ])
+    for (launch, layer) in grouped(batch) {
+      guard case .gpu(let shape) = launch.shape else { continue }
+      let gemm = launch.gemm.map { "\($0.batch) x \($0.m) x \($0.n) x \($0.k)" } ?? "-"
+      let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
+      let ties = Self.nearTies(launch, plan.model).prefix(3).map { "\($0.tile.m)x\($0.tile.n) \(NumberText.significant($0.microseconds))" }
+      table.add([
+        layer, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
+        NumberText.significant(shape.waves), NumberText.percent(shape.smFill), NumberText.percent(shape.slotEfficiency),
+        NumberText.scaled(launch.floatingPointOperations, unit: "FLOP"), NumberText.scaled(launch.bytes, unit: "B"),
+        NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand), launch.bound?.rawValue ?? "undecided",
+        ties.joined(separator: ", "),
+      ])
+    }
+    return table
+  }
+
+  private func operation(_ launch: Launch) -> String {
+    let parts = launch.kernelName.split(separator: "_")
+    return launch.gemm == nil ? String(parts[0]) : parts.count > 2 ? String(parts[2]) : launch.kernelName
+  }
+
+  /// Equal neighbours, and equal pairs of neighbours (a layer and its norm), joined into one line each with their number.
+  private func grouped(_ batch: BatchPlan) -> [(Launch, String)] {
+    if allLayers { return batch.launches.map { ($0, $0.layer) } }
+    func same(_ left: Launch, _ right: Launch) -> Bool {
+      left.kernelName == right.kernelName && left.gemm == right.gemm && left.bytes == right.bytes
+        && left.redundantFloatingPointOperations == right.redundantFloatingPointOperations
+    }
+    let launches = batch.launches
+    var result: [(Launch, String)] = []
+    var index = 0
+    while index < launches.count {
+      var best = (period: 1, repeats: 1)
+      for period in 1...2 {
+        var repeats = 1
+        while index + period * (repeats + 1) <= launches.count,
+          (0..<period).allSatisfy({ same(launches[index + $0], launches[index + period * repeats + $0]) })
+        { repeats += 1 }
+        if repeats > 1 && repeats * period > best.period * best.repeats { best = (period, repeats) }
+      }
+      for offset in 0..<best.period {
+        let launch = launches[index + offset]
+        let last = launches[index + best.period * (best.repeats - 1) + offset]
+        result.append((launch, best.repeats == 1 ? launch.layer : "\(launch.layer) .. \(last.layer) (\(best.repeats) x)"))
+      }
+      index += best.period * best.repeats
+    }
+    return result
+  }
+
+  private func totals(_ batch: BatchPlan, _ plan: Plan) -> [String] {
+    let seconds = batch.predictedNanoseconds / 1e9
+    let gemmWork = batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    var lines = [
+      "total: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) a batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
+        + "\(NumberText.scaled(Double(batch.rows) / seconds, unit: "rows/s")), \(batch.launches.count) kernels; device time only, no copies, no host",
+      "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
+        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.shareOfBindingRoof(on: plan.gpu, type: type))) of the binding roof; SM fill \(NumberText.percent(batch.smFill))",
+    ]
+    let redundant = batch.redundantShare
+    if redundant > 0 {
+      let parts = redundant < 1 ? 1 / (1 - redundant) : .infinity
+      lines.append(
+        "useful: \(NumberText.percent(1 - redundant)) of the work; \(NumberText.percent(redundant)) computes copies of rows "
+          + "(about \(NumberText.significant(parts - 1))/\(NumberText.significant(parts))): --rewrite sink-broadcast removes it")
+    } else {
+      lines.append("useful: no row is computed twice in this graph (padding not counted)")
+    }
+    return lines
+  }
+
+  /// GPUs and batches side by side.
+  private var summary: TextTable {
+    var table = TextTable([.init("rows")] + plans.map { TextTable.Column($0.planned.plan.gpu.name) })
+    for (index, batch) in (plans.first?.batches ?? []).enumerated() {
+      table.add(
+        [NumberText.grouped(batch.rows)]
+          + plans.map { entry in
+            let one = entry.batches[index]
+            return "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.rows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
+          })
+    }
+    return table
+  }
+
+  // MARK: JSON
+
+  var json: JSONValue {
+    guard let first = plans.first?.planned.plan else { return .null }
+    let count = first.parameterCount
+    return [
+      "schema": "headroom.plan/1", "headroom": JSONValue(Headroom.version), "mode": "simulated",
+      "model": [
+        "name": JSONValue(first.graph.name), "parameterCount": JSONValue(count),
+        "parameterBytes": .object(ComputeType.allCases.map { JSONValue.Member($0.rawValue, JSONValue(count * $0.bytesPerElement)) }),
+        "largeGEMMCount": JSONValue(first.largeGEMMCount), "notes": .array(notes.map { JSONValue($0) }),
+      ],
+      "dataType": JSONValue(type.rawValue), "rewrites": .array(first.rewrites.map { JSONValue($0) }),
+      "plans": .array(
+        plans.map { entry in
+          let plan = entry.planned.plan
+          return [
+            "gpu": JSONValue(plan.gpu.name), "statedChoice": JSONValue(entry.planned.statedChoice),
+            "calibrated": .bool(plan.model.calibration.isMeasured), "constantsSource": JSONValue(plan.model.calibration.source),
+            "batches": .array(entry.batches.map { json($0, plan) }),
+          ]
+        }),
+    ]
+  }
+
+  private func json(_ batch: BatchPlan, _ plan: Plan) -> JSONValue {
+    let nanoseconds = batch.predictedNanoseconds
+    let gemmWork = batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    return [
+      "rows": JSONValue(batch.rows),
+      "launches": .array(batch.launches.map { json($0, plan) }),
+      "totals": [
+        "predictedMicroseconds": JSONValue(nanoseconds / 1e3),
+        "predictedLowMicroseconds": JSONValue(nanoseconds / 1e3 * (1 - batch.relativeErrorBand)),
+        "predictedHighMicroseconds": JSONValue(nanoseconds / 1e3 * (1 + batch.relativeErrorBand)),
+        "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.rows) / nanoseconds * 1e9 : nil),
+        "floatingPointOperations": JSONValue(batch.floatingPointOperations), "bytes": JSONValue(batch.bytes),
+        "tensorThroughputTeraflops": JSONValue(nanoseconds > 0 ? gemmWork / nanoseconds / 1e3 : nil),
+        "shareOfBindingRoof": JSONValue(batch.shareOfBindingRoof(on: plan.gpu, type: type)), "usefulShare": JSONValue(1 - batch.redundantShare),
+        "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill), "launchCount": JSONValue(batch.launches.count),
+      ],
+    ]
+  }
+
+  private func json(_ launch: Launch, _ plan: Plan) -> JSONValue {
+    guard case .gpu(let shape) = launch.shape else { return .null }
+    let tile: JSONValue =
+      if let m = shape.tileM, let n = shape.tileN { ["m": JSONValue(m), "n": JSONValue(n)] } else { .null }
+    return [
+      "layer": JSONValue(launch.layer), "kernel": JSONValue(launch.kernelName),
+      "gemm": launch.gemm.map { ["batch": JSONValue($0.batch), "m": JSONValue($0.m), "n": JSONValue($0.n), "k": JSONValue($0.k)] } ?? .null,
+      "tile": tile, "splitK": JSONValue(shape.splitK), "grid": .array(shape.grid.map { JSONValue($0) }), "blocksPerSM": JSONValue(shape.blocksPerSM),
+      "waves": JSONValue(shape.waves), "smFillShare": JSONValue(shape.smFill), "slotEfficiencyShare": JSONValue(shape.slotEfficiency),
+      "floatingPointOperations": JSONValue(launch.floatingPointOperations),
+      "redundantFloatingPointOperations": JSONValue(launch.redundantFloatingPointOperations), "bytes": JSONValue(launch.bytes),
+      "predictedMicroseconds": JSONValue(launch.predictedNanoseconds / 1e3), "errorBandShare": JSONValue(launch.relativeErrorBand),
+      "bound": JSONValue(launch.bound?.rawValue),
+      "nearTies": .array(
+        Self.nearTies(launch, plan.model).map {
+          ["tile": JSONValue($0.tile.name), "splitK": JSONValue($0.splitK), "predictedMicroseconds": JSONValue($0.microseconds)]
+        }),
+    ]
+  }
+
+  // MARK: CSV
+
+  var csv: String {
+    let header = [
+      "gpu", "rows", "layer", "kernel", "gemmBatch", "m", "n", "k", "tileM", "tileN", "splitK", "blocks", "waves", "smFillShare",
+      "slotEfficiencyShare", "floatingPointOperations", "bytes", "predictedMicroseconds", "errorBandShare", "bound",
+    ]
+    var rows: [[String]] = []
+    for (planned, batches) in plans {
+      for batch in batches {
+        for launch in batch.launches {
+          guard case .gpu(let shape) = launch.shape else { continue }
+          let gemm = launch.gemm.map { [$0.batch, $0.m, $0.n, $0.k].map(String.init) } ?? ["", "", "", ""]
+          var row = [planned.plan.gpu.name, String(batch.rows), launch.layer, launch.kernelName] + gemm
+          row += [shape.tileM.map(String.init) ?? "", shape.tileN.map(String.init) ?? "", String(shape.splitK), String(shape.blockCount)]
+          row += [shape.waves, shape.smFill, shape.slotEfficiency, launch.floatingPointOperations, launch.bytes].map { "\($0)" }
+          row += ["\(launch.predictedNanoseconds / 1e3)", "\(launch.relativeErrorBand)", launch.bound?.rawValue ?? ""]
+          rows.append(row)
+        }
+      }
+    }
+    return String(CSVText.table(header: header, rows: rows).dropLast())
+  }
+}
