@@ -17,6 +17,7 @@ install:
 
 build: install ## the release build of the program
 	swift build -c release --product headroom
+	swift build -c release --product reference-evaluate
 
 bench: build ## plan the document's three heads on its GPU (installs what is missing, builds a release)
 	@for head in linear stacked seqlen; do $(RELEASE) plan $$head --gpu rtx-pro-6000 --batch 256 --dtype fp16; done

@@ -46,11 +46,14 @@ let package = Package(
     // Layer 8
     .executableTarget(
       name: "headroom",
-      dependencies: ["FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser],
+      dependencies: [
+        "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser,
+      ],
       swiftSettings: strict),
 
     .executableTarget(
-      name: "fit-kernel-model", dependencies: ["FileAccess", "GPUModel", "KernelFitting"], path: "Tools/FitKernelModel", swiftSettings: strict),
+      name: "fit-kernel-model", dependencies: ["FileAccess", "GPUModel", "KernelFitting"], path: "Tools/FitKernelModel",
+      swiftSettings: strict),
     .executableTarget(
       name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
       swiftSettings: strict),

@@ -33,15 +33,18 @@ extension Measurement {
   /// Other columns are ignored. With `timed` false the time column may be missing: a list of shapes to predict.
   public static func read(csv: String, timed: Bool = true) throws(MeasurementError) -> [Measurement] {
     var lines: [(number: Int, cells: [Substring])] = []
-    for (index, line) in csv.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      let text = line.hasSuffix("\r") ? line.dropLast() : line
+    for (index, line) in csv.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+      // Swift takes "\r\n" for one character: splitting at "\n" alone would see a single line.
+      let text = line
       if text.allSatisfy({ $0 == " " }) || text.hasPrefix("#") { continue }
       lines.append((index + 1, text.split(separator: ",", omittingEmptySubsequences: false).map(trim)))
     }
     guard let header = lines.first else { throw MeasurementError(line: 1, reason: "the file is empty; it needs a header with m, n, k") }
     var columns: [Substring: Int] = [:]
     for (index, name) in header.cells.enumerated() {
-      if columns.updateValue(index, forKey: name) != nil { throw MeasurementError(line: header.number, reason: "column \"\(name)\" stands twice") }
+      if columns.updateValue(index, forKey: name) != nil {
+        throw MeasurementError(line: header.number, reason: "column \"\(name)\" stands twice")
+      }
     }
     for name in ["m", "n", "k"] where columns[Substring(name)] == nil {
       throw MeasurementError(line: header.number, reason: "no column \"\(name)\" in the header")

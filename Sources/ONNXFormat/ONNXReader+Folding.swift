@@ -75,14 +75,18 @@ extension ONNXReader {
     switch node.type {
     case "Identity", "Cast":
       // A cast to floating point makes data of it.
-      if node.type == "Cast", let to = node.attributes["to"]?.integer, ONNXTypes.type(to) != .int64 && ONNXTypes.type(to) != .int32 { return false }
+      if node.type == "Cast", let to = node.attributes["to"]?.integer, ONNXTypes.type(to) != .int64 && ONNXTypes.type(to) != .int32 {
+        return false
+      }
       result = first
     case "Gather":
       guard let indices = known(1), let places = integers(1), !first.isScalar else { return false }
       var picked: [Dimension] = []
       for index in places {
         let position = index < 0 ? index &+ first.values.count : index
-        guard position >= 0, position < first.values.count else { throw fail(place, "index \(index) is out of range for \(first.values.count) elements") }
+        guard position >= 0, position < first.values.count else {
+          throw fail(place, "index \(index) is out of range for \(first.values.count) elements")
+        }
         picked.append(first.values[position])
       }
       result = Numbers(values: picked, isScalar: indices.isScalar)
@@ -106,7 +110,9 @@ extension ONNXReader {
     case "Where":
       guard let yes = known(1), let no = known(2) else { return false }
       let count = max(first.values.count, yes.values.count, no.values.count)
-      func at(_ list: Numbers, _ index: Int) -> Dimension? { list.values.count == 1 ? list.values[0] : index < list.values.count ? list.values[index] : nil }
+      func at(_ list: Numbers, _ index: Int) -> Dimension? {
+        list.values.count == 1 ? list.values[0] : index < list.values.count ? list.values[index] : nil
+      }
       var chosen: [Dimension] = []
       for index in 0..<count {
         guard let condition = at(first, index)?.fixedSize, let value = condition != 0 ? at(yes, index) : at(no, index) else { return false }
@@ -135,7 +141,11 @@ extension ONNXReader {
       case "Equal": value = .fixed(a == b ? 1 : 0)
       default:
         // Integer division truncates; with the rows in it, it must come out even.
-        if let x = a.fixedSize, let y = b.fixedSize, y != 0, !(x == .min && y == -1) { value = .fixed(x / y) } else { value = a.divided(by: b) }
+        if let x = a.fixedSize, let y = b.fixedSize, y != 0, !(x == .min && y == -1) {
+          value = .fixed(x / y)
+        } else {
+          value = a.divided(by: b)
+        }
       }
       guard let value else { throw fail(place, "\(a) and \(b): the result overflows or is not affine in the rows") }
       values.append(value)

@@ -3,7 +3,8 @@ import ModelGraph
 extension ONNXReader {
   /// Operators that can be read, for messages.
   static let supportedOperators = [
-    "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Dropout", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu", "Gemm", "Identity",
+    "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Dropout", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu", "Gemm",
+    "Identity",
     "LayerNormalization", "MatMul", "Mul", "Pow", "ReduceMean", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt",
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
   ]
@@ -12,7 +13,8 @@ extension ONNXReader {
     let place = "node \"\(node.label)\" (\(node.type))"
     guard node.domain.isEmpty || node.domain == "ai.onnx", Self.supportedOperators.contains(node.type) else {
       let name = node.domain.isEmpty ? node.type : "\(node.domain).\(node.type)"
-      throw fail("node \"\(node.label)\"", "operator \(name) is not supported; supported are \(Self.supportedOperators.joined(separator: ", "))")
+      throw fail(
+        "node \"\(node.label)\"", "operator \(name) is not supported; supported are \(Self.supportedOperators.joined(separator: ", "))")
     }
     for output in node.outputs where !output.isEmpty && (values[output] != nil || numbers[output] != nil) {
       throw fail(place, "writes \"\(output)\", which already has a value")
@@ -82,7 +84,9 @@ extension ONNXReader {
         // Before opset 13 the input was flattened at `axis` (default 1) and normalized over everything behind it.
         let axis = attribute("axis") ?? 1
         guard axis == rank - 1 || axis == -1 else {
-          throw fail(place, "opset \(opset) normalizes over all axes from \(axis) on; only the last axis is supported. Export with opset 13 or later")
+          throw fail(
+            place, "opset \(opset) normalizes over all axes from \(axis) on; only the last axis is supported. Export with opset 13 or later"
+          )
         }
         operation = .softmax(axis: -1)
       }

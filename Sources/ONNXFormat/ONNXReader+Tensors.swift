@@ -20,8 +20,12 @@ extension ONNXReader {
     if message.isExternal {
       storage = try externalData(message, needed: needed, place)
     } else if let raw = message.raw {
-      if raw.count != needed { throw fail(place, "shape \(shape) of \(type.rawValue) needs \(needed) bytes, but raw_data holds \(raw.count)") }
-      guard let slice = SliceStorage(bytes, offset: raw.offset, count: raw.count) else { throw fail(place, "raw_data lies outside the file") }
+      if raw.count != needed {
+        throw fail(place, "shape \(shape) of \(type.rawValue) needs \(needed) bytes, but raw_data holds \(raw.count)")
+      }
+      guard let slice = SliceStorage(bytes, offset: raw.offset, count: raw.count) else {
+        throw fail(place, "raw_data lies outside the file")
+      }
       storage = slice
     } else {
       storage = ArrayStorage(try typedData(message, type, count, place))
@@ -64,7 +68,9 @@ extension ONNXReader {
   /// External data (onnx docs/ExternalData.md): a file inside the model's folder, an offset, a length. The resolved path, symbolic links
   /// followed, must still lie inside.
   private func externalData(_ message: TensorMessage, needed: Int, _ place: String) throws(ONNXError) -> any TensorStorage {
-    guard let location = message.externalEntries["location"], !location.isEmpty else { throw fail(place, "external data without a location") }
+    guard let location = message.externalEntries["location"], !location.isEmpty else {
+      throw fail(place, "external data without a location")
+    }
     let parts = location.split(separator: "/", omittingEmptySubsequences: false)
     if location.hasPrefix("/") || parts.contains("..") || location.contains("\0") || location.contains("\\") {
       throw fail(place, "external data at \"\(location)\" is refused: it must lie in the model's folder")
@@ -80,7 +86,9 @@ extension ONNXReader {
     let path = (folder.isEmpty ? "/" : folder + "/") + location
     guard let root = realpath(folder.isEmpty ? "/" : folder, nil) else { throw fail(place, "the model's folder cannot be resolved") }
     defer { free(root) }
-    guard let resolved = realpath(path, nil) else { throw fail(place, "external data at \"\(location)\": \(String(cString: strerror(errno)))") }
+    guard let resolved = realpath(path, nil) else {
+      throw fail(place, "external data at \"\(location)\": \(String(cString: strerror(errno)))")
+    }
     defer { free(resolved) }
     let inside = String(cString: root)
     guard String(cString: resolved).hasPrefix(inside == "/" ? "/" : inside + "/") else {

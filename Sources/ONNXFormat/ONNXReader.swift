@@ -68,7 +68,10 @@ public struct ONNXReader {
     guard let message = model.graph else { throw fail("", "not an ONNX model: it holds no graph") }
     guard let opset = model.opset else { throw fail("", "the model does not say its opset") }
     guard Self.opsets.contains(opset) else {
-      throw fail("", "opset \(opset) is not supported; \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are. Export the model again with one of these")
+      throw fail(
+        "",
+        "opset \(opset) is not supported; \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are. Export the model again with one of these"
+      )
     }
     if message.hasSparseInitializers { throw fail("", "sparse initializers are not supported") }
     self.opset = opset
@@ -95,7 +98,9 @@ public struct ONNXReader {
   private mutating func addInput(_ input: ValueMessage) throws(ONNXError) {
     let place = "input \"\(input.name)\""
     if values[input.name] != nil { throw fail(place, "stands twice") }
-    guard let type = ONNXTypes.type(input.type) else { throw fail(place, "element type \(input.type) is not supported; \(Self.supportedTypes)") }
+    guard let type = ONNXTypes.type(input.type) else {
+      throw fail(place, "element type \(input.type) is not supported; \(Self.supportedTypes)")
+    }
     guard let sizes = input.shape else { throw fail(place, "has no shape; run shape inference or export with one") }
     var shape: Shape = []
     for (axis, size) in sizes.enumerated() {

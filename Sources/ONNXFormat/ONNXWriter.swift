@@ -8,7 +8,8 @@ public enum ONNXWriter {
   public static func write(_ graph: Graph) throws(ONNXError) -> [UInt8] {
     let weightBytes = graph.constants.reduce(0.0) { $0 + Double($1.value.storage.byteCount) }
     if weightBytes > 2e9 {
-      throw ONNXError(file: graph.name, place: "", reason: "\(weightBytes / 1e9) GB of weights do not fit one ONNX file, which ends at 2 GiB")
+      throw ONNXError(
+        file: graph.name, place: "", reason: "\(weightBytes / 1e9) GB of weights do not fit one ONNX file, which ends at 2 GiB")
     }
     var body = Body(graph)
     for node in graph.nodes { body.add(node) }
@@ -109,7 +110,9 @@ private struct Body {
     case integer(Int64), float(Float), integers([Int64]), text(String)
   }
 
-  private mutating func emit(_ type: String, _ label: String, _ inputs: [String], _ outputs: [String], _ attributes: [(String, Attribute)] = []) {
+  private mutating func emit(
+    _ type: String, _ label: String, _ inputs: [String], _ outputs: [String], _ attributes: [(String, Attribute)] = []
+  ) {
     var message = WireWriter()
     for input in inputs { message.text(1, input) }
     for output in outputs { message.text(2, output) }
@@ -192,7 +195,8 @@ private struct Body {
       emit(
         "Gemm", label, inputs, outputs,
         [
-          ("alpha", .float(alpha)), ("beta", .float(beta)), ("transA", .integer(transposeA ? 1 : 0)), ("transB", .integer(transposeB ? 1 : 0)),
+          ("alpha", .float(alpha)), ("beta", .float(beta)), ("transA", .integer(transposeA ? 1 : 0)),
+          ("transB", .integer(transposeB ? 1 : 0)),
         ])
     case .binary(let operation):
       let type =

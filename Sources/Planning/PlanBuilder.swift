@@ -88,7 +88,8 @@ public struct PlanBuilder: Sendable {
         add(
           "gemm",
           .gemm(
-            batch: [], m: [transposeA ? a[1] : a[0]], n: (transposeB ? b[0] : b[1]).fixedSize ?? 0, k: (transposeA ? a[0] : a[1]).fixedSize ?? 0,
+            batch: [], m: [transposeA ? a[1] : a[0]], n: (transposeB ? b[0] : b[1]).fixedSize ?? 0,
+            k: (transposeA ? a[0] : a[1]).fixedSize ?? 0,
             weighted: constant(1)))
       case .batchedLinear:
         let (x, weight) = (shape(0), shape(1))

@@ -19,7 +19,8 @@ struct CalibrateCommand: ParsableCommand {
   @Flag(help: "List the 24 products to measure, as CSV.") var printShapes = false
   @Option(help: "The GPU the measurements were made on.") var gpu: String?
   @Option(help: ArgumentHelp("JSON file with a GPU of your own.", valueName: "file")) var gpuFile: String?
-  @Option(help: ArgumentHelp("CSV with columns m, n, k, median_us and optionally batch, dtype.", valueName: "file")) var gpuMeasurements: String?
+  @Option(help: ArgumentHelp("CSV with columns m, n, k, median_us and optionally batch, dtype.", valueName: "file")) var gpuMeasurements:
+    String?
   @Option(name: [.short, .long], help: "File to write the constants to.") var output: String?
 
   func run() throws {
@@ -45,7 +46,9 @@ struct CalibrateCommand: ParsableCommand {
       throw ValidationError("\(gpuMeasurements): \(match.gpu.name) has no \(row.gemm.type.rawValue) arithmetic")
     }
     if rows.count < 12 {
-      throw ValidationError("\(gpuMeasurements): \(rows.count) measurements are too few for \(KernelConstants.Name.allCases.count) constants; measure the 24 of --print-shapes")
+      throw ValidationError(
+        "\(gpuMeasurements): \(rows.count) measurements are too few for \(KernelConstants.Name.allCases.count) constants; measure the 24 of --print-shapes"
+      )
     }
     Terminal.note("fitting \(rows.count) measurements of \(match.gpu.name) ...")
     let sample = KernelFitter.Sample(gpu: match.gpu, measurements: rows)
@@ -57,6 +60,7 @@ struct CalibrateCommand: ParsableCommand {
       let pairs = zip(KernelFitter.predictions(sample, constants), rows.map(\.microseconds)).map { (predicted: $0, measured: $1) }
       return "\((ErrorSummary(pairs).mean * 1000).rounded() / 10) %"
     }
-    Terminal.note("mean error on these measurements: \(error(prior.constants)) before, \(error(calibration.constants)) after (not held out)")
+    Terminal.note(
+      "mean error on these measurements: \(error(prior.constants)) before, \(error(calibration.constants)) after (not held out)")
   }
 }

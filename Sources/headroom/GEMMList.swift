@@ -22,7 +22,8 @@ struct GEMMList {
   func print() throws {
     var results: [JSONValue] = []
     var table = TextTable([
-      .init("GPU", .left), .init("batch"), .init("m"), .init("n"), .init("k"), .init("dtype"), .init("us"), .init("+-"), .init("tile"), .init("split"),
+      .init("GPU", .left), .init("batch"), .init("m"), .init("n"), .init("k"), .init("dtype"), .init("us"), .init("+-"), .init("tile"),
+      .init("split"),
       .init("bound", .left),
     ])
     for choice in chosen {
@@ -33,8 +34,10 @@ struct GEMMList {
           results.append([
             "gpu": JSONValue(choice.model.gpu.name), "batch": JSONValue(gemm.batch), "m": JSONValue(gemm.m), "n": JSONValue(gemm.n),
             "k": JSONValue(gemm.k), "dataType": JSONValue(gemm.type.rawValue), "predictedMicroseconds": JSONValue(prediction.microseconds),
-            "errorBandShare": JSONValue(prediction.relativeErrorBand), "tile": JSONValue(prediction.tile.name), "splitK": JSONValue(prediction.splitK),
-            "waves": JSONValue(prediction.fit.waves), "smFillShare": JSONValue(prediction.fit.smFill), "bound": JSONValue(prediction.bound?.rawValue),
+            "errorBandShare": JSONValue(prediction.relativeErrorBand), "tile": JSONValue(prediction.tile.name),
+            "splitK": JSONValue(prediction.splitK),
+            "waves": JSONValue(prediction.fit.waves), "smFillShare": JSONValue(prediction.fit.smFill),
+            "bound": JSONValue(prediction.bound?.rawValue),
           ])
         } else {
           table.add([

@@ -4,7 +4,10 @@ import ONNXFormat
 
 /// A model on the command line: a built-in head with its sizes, or an ONNX file.
 struct ModelOptions: ParsableArguments {
-  @Option(help: "Layers of a built-in model. linear and stacked count large GEMMs (20), seqlen counts proj_in and proj_out too (20), encoder blocks (2).")
+  @Option(
+    help:
+      "Layers of a built-in model. linear and stacked count large GEMMs (20), seqlen counts proj_in and proj_out too (20), encoder blocks (2)."
+  )
   var layers: Int?
 
   @Option(help: "Hidden size of a built-in model (1024; encoder 128).")
@@ -19,7 +22,9 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Seed of a built-in model's parameters.")
   var seed: UInt64 = 1
 
-  @Option(name: .customLong("dimension"), help: ArgumentHelp("Size of a dynamic axis of an ONNX model other than the rows.", valueName: "name=size"))
+  @Option(
+    name: .customLong("dimension"),
+    help: ArgumentHelp("Size of a dynamic axis of an ONNX model other than the rows.", valueName: "name=size"))
   var dimensions: [String] = []
 
   /// A model and what there is to say about it.
@@ -41,7 +46,9 @@ struct ModelOptions: ParsableArguments {
     var sizes: [String: Int] = [:]
     for text in dimensions {
       let parts = text.split(separator: "=", maxSplits: 1)
-      guard parts.count == 2, let size = Int(parts[1]), size > 0 else { throw ValidationError("--dimension \(text): write NAME=SIZE, as in sequence=128") }
+      guard parts.count == 2, let size = Int(parts[1]), size > 0 else {
+        throw ValidationError("--dimension \(text): write NAME=SIZE, as in sequence=128")
+      }
       sizes[String(parts[0])] = size
     }
     var notes: [String] = []

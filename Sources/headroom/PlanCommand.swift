@@ -26,10 +26,12 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup var modelOptions: ModelOptions
   @Option(help: "Rows a batch; several separated by commas.") var batch = "1,8,256"
   @Option(help: "Arithmetic: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
-  @Option(help: ArgumentHelp("Rewrite beyond the standard ones: stack-heads, sink-broadcast. May be repeated.", valueName: "name")) var rewrite: [String] = []
+  @Option(help: ArgumentHelp("Rewrite beyond the standard ones: stack-heads, sink-broadcast. May be repeated.", valueName: "name"))
+  var rewrite: [String] = []
   @Option(help: ArgumentHelp("Draw time and SM fill against the batch, from:to.", valueName: "from:to")) var sweepBatch: String?
   @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
-  @Option(help: ArgumentHelp("Predict a list of products: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile: String?
+  @Option(help: ArgumentHelp("Predict a list of products: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
+    String?
   @Flag(help: "Print every kernel on a line of its own instead of joining equal neighbours.") var allLayers = false
   @Flag(help: "One JSON object.") var json = false
   @Flag(help: "Comma-separated values.") var csv = false
@@ -57,7 +59,8 @@ struct PlanCommand: ParsableCommand {
     var plans: [PlannedGPU] = []
     for choice in chosen {
       plans.append(
-        PlannedGPU(plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes).plan(loaded.graph), statedChoice: choice.statedChoice))
+        PlannedGPU(
+          plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes).plan(loaded.graph), statedChoice: choice.statedChoice))
     }
     if let sweepBatch {
       try Sweep(text: sweepBatch, plans: plans).print(svg: svg)
@@ -70,7 +73,9 @@ struct PlanCommand: ParsableCommand {
 
   func batchSizes() throws -> [Int] {
     try batch.split(separator: ",").map { part in
-      guard let rows = Int(part), rows > 0, rows <= 1 << 20 else { throw ValidationError("--batch \(batch): \"\(part)\" is no number of rows from 1 to 1,048,576") }
+      guard let rows = Int(part), rows > 0, rows <= 1 << 20 else {
+        throw ValidationError("--batch \(batch): \"\(part)\" is no number of rows from 1 to 1,048,576")
+      }
       return rows
     }
   }

@@ -41,12 +41,16 @@ struct PlanReport {
     var lines: [String] = []
     guard let first = plans.first?.planned.plan else { return "" }
     let count = first.parameterCount
-    lines.append("\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(first.largeGEMMCount) large GEMMs; runs in \(type.rawValue)")
+    lines.append(
+      "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(first.largeGEMMCount) large GEMMs; runs in \(type.rawValue)"
+    )
     lines += notes.map { "note: " + $0 }
     for (planned, batches) in plans {
       let plan = planned.plan
       lines.append("")
-      lines.append("PREDICTED for \(plan.gpu.name) (\(plan.gpu.smCount) SMs)\(plan.model.calibration.isMeasured ? "" : ", not calibrated on this GPU")")
+      lines.append(
+        "PREDICTED for \(plan.gpu.name) (\(plan.gpu.smCount) SMs)\(plan.model.calibration.isMeasured ? "" : ", not calibrated on this GPU")"
+      )
       lines.append("constants: \(plan.model.calibration.source)")
       if let choice = planned.statedChoice { lines.append("note: " + choice) }
       for batch in batches {
@@ -69,8 +73,10 @@ struct PlanReport {
 
   private func table(_ batch: BatchPlan, _ plan: Plan) -> TextTable {
     var table = TextTable([
-      .init("layer", .left), .init("kernel", .left), .init("batch x M x N x K"), .init("tile"), .init("split"), .init("blocks"), .init("waves"),
-      .init("SM fill"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left), .init("near ties (us)", .left),
+      .init("layer", .left), .init("kernel", .left), .init("batch x M x N x K"), .init("tile"), .init("split"), .init("blocks"),
+      .init("waves"),
+      .init("SM fill"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left),
+      .init("near ties (us)", .left),
     ])
     for (launch, layer) in grouped(batch) {
       guard case .gpu(let shape) = launch.shape else { continue }
@@ -81,7 +87,8 @@ struct PlanReport {
         layer, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
         NumberText.significant(shape.waves), NumberText.percent(shape.smFill), NumberText.percent(shape.slotEfficiency),
         NumberText.scaled(launch.floatingPointOperations, unit: "FLOP"), NumberText.scaled(launch.bytes, unit: "B"),
-        NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand), launch.bound?.rawValue ?? "undecided",
+        NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
+        launch.bound?.rawValue ?? "undecided",
         ties.joined(separator: ", "),
       ])
     }
@@ -151,7 +158,8 @@ struct PlanReport {
         [NumberText.grouped(batch.rows)]
           + plans.map { entry in
             let one = entry.batches[index]
-            return "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.rows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
+            return
+              "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.rows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
           })
     }
     return table
@@ -195,8 +203,10 @@ struct PlanReport {
         "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.rows) / nanoseconds * 1e9 : nil),
         "floatingPointOperations": JSONValue(batch.floatingPointOperations), "bytes": JSONValue(batch.bytes),
         "tensorThroughputTeraflops": JSONValue(nanoseconds > 0 ? gemmWork / nanoseconds / 1e3 : nil),
-        "shareOfBindingRoof": JSONValue(batch.shareOfBindingRoof(on: plan.gpu, type: type)), "usefulShare": JSONValue(1 - batch.redundantShare),
-        "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill), "launchCount": JSONValue(batch.launches.count),
+        "shareOfBindingRoof": JSONValue(batch.shareOfBindingRoof(on: plan.gpu, type: type)),
+        "usefulShare": JSONValue(1 - batch.redundantShare),
+        "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill),
+        "launchCount": JSONValue(batch.launches.count),
       ],
     ]
   }
@@ -208,7 +218,8 @@ struct PlanReport {
     return [
       "layer": JSONValue(launch.layer), "kernel": JSONValue(launch.kernelName),
       "gemm": launch.gemm.map { ["batch": JSONValue($0.batch), "m": JSONValue($0.m), "n": JSONValue($0.n), "k": JSONValue($0.k)] } ?? .null,
-      "tile": tile, "splitK": JSONValue(shape.splitK), "grid": .array(shape.grid.map { JSONValue($0) }), "blocksPerSM": JSONValue(shape.blocksPerSM),
+      "tile": tile, "splitK": JSONValue(shape.splitK), "grid": .array(shape.grid.map { JSONValue($0) }),
+      "blocksPerSM": JSONValue(shape.blocksPerSM),
       "waves": JSONValue(shape.waves), "smFillShare": JSONValue(shape.smFill), "slotEfficiencyShare": JSONValue(shape.slotEfficiency),
       "floatingPointOperations": JSONValue(launch.floatingPointOperations),
       "redundantFloatingPointOperations": JSONValue(launch.redundantFloatingPointOperations), "bytes": JSONValue(launch.bytes),

@@ -31,11 +31,13 @@ struct Sweep {
     let model = plans.first?.plan.graph.name ?? ""
     return [
       LineChart(
-        title: "\(model): predicted device time of a batch", explanation: "Flat stretches are free rows; a step is another wave of blocks or another kernel.",
+        title: "\(model): predicted device time of a batch",
+        explanation: "Flat stretches are free rows; a step is another wave of blocks or another kernel.",
         xLabel: "rows", yLabel: "us", series: times),
       LineChart(
         title: "\(model): SM fill, averaged over the batch's kernels",
-        explanation: "Share of SMs that hold at least one block, tail included; saw teeth are waves that do not come out even.", xLabel: "rows",
+        explanation: "Share of SMs that hold at least one block, tail included; saw teeth are waves that do not come out even.",
+        xLabel: "rows",
         yLabel: "%", series: fills, top: 100),
     ]
   }

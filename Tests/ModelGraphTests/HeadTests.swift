@@ -65,7 +65,9 @@ import Testing
 
   @Test func theSameSeedGivesTheSameBits() throws {
     func bytes(_ seed: UInt64) throws -> [[UInt8]] {
-      try BuiltInHead.linear(layers: 2, hidden: 8).graph(seed: seed).constants.sorted { $0.key < $1.key }.map { $0.value.storage.withBytes(Array.init) }
+      try BuiltInHead.linear(layers: 2, hidden: 8).graph(seed: seed).constants.sorted { $0.key < $1.key }.map {
+        $0.value.storage.withBytes(Array.init)
+      }
     }
     #expect(try bytes(1) == bytes(1))
     #expect(try bytes(1) != bytes(2))

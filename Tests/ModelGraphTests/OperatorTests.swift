@@ -5,7 +5,8 @@ import Testing
 /// Every operator against values worked out by hand, and its shape rule along with it: the evaluator refuses a result of another shape.
 @Suite struct OperatorTests {
   /// Applies an operation to constants and one input of fixed shape.
-  func run(_ operation: ModelGraph.Operation, _ x: [Double], _ shape: [Int], _ others: [([Float], [Int])] = [], type: DataType = .float32) throws
+  func run(_ operation: ModelGraph.Operation, _ x: [Double], _ shape: [Int], _ others: [([Float], [Int])] = [], type: DataType = .float32)
+    throws
     -> DenseArray
   {
     var graph = Graph(name: "t")
@@ -25,21 +26,25 @@ import Testing
 
   @Test func gemmScalesTransposesAndAdds() throws {
     // A^T = [[1, 3], [2, 4]]; A^T * [1, 1] = [4, 6]; 2 * that + 3 * 10.
-    let result = try run(.gemm(alpha: 2, beta: 3, transposeA: true, transposeB: true), [1, 2, 3, 4], [2, 2], [([1, 1], [1, 2]), ([10], [1])])
+    let result = try run(
+      .gemm(alpha: 2, beta: 3, transposeA: true, transposeB: true), [1, 2, 3, 4], [2, 2], [([1, 1], [1, 2]), ([10], [1])])
     #expect(result.values == [38, 42])
   }
 
-  @Test(arguments: [
-    (BinaryOperation.add, [4.0, 6.0]), (.subtract, [-2.0, -2.0]), (.multiply, [3.0, 8.0]), (.divide, [1.0 / 3, 0.5]), (.power, [1.0, 16.0]),
-  ] as [(BinaryOperation, [Double])])
+  @Test(
+    arguments: [
+      (BinaryOperation.add, [4.0, 6.0]), (.subtract, [-2.0, -2.0]), (.multiply, [3.0, 8.0]), (.divide, [1.0 / 3, 0.5]),
+      (.power, [1.0, 16.0]),
+    ] as [(BinaryOperation, [Double])])
   func arithmetic(operation: BinaryOperation, expected: [Double]) throws {
     #expect(try run(.binary(operation), [1, 2], [2], [([3, 4], [2])]).values == expected)
   }
 
-  @Test(arguments: [
-    (UnaryOperation.squareRoot, 4.0, 2.0), (.relu, -1, 0), (.relu, 2, 2), (.identity, 7, 7), (.erf, 0.5, 0.5204998778130465),
-    (.tanh, 0.5, 0.46211715726000973), (.sigmoid, 0, 0.5), (.gelu, 1, 0.8413447460685429), (.geluTanh, 1, 0.8411919906082768),
-  ] as [(UnaryOperation, Double, Double)])
+  @Test(
+    arguments: [
+      (UnaryOperation.squareRoot, 4.0, 2.0), (.relu, -1, 0), (.relu, 2, 2), (.identity, 7, 7), (.erf, 0.5, 0.5204998778130465),
+      (.tanh, 0.5, 0.46211715726000973), (.sigmoid, 0, 0.5), (.gelu, 1, 0.8413447460685429), (.geluTanh, 1, 0.8411919906082768),
+    ] as [(UnaryOperation, Double, Double)])
   func functions(operation: UnaryOperation, x: Double, expected: Double) throws {
     let result = try run(.unary(operation), [x], [1]).values[0]
     #expect((result - expected).magnitude < 1e-12)

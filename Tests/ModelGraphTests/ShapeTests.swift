@@ -30,8 +30,10 @@ import Testing
 
   @Test(arguments: [
     ModelGraph.Operation.softmax(axis: 2), .transpose(permutation: [0, 0]), .squeeze(axes: [1]), .reshape([.fixed(7)]),
-    .slice(axes: [0], starts: [0], ends: [1], steps: [1]), .slice(axes: [1], starts: [0], ends: [1], steps: [0]), .split(axis: 1, sizes: [1, 1]),
-    .concat(axis: -3), .flatten(axis: 9), .expand([.fixed(3), .fixed(3)]), .split(axis: 1, sizes: [.max, .max]), .reduceMean(axes: [], keepDimensions: true),
+    .slice(axes: [0], starts: [0], ends: [1], steps: [1]), .slice(axes: [1], starts: [0], ends: [1], steps: [0]),
+    .split(axis: 1, sizes: [1, 1]),
+    .concat(axis: -3), .flatten(axis: 9), .expand([.fixed(3), .fixed(3)]), .split(axis: 1, sizes: [.max, .max]),
+    .reduceMean(axes: [], keepDimensions: true),
   ])
   func impossibleAttributesAreRefused(operation: ModelGraph.Operation) {
     var graph = Graph(name: "t")

@@ -234,7 +234,8 @@ import TimeBase
       Self.node(&graph, "Identity", ["ids"], ["y"])
       Self.value(&graph, 12, "y", [1])
     }
-    #expect(Self.reason(bytes).contains("axis 1 (\"sequence\") is dynamic; only the first may be. Give its size with --dimension sequence=SIZE"))
+    #expect(
+      Self.reason(bytes).contains("axis 1 (\"sequence\") is dynamic; only the first may be. Give its size with --dimension sequence=SIZE"))
     let options = ONNXReader.Options(dynamicSizes: ["sequence": 7])
     #expect(throws: Never.self) { try ONNXReader.read(ArrayStorage(bytes), file: "m", options: options) }
   }

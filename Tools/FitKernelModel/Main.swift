@@ -86,7 +86,8 @@ struct Study: Sendable {
       }
       report("fit \(done) of \(work.count): \(work[index])")
     }
-    return StudyResult(study: self, fits: fitted.withLock { table in work.indices.compactMap { index in table[index].map { (work[index], $0) } } })
+    return StudyResult(
+      study: self, fits: fitted.withLock { table in work.indices.compactMap { index in table[index].map { (work[index], $0) } } })
   }
 
   static let start: [KernelFamily: [Double]] = [

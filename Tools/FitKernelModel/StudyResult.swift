@@ -48,7 +48,8 @@ struct StudyResult {
       text += entry(
         name: sample.gpu.name, measured: true, summary: ErrorSummary(pairs), count: pairs.count, date: date,
         constants: constants { if case .final(index) = $0 { true } else { false } },
-        ensemble: constants { if case .resampled(index, _) = $0 { true } else { false } }, bands: ErrorSummary.bands(pairs, fallback: [0.5, 0.5, 0.5]))
+        ensemble: constants { if case .resampled(index, _) = $0 { true } else { false } },
+        bands: ErrorSummary.bands(pairs, fallback: [0.5, 0.5, 0.5]))
     }
     text += "  ]\n\n  /// What the measured members of a family share.\n  static let families: [KernelCalibration] = [\n"
     for family in [KernelFamily.mma, .wgmma, .tcgen05] {
@@ -66,7 +67,8 @@ struct StudyResult {
   }
 
   private func entry(
-    name: String, measured: Bool, summary: ErrorSummary, count: Int, date: String, constants: [KernelConstants], ensemble: [KernelConstants],
+    name: String, measured: Bool, summary: ErrorSummary, count: Int, date: String, constants: [KernelConstants],
+    ensemble: [KernelConstants],
     bands: [Double]
   ) -> String {
     guard let main = constants.first else { return "" }
@@ -129,7 +131,8 @@ struct StudyResult {
       """
     text += Self.tableHead
     for (index, sample) in study.samples.enumerated() { text += row(sample.gpu.name, crossValidated(index), sample) }
-    text += "\n## GPUs never seen\n\nConstants fitted on the other measured boards of the family alone; what is new is only the specification sheet.\n\n"
+    text +=
+      "\n## GPUs never seen\n\nConstants fitted on the other measured boards of the family alone; what is new is only the specification sheet.\n\n"
     text += Self.tableHead
     for (index, sample) in study.samples.enumerated() {
       if let pairs = heldOut(index) { text += row(sample.gpu.name, pairs, sample) }
@@ -149,17 +152,20 @@ struct StudyResult {
     for (gemm, label, measured) in Self.documentKernels {
       text += "| \(label) | \(measured) us"
       for name in ["RTX PRO 6000 Blackwell WS", "RTX PRO 6000 Blackwell Server"] {
-        guard let index = study.samples.firstIndex(where: { $0.gpu.name.contains("RTX PRO 6000") }), let gpu = try? GPUCatalogue().find(name).gpu,
+        guard let index = study.samples.firstIndex(where: { $0.gpu.name.contains("RTX PRO 6000") }),
+          let gpu = try? GPUCatalogue().find(name).gpu,
           let constants = constants({ if case .final(index) = $0 { true } else { false } }).first
         else { continue }
         let calibration = KernelCalibration(name: "", isMeasured: false, source: "", constants: constants, ensemble: [], errorBands: [])
         let predicted = (try? KernelModel(gpu: gpu, calibration: calibration).predict(gemm))
         let time = predicted?.microseconds ?? .nan
-        text += " | \((time * 100).rounded() / 100) us (\(predicted?.tile.name ?? "-"), split \(predicted?.splitK ?? 0)) | \(percent(time / measured - 1))"
+        text +=
+          " | \((time * 100).rounded() / 100) us (\(predicted?.tile.name ?? "-"), split \(predicted?.splitK ?? 0)) | \(percent(time / measured - 1))"
       }
       text += " |\n"
     }
-    return text + "\n## Constants\n\n| constant | unit | bounds | " + study.samples.map(\.gpu.name).joined(separator: " | ") + " |\n|---|---|---|"
+    return text + "\n## Constants\n\n| constant | unit | bounds | " + study.samples.map(\.gpu.name).joined(separator: " | ")
+      + " |\n|---|---|---|"
       + String(repeating: "---|", count: study.samples.count) + "\n" + constantRows()
   }
 
@@ -168,7 +174,8 @@ struct StudyResult {
       let values = study.samples.indices.map { index in
         constants { if case .final(index) = $0 { true } else { false } }.first.map { "\(($0[name] * 1000).rounded() / 1000)" } ?? "-"
       }
-      return "| \(name): \(name.meaning) | \(name.unit) | \(name.bounds.lowerBound) to \(name.bounds.upperBound) | " + values.joined(separator: " | ") + " |\n"
+      return "| \(name): \(name.meaning) | \(name.unit) | \(name.bounds.lowerBound) to \(name.bounds.upperBound) | "
+        + values.joined(separator: " | ") + " |\n"
     }.joined()
   }
 

@@ -45,7 +45,8 @@ extension GPU {
     let reader = DescriptionReader(object: json)
     if json.objectValue == nil { throw DescriptionError(field: "", reason: "the file must hold one object") }
     try reader.refuseUnknown([
-      "name", "computeCapability", "sms", "boostMegahertz", "fp32Teraflops", "tf32Teraflops", "fp16Teraflops", "fp8Teraflops", "memoryGigabytes",
+      "name", "computeCapability", "sms", "boostMegahertz", "fp32Teraflops", "tf32Teraflops", "fp16Teraflops", "fp8Teraflops",
+      "memoryGigabytes",
       "memoryGigabytesPerSecond", "l2Megabytes", "sharedKilobytesPerSM", "registersPerSM", "warpsPerSM", "blocksPerSM", "pcieGeneration",
       "boardPowerWatts", "source",
     ])
@@ -59,9 +60,11 @@ extension GPU {
       fp32Teraflops: try reader.number("fp32Teraflops", 0.01...1e6), tf32Teraflops: try reader.optional("tf32Teraflops", 0.1...1e6),
       fp16Teraflops: fp16, fp8Teraflops: try reader.optional("fp8Teraflops", 0.1...1e6),
       memoryGigabytes: try reader.number("memoryGigabytes", 0.1...1e6), memoryType: "",
-      memoryGigabytesPerSecond: try reader.number("memoryGigabytesPerSecond", 1...1e6), l2Megabytes: try reader.number("l2Megabytes", 0.1...1e5),
+      memoryGigabytesPerSecond: try reader.number("memoryGigabytesPerSecond", 1...1e6),
+      l2Megabytes: try reader.number("l2Megabytes", 0.1...1e5),
       sharedKilobytesPerSM: Int(try reader.number("sharedKilobytesPerSM", 16...4096)),
-      registersPerSM: Int(try reader.optional("registersPerSM", 1024...1e7) ?? 65536), warpsPerSM: Int(try reader.number("warpsPerSM", 8...1024)),
+      registersPerSM: Int(try reader.optional("registersPerSM", 1024...1e7) ?? 65536),
+      warpsPerSM: Int(try reader.number("warpsPerSM", 8...1024)),
       blocksPerSM: Int(try reader.number("blocksPerSM", 1...1024)), pcieGeneration: Int(try reader.optional("pcieGeneration", 1...10) ?? 4),
       boardPowerWatts: try reader.number("boardPowerWatts", 5...1e5), family: Self.family(major: major, fp16: fp16), sourceGrade: "U",
       source: json["source"]?.stringValue ?? "user's file", notes: "")
@@ -77,7 +80,8 @@ extension KernelCalibration {
   /// The form `headroom calibrate` writes: every constant with its unit.
   public var json: JSONValue {
     func list(_ constants: KernelConstants) -> JSONValue {
-      .object(KernelConstants.Name.allCases.map { JSONValue.Member("\($0)", ["value": JSONValue(constants[$0]), "unit": JSONValue($0.unit)]) })
+      .object(
+        KernelConstants.Name.allCases.map { JSONValue.Member("\($0)", ["value": JSONValue(constants[$0]), "unit": JSONValue($0.unit)]) })
     }
     return [
       "schema": "headroom.constants/1", "gpu": JSONValue(name), "source": JSONValue(source), "constants": list(constants),
@@ -103,11 +107,14 @@ extension KernelCalibration {
       return constants
     }
     var ensemble: [KernelConstants] = []
-    for (index, member) in (json["ensemble"]?.arrayValue ?? []).prefix(64).enumerated() { ensemble.append(try constants(member, "ensemble[\(index)]")) }
+    for (index, member) in (json["ensemble"]?.arrayValue ?? []).prefix(64).enumerated() {
+      ensemble.append(try constants(member, "ensemble[\(index)]"))
+    }
     let bands = (json["errorBands"]?.arrayValue ?? []).compactMap(\.doubleValue).filter { $0.isFinite && $0 >= 0 }
     if bands.count != 3 { throw DescriptionError(field: "errorBands", reason: "three shares are needed") }
     self.init(
-      name: try reader.text("gpu"), isMeasured: true, source: try reader.text("source"), constants: try constants(json["constants"], "constants"),
+      name: try reader.text("gpu"), isMeasured: true, source: try reader.text("source"),
+      constants: try constants(json["constants"], "constants"),
       ensemble: ensemble, errorBands: bands)
   }
 }

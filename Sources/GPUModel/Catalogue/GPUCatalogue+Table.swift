@@ -152,7 +152,8 @@ extension GPUCatalogue {
       memoryGigabytes: 96, memoryType: "GDDR7", memoryGigabytesPerSecond: 1597, l2Megabytes: 128,
       sharedKilobytesPerSM: 100, registersPerSM: 65536, warpsPerSM: 48, blocksPerSM: 24,
       pcieGeneration: 5, boardPowerWatts: 600, family: .mma, sourceGrade: "V+R",
-      source: "NVIDIA Server Edition datasheet (120 fp32 TFLOPS and 1597 GB/s and 96 GB and 600 W); clock and TC rates from aiconfigurator rtx_pro_6000_server.yaml (2430 MHz observed)",
+      source:
+        "NVIDIA Server Edition datasheet (120 fp32 TFLOPS and 1597 GB/s and 96 GB and 600 W); clock and TC rates from aiconfigurator rtx_pro_6000_server.yaml (2430 MHz observed)",
       notes: "aiconfigurator's yaml uses 1792 GB/s (the Workstation figure); its own data top out at 1537 GB/s = 96% of 1597"),
     GPU(
       name: "H100 PCIe", architecture: "Hopper", chip: "GH100", computeCapability: .init(9, 0), smCount: 114,

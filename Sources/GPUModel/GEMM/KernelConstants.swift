@@ -36,7 +36,8 @@ public struct KernelConstants: Sendable, Hashable {
     public var meaning: String {
       switch self {
       case .fixedMicroseconds: "fixed time of a kernel inside a graph: launch, prologue, drain; empty kernels replay in 1 to 3 us"
-      case .stepClocks: "latency of one main-loop step that nothing hides; a shared-memory round trip and a dependent matrix instruction, 20 to 400 clocks"
+      case .stepClocks:
+        "latency of one main-loop step that nothing hides; a shared-memory round trip and a dependent matrix instruction, 20 to 400 clocks"
       case .blockClocks: "prologue and epilogue of one generation of blocks: a trip to L2 or memory takes 200 to 1,000 clocks"
       case .sustainedMathShare: "share of the specified tensor rate one SM sustains; at most 1.05, the real clock may exceed the rated one"
       case .l2BytesPerClockPerSM: "bytes an SM gets from L2 a clock: 64 wide paths, plus what multicast and L1 hits spare"

@@ -53,12 +53,15 @@ extension Graph {
         if !written.contains(id) { throw GraphError(node: node.name, reason: "\"\(self[id].name)\" is read before it is written") }
       }
       let results = try ShapeInference.infer(node.operation, node.inputs.map { $0.map { self[$0] } }, node: node.name)
-      if results.count != node.outputs.count { throw GraphError(node: node.name, reason: "writes \(node.outputs.count) values, not \(results.count)") }
+      if results.count != node.outputs.count {
+        throw GraphError(node: node.name, reason: "writes \(node.outputs.count) values, not \(results.count)")
+      }
       for (id, result) in zip(node.outputs, results) {
         guard id.index >= 0, id.index < values.count else { throw GraphError(node: node.name, reason: "value \(id.index) does not exist") }
         if !written.insert(id).inserted { throw GraphError(node: node.name, reason: "\"\(self[id].name)\" is written twice") }
         if self[id].type != result.0 || self[id].shape != result.1 {
-          throw GraphError(node: node.name, reason: "\"\(self[id].name)\" is declared \(Shapes.text(self[id].shape)) but is \(Shapes.text(result.1))")
+          throw GraphError(
+            node: node.name, reason: "\"\(self[id].name)\" is declared \(Shapes.text(self[id].shape)) but is \(Shapes.text(result.1))")
         }
       }
     }

@@ -27,7 +27,7 @@ enum ShapeInference {
     let most: Int
     switch operation {
     case .unary, .softmax, .reduceMean, .reshape, .transpose, .expand, .slice, .split, .squeeze, .unsqueeze, .cast, .flatten: most = 1
-    case .binary, .matMul, .gather: most = 2 
+    case .binary, .matMul, .gather: most = 2
     case .gemm, .select, .layerNormalization, .linear, .batchedLinear, .normalizedActivation: most = 3
     case .concat: most = .max
     }
@@ -86,7 +86,9 @@ enum ShapeInference {
           if index == 1 { throw fail("input 1, the scale, is missing") }
           continue
         }
-        if Shapes.broadcast(normalized, parameter.shape) != normalized { throw fail("input \(index) does not fit the normalized dimensions") }
+        if Shapes.broadcast(normalized, parameter.shape) != normalized {
+          throw fail("input \(index) does not fit the normalized dimensions")
+        }
       }
       return [(value.type, value.shape)]
 
@@ -153,7 +155,9 @@ enum ShapeInference {
       let position = try axis(along, rank: shape.count)
       for value in values.dropFirst() {
         guard value.shape.count == shape.count else { throw fail("numbers of dimensions differ") }
-        for index in shape.indices where index != position && shape[index] != value.shape[index] { throw fail("dimension \(index) differs") }
+        for index in shape.indices where index != position && shape[index] != value.shape[index] {
+          throw fail("dimension \(index) differs")
+        }
         guard let sum = shape[position].adding(value.shape[position]) else { throw fail("the sum of sizes overflows") }
         shape[position] = sum
       }
@@ -211,7 +215,8 @@ enum ShapeInference {
     case .flatten(let from):
       let value = try input(0)
       let position = from == value.shape.count ? from : try axis(from, rank: value.shape.count)
-      guard let outer = Shapes.elementCount(Array(value.shape[..<position])), let inner = Shapes.elementCount(Array(value.shape[position...]))
+      guard let outer = Shapes.elementCount(Array(value.shape[..<position])),
+        let inner = Shapes.elementCount(Array(value.shape[position...]))
       else { throw fail("two dimensions depend on the rows") }
       return [(value.type, [outer, inner])]
 
@@ -229,7 +234,9 @@ enum ShapeInference {
       let (x, weight) = (try input(0), try input(1))
       let type = try sameType([x, weight])
       try expectFloating(x)
-      guard weight.shape.count == 3, x.shape.count == 2 || x.shape.count == 3 else { throw fail("x needs two or three dimensions, the weight three") }
+      guard weight.shape.count == 3, x.shape.count == 2 || x.shape.count == 3 else {
+        throw fail("x needs two or three dimensions, the weight three")
+      }
       let m = x.shape[x.shape.count - 2]
       if x.shape[x.shape.count - 1] != weight.shape[1] { throw fail("inner dimensions differ") }
       if x.shape.count == 3 && x.shape[0] != weight.shape[0] { throw fail("numbers of heads differ") }

@@ -6,7 +6,9 @@ extension BuiltInHead {
   ///     for layer, norm in zip(mid_layers, mid_norms): h = relu(norm(layer(h)))      # num_layers - 2 of them
   ///     return proj_out(h[:, 0, :])
   static func seqlenGraph(_ layers: Int, _ hidden: Int, _ sequence: Int, _ seed: UInt64) throws(GraphError) -> Graph {
-    if layers < 2 { throw GraphError(node: "layers", reason: "\(layers) is out of range; seqlen counts proj_in and proj_out and needs at least 2") }
+    if layers < 2 {
+      throw GraphError(node: "layers", reason: "\(layers) is out of range; seqlen counts proj_in and proj_out and needs at least 2")
+    }
     var head = HeadBuilder(name: "seqlen", seed: seed)
     let x = head.graph.addInput("x", .float32, [.rows, .fixed(hidden)])
     var h = try head.graph.apply(.unsqueeze(axes: [1]), "unsqueeze", [x])

@@ -36,13 +36,18 @@ public enum FuseLinear: RewritePass {
     var result = graph
     let index = GraphIndex(graph)
     for (position, node) in graph.nodes.enumerated() {
-      guard node.operation == .binary(.add), let output = node.outputs.first, let (left, right) = index.operands(output, .add) else { continue }
+      guard node.operation == .binary(.add), let output = node.outputs.first, let (left, right) = index.operands(output, .add) else {
+        continue
+      }
       for (product, bias) in [(left, right), (right, left)] where graph.constants[bias] != nil && index.reads[product] == 1 {
-        guard let linear = index.producer(product), linear.inputs.count == 2 || (linear.inputs.count == 3 && linear.inputs[2] == nil) else { continue }
+        guard let linear = index.producer(product), linear.inputs.count == 2 || (linear.inputs.count == 3 && linear.inputs[2] == nil) else {
+          continue
+        }
         let shape = graph[bias].shape
         switch linear.operation {
         case .linear(_, activation: .none) where shape == [graph[product].shape.last ?? .fixed(1)]: break
-        case .batchedLinear(activation: .none) where graph[product].shape.count == 3 && shape == [graph[product].shape[0], .fixed(1), graph[product].shape[2]]:
+        case .batchedLinear(activation: .none)
+        where graph[product].shape.count == 3 && shape == [graph[product].shape[0], .fixed(1), graph[product].shape[2]]:
           break
         default: continue
         }

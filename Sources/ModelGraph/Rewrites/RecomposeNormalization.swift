@@ -11,7 +11,9 @@ public enum RecomposeNormalization: RewritePass {
     var result = graph
     let index = GraphIndex(graph)
     for (position, node) in graph.nodes.enumerated() {
-      guard node.operation == .binary(.add), let output = node.outputs.first, let (left, right) = index.operands(output, .add) else { continue }
+      guard node.operation == .binary(.add), let output = node.outputs.first, let (left, right) = index.operands(output, .add) else {
+        continue
+      }
       for (scaled, bias) in [(left, right), (right, left)] where graph.constants[bias] != nil {
         guard let (a, b) = index.operands(scaled, .multiply) else { continue }
         for (normalized, scale) in [(a, b), (b, a)] where graph.constants[scale] != nil {
@@ -19,7 +21,8 @@ public enum RecomposeNormalization: RewritePass {
             graph[scale].shape == [size], graph[bias].shape == [size]
           else { continue }
           result.nodes[position] = Node(
-            name: node.name, operation: .layerNormalization(axis: -1, epsilon: Float(epsilon)), inputs: [x, scale, bias], outputs: node.outputs)
+            name: node.name, operation: .layerNormalization(axis: -1, epsilon: Float(epsilon)), inputs: [x, scale, bias],
+            outputs: node.outputs)
         }
       }
     }

@@ -95,13 +95,15 @@ struct Sinking {
     case .slice(let along, let starts, let ends, let steps):
       guard let axis = axes[0] else { return false }
       let kept = along.indices.filter { positive(along[$0]) != axis }
-      operation = .slice(axes: kept.map { along[$0] }, starts: kept.map { starts[$0] }, ends: kept.map { ends[$0] }, steps: kept.map { steps[$0] })
+      operation = .slice(
+        axes: kept.map { along[$0] }, starts: kept.map { starts[$0] }, ends: kept.map { ends[$0] }, steps: kept.map { steps[$0] })
       if old[output].shape[axis] == .fixed(0) { return false }
       if old[output].shape[axis] == .fixed(1) { resultAxis = nil }
     case .gather(let along):
       // Taking single copies by a constant index: every copy is the first.
       guard onlyFirst, let axis = axes[0], positive(along) == axis, let indices = node.inputs[1], let tensor = old.constants[indices],
-        tensor.elementCount == 1, let index = tensor.integers?.first, let size = old[first].shape[axis].fixedSize, index >= -size, index < size,
+        tensor.elementCount == 1, let index = tensor.integers?.first, let size = old[first].shape[axis].fixedSize, index >= -size,
+        index < size,
         let zero = Tensor(int64: [0], shape: tensor.shape)
       else { return false }
       let start = new.addConstant(node.name + ".first", zero)

@@ -17,7 +17,9 @@ public enum StackHeads: RewritePass {
     var replaced: Set<Int> = []
     var inserted: [Int: [Node]] = [:]
     for (input, positions) in readers.sorted(by: { $0.key < $1.key }) {
-      for (_, group) in Dictionary(grouping: positions, by: { Signature(graph, graph.nodes[$0]) }).sorted(by: { ($0.value.first ?? 0) < ($1.value.first ?? 0) })
+      for (_, group) in Dictionary(grouping: positions, by: { Signature(graph, graph.nodes[$0]) }).sorted(by: {
+        ($0.value.first ?? 0) < ($1.value.first ?? 0)
+      })
       where group.count > 1 && !group.contains(where: replaced.contains) {
         // Follow the heads as long as each feeds exactly one linear layer of a common shape.
         var stages = [group]

@@ -1,0 +1,84 @@
+"""What we write, the onnx checker accepts and onnxruntime runs; what PyTorch exports, we evaluate as onnxruntime does."""
+import pathlib
+
+import numpy
+import onnx
+import onnxruntime
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXPORTS = sorted((ROOT / "Tests/Data/onnx").glob("*.onnx"))
+HEADS = {
+    "linear": ["linear", "--layers", "4", "--hidden", "32"],
+    "stacked": ["stacked", "--layers", "3", "--hidden", "32", "--heads", "5"],
+    "seqlen": ["seqlen", "--layers", "5", "--hidden", "32", "--sequence", "8"],
+    "encoder": ["encoder", "--layers", "2", "--hidden", "32", "--heads", "2", "--sequence", "16"],
+}
+
+
+def run_peer(path, ours):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    types = {"tensor(float)": numpy.float32, "tensor(int64)": numpy.int64}
+    feeds = {}
+    for given in session.get_inputs():
+        value = ours["inputs"][given.name]
+        feeds[given.name] = numpy.array(value["values"], dtype=types[given.type]).reshape(value["shape"])
+    return {output.name: result for output, result in zip(session.get_outputs(), session.run(None, feeds))}
+
+
+def assert_equal(path, ours):
+    theirs = run_peer(path, ours)
+    assert theirs
+    for name, result in theirs.items():
+        value = ours["outputs"][name]
+        mine = numpy.array(value["values"]).reshape(value["shape"])
+        assert list(result.shape) == value["shape"]
+        norm = numpy.linalg.norm(mine)
+        assert norm > 0.1
+        assert numpy.linalg.norm(result - mine) / norm < 1e-5
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("rows", [1, 7])
+def test_heads_run_in_onnxruntime_as_in_our_evaluator(headroom, evaluate, tmp_path, name, rows):
+    path = tmp_path / "model.onnx"
+    headroom("export", *HEADS[name], "-o", path)
+    onnx.checker.check_model(str(path), full_check=True)
+    assert_equal(path, evaluate(path, rows, 3))
+
+
+@pytest.mark.parametrize("path", EXPORTS, ids=lambda path: path.stem)
+def test_pytorch_exports_evaluate_as_in_onnxruntime(evaluate, path):
+    assert_equal(path, evaluate(path, 5, 4))
+
+
+@pytest.mark.parametrize("path", EXPORTS, ids=lambda path: path.stem)
+def test_what_we_write_of_an_export_is_valid(headroom, evaluate, tmp_path, path):
+    written = tmp_path / "written.onnx"
+    headroom("export", path, "-o", written)
+    onnx.checker.check_model(str(written), full_check=True)
+    assert_equal(written, evaluate(written, 5, 4))
+
+
+def test_the_documents_head_at_full_size_is_valid(headroom, tmp_path):
+    path = tmp_path / "seqlen.onnx"
+    headroom("export", "seqlen", "-o", path)
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def test_a_dropped_bias_would_be_noticed(headroom, evaluate, tmp_path):
+    path = tmp_path / "model.onnx"
+    headroom("export", *HEADS["linear"], "-o", path)
+    ours = evaluate(path, 3, 3)
+    model = onnx.load(str(path))
+    for tensor in model.graph.initializer:
+        if tensor.name == "layers.2.bias":
+            tensor.raw_data = bytes(len(tensor.raw_data))
+            break
+    else:
+        pytest.fail("no such bias")
+    onnx.save(model, str(path))
+    with pytest.raises(AssertionError):
+        assert_equal(path, ours)
