@@ -55,6 +55,8 @@ let package = Package(
       name: "fit-kernel-model", dependencies: ["FileAccess", "GPUModel", "KernelFitting"], path: "Tools/FitKernelModel",
       swiftSettings: strict),
     .executableTarget(
+      name: "benchmark-predictions", dependencies: ["GPUModel", "TimeBase"], path: "Benchmarks/Predictions", swiftSettings: strict),
+    .executableTarget(
       name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
       swiftSettings: strict),
 

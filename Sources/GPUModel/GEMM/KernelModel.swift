@@ -216,34 +216,49 @@ struct Problem {
     return (limits, total, blocks)
   }
 
-  /// The fastest candidate. Most are dismissed on their largest limit alone: no joined time is below it.
+  /// The fastest candidate. Every candidate's largest limit plus its fixed costs is below its time, and costs no `pow`; the one with the
+  /// least such bound is evaluated first, and then only those whose bound is under the best time so far.
   func fastest(of tiles: [GEMMTile]) -> Candidate? {
-    var best: Candidate?
-    var bound = Double.infinity
-    let floorBytes = max(uniqueMicroseconds, 0)
-    for index in tiles.indices {
-      let tile = tiles[index]
-      let (tileM, tileN) = (Double(tile.m), Double(tile.n))
-      let grid = batch * (m / tileM).rounded(.up) * (n / tileN).rounded(.up)
-      let resident = Double(tile.blocksPerSM)
-      for split in GEMMTile.splits {
-        let parts = Double(split)
-        let steps = (k / parts / Double(tile.k)).rounded(.up)
-        if split > 1 && steps < 2 { break }
-        let depth = steps * Double(tile.k)
-        let perSM = (grid * parts / smCount).rounded(.up)
-        let math = perSM * 2 * tileM * tileN * depth * mathCost
-        let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
-        let latency = (perSM / resident).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
-        let least = fixed + max(max(math, l2), max(latency, floorBytes)) + (split > 1 ? splitFixed + splitCost * parts : 0)
-        if least >= bound { continue }
-        let total = evaluate(tile, split: split, resident: resident).microseconds
-        if total < bound {
-          bound = total
-          best = Candidate(tileIndex: index, splitK: split, microseconds: total)
+    let splits = GEMMTile.splits
+    return withUnsafeTemporaryAllocation(of: Double.self, capacity: tiles.count * splits.count) { bounds in
+      var first: (index: Int, bound: Double)?
+      for index in tiles.indices {
+        for (place, split) in splits.enumerated() {
+          let bound = lowerBound(tiles[index], split: split)
+          bounds[index * splits.count + place] = bound
+          if bound < first?.bound ?? .infinity { first = (index * splits.count + place, bound) }
         }
       }
+      guard let first, first.bound.isFinite else { return nil }
+      func candidate(_ index: Int) -> Candidate {
+        let (tileIndex, split) = (index / splits.count, splits[index % splits.count])
+        let tile = tiles[tileIndex]
+        let time = evaluate(tile, split: split, resident: Double(tile.blocksPerSM)).microseconds
+        return Candidate(tileIndex: tileIndex, splitK: split, microseconds: time)
+      }
+      var best = candidate(first.index)
+      for index in 0..<(tiles.count * splits.count) where bounds[index] < best.microseconds && index != first.index {
+        let other = candidate(index)
+        if other.microseconds < best.microseconds { best = other }
+      }
+      return best
     }
-    return best
+  }
+
+  /// A time that no candidate of this tile and split can be under; infinite where the split leaves a block less than two steps.
+  @inline(__always)
+  private func lowerBound(_ tile: GEMMTile, split: Int) -> Double {
+    let (tileM, tileN, parts) = (Double(tile.m), Double(tile.n), Double(split))
+    let steps = (k / parts / Double(tile.k)).rounded(.up)
+    if split > 1 && steps < 2 { return .infinity }
+    let depth = steps * Double(tile.k)
+    let blocks = batch * (m / tileM).rounded(.up) * (n / tileN).rounded(.up) * parts
+    let perSM = (blocks / smCount).rounded(.up)
+    let math = perSM * 2 * tileM * tileN * depth * mathCost
+    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
+    let latency = (perSM / Double(tile.blocksPerSM)).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
+    let limit = max(max(math, l2), max(latency, uniqueMicroseconds))
+    let reduction = split > 1 ? splitFixed + splitCost * parts : 0
+    return fixed + limit + reduction + wave * perSM * min(smCount, blocks) / smCount
   }
 }
