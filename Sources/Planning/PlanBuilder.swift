@@ -42,17 +42,22 @@ public struct PlanBuilder: Sendable {
       remainingShares: Self.remainingWork(rewritten, sunk))
   }
 
-  /// Each node's first output before and after sink-broadcast, where it shrank. Node names survive the rewrite.
+  /// Each node's first output before and after sink-broadcast, where it shrank. Node names survive the rewrite; a name that stands twice
+  /// says nothing, and its work counts as needed.
   static func remainingWork(_ graph: Graph, _ sunk: Graph) -> [String: RemainingWork] {
-    var after: [String: Shape] = [:]
-    for node in sunk.nodes {
-      if let output = node.outputs.first { after[node.name] = sunk[output].shape }
+    func shapes(_ graph: Graph) -> [String: Shape] {
+      var shapes: [String: Shape] = [:]
+      var repeated: Set<String> = []
+      for node in graph.nodes {
+        guard let output = node.outputs.first else { continue }
+        if shapes.updateValue(graph[output].shape, forKey: node.name) != nil { repeated.insert(node.name) }
+      }
+      return shapes.filter { !repeated.contains($0.key) }
     }
+    let after = shapes(sunk)
     var remaining: [String: RemainingWork] = [:]
-    for node in graph.nodes {
-      guard let output = node.outputs.first else { continue }
-      let before = graph[output].shape
-      if let shape = after[node.name], shape != before { remaining[node.name] = RemainingWork(before: before, after: shape) }
+    for (name, before) in shapes(graph) {
+      if let shape = after[name], shape != before { remaining[name] = RemainingWork(before: before, after: shape) }
     }
     return remaining
   }

@@ -43,11 +43,30 @@ import Testing
     #expect(result.relativeDistance(to: wanted) < 1e-12)
   }
 
+  /// Each head of the stack, computed alone with loops from its own slice of the parameters.
   @Test func stackedIsItsHeadsSideBySide() throws {
-    let graph = try BuiltInHead.stacked(layers: 2, hidden: 6, heads: 3).graph()
-    let result = try firstOutput(graph)
-    #expect(result.shape == [3, 3, 2])
-    #expect(result.norm > 0.1)
+    let (layers, hidden, heads) = (2, 6, 3)
+    let graph = try BuiltInHead.stacked(layers: layers, hidden: hidden, heads: heads).graph()
+    let x = try #require(try sampleInputs(graph, rows: 2)["x"])
+    func constant(_ name: String) throws -> [Double] { try #require(graph.constants.first { graph[$0.key].name == name }?.value.doubles) }
+    var expected: [Double] = []
+    for head in 0..<heads {
+      for row in 0..<2 {
+        var h = Array(x.values[(row * hidden)..<((row + 1) * hidden)])
+        for layer in 0...layers {
+          let (name, outputs) = layer == layers ? ("proj_out", 2) : ("layers.\(layer)", hidden)
+          let (weight, bias) = (try constant(name + ".weight"), try constant(name + ".bias"))
+          h = (0..<outputs).map { out in
+            let sum = (0..<hidden).reduce(bias[head * outputs + out]) { $0 + h[$1] * weight[(head * hidden + $1) * outputs + out] }
+            return layer == layers ? sum : max(0, sum)
+          }
+        }
+        expected += h
+      }
+    }
+    let wanted = try #require(DenseArray(shape: [heads, 2, 2], values: expected))
+    #expect(wanted.norm > 0.1)
+    #expect(try firstOutput(graph, rows: 2).relativeDistance(to: wanted) < 1e-12)
   }
 
   @Test func deepHeadsNeitherVanishNorExplode() throws {

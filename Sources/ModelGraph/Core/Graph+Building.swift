@@ -47,6 +47,10 @@ extension Graph {
     for id in written.union(outputs) where id.index < 0 || id.index >= values.count {
       throw GraphError(node: name, reason: "value \(id.index) does not exist")
     }
+    for (id, tensor) in constants where self[id].type != tensor.type || self[id].shape != tensor.shape.map({ .fixed($0) }) {
+      throw GraphError(
+        node: self[id].name, reason: "is declared \(Shapes.text(self[id].shape)) but its constant has the shape \(tensor.shape)")
+    }
     for node in nodes {
       for case .some(let id) in node.inputs {
         guard id.index >= 0, id.index < values.count else { throw GraphError(node: node.name, reason: "value \(id.index) does not exist") }

@@ -10,7 +10,7 @@ public struct ValueID: Hashable, Sendable, Comparable {
 
 /// A named tensor that flows through a graph.
 public struct Value: Sendable {
-  /// Unique in the graph; ONNX's value name where the graph came from a file.
+  /// For people and for matching requests to inputs; ONNX's value name where the graph came from a file.
   public var name: String
   /// Element type.
   public var type: DataType
@@ -27,7 +27,7 @@ public struct Value: Sendable {
 
 /// One operation with the values it reads and writes.
 public struct Node: Sendable {
-  /// Unique in the graph; ONNX's node name, or one made from its first output where the file gives none.
+  /// For people; ONNX's node name, or its first output's where the file gives none. Not always unique: identity is the place in the graph.
   public var name: String
   /// What it computes, with its attributes.
   public var operation: Operation
