@@ -28,19 +28,13 @@ let package = Package(
     module("FileAccess"),
     module("JSONText"),
     module("ProtobufWire"),
-    module("ModelGraph", ["TimeBase"]),
+    module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
-    module("Trace", ["TimeBase"]),
-    module("Workload", ["TimeBase"]),
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
-    module("Planning", ["GPUModel", "ModelGraph"]),
-    module("ModelConfiguration", ["JSONText"]),
-    // Layer 3
-    module("Scheduling", ["ModelConfiguration", "TimeBase"]),
-    module("DeviceModel", ["GPUModel", "Planning", "TimeBase"]),
+    module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
     // Layer 5
     module("Reporting"),
     // Layer 8
@@ -68,13 +62,8 @@ let package = Package(
     tests("GPUModelTests", ["GPUModel"]),
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
-    tests("PlanningTests", ["GPUModel", "ModelGraph", "Planning"]),
-    tests("ModelConfigurationTests", ["ModelConfiguration"]),
-    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
-    tests("TraceTests", ["Trace", "TimeBase"]),
-    tests("WorkloadTests", ["Workload", "TimeBase"]),
+    tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
     tests("ReportingTests", ["Reporting"]),
-    tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
   ],
   swiftLanguageModes: [.v6]
 )

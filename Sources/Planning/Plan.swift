@@ -52,6 +52,8 @@ public final class Plan: Sendable {
   public let steps: [PlanStep]
   /// Constants that the steps read.
   public let weights: [PlanWeight]
+  /// Whether the weights' values are known; false for a plan read from a file that left them out.
+  public let hasWeights: Bool
   /// The kernel-time model.
   public let model: KernelModel
   /// Work that sink-broadcast would leave of each step, as a share: 1/128 for the copied rows of seqlen, absent where it changes nothing.
@@ -60,7 +62,7 @@ public final class Plan: Sendable {
 
   init(
     graph: Graph, model: KernelModel, type: ComputeType, rewrites: [String], maxRows: Int, steps: [PlanStep], weights: [PlanWeight],
-    remainingShares: [String: RemainingWork]
+    remainingShares: [String: RemainingWork], hasWeights: Bool
   ) {
     self.graph = graph
     gpu = model.gpu
@@ -71,6 +73,7 @@ public final class Plan: Sendable {
     self.steps = steps
     self.weights = weights
     self.remainingShares = remainingShares
+    self.hasWeights = hasWeights
   }
 
   /// The launches for a batch of `rows`.

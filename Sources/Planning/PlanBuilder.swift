@@ -24,22 +24,31 @@ public struct PlanBuilder: Sendable {
   public func plan(_ graph: Graph) throws(PlanError) -> Plan {
     let passes = Rewrites.standard + requested
     let rewritten: Graph
-    let sunk: Graph
     do throws(GraphError) {
       try graph.validate()
       rewritten = try graph.rewritten(by: passes)
-      sunk = try rewritten.rewritten(by: [SinkBroadcast.self])
     } catch {
       throw .graph(error)
     }
-    let steps = Self.steps(rewritten)
-    let read = rewritten.readCounts
-    let weights = rewritten.constants.sorted { $0.key < $1.key }.compactMap { id, tensor in
-      read[id] == nil ? nil : PlanWeight(name: rewritten[id].name, type: tensor.type, shape: tensor.shape)
+    return try assemble(rewritten, rewrites: passes.map { $0.name }, hasWeights: true)
+  }
+
+  /// The plan of a graph that has been rewritten already.
+  func assemble(_ graph: Graph, rewrites: [String], hasWeights: Bool) throws(PlanError) -> Plan {
+    let sunk: Graph
+    do throws(GraphError) {
+      try graph.validate()
+      sunk = try graph.rewritten(by: [SinkBroadcast.self])
+    } catch {
+      throw .graph(error)
+    }
+    let read = graph.readCounts
+    let weights = graph.constants.sorted { $0.key < $1.key }.compactMap { id, tensor in
+      read[id] == nil ? nil : PlanWeight(name: graph[id].name, type: tensor.type, shape: tensor.shape)
     }
     return Plan(
-      graph: rewritten, model: model, type: type, rewrites: passes.map { $0.name }, maxRows: maxRows, steps: steps, weights: weights,
-      remainingShares: Self.remainingWork(rewritten, sunk))
+      graph: graph, model: model, type: type, rewrites: rewrites, maxRows: maxRows, steps: Self.steps(graph), weights: weights,
+      remainingShares: Self.remainingWork(graph, sunk), hasWeights: hasWeights)
   }
 
   /// Each node's first output before and after sink-broadcast, where it shrank. Node names survive the rewrite; a name that stands twice

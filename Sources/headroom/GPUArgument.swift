@@ -6,7 +6,7 @@ import JSONText
 /// GPUs on the command line: names, a file with a user's own, a file with a user's constants.
 struct GPUOptions: ParsableArguments {
   @Option(help: ArgumentHelp("GPU, or several separated by commas. Forgiving: h200, \"RTX PRO 6000 Blackwell WS\".", valueName: "names"))
-  var gpu: String
+  var gpu: String?
 
   @Option(help: ArgumentHelp("JSON file with a GPU of your own, to be named with --gpu; see Docs/gpus.md.", valueName: "file"))
   var gpuFile: String?
@@ -40,6 +40,7 @@ struct GPUOptions: ParsableArguments {
         throw error
       } catch { throw ValidationError("\(file): \(error)") }
     }
+    guard let gpu else { throw ValidationError("--gpu is missing: name one, as in --gpu h200") }
     let names = gpu.split(separator: ",").map(String.init)
     if names.isEmpty { throw ValidationError("--gpu names no GPU") }
     return try names.map { name in

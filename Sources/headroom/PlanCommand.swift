@@ -18,10 +18,11 @@ struct PlanCommand: ParsableCommand {
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256 --rewrite sink-broadcast
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256 --json
         headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
+        headroom plan linear --gpu h200 --save-plan linear.plan; headroom plan linear.plan --batch 64
         headroom plan --gemm-file shapes.csv --gpu h200 --json
       """)
 
-  @Argument(help: "linear, stacked, seqlen, encoder, or an .onnx file.") var model: String?
+  @Argument(help: "linear, stacked, seqlen, encoder, an .onnx file, or a .plan file.") var model: String?
   @OptionGroup var gpus: GPUOptions
   @OptionGroup var modelOptions: ModelOptions
   @Option(help: "Rows a batch; several separated by commas.") var batch = "1,8,256"
@@ -32,6 +33,8 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
   @Option(help: ArgumentHelp("Predict a list of products: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
     String?
+  @Option(help: ArgumentHelp("Also write the plan for the first GPU to a file.", valueName: "file")) var savePlan: String?
+  @Flag(help: "Leave the weights out of the plan file.") var noWeights = false
   @Flag(help: "Print every kernel on a line of its own instead of joining equal neighbours.") var allLayers = false
   @Flag(help: "One JSON object.") var json = false
   @Flag(help: "Comma-separated values.") var csv = false
@@ -43,6 +46,15 @@ struct PlanCommand: ParsableCommand {
   }
 
   func run() throws {
+    if let model, model.hasSuffix(".plan") {
+      if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil {
+        throw ValidationError("\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite and --save-plan do not apply")
+      }
+      let plan = try PlanFile.read(model)
+      let notes = plan.hasWeights ? [] : ["the plan file holds no weights: it can be read, not run"]
+      try report([PlannedGPU(plan: plan, statedChoice: nil)], notes: notes, type: plan.type)
+      return
+    }
     let chosen = try gpus.choose()
     if let gemmFile {
       try GEMMList(file: gemmFile, chosen: chosen, json: json).print()
@@ -62,12 +74,17 @@ struct PlanCommand: ParsableCommand {
         PlannedGPU(
           plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes).plan(loaded.graph), statedChoice: choice.statedChoice))
     }
+    if let savePlan, let first = plans.first { try PlanFile.write(first.plan, to: savePlan, includingWeights: !noWeights) }
+    try report(plans, notes: loaded.notes, type: dtype)
+  }
+
+  /// Prints a sweep or the tables.
+  func report(_ plans: [PlannedGPU], notes: [String], type: ComputeType) throws {
     if let sweepBatch {
       try Sweep(text: sweepBatch, plans: plans).print(svg: svg)
       return
     }
-    let batches = try batchSizes()
-    let report = try PlanReport(plans: plans, batches: batches, notes: loaded.notes, type: dtype, allLayers: allLayers)
+    let report = try PlanReport(plans: plans, batches: try batchSizes(), notes: notes, type: type, allLayers: allLayers)
     Terminal.print(json ? report.json.serialized() : csv ? report.csv : report.text)
   }
 

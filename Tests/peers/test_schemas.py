@@ -87,3 +87,12 @@ def test_the_sweep_draws_an_svg(headroom, tmp_path):
     headroom("plan", "linear", "--gpu", "h200", "--sweep-batch", "1:512", "--svg", path)
     xml.etree.ElementTree.parse(path)
     assert "SM fill" in headroom("plan", "linear", "--gpu", "h200", "--sweep-batch", "1:64")
+
+
+def test_a_plan_file_plans_as_its_model(headroom, tmp_path):
+    path = tmp_path / "head.plan"
+    direct = json.loads(headroom("plan", "seqlen", "--hidden", "64", "--gpu", "h200", "--batch", "8", "--save-plan", path, "--json"))
+    loaded = check(headroom("plan", path, "--batch", "8", "--json"), "plan")
+    assert loaded["plans"] == direct["plans"]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "truncated" in headroom("plan", path, status=1)

@@ -48,26 +48,45 @@ extension GPU {
       "name", "computeCapability", "sms", "boostMegahertz", "fp32Teraflops", "tf32Teraflops", "fp16Teraflops", "fp8Teraflops",
       "memoryGigabytes",
       "memoryGigabytesPerSecond", "l2Megabytes", "sharedKilobytesPerSM", "registersPerSM", "warpsPerSM", "blocksPerSM", "pcieGeneration",
-      "boardPowerWatts", "source",
+      "boardPowerWatts", "source", "architecture", "chip", "memoryType", "family", "sourceGrade", "notes",
     ])
     let capability = try reader.number("computeCapability", 3...20)
     let major = Int(capability)
     let minor = Int(((capability - Double(major)) * 10).rounded())
     let fp16 = try reader.optional("fp16Teraflops", 0.1...1e6)
     self.init(
-      name: try reader.text("name"), architecture: "", chip: "", computeCapability: ComputeCapability(major, minor),
+      name: try reader.text("name"), architecture: json["architecture"]?.stringValue ?? "", chip: json["chip"]?.stringValue ?? "",
+      computeCapability: ComputeCapability(major, minor),
       smCount: Int(try reader.number("sms", 1...100_000)), boostMegahertz: try reader.optional("boostMegahertz", 100...20_000),
       fp32Teraflops: try reader.number("fp32Teraflops", 0.01...1e6), tf32Teraflops: try reader.optional("tf32Teraflops", 0.1...1e6),
       fp16Teraflops: fp16, fp8Teraflops: try reader.optional("fp8Teraflops", 0.1...1e6),
-      memoryGigabytes: try reader.number("memoryGigabytes", 0.1...1e6), memoryType: "",
+      memoryGigabytes: try reader.number("memoryGigabytes", 0.1...1e6), memoryType: json["memoryType"]?.stringValue ?? "",
       memoryGigabytesPerSecond: try reader.number("memoryGigabytesPerSecond", 1...1e6),
       l2Megabytes: try reader.number("l2Megabytes", 0.1...1e5),
       sharedKilobytesPerSM: Int(try reader.number("sharedKilobytesPerSM", 16...4096)),
       registersPerSM: Int(try reader.optional("registersPerSM", 1024...1e7) ?? 65536),
       warpsPerSM: Int(try reader.number("warpsPerSM", 8...1024)),
       blocksPerSM: Int(try reader.number("blocksPerSM", 1...1024)), pcieGeneration: Int(try reader.optional("pcieGeneration", 1...10) ?? 4),
-      boardPowerWatts: try reader.number("boardPowerWatts", 5...1e5), family: Self.family(major: major, fp16: fp16), sourceGrade: "U",
-      source: json["source"]?.stringValue ?? "user's file", notes: "")
+      boardPowerWatts: try reader.number("boardPowerWatts", 5...1e5),
+      family: json["family"]?.stringValue.flatMap { KernelFamily(rawValue: $0) } ?? Self.family(major: major, fp16: fp16),
+      sourceGrade: json["sourceGrade"]?.stringValue ?? "U",
+      source: json["source"]?.stringValue ?? "user's file", notes: json["notes"]?.stringValue ?? "")
+  }
+
+  /// Everything, in the form that `init(json:)` reads.
+  public var json: JSONValue {
+    [
+      "name": JSONValue(name), "architecture": JSONValue(architecture), "chip": JSONValue(chip),
+      "computeCapability": JSONValue(Double(computeCapability.major) + Double(computeCapability.minor) / 10), "sms": JSONValue(smCount),
+      "boostMegahertz": JSONValue(boostMegahertz), "fp32Teraflops": JSONValue(fp32Teraflops), "tf32Teraflops": JSONValue(tf32Teraflops),
+      "fp16Teraflops": JSONValue(fp16Teraflops), "fp8Teraflops": JSONValue(fp8Teraflops), "memoryGigabytes": JSONValue(memoryGigabytes),
+      "memoryType": JSONValue(memoryType), "memoryGigabytesPerSecond": JSONValue(memoryGigabytesPerSecond),
+      "l2Megabytes": JSONValue(l2Megabytes),
+      "sharedKilobytesPerSM": JSONValue(sharedKilobytesPerSM), "registersPerSM": JSONValue(registersPerSM),
+      "warpsPerSM": JSONValue(warpsPerSM),
+      "blocksPerSM": JSONValue(blocksPerSM), "pcieGeneration": JSONValue(pcieGeneration), "boardPowerWatts": JSONValue(boardPowerWatts),
+      "family": JSONValue(family.rawValue), "sourceGrade": JSONValue(sourceGrade), "source": JSONValue(source), "notes": JSONValue(notes),
+    ]
   }
 
   /// The instruction family follows from the compute capability: 9.0 has wgmma, 10.x tcgen05, others with tensor cores mma.sync.
