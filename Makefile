@@ -7,7 +7,8 @@ export SWIFT_BACKTRACE := enable=no
 RELEASE := .build/release/headroom
 VENV := .venv
 
-.PHONY: help bench build test test-swift test-peers lint format dist install fuzz clean
+
+.PHONY: help bench build test test-swift test-sanitized test-peers lint format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +32,11 @@ test-swift:
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log
+
+test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
+	@# LeakSanitizer would count the test runner's own blocks.
+	ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)

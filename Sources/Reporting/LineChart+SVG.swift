@@ -39,7 +39,7 @@ extension LineChart {
       text += "<text x=\"\(left - 8)\" y=\"\(y + 4)\" text-anchor=\"end\">\(NumberText.significant(yTop * Double(tick) / 4))</text>\n"
       let value = x.lowerBound + (x.upperBound - x.lowerBound) * Double(tick) / 4
       text += "<text x=\"\(left + (right - left) * Double(tick) / 4)\" y=\"\(down + 18)\" text-anchor=\"middle\">"
-      text += "\(NumberText.significant(value))</text>\n"
+      text += "\(NumberText.axis(value))</text>\n"
     }
     text += "<text x=\"\((left + right) / 2)\" y=\"\(down + 38)\" text-anchor=\"middle\">\(XMLText.escape(xLabel))</text>\n"
     text += "<text transform=\"translate(16 \((up + down) / 2)) rotate(-90)\" text-anchor=\"middle\">\(XMLText.escape(yLabel))</text>\n"
@@ -68,6 +68,9 @@ enum XMLText {
 }
 
 extension NumberText {
+  /// A mark on an axis: whole numbers without decimals.
+  static func axis(_ value: Double) -> String { value == value.rounded() ? fixed(value, decimals: 0) : significant(value) }
+
   /// A coordinate: one decimal, no grouping.
   static func plain(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
 }

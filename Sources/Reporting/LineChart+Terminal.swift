@@ -16,7 +16,7 @@ extension LineChart {
       let bar = levels.map { blocks[min(max($0 - row * 8, 0), 8)] }.joined()
       lines.append(String(repeating: " ", count: max(0, 8 - label.count)) + label + " |" + bar)
     }
-    let (low, high) = (NumberText.significant(x.lowerBound), NumberText.significant(x.upperBound))
+    let (low, high) = (NumberText.axis(x.lowerBound), NumberText.axis(x.upperBound))
     let gap = max(1, width - low.count - high.count - xLabel.count)
     lines.append(String(repeating: " ", count: 9) + "+" + String(repeating: "-", count: width))
     lines.append(

@@ -43,7 +43,7 @@ public struct LineChart: Sendable {
     return low...(high > low ? high : low + 1)
   }
 
-  /// The y axis' top: the data's maximum rounded up to 1, 2 or 5 times a power of ten.
+  /// The y axis' top: the data's maximum rounded up to a round number.
   var yTop: Double {
     if let top { return top }
     let highest = series.flatMap { $0.points.map(\.y) }.max() ?? 1
@@ -51,7 +51,7 @@ public struct LineChart: Sendable {
     var step = 1.0
     while step * 10 <= highest { step *= 10 }
     while step > highest { step /= 10 }
-    for factor in [1.0, 2, 5, 10] where step * factor >= highest { return step * factor }
+    for factor in [1.0, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10] where step * factor >= highest { return step * factor }
     return highest
   }
 }

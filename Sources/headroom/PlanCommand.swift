@@ -74,7 +74,10 @@ struct PlanCommand: ParsableCommand {
         PlannedGPU(
           plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes).plan(loaded.graph), statedChoice: choice.statedChoice))
     }
-    if let savePlan, let first = plans.first { try PlanFile.write(first.plan, to: savePlan, includingWeights: !noWeights) }
+    if let savePlan, let first = plans.first {
+      if !noWeights && first.plan.weightBytes > 1e8 { Terminal.note("writing \(savePlan) ...") }
+      try PlanFile.write(first.plan, to: savePlan, includingWeights: !noWeights)
+    }
     try report(plans, notes: loaded.notes, type: dtype)
   }
 

@@ -24,15 +24,18 @@ struct PlanReport {
     self.allLayers = allLayers
   }
 
-  /// Other tiles within 5 %, or of a size class that libraries use, with their time; the first five.
+  /// Other tiles within 5 %, the two nearest, and the classes that libraries' kernel names carry (64x64, 128x64, 128x128, in the orientation that
+  /// suits them better) with their time, near or not: a reader with a profile in hand finds the tile that ran.
   static func nearTies(_ launch: Launch, _ model: KernelModel) -> [GEMMAlternative] {
     guard let gemm = launch.gemm, case .gpu(let shape) = launch.shape, let all = try? model.alternatives(gemm) else { return [] }
-    let classes = [[64, 64], [64, 128], [128, 128]]
     let others = all.filter { !($0.tile.m == shape.tileM && $0.tile.n == shape.tileN) }
-    return Array(
-      others.filter {
-        $0.microseconds * 1e3 <= launch.predictedNanoseconds * 1.05 || classes.contains([$0.tile.m, $0.tile.n].sorted())
-      }.prefix(8))
+    var listed = others.filter { $0.microseconds * 1e3 <= launch.predictedNanoseconds * 1.05 }.prefix(2).map { $0 }
+    for size in [[64, 64], [64, 128], [128, 128]] {
+      func isOfClass(_ alternative: GEMMAlternative) -> Bool { [alternative.tile.m, alternative.tile.n].sorted() == size }
+      if [shape.tileM ?? 0, shape.tileN ?? 0].sorted() == size || listed.contains(where: isOfClass) { continue }
+      if let best = others.first(where: isOfClass) { listed.append(best) }
+    }
+    return listed.sorted { $0.microseconds < $1.microseconds }
   }
 
   // MARK: text
@@ -76,13 +79,13 @@ struct PlanReport {
       .init("layer", .left), .init("kernel", .left), .init("batch x M x N x K"), .init("tile"), .init("split"), .init("blocks"),
       .init("waves"),
       .init("SM fill"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left),
-      .init("near ties (us)", .left),
+      .init("other tiles (us)", .left),
     ])
     for (launch, layer) in grouped(batch) {
       guard case .gpu(let shape) = launch.shape else { continue }
       let gemm = launch.gemm.map { "\($0.batch) x \($0.m) x \($0.n) x \($0.k)" } ?? "-"
       let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
-      let ties = Self.nearTies(launch, plan.model).prefix(3).map { "\($0.tile.m)x\($0.tile.n) \(NumberText.significant($0.microseconds))" }
+      let ties = Self.nearTies(launch, plan.model).map { "\($0.tile.m)x\($0.tile.n) \(NumberText.significant($0.microseconds))" }
       table.add([
         layer, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
         NumberText.significant(shape.waves), NumberText.percent(shape.smFill), NumberText.percent(shape.slotEfficiency),

@@ -31,11 +31,11 @@ struct Sweep {
     let model = plans.first?.plan.graph.name ?? ""
     return [
       LineChart(
-        title: "\(model): predicted device time of a batch",
+        title: "\(model): PREDICTED device time of a batch",
         explanation: "Flat stretches are free rows; a step is another wave of blocks or another kernel.",
         xLabel: "rows", yLabel: "us", series: times),
       LineChart(
-        title: "\(model): SM fill, averaged over the batch's kernels",
+        title: "\(model): PREDICTED SM fill, averaged over the batch's kernels",
         explanation: "Share of SMs that hold at least one block, tail included; saw teeth are waves that do not come out even.",
         xLabel: "rows",
         yLabel: "%", series: fills, top: 100),
@@ -52,7 +52,7 @@ struct Sweep {
       for chart in charts {
         var one = chart
         one.series = [chart.series[index]]
-        one.title = "PREDICTED, \(planned.plan.gpu.name): \(chart.title)"
+        one.title = "\(planned.plan.gpu.name), \(chart.title)"
         for line in one.terminalLines() { Terminal.print(line) }
         Terminal.print("")
       }
