@@ -9,10 +9,7 @@ struct ModelMessage {
   var hasFunctions = false
 
   init(_ reader: WireReader) throws(WireError) {
-    var reader = reader
-    while true {
-      let offset = reader.offset
-      guard let field = try reader.next() else { break }
+    try reader.forEachField { (field, offset) throws(WireError) in
       switch field.number {
       case 7: graph = try GraphMessage(field.message(at: offset))
       case 8:
@@ -40,10 +37,7 @@ struct GraphMessage {
   var hasSparseInitializers = false
 
   init(_ reader: WireReader) throws(WireError) {
-    var reader = reader
-    while true {
-      let offset = reader.offset
-      guard let field = try reader.next() else { break }
+    try reader.forEachField { (field, offset) throws(WireError) in
       switch field.number {
       case 1: nodes.append(try NodeMessage(field.message(at: offset)))
       case 2: name = try field.message(at: offset).text()
@@ -66,10 +60,7 @@ struct NodeMessage {
   var attributes: [String: AttributeMessage] = [:]
 
   init(_ reader: WireReader) throws(WireError) {
-    var reader = reader
-    while true {
-      let offset = reader.offset
-      guard let field = try reader.next() else { break }
+    try reader.forEachField { (field, offset) throws(WireError) in
       switch field.number {
       case 1: inputs.append(try field.message(at: offset).text())
       case 2: outputs.append(try field.message(at: offset).text())
@@ -99,10 +90,7 @@ struct AttributeMessage {
   var hasGraph = false
 
   init(_ reader: WireReader) throws(WireError) {
-    var reader = reader
-    while true {
-      let offset = reader.offset
-      guard let field = try reader.next() else { break }
+    try reader.forEachField { (field, offset) throws(WireError) in
       switch field.number {
       case 1: name = try field.message(at: offset).text()
       case 2: float = Float(bitPattern: UInt32(truncatingIfNeeded: field.bits))
@@ -138,10 +126,7 @@ struct TensorMessage {
   var isExternal = false
 
   init(_ reader: WireReader) throws(WireError) {
-    var reader = reader
-    while true {
-      let offset = reader.offset
-      guard let field = try reader.next() else { break }
+    try reader.forEachField { (field, offset) throws(WireError) in
       switch field.number {
       case 1: try field.integers(into: &sizes)
       case 2: type = Int64(bitPattern: field.bits)

@@ -71,6 +71,16 @@ public struct WireReader {
     }
   }
 
+  /// Calls `body` with every remaining field and its place in the outermost message.
+  public func forEachField(_ body: (WireField, Int) throws(WireError) -> Void) throws(WireError) {
+    var cursor = self
+    while true {
+      let offset = cursor.offset
+      guard let field = try cursor.next() else { return }
+      try body(field, offset)
+    }
+  }
+
   /// A base-128 integer: at most ten bytes.
   public mutating func varint() throws(WireError) -> UInt64 {
     var value: UInt64 = 0
