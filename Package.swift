@@ -31,6 +31,7 @@ let package = Package(
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
+    module("Trace", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
