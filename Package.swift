@@ -16,11 +16,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+
 let package = Package(
   name: "headroom",
   products: [.executable(name: "headroom", targets: ["headroom"])],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   ],
   targets: [
     // Layer 0
@@ -36,6 +39,10 @@ let package = Package(
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
+    // Layer 3
+    module("Scheduling", ["TimeBase", deque]),
+    // Layer 4
+    module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
     // Layer 5
     module("Reporting"),
     // Layer 8
@@ -51,6 +58,10 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "benchmark-predictions", dependencies: ["GPUModel", "TimeBase"], path: "Benchmarks/Predictions", swiftSettings: strict),
+    .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
+    .executableTarget(
+      name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
+      swiftSettings: strict),
     .executableTarget(
       name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
       swiftSettings: strict),
@@ -64,6 +75,8 @@ let package = Package(
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
+    tests("SchedulingTests", ["Scheduling", "TimeBase"]),
+    tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Reporting"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,0 +1,125 @@
+/// Codes of the findings. A code is never given to another finding.
+public enum FindingCode: String, Sendable, Hashable, CaseIterable {
+  case HR101
+  case HR102
+  case HR103
+  case HR111
+  case HR121
+  case HR123
+  case HR124
+  case HR131
+  case HR132
+  case HR133
+  case HR141
+  case HR142
+  case HR201
+  case HR202
+  case HR205
+  case HR206
+  case HR211
+}
+
+/// A finding's rule: reads the evidence, says whether it holds. Pure.
+public protocol FindingRule: Sendable {
+  /// The registered code.
+  static var code: FindingCode { get }
+  /// Short name, as in "client-saturated".
+  static var name: String { get }
+  /// A run that shows it, in one or two sentences.
+  static var example: String { get }
+  /// Examines a run. Certainty is the rule's own; `Findings` applies what caps it.
+  static func examine(_ run: RunEvidence) -> Examination
+}
+
+extension FindingRule {
+  /// The page that explains it.
+  public static var page: String { "Docs/findings/\(code.rawValue)-\(name).md" }
+}
+
+/// What a rule says of a run.
+public enum Examination: Sendable, Hashable {
+  /// It holds.
+  case found(Observation)
+  /// It does not, and the figures say so.
+  case clear
+  /// Something needed is unknown.
+  case cannotTell(MissingEvidence)
+}
+
+/// What a rule saw.
+public struct Observation: Sendable, Hashable {
+  /// How sure.
+  public var certainty: Certainty
+  /// What was seen, with its figures.
+  public var seen: [Prose]
+  /// Why it is bad.
+  public var whyBad: Prose
+  /// What to do, best known first.
+  public var fixes: [Fix]
+  /// What would make it certain, where it is not.
+  public var missing: MissingEvidence?
+
+  /// All that was seen.
+  public init(_ certainty: Certainty, seen: [Prose], whyBad: Prose, fixes: [Fix], missing: MissingEvidence? = nil) {
+    self.certainty = certainty
+    self.seen = seen
+    self.whyBad = whyBad
+    self.fixes = fixes
+    self.missing = missing
+  }
+}
+
+/// A finding that holds for a run.
+public struct Finding: Sendable, Hashable {
+  /// Registered code.
+  public var code: FindingCode
+  /// Short name.
+  public var name: String
+  /// A run that shows it.
+  public var example: String
+  /// The page that explains it.
+  public var page: String
+  /// What was seen.
+  public var observation: Observation
+}
+
+/// All findings of one run, before gains.
+public struct Findings: Sendable, Hashable {
+  /// Those that hold, by code.
+  public var found: [Finding]
+  /// Those that could not be told, with what would decide.
+  public var undecided: [Undecided]
+
+  /// A finding that could not be told.
+  public struct Undecided: Sendable, Hashable {
+    /// Registered code.
+    public var code: FindingCode
+    /// Short name.
+    public var name: String
+    /// What would decide.
+    public var missing: MissingEvidence
+  }
+
+  /// Asks every registered rule.
+  public init(of run: RunEvidence) {
+    found = []
+    undecided = []
+    for rule in FindingRegistry.rules {
+      switch rule.examine(run) {
+      case .clear: continue
+      case .cannotTell(let missing): undecided.append(Undecided(code: rule.code, name: rule.name, missing: missing))
+      case .found(var observation):
+        observation.certainty = Self.cap(observation, run)
+        found.append(Finding(code: rule.code, name: rule.name, example: rule.example, page: rule.page, observation: observation))
+      }
+    }
+  }
+
+  /// The weaker kind wins: what rests on a fitted or assumed figure is at most likely, and so is everything when more than a fifth of
+  /// the wall has no seen cause.
+  private static func cap(_ observation: Observation, _ run: RunEvidence) -> Certainty {
+    let weakest = observation.seen.flatMap(\.figures).map(\.kind).min()
+    let certainty = weakest == .fitted || weakest == .assumed ? min(observation.certainty, .likely) : observation.certainty
+    return run.capped(certainty)
+  }
+}

@@ -1,0 +1,26 @@
+/// Every finding that `explain` and `bench` may print. A test checks that codes are unique, that each is here and that each has its page.
+public enum FindingRegistry {
+  /// The rules, by code.
+  public static let rules: [any FindingRule.Type] = [
+    HR101ClientSaturated.self,
+    HR102LoadLimited.self,
+    HR103NotSteady.self,
+    HR111FrontEndSaturated.self,
+    HR121BatchDiluted.self,
+    HR123PreferredNeverHit.self,
+    HR124QueueRejections.self,
+    HR131SerializedLoop.self,
+    HR132HostLaunchPaced.self,
+    HR133DeviceDispatch.self,
+    HR141PageableOrScatteredCopy.self,
+    HR142CopyNotOverlapped.self,
+    HR201SmallGEMMUnderfill.self,
+    HR202WeightStreaming.self,
+    HR205WaveTail.self,
+    HR206WeightsExceedL2.self,
+    HR211RedundantWork.self,
+  ]
+
+  /// The rule of a code.
+  public static func rule(for code: FindingCode) -> (any FindingRule.Type)? { rules.first { $0.code == code } }
+}

@@ -1,0 +1,91 @@
+/// The load generator cannot send more than it does.
+public enum HR101ClientSaturated: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR101
+  /// The short name.
+  public static let name = "client-saturated"
+  /// A run that shows it.
+  public static let example =
+    "1,000 users on one Python process: 1,151 requests a second at 441 ms, although the users would ask for 2,268 if the stopwatch saw everything; two processes serve more from the same server."
+
+  /// At 0.9 of its cores a queue in front of the generator's work is nine jobs long on average (rho / (1 - rho), M/M/1).
+  public static let coreThreshold = 0.9
+  /// A lag beyond a tenth of the median latency makes every latency wrong by as much (coordinated omission).
+  public static let lagThreshold = 0.1
+  /// Time outside the stopwatch beyond the think time, or its growth between runs, in shares of itself: the mean of 1,000 users' think times
+  /// over 100 cycles is known to better than 1 %, so a tenth is no noise.
+  public static let outsideThreshold = 0.1
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    var seen: [Prose] = []
+    var strongest = Certainty.cannotTell
+    var known = false
+
+    if let share = run.client.coreShare {
+      known = true
+      if share.value >= coreThreshold {
+        seen.append("The generator uses \(share) of its cores.")
+        // Only the generator's own counters can make this certain; a simulated or fitted client says what our world assumes of it.
+        strongest = max(strongest, share.kind == .measured ? .certain : .likely)
+      }
+    }
+    if let lag = run.client.sendLagP99, let median = run.load.medianLatency, median.value > 0 {
+      known = true
+      if lag.inMilliseconds > lagThreshold * median.inMilliseconds {
+        seen.append("One request in a hundred leaves \(lag) or more after it was due; the median latency is \(median).")
+        strongest = max(strongest, lag.kind == .measured ? .certain : .likely)
+      }
+    }
+    if let outside = run.load.timeOutsideStopwatch {
+      if let think = run.load.meanThinkTime {
+        known = true
+        if outside.value > think.inMilliseconds * (1 + outsideThreshold), outside.value - think.inMilliseconds > 1 {
+          let excess = Figure.combined(
+            outside.value - think.inMilliseconds, .milliseconds, [outside, think], source: "N/X - R - think time")
+          seen.append(
+            "A user spends \(outside) a cycle where the stopwatch does not look, and thinks for \(think) of it: \(excess) queue in the generator or on its connections."
+          )
+          strongest = max(strongest, .likely)
+        }
+      } else if let change = growth(outside, run) {
+        known = true
+        if change.value.magnitude > outsideThreshold {
+          seen.append(
+            "Time outside the stopwatch is \(outside); it moves by \(change) between runs of the same users, and a think time would not.")
+          strongest = max(strongest, .likely)
+        }
+      }
+    }
+    let decide = MissingEvidence(
+      ["generator CPU share", "send lag"],
+      measure: "`pidstat -t -p PID 5 1` on the load generator during the run, or the same users from two generator processes")
+    guard !seen.isEmpty else { return known && hasDirect(run) ? .clear : .cannotTell(decide) }
+    let cores = max(1, run.client.cores ?? 1)
+    return .found(
+      Observation(
+        strongest, seen: seen,
+        whyBad: "The server is not what was measured: throughput is the generator's, and latency contains the generator's own queue.",
+        fixes: [
+          Fix("Give the generator \(2 * cores) cores (processes) in place of \(cores)", [.clientCores(2 * cores)]),
+          Fix("Give the generator \(8 * cores) cores (processes), or use one whose requests cost less", [.clientCores(8 * cores)]),
+        ],
+        missing: strongest == .certain ? nil : decide))
+  }
+
+  /// True where the generator itself, or its users' think time, was known: only then is silence an acquittal.
+  private static func hasDirect(_ run: RunEvidence) -> Bool {
+    run.client.coreShare != nil || (run.load.meanThinkTime != nil && run.load.timeOutsideStopwatch != nil)
+  }
+
+  /// Relative change of the time outside the stopwatch against the other run that differs most.
+  private static func growth(_ outside: Figure, _ run: RunEvidence) -> Figure? {
+    run.client.otherRuns.compactMap { other -> Figure? in
+      let base = other.timeOutsideStopwatch.inMilliseconds
+      guard base > 0 else { return nil }
+      return .combined(
+        (outside.value - base) / base, .share, [outside, other.timeOutsideStopwatch],
+        source: "N/X - R against another run of the same users")
+    }.max { $0.value.magnitude < $1.value.magnitude }
+  }
+}

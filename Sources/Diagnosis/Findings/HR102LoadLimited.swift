@@ -1,0 +1,69 @@
+/// Nothing limits: no more work was offered.
+public enum HR102LoadLimited: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR102
+  /// The short name.
+  public static let name = "load-limited"
+  /// A run that shows it.
+  public static let example =
+    "50 users who think 300 ms: the server answers in 3 ms, its queue is empty, and the device is idle because nobody asks."
+
+  /// Of the idle time, the share in which no work existed: four fifths leave no stall that could be worth more than a quarter of it.
+  public static let starvedShareOfIdle = 0.8
+  /// A station above this could be felt before the load is (waiting exceeds service beyond rho = 0.5, M/M/1; two thirds leave room for bursts).
+  public static let stationThreshold = 0.67
+  /// Fewer waiting requests than this mean that an arriving one finds the queue empty nearly always.
+  public static let queueThreshold = 1.0
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    if let elasticities = run.elasticities, elasticities.isConsistent,
+      let load = elasticities.total("think time and inter-arrival", where: { $0.station == nil })
+    {
+      guard load.value > 1 - RunEvidence.limitingElasticity else { return .clear }
+      return found(
+        run,
+        seen: ["A percent less think time or inter-arrival time is worth \(load) percent of throughput: the load itself is what limits."])
+    }
+    guard let starved = run.device.starvedIdle, let stalled = run.device.stalledIdle else {
+      return .cannotTell(MissingEvidence(["starved and stalled idle"], measure: "a trace with request and batch events"))
+    }
+    let idle = starved.value + stalled.value
+    guard idle > 0, starved.value >= starvedShareOfIdle * idle else { return .clear }
+    if let queued = run.batching.meanQueuedRequests, queued.value >= queueThreshold + (run.batching.meanRequests?.value ?? 0) {
+      return .clear
+    }
+    if let busiest = run.stations.busiest, let utilization = busiest.utilization, utilization.value >= stationThreshold { return .clear }
+    if let share = run.client.coreShare, share.value >= stationThreshold { return .clear }
+    var seen: [Prose] = ["The device is idle without work for \(starved) of the time and stalled for \(stalled)."]
+    // An empty queue alone cannot tell a saturated generator or front end from a small load.
+    switch run.load.isOpenBelowSaturation {
+    case true?: seen.append("Everything that arrived was served.")
+    case false?: return .clear
+    case nil:
+      guard run.client.coreShare != nil || run.stations[.client]?.utilization != nil,
+        run.frontEnd.coreShare != nil || run.stations[.frontEnd]?.utilization != nil
+      else {
+        return .cannotTell(
+          MissingEvidence(
+            ["the generator's and the front end's CPU share"],
+            measure: "the same users from two generator processes: throughput stays if the load is all there is"))
+      }
+    }
+    if let busiest = run.stations.busiest, let utilization = busiest.utilization {
+      seen.append("The busiest station, \(busiest.station.text), uses \(utilization) of itself.")
+    }
+    return found(run, seen: seen)
+  }
+
+  private static func found(_ run: RunEvidence, seen: [Prose]) -> Examination {
+    .found(
+      Observation(
+        .certain, seen: seen,
+        whyBad: "The idle time is paid for. It is no defect of the server: nothing done to it can raise the throughput of this load.",
+        fixes: [
+          Fix("Consolidate: a device half as fast serves this load as well", [.gpuTimeScale(2)]),
+          Fix("Put further models on the device, or offer it more load"),
+        ]))
+  }
+}

@@ -1,0 +1,41 @@
+/// The server's threads outside the issuing loop are full.
+public enum HR111FrontEndSaturated: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR111
+  /// The short name.
+  public static let name = "front-end-saturated"
+  /// A run that shows it.
+  public static let example = "200 KB bodies as JSON text: the HTTP threads parse on every core they have while batcher and device wait."
+
+  /// At 0.9 of its cores a queue in front of the work is nine jobs long on average (rho / (1 - rho), M/M/1).
+  public static let coreThreshold = 0.9
+  /// From half on, what grows with the bytes is the larger part and is attacked first.
+  public static let perByteThreshold = 0.5
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    guard let share = run.frontEnd.coreShare ?? run.stations[.frontEnd]?.utilization else {
+      return .cannotTell(
+        MissingEvidence(["the server threads' CPU share"], measure: "`pidstat -t -p PID 5 1` on the server during the run"))
+    }
+    guard share.value >= coreThreshold else { return .clear }
+    var seen: [Prose] = ["The front end uses \(share) of its cores."]
+    if let capacity = run.stations[.frontEnd]?.capacity { seen.append("It can pass \(capacity) by itself.") }
+    let cores = max(1, run.frontEnd.cores ?? 1)
+    var fixes: [Fix] = []
+    if let perByte = run.frontEnd.perByteShare {
+      seen.append("\(perByte) of its time grows with the bytes of a request.")
+      if perByte.value >= perByteThreshold {
+        fixes.append(
+          Fix(
+            "Send tensors as binary over gRPC or shared memory, so that nothing is parsed per byte",
+            [.frontEndTimeScale(max(0, 1 - perByte.value))]))
+      }
+    }
+    fixes.append(Fix("Give the front end \(2 * cores) cores in place of \(cores)", [.frontEndCores(2 * cores)]))
+    return .found(
+      Observation(
+        share.kind == .measured || share.kind == .simulated ? .certain : .likely, seen: seen,
+        whyBad: "Requests wait before the batcher sees them: neither batching nor the device can help what has not arrived.", fixes: fixes))
+  }
+}

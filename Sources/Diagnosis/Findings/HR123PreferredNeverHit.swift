@@ -1,0 +1,58 @@
+/// No batch ever leaves by reaching a preferred size.
+public enum HR123PreferredNeverHit: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR123
+  /// The short name.
+  public static let name = "preferred-never-hit"
+  /// A run that shows it.
+  public static let example =
+    "preferred_batch_size [128, 256] with requests of 50 rows: batches of 250 leave because a sixth request would exceed 256, never at 128 or 256."
+
+  /// Rule of three: none among n puts the true share below 3/n with 95 % confidence; 60 put it below 5 %.
+  public static let fewestBatches = 60
+  /// See `fewestBatches`.
+  public static let hitThreshold = 0.05
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    let batching = run.batching
+    guard let preferred = batching.preferredSizes else {
+      return .cannotTell(MissingEvidence(["preferred sizes"], measure: "the model's config.pbtxt"))
+    }
+    // Triton reads no preferred sizes as [max_batch_size]: nothing was preferred.
+    guard !preferred.isEmpty, preferred != batching.maximumRows.map({ [$0] }) else { return .clear }
+    let recorded = batching.departures.values.reduce(0) { $0.addingClamping($1) }
+    let rows = run.load.fixedRowsPerRequest
+    let reachable = rows.map { rows in preferred.filter { rows > 0 && $0 % rows == 0 } }
+    let hits = batching.departures[.preferredSize] ?? 0
+    guard recorded >= fewestBatches else {
+      return .cannotTell(
+        MissingEvidence(["why batches left, over at least \(fewestBatches) batches"], measure: "a trace with batch events"))
+    }
+    guard Double(hits) <= hitThreshold * Double(recorded) else { return .clear }
+    let kind = batching.meanRows?.kind ?? .measured
+    let share = Figure(Double(hits) / Double(recorded), .share, kind, source: "batches by why they left")
+    let count = Figure(Double(recorded), .count, kind, source: "batches in the window")
+    var seen: [Prose] = ["Of \(count) batches, \(share) left by reaching a preferred size (\(settings: preferred))."]
+    if let rows, reachable?.isEmpty == true {
+      seen.append("Requests of \(setting: rows) rows cannot add up to any of them: none is a multiple.")
+    }
+    if let (reason, number) = BatchDeparture.allCases.map({ ($0, batching.departures[$0] ?? 0) }).max(by: { $0.1 < $1.1 }), number > 0 {
+      let most = Figure(Double(number) / Double(recorded), .share, kind, source: "batches by why they left")
+      seen.append("Most left for another reason: \(reason.text) (\(most)).")
+    }
+    var fixes = [Fix("Drop the preferred sizes", [.preferredSizes([])])]
+    if let rows, rows > 0, let maximum = batching.maximumRows, maximum / rows >= 1 {
+      let multiple = maximum / rows * rows
+      if multiple != maximum || !preferred.contains(multiple) {
+        fixes.append(Fix("Prefer \(multiple), the largest multiple of \(rows) rows", [.preferredSizes([multiple])]))
+      }
+    }
+    return .found(
+      Observation(
+        .certain, seen: seen,
+        whyBad:
+          "A size that is never reached sends nothing early. Under light load every batch waits out its whole delay for a size that cannot come.",
+        fixes: fixes))
+  }
+}

@@ -1,0 +1,53 @@
+/// Requests are turned away at the queue.
+public enum HR124QueueRejections: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR124
+  /// The short name.
+  public static let name = "queue-rejections"
+  /// A run that shows it.
+  public static let example =
+    "max_queue_size 100 with 1,000 users: in a burst one request in twelve is answered 503, and the latency table shows only the others."
+
+  /// One in a thousand is where a p99.9 begins to leave out what failed.
+  public static let shareThreshold = 0.001
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    guard let rejections = run.batching.rejections else {
+      return .cannotTell(
+        MissingEvidence(["rejections by reason"], measure: "the generator's errors by status, or the server's failure counters"))
+    }
+    let turnedAway = RejectionReason.allCases.filter { $0 != .cancelled }.reduce(0) { $0.addingClamping(rejections[$1] ?? 0) }
+    guard turnedAway > 0 else { return .clear }
+    guard let offered = run.batching.offeredRequests, offered > 0 else {
+      return .cannotTell(MissingEvidence(["requests offered"], measure: "the generator's request count"))
+    }
+    let kind = run.load.throughput?.kind ?? .measured
+    let share = Figure(Double(turnedAway) / Double(offered), .share, kind, source: "rejected over offered requests")
+    guard share.value >= shareThreshold else { return .clear }
+    var seen: [Prose] = ["\(share) of the requests were turned away."]
+    for reason in RejectionReason.allCases where reason != .cancelled {
+      guard let number = rejections[reason], number > 0 else { continue }
+      let count = Figure(Double(number), .count, kind, source: "rejections by reason")
+      seen.append("\(count): \(reason.text).")
+    }
+    if let queued = run.batching.meanQueuedRequests { seen.append("\(queued) requests wait in the queue on average.") }
+    var fixes: [Fix] = []
+    if (rejections[.queueFull] ?? 0) > 0, let size = run.batching.maximumQueueSize, size > 0 {
+      fixes.append(
+        Fix(
+          "Let twice as many requests wait: helps a burst, and only lengthens the wait where load exceeds capacity",
+          [
+            .maximumQueueSize(size.multipliedClamping(by: 2))
+          ]))
+    }
+    if (rejections[.timeout] ?? 0) > 0, let timeout = run.batching.timeoutMicroseconds, timeout > 0 {
+      fixes.append(Fix("Twice the queue timeout", [.queueTimeout(microseconds: timeout.multipliedClamping(by: 2))]))
+    }
+    fixes.append(Fix("More capacity: one more instance", [.instances(max(1, run.batching.instances ?? 1) + 1)]))
+    return .found(
+      Observation(
+        .certain, seen: seen,
+        whyBad: "Users got errors, and every latency in the report leaves them out: it is the latency of those who got in.", fixes: fixes))
+  }
+}

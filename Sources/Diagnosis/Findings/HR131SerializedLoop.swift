@@ -1,0 +1,61 @@
+/// The device waits for its own loop: one batch at a time.
+public enum HR131SerializedLoop: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR131
+  /// The short name.
+  public static let name = "serialized-loop"
+  /// A run that shows it.
+  public static let example =
+    "A 0.12 ms batch and 0.65 ms of wake-up, response, forming and gather before the next: the loop caps the server at a sixth of the device."
+
+  /// With a tenth of the wall stalled, overlapping could be worth a ninth of throughput at saturation (1 / (1 - 0.1)).
+  public static let stalledThreshold = 0.1
+  /// From here on the loop, not the device, is the larger part of a batch's period: it caps capacity whether or not this load feels it.
+  public static let gapOverDeviceTime = 1.0
+  /// A pipeline deeper than this forms a batch while another one runs.
+  public static let depthThreshold = 1.2
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    guard let depth = run.device.pipelineDepth else {
+      return .cannotTell(MissingEvidence(["batches in flight per issuing thread"], measure: "a trace with batch events"))
+    }
+    guard depth.value <= depthThreshold else { return .clear }
+    var seen: [Prose] = []
+    var felt = false
+    if let stalled = run.device.stalledIdle, stalled.value >= stalledThreshold {
+      felt = true
+      seen.append("The device is idle for \(stalled) of the time while work waits.")
+    }
+    if let gap = run.device.loopGap, let busy = run.device.deviceTimePerBatch, busy.value > 0,
+      gap.inMilliseconds >= gapOverDeviceTime * busy.inMilliseconds
+    {
+      seen.append("A batch takes \(busy) on the device, and \(gap) pass from its end to the next batch's first launch when work waits.")
+      if let requests = run.batching.meanRequests {
+        let period = gap.inMilliseconds + busy.inMilliseconds
+        let ceiling = Figure.combined(
+          requests.value * 1000 / period, .requestsPerSecond, [requests, gap, busy],
+          source: "requests a batch over (loop gap + device time)")
+        seen.append("One loop can therefore pass \(ceiling), whatever the device could do.")
+      }
+    }
+    guard !seen.isEmpty else {
+      if run.device.stalledIdle == nil && run.device.loopGap == nil {
+        return .cannotTell(MissingEvidence(["stalled idle", "the loop's gap"], measure: "a trace with request and batch events"))
+      }
+      return .clear
+    }
+    seen.append("\(depth) batches are in flight per issuing thread.")
+    if !felt { seen.append("This load does not reach that ceiling: here it costs capacity, not throughput.") }
+    let instances = max(1, run.batching.instances ?? 1)
+    return .found(
+      Observation(
+        run.device.stalledIdle != nil ? .certain : .likely, seen: seen,
+        whyBad:
+          "Wake-up, response, batch forming and gather happen one after another with the device empty; a synchronization while the device is busy would cost nothing.",
+        fixes: [
+          Fix("Form, gather and launch the next batch while the current one runs (eager batching)", [.eagerBatching]),
+          Fix("\(instances + 1) instances, each launching from its own thread", [.instances(instances + 1), .issuingThreadPerInstance]),
+        ]))
+  }
+}

@@ -1,0 +1,39 @@
+/// Kernels wait for their launch calls.
+public enum HR132HostLaunchPaced: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR132
+  /// The short name.
+  public static let name = "host-launch-paced"
+  /// A run that shows it.
+  public static let example =
+    "3 us kernels launched every 7 us from Python: inside every batch the device is idle more than half of the time, with its queue empty at each launch."
+
+  /// Half of a batch's kernels find the queue empty: the launches, not single hiccups, set the pace.
+  public static let lateThreshold = 0.5
+  /// A tenth of the bursts' time: less is within what a trace's own overhead per launch (about a microsecond) may add.
+  public static let idleThreshold = 0.1
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    // Late launches only. The share of API time spent in launch calls says nothing: the same calls are free while the device is busy.
+    guard let late = run.launches.lateShare, let idle = run.launches.lateIdleShare else {
+      return .cannotTell(
+        MissingEvidence(["queue depth at each launch"], measure: "a trace with kernel and runtime-API records joined by correlation id"))
+    }
+    guard late.value >= lateThreshold, idle.value >= idleThreshold else { return .clear }
+    var seen: [Prose] = [
+      "\(late) of the kernels found the device's queue empty at their launch.", "That leaves the device idle for \(idle) of its bursts.",
+    ]
+    if let launch = run.launches.launchTime, let kernel = run.launches.kernelTime {
+      seen.append("A launch costs the issuing thread \(launch); a kernel runs for \(kernel).")
+    }
+    return .found(
+      Observation(
+        .certain, seen: seen,
+        whyBad: "The device finishes each kernel before the host has asked for the next one, so it runs at the host's pace.",
+        fixes: [
+          Fix("Capture the batch as a CUDA graph: one launch in place of all", [.cudaGraphs]),
+          Fix("Fuse kernels, so that fewer and longer ones are launched"),
+        ]))
+  }
+}

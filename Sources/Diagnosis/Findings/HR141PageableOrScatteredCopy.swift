@@ -1,0 +1,45 @@
+/// Copies from pageable memory, or one a request.
+public enum HR141PageableOrScatteredCopy: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR141
+  /// The short name.
+  public static let name = "pageable-or-scattered-copy"
+  /// A run that shows it.
+  public static let example =
+    "Five requests a batch and five cudaMemcpyAsync from plain malloc memory: each is staged through a driver buffer, and none overlaps."
+
+  /// A tenth of the bytes: a stray scalar does not count.
+  public static let pageableThreshold = 0.1
+  /// Copies a batch over requests a batch: at four fifths nearly every request is copied by itself.
+  public static let scatterThreshold = 0.8
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    let pageable = run.copies.pageableByteShare
+    let uploads = run.copies.uploadsPerBatch
+    let requests = run.batching.meanRequests
+    var seen: [Prose] = []
+    var fixes: [Fix] = []
+    if let pageable, pageable.value >= pageableThreshold {
+      seen.append("\(pageable) of the bytes are copied from or to pageable memory.")
+      fixes.append(Fix("Copy from page-locked memory", [.pinnedTransfers]))
+    }
+    // One request a batch cannot be scattered; below one and a half the difference to a single copy is less than half a copy.
+    if let uploads, let requests, requests.value >= 1.5, uploads.value >= scatterThreshold * requests.value {
+      seen.append("\(uploads) copies reach the device for the \(requests) requests of a batch.")
+      fixes.append(Fix("Gather a batch's rows on the host and copy once", [.gatheredCopies]))
+    }
+    guard !seen.isEmpty else {
+      if pageable == nil && uploads == nil {
+        return .cannotTell(MissingEvidence(["copies and their memory kinds"], measure: "a trace with memory-copy records"))
+      }
+      return .clear
+    }
+    return .found(
+      Observation(
+        .certain, seen: seen,
+        whyBad:
+          "A pageable copy is staged through a small driver buffer and holds its thread; each further copy costs its own call and set-up on the link.",
+        fixes: fixes))
+  }
+}

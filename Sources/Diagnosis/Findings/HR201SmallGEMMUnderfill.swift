@@ -1,0 +1,44 @@
+/// GEMMs too small for the device.
+public enum HR201SmallGEMMUnderfill: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR201
+  /// The short name.
+  public static let name = "small-gemm-underfill"
+  /// A run that shows it.
+  public static let example =
+    "[256, 1024] x [1024, 1024] in 64 x 64 tiles is 64 blocks: on 188 SMs two thirds of the device have nothing to do."
+
+  /// SM fill below one half: twice the rows would cost no more time.
+  public static let fillThreshold = 0.5
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    guard let fill = run.kernels.smFill else {
+      return .cannotTell(
+        MissingEvidence(
+          ["SM fill of the GEMMs"],
+          measure: "the kernels' grids (a trace with kernel records), or the model, so that its launches are planned"))
+    }
+    guard fill.value < fillThreshold else { return .clear }
+    var seen: [Prose] = ["While a GEMM runs, \(fill) of the SMs hold a block, weighted by time."]
+    if let share = run.kernels.gemmTimeShare { seen.append("GEMMs take \(share) of the kernels' time.") }
+    if let busy = run.device.kernelBusy {
+      seen.append("Kernels run for \(busy) of the time; a utilization meter that counts time shows that share, whatever the fill.")
+    }
+    var fixes: [Fix] = []
+    if let maximum = run.batching.maximumRows {
+      let more = maximum.multipliedClamping(by: 2)
+      fixes.append(Fix("More rows a batch: max_batch_size \(more)", [.maximumBatchRows(more)]))
+    }
+    let parts = max(2, min(8, Int((1 / max(fill.value, 0.125)).rounded(.down))))
+    fixes.append(Fix("Cut k into \(parts) parts (split-K)", [.splitK(parts)]))
+    let instances = max(1, run.batching.instances ?? 1)
+    fixes.append(Fix("Run batches beside each other: \(instances + 1) instances", [.instances(instances + 1), .issuingThreadPerInstance]))
+    fixes.append(Fix("Stack several heads into one batched GEMM"))
+    return .found(
+      Observation(
+        .certain, seen: seen,
+        whyBad: "The device is paid for whole and used in part while it is busy. It is worth throughput only where the device limits.",
+        fixes: fixes))
+  }
+}

@@ -1,0 +1,43 @@
+/// Kernels at the memory roof, reading weights.
+public enum HR202WeightStreaming: FindingRule {
+  /// The registered code.
+  public static let code = FindingCode.HR202
+  /// The short name.
+  public static let name = "weight-streaming"
+  /// A run that shows it.
+  public static let example =
+    "Five stacked heads read 10.5 MB of weights per launch in 12 us: 1.3 TB/s, three quarters of the memory's bandwidth, for 256 rows."
+
+  /// From 60 % of peak bandwidth a kernel is at its roof for practical purposes: streaming kernels reach 80 to 92 % at best.
+  public static let bandwidthThreshold = 0.6
+
+  /// Examines a run.
+  public static func examine(_ run: RunEvidence) -> Examination {
+    guard let intensity = run.kernels.intensity, let ridge = run.kernels.ridge, let used = run.kernels.memoryBandwidthUtilization else {
+      return .cannotTell(
+        MissingEvidence(["FLOPs per byte", "memory bandwidth used"], measure: "the model, so that its launches are planned"))
+    }
+    guard intensity.value < ridge.value, used.value > bandwidthThreshold else { return .clear }
+    var seen: [Prose] = [
+      "The kernels do \(intensity) FLOP a byte; the device's roofs meet at \(ridge).",
+      "They use \(used) of the memory's bandwidth while they run.",
+    ]
+    if let weights = run.kernels.weightBytes { seen.append("A batch reads \(weights) of weights.") }
+    var fixes: [Fix] = []
+    if let maximum = run.batching.maximumRows {
+      let more = maximum.multipliedClamping(by: 2)
+      fixes.append(Fix("More rows for the same weights: max_batch_size \(more)", [.maximumBatchRows(more)]))
+    }
+    fixes.append(Fix("Weights in 8 bits", [.weightBytesScale(0.5)]))
+    fixes.append(Fix("Weights in 4 bits", [.weightBytesScale(0.25)]))
+    return .found(
+      Observation(
+        // Bytes that must move are a bound on bytes that did: a hit in L2 needs none of the memory's bandwidth.
+        run.kernels.weightBytes.map { weights in (run.kernels.l2Bytes?.value ?? .infinity) < weights.value } == true ? .certain : .likely,
+        seen: seen,
+        whyBad: "Time goes into fetching weights, not into arithmetic: each further row of the batch would be nearly free.", fixes: fixes,
+        missing: MissingEvidence(
+          ["bytes read from device memory"], measure: "hardware counters of one batch, or the time of the same kernel with cold and warm L2"
+        )))
+  }
+}

@@ -1,0 +1,263 @@
+/// All that is known of one run, as one pure value: what the findings and the verdict read, and nothing else. nil is "unknown", never
+/// zero. Built from a trace, completed by what only the plan, the generator or the simulation knows.
+public struct RunEvidence: Sendable, Hashable {
+  /// What was offered and what came back.
+  public var load = LoadEvidence()
+  /// The load generator's own health.
+  public var client = ClientEvidence()
+  /// The server's threads outside the issuing loop.
+  public var frontEnd = FrontEndEvidence()
+  /// Demand, utilization and capacity of the stations.
+  public var stations = Stations()
+  /// What one percent of each time is worth, where it was measured.
+  public var elasticities: Elasticities?
+  /// The batcher's decisions.
+  public var batching = BatchingEvidence()
+  /// The device's time over the wall.
+  public var device = DeviceEvidence()
+  /// How launches reached the device.
+  public var launches = LaunchEvidence()
+  /// How data reached the device.
+  public var copies = CopyEvidence()
+  /// What the kernels are, weighted by the time they took.
+  public var kernels = KernelEvidence()
+  /// Whether the window is all alike.
+  public var steadiness: Steadiness?
+
+  /// Nothing known.
+  public init() {}
+}
+
+/// What was offered and what came back.
+public struct LoadEvidence: Sendable, Hashable {
+  /// Who decides when the next request is sent.
+  public enum Loop: Sendable, Hashable {
+    /// So many users, each waiting for its answer and then thinking.
+    case closed(users: Int)
+    /// Requests at a rate, whatever comes back.
+    case open(arrivalRate: Figure)
+  }
+
+  /// Closed or open.
+  public var loop: Loop?
+  /// Mean think time of a user.
+  public var meanThinkTime: Figure?
+  /// Rows a request, if all are alike.
+  public var fixedRowsPerRequest: Int?
+  /// Answers a second.
+  public var throughput: Figure?
+  /// Over the generator's stopwatch.
+  public var meanLatency: Figure?
+  /// Over the generator's stopwatch.
+  public var medianLatency: Figure?
+  /// Over the generator's stopwatch.
+  public var p99Latency: Figure?
+
+  /// Nothing known.
+  public init() {}
+
+  /// N/X - R (Little's law over the users): what a user spends per cycle where the stopwatch does not look, think time included. In a
+  /// closed loop only.
+  public var timeOutsideStopwatch: Figure? {
+    guard case .closed(let users) = loop, users > 0, let throughput, let meanLatency, throughput.value > 0 else { return nil }
+    let cycle = Double(users) / throughput.value * 1000
+    return .combined(
+      cycle - meanLatency.inMilliseconds, .milliseconds, [throughput, meanLatency], source: "N/X - R (Little's law over the users)")
+  }
+
+  /// X R: requests between the generator's start and stop of the watch.
+  public var meanInFlight: Figure? {
+    guard let throughput, let meanLatency else { return nil }
+    return .combined(
+      throughput.value * meanLatency.inMilliseconds / 1000, .count, [throughput, meanLatency], source: "X R (Little's law)")
+  }
+
+  /// In an open loop: whether what arrived was served. Half the arrivals' relative standard error at 10,000 Poisson arrivals is 0.5 %;
+  /// 2 % is four of those. nil in a closed loop, where load follows throughput.
+  public var isOpenBelowSaturation: Bool? {
+    guard case .open(let rate) = loop, let throughput, rate.value > 0 else { return nil }
+    return throughput.value >= 0.98 * rate.value
+  }
+}
+
+/// The load generator's own health.
+public struct ClientEvidence: Sendable, Hashable {
+  /// CPU time used over CPU time available to the generator's processes, 0...1.
+  public var coreShare: Figure?
+  /// Cores the generator may use (1 for one Locust process).
+  public var cores: Int?
+  /// 99th percentile of (sent - intended).
+  public var sendLagP99: Figure?
+  /// Time outside the stopwatch in other runs of the same generator and think time, with the throughput each had.
+  public var otherRuns: [OtherRun] = []
+
+  /// One other run of the same generator.
+  public struct OtherRun: Sendable, Hashable {
+    /// Its answers a second.
+    public var throughput: Figure
+    /// Its N/X - R.
+    public var timeOutsideStopwatch: Figure
+
+    /// Both figures of one run.
+    public init(throughput: Figure, timeOutsideStopwatch: Figure) {
+      self.throughput = throughput
+      self.timeOutsideStopwatch = timeOutsideStopwatch
+    }
+  }
+
+  /// Nothing known.
+  public init() {}
+
+  /// True where the generator itself was watched on a real machine: a simulated or fitted client says what our world assumes of it.
+  public var isWitnessed: Bool { coreShare?.kind == .measured || sendLagP99?.kind == .measured }
+}
+
+/// The server's threads outside the issuing loop.
+public struct FrontEndEvidence: Sendable, Hashable {
+  /// CPU time used over CPU time available, 0...1.
+  public var coreShare: Figure?
+  /// Cores it may use.
+  public var cores: Int?
+  /// Part of its CPU time that grows with the bytes of a request (parsing, copying), 0...1.
+  public var perByteShare: Figure?
+
+  /// Nothing known.
+  public init() {}
+}
+
+/// Why a batch left the batcher.
+public enum BatchDeparture: String, Sendable, Hashable, CaseIterable {
+  case preferredSize
+  case full
+  case delay
+  case zeroDelay
+  case shapeMismatch
+  case wouldExceed
+
+  /// As printed.
+  public var text: String {
+    switch self {
+    case .preferredSize: "preferred size reached"
+    case .full: "full"
+    case .delay: "delay over"
+    case .zeroDelay: "no delay set"
+    case .shapeMismatch: "next request's shape differs"
+    case .wouldExceed: "next request would exceed the largest size"
+    }
+  }
+}
+
+/// Why a request was turned away.
+public enum RejectionReason: String, Sendable, Hashable, CaseIterable {
+  case queueFull
+  case timeout
+  case cancelled
+  case other
+
+  /// As printed.
+  public var text: String {
+    switch self {
+    case .queueFull: "queue full"
+    case .timeout: "queue timeout"
+    case .cancelled: "cancelled"
+    case .other: "other"
+    }
+  }
+}
+
+/// The batcher's decisions.
+public struct BatchingEvidence: Sendable, Hashable {
+  /// Batches in the window.
+  public var batches: Int?
+  /// Rows a batch.
+  public var meanRows: Figure?
+  /// Requests a batch.
+  public var meanRequests: Figure?
+  /// Batches by why they left; empty where it was not recorded.
+  public var departures: [BatchDeparture: Int] = [:]
+  /// Configured `max_batch_size`.
+  public var maximumRows: Int?
+  /// Configured preferred sizes; empty for none.
+  public var preferredSizes: [Int]?
+  /// Configured delay.
+  public var maximumQueueDelayMicroseconds: Int?
+  /// Configured instances of the model on this device.
+  public var instances: Int?
+  /// Requests turned away, by reason; nil where it was not recorded.
+  public var rejections: [RejectionReason: Int]?
+  /// Requests answered or turned away.
+  public var offeredRequests: Int?
+  /// Configured queue limit, in requests.
+  public var maximumQueueSize: Int?
+  /// Configured default queue timeout.
+  public var timeoutMicroseconds: Int?
+  /// Requests waiting in the batcher's queue, averaged over time.
+  public var meanQueuedRequests: Figure?
+
+  /// Nothing known.
+  public init() {}
+
+  /// Share of the batches that left for `reason`; nil where reasons were not recorded. `kind` is the batches' own.
+  public func share(leftBy reason: BatchDeparture, kind: Figure.Kind) -> Figure? {
+    let recorded = departures.values.reduce(0, +)
+    guard recorded > 0 else { return nil }
+    return Figure(Double(departures[reason] ?? 0) / Double(recorded), .share, kind, source: "batches by why they left")
+  }
+}
+
+/// The device's time over the wall, each a share of it.
+public struct DeviceEvidence: Sendable, Hashable {
+  /// At least one kernel ran.
+  public var kernelBusy: Figure?
+  /// Nothing ran and no work existed anywhere behind the queue.
+  public var starvedIdle: Figure?
+  /// Nothing ran although work waited.
+  public var stalledIdle: Figure?
+  /// Wall time whose cause could not be seen.
+  public var unattributed: Figure?
+  /// Batches in flight between forming and answer, per issuing thread: 1 is a serialized loop.
+  public var pipelineDepth: Figure?
+  /// From the end of a batch's work on the device to the first launch of the next, when work waited.
+  public var loopGap: Figure?
+  /// Device time of a batch.
+  public var deviceTimePerBatch: Figure?
+
+  /// Nothing known.
+  public init() {}
+}
+
+/// How launches reached the device. The first kernel of a batch is no part of it: its lateness belongs to the loop.
+public struct LaunchEvidence: Sendable, Hashable {
+  /// Kernels a batch.
+  public var launchesPerBatch: Figure?
+  /// Share of the kernels that found the device idle and waiting: queue depth 0 at their launch.
+  public var lateShare: Figure?
+  /// Device idle before late kernels, as a share of the bursts' time.
+  public var lateIdleShare: Figure?
+  /// Issuing thread's time per launch.
+  public var launchTime: Figure?
+  /// Mean kernel.
+  public var kernelTime: Figure?
+  /// Mean gap before a kernel that was queued before its predecessor ended.
+  public var queuedGap: Figure?
+  /// Such gaps, as a share of the bursts' time.
+  public var queuedGapShare: Figure?
+
+  /// Nothing known.
+  public init() {}
+}
+
+/// How data reached the device.
+public struct CopyEvidence: Sendable, Hashable {
+  /// Bytes copied from or to pageable host memory over all bytes copied between host and device.
+  public var pageableByteShare: Figure?
+  /// Host-to-device copies a batch.
+  public var uploadsPerBatch: Figure?
+  /// Wall time in which only copies ran while another batch waited, as a share.
+  public var copyOnlyWhileWorkWaits: Figure?
+  /// Wall time in which only copies ran, as a share.
+  public var copyOnly: Figure?
+
+  /// Nothing known.
+  public init() {}
+}

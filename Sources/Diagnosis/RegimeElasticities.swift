@@ -1,0 +1,87 @@
+/// A time that a run is made of: what is made 3 % longer or shorter to find out what limits.
+public enum TimeTerm: String, Sendable, Hashable, CaseIterable {
+  /// Between a user's answer and the next request (closed loop).
+  case thinkTime
+  /// Between requests (open loop).
+  case interArrival
+  /// The generator's own work per request.
+  case clientWork
+  /// Network transfer and round trips.
+  case wire
+  /// The server's parsing, copying and encoding outside the issuing loop.
+  case frontEndWork
+  /// The batcher's delay.
+  case batchingDelay
+  /// Putting the rows of a batch together.
+  case gather
+  /// Host to device copies.
+  case upload
+  /// Launch calls.
+  case launch
+  /// Wake-up after the device's event and forming the next batch.
+  case wakeUp
+  /// Kernels.
+  case kernels
+  /// From one kernel's end to the start of the next one that was already queued.
+  case dispatch
+  /// Device to host copies.
+  case download
+  /// Handing the answers on.
+  case response
+
+  /// Where it is spent; nil for what is not the system's but the load's.
+  public var station: Station? {
+    switch self {
+    case .thinkTime, .interArrival: nil
+    case .clientWork: .client
+    case .wire: .wire
+    case .frontEndWork: .frontEnd
+    case .batchingDelay: .batcher
+    case .gather, .upload: .gatherAndUpload
+    case .launch, .wakeUp: .issuingThread
+    case .kernels, .dispatch: .gpu
+    case .download, .response: .downloadAndResponse
+    }
+  }
+
+  /// True for what happens before a request reaches the batcher's queue: the load itself, client, wire and front end.
+  public var isUpstreamOfQueue: Bool { station?.isUpstreamOfQueue ?? true }
+}
+
+/// e_i = -d ln X / d ln t_i for every time of a run: how many percent of throughput one percent of each time is worth.
+public struct Elasticities: Sendable, Hashable {
+  /// By time; a time that is not listed was not varied.
+  public var values: [TimeTerm: Figure]
+
+  /// As measured.
+  public init(_ values: [TimeTerm: Figure]) { self.values = values }
+
+  /// Throughput is homogeneous of degree -1 in all times (twice as slow everywhere is half as fast), so by Euler's theorem the
+  /// elasticities add to 1. A sum outside 1 +- `sumTolerance` says that a time is missing or that the noise is too large.
+  public var sum: Double { TimeTerm.allCases.reduce(0) { $0 + (values[$1]?.value ?? 0) } }
+
+  /// See `sum`.
+  public static let sumTolerance = 0.05
+
+  /// See `sum`.
+  public var isConsistent: Bool { !values.isEmpty && (sum - 1).magnitude <= Self.sumTolerance + 1e-12 }
+
+  /// Sum over the times `isIncluded` picks; the weakest kind, intervals added. nil when none of them was varied.
+  public func total(_ source: String, where isIncluded: (TimeTerm) -> Bool) -> Figure? {
+    let terms = TimeTerm.allCases.filter(isIncluded).compactMap { values[$0] }
+    guard !terms.isEmpty else { return nil }
+    let sum = terms.reduce(0) { $0 + $1.value }
+    var interval: ClosedRange<Double>?
+    if terms.contains(where: { $0.interval != nil }) {
+      let low = terms.reduce(0) { $0 + ($1.interval?.lowerBound ?? $1.value) }
+      let high = terms.reduce(0) { $0 + ($1.interval?.upperBound ?? $1.value) }
+      interval = min(low, sum)...max(high, sum)
+    }
+    return .combined(sum, .ratio, terms, source: source, interval: interval)
+  }
+
+  /// Of one station.
+  public func total(of station: Station) -> Figure? {
+    total("sum of the elasticities of \(station.text)") { $0.station == station }
+  }
+}
