@@ -35,14 +35,17 @@ let package = Package(
     module("GPUModel", ["JSONText"]),
     // Layer 1
     module("Trace", ["TimeBase"]),
+    module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
     // Layer 3
     module("Scheduling", ["TimeBase", deque]),
+    module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 4
     module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
+    module("Simulation", ["DeviceModel", "GPUModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
     // Layer 5
     module("Reporting"),
     // Layer 8
@@ -58,6 +61,11 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "benchmark-predictions", dependencies: ["GPUModel", "TimeBase"], path: "Benchmarks/Predictions", swiftSettings: strict),
+    .executableTarget(
+      name: "benchmark-simulation",
+      dependencies: ["GPUModel", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Workload"],
+      path: "Benchmarks/Simulation",
+      swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
@@ -76,6 +84,13 @@ let package = Package(
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
     tests("SchedulingTests", ["Scheduling", "TimeBase"]),
+    tests("WorkloadTests", ["TimeBase", "Workload"]),
+    tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
+    tests(
+      "SimulationTests",
+      [
+        "DeviceModel", "GPUModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace", "Workload",
+      ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Reporting"]),
   ],

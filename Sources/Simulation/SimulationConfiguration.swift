@@ -1,0 +1,102 @@
+import DeviceModel
+public import Planning
+public import Scheduling
+public import Workload
+
+/// A whole serving world: what is asked, what decides, what runs it, what the host costs.
+public struct SimulationConfiguration: Sendable {
+  /// Model name, as the trace shows it.
+  public var model: String
+  /// What is asked.
+  public var workload: Workload
+  /// What decides.
+  public var scheduler: SchedulerConfiguration
+  /// What runs.
+  public var plan: Plan
+  /// What the host costs.
+  public var host: HostProfile
+  /// How batches reach the device.
+  public var execution = ExecutionOptions()
+  /// Every time of one kind, multiplied; 1 where not named.
+  public var scales: [SimulatedTime: Double] = [:]
+  /// Seed of every draw.
+  public var seed: UInt64
+  /// Whether a trace is kept.
+  public var keepsTrace: Bool
+
+  /// A world.
+  public init(
+    model: String, workload: Workload, scheduler: SchedulerConfiguration, plan: Plan, host: HostProfile, seed: UInt64 = 1,
+    keepsTrace: Bool = false
+  ) {
+    self.model = model
+    self.workload = workload
+    self.scheduler = scheduler
+    self.plan = plan
+    self.host = host
+    self.seed = seed
+    self.keepsTrace = keepsTrace
+  }
+}
+
+/// How batches reach the device. The defaults are those of Triton's TensorRT backend (triton-inference-server/tensorrt_backend
+/// `src/tensorrt.cc`, `src/instance_state.cc`).
+public struct ExecutionOptions: Sendable, Hashable {
+  /// Which host thread issues work.
+  public enum Issuing: String, Sendable, Hashable, CaseIterable {
+    /// One thread a model and device for all its instances.
+    case perDevice
+    /// One thread an instance (`execution-policy=BLOCKING`).
+    case perInstance
+  }
+
+  /// Who issues.
+  public var issuing = Issuing.perDevice
+  /// Batches an instance may have issued and unfinished: 1, or 3 with eager batching.
+  public var permits = 1
+  /// Launch a batch as one CUDA graph.
+  public var usesCUDAGraphs = false
+  /// One copy a batch, out of a buffer in which the requests' inputs were put together; else one copy a request.
+  public var gathersCopies = true
+  /// Host memory of the copies is page-locked.
+  public var pinsMemory = true
+  /// Uploads have a stream of their own.
+  public var overlapsCopies = false
+  /// Between a kernel's end and the start of the next one on its stream that was queued in time.
+  public var dispatchGapNanoseconds = KernelTiming.replayGapNanoseconds
+
+  /// The defaults. Downloads on a stream of their own are not modelled: a classifier's outputs are a few kilobytes.
+  public init() {}
+}
+
+/// The kinds of time a world is made of. What varies one of them finds out what it is worth.
+public enum SimulatedTime: String, Sendable, Hashable, CaseIterable {
+  /// Between a user's answer and the next request.
+  case thinkTime
+  /// Between requests of an open loop.
+  case interArrival
+  /// The generator's own work.
+  case clientWork
+  /// Network transfer and latency.
+  case wire
+  /// The server's receiving, parsing and sending.
+  case frontEndWork
+  /// The batcher's delay.
+  case batchingDelay
+  /// Putting a batch's inputs together.
+  case gather
+  /// Copies to the device.
+  case upload
+  /// Launch calls and their latency.
+  case launch
+  /// Hand-over of a batch and wake-up after an event.
+  case wakeUp
+  /// Kernels.
+  case kernels
+  /// Between queued kernels.
+  case dispatch
+  /// Copies from the device.
+  case download
+  /// The response thread's work.
+  case response
+}

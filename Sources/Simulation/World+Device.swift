@@ -1,0 +1,211 @@
+import DeviceModel
+import Planning
+import Scheduling
+import TimeBase
+
+extension World {
+  /// Puts an instance with a permit into its thread's line; answers the thread.
+  @discardableResult mutating func giveThread(_ instance: Int32) -> Int {
+    let thread = threads.count == 1 ? 0 : Int(instance)
+    threads[thread].ready.append(instance)
+    return thread
+  }
+
+  /// A thread that has nothing to issue tells the scheduler which instance it waits for: one at a time.
+  mutating func announce(_ index: Int) {
+    guard threads[index].announced < 0, threads[index].freeAt <= now, !threads[index].ready.isEmpty else { return }
+    let instance = threads[index].ready.removeFirst()
+    threads[index].announced = instance
+    threads[index].announcedAt = now
+    countQueue()
+    scheduler.instanceReady(Int(instance), at: Instant(nanoseconds: now))
+  }
+
+  mutating func plannedBatch(rows: Int) throws(PlanError) -> PlannedBatch {
+    if let known = planned[rows] { return known }
+    let plan = try configuration.plan.at(rows: max(1, rows))
+    var timings = plan.launches.map { KernelTiming($0, bytesPerNanosecond: bytesPerNanosecond) }
+    if costs.kernels != 1 { for index in timings.indices { timings[index].nanoseconds *= costs.kernels } }
+    let batch = PlannedBatch(
+      table: machine.register(timings), kernels: timings.count, inputBytes: Double(plan.inputBytes), outputBytes: Double(plan.outputBytes))
+    planned[rows] = batch
+    tracer?.learn(table: batch.table, launches: plan.launches)
+    return batch
+  }
+
+  /// The issuing thread's work for a batch, all of whose times are known when it starts: gather, uploads, launches, download.
+  mutating func startBatch(_ id: BatchID, instance: Int) throws(PlanError) {
+    guard let batch = scheduler.batch(id) else { return }
+    let thread = threads.count == 1 ? 0 : instance
+    let waitedSince = threads[thread].announcedAt
+    threads[thread].announced = -1
+    permits[instance] -= 1
+    let options = configuration.execution
+    let plan = try plannedBatch(rows: batch.rows)
+    let isTraced = tracer != nil && now >= windowStart
+
+    let gatherStart = now + Int64(costs.handOver.rounded())
+    let gatherEnd = gatherStart + Int64((costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
+    let slot = freeRuns.popLast() ?? Int32(truncatingIfNeeded: runs.count)
+    if Int(slot) == runs.count { runs.append(nil) }
+    let correlation = tracer?.reserveCorrelations(plan.kernels + batch.requests.count + 8) ?? 0
+    var call = CallWriter(at: gatherEnd, thread: thread, correlation: correlation, isTraced: isTraced)
+
+    let copies = options.gathersCopies ? 1 : max(1, batch.requests.count)
+    let uploadStream = options.overlapsCopies ? configuration.scheduler.instances + instance : instance
+    let perCopy = costs.uploadLatency + costs.uploadPerByte * plan.inputBytes / Double(copies)
+    let launchCost = Int64(costs.launch.rounded())
+    for _ in 0..<copies {
+      let ready = call.make(.copyAsync, lasting: launchCost, &tracer)
+      if isTraced { tracer?.expectUpload(run: slot, bytes: plan.inputBytes / Double(copies), correlation: ready.correlation) }
+      machine.copy(
+        tag: slot, isUpload: true, lasting: TimeSpan(nanoseconds: Int64(perCopy.rounded())), stream: uploadStream,
+        ready: Instant(nanoseconds: ready.end))
+      if now >= windowStart { result.busy.gatherAndUpload += perCopy }
+    }
+    var after: Int32 = -1
+    if options.overlapsCopies {
+      after = Self.tag(slot, .uploaded)
+      machine.mark(after, stream: uploadStream, ready: Instant(nanoseconds: call.time))
+    }
+    let computeStart = call.time
+    let firstLaunch = call.correlation
+    let latency = Int64(costs.launchLatency.rounded())
+    if options.usesCUDAGraphs {
+      let ready = call.make(.graphLaunch, lasting: Int64(costs.graphLaunch.rounded()), &tracer)
+      machine.launch(
+        plan.table, tag: slot, stream: instance, ready: Instant(nanoseconds: ready.end + latency), spacing: .zero, after: after)
+    } else {
+      machine.launch(
+        plan.table, tag: slot, stream: instance, ready: Instant(nanoseconds: call.time + launchCost + latency),
+        spacing: TimeSpan(nanoseconds: launchCost), after: after)
+      call.makeLaunches(plan.kernels, lasting: launchCost, &tracer, table: plan.table)
+    }
+    call.make(.eventRecord, lasting: launchCost / 4, &tracer)
+    machine.mark(Self.tag(slot, .computed), stream: instance, ready: Instant(nanoseconds: call.time))
+    let download = call.make(.copyAsync, lasting: launchCost, &tracer)
+    if isTraced { tracer?.expectDownload(run: slot, bytes: plan.outputBytes, correlation: download.correlation) }
+    let downloadTime = costs.downloadLatency + costs.downloadPerByte * plan.outputBytes
+    machine.copy(
+      tag: slot, isUpload: false, lasting: TimeSpan(nanoseconds: Int64(downloadTime.rounded())), stream: instance,
+      ready: Instant(nanoseconds: download.end))
+    call.make(.eventRecord, lasting: launchCost / 4, &tracer)
+    machine.mark(Self.tag(slot, .downloaded), stream: instance, ready: Instant(nanoseconds: call.time))
+
+    runs[Int(slot)] = Run(
+      batch: id, instance: Int32(truncatingIfNeeded: instance), rows: Int32(clamping: batch.rows),
+      requests: Int32(clamping: batch.requests.count), reason: batch.reason, formed: batch.formed.nanoseconds, gatherStart: gatherStart,
+      computeStart: computeStart, issued: call.time, correlation: firstLaunch, table: plan.table, isTraced: isTraced)
+    if isTraced {
+      tracer?.batchStarted(
+        thread: thread, waitedSince: waitedSince, formed: now, issuedFrom: gatherStart, issued: call.time, kernels: plan.kernels,
+        correlation: firstLaunch, batch: id.sequence, graph: options.usesCUDAGraphs)
+    }
+    for request in batch.requests { requests[Int(request.id)].batch = id.sequence }
+    if now >= windowStart {
+      result.batches += 1
+      result.batchRows += batch.rows
+      result.batchRequests += batch.requests.count
+      result.departures[batch.reason, default: 0] += 1
+      result.batchSizes[batch.rows, default: 0] += 1
+      result.busy.issuing += Double(call.time - now)
+      result.busy.gatherAndUpload += Double(gatherEnd - gatherStart)
+      result.busy.downloadAndResponse += downloadTime + costs.batchResponse
+    }
+    threads[thread].freeAt = call.time
+    if permits[instance] > 0 { giveThread(Int32(truncatingIfNeeded: instance)) }
+    events.insert(.threadFree, Int32(truncatingIfNeeded: thread), at: call.time)
+  }
+
+  enum Marker: Int32 {
+    case uploaded, computed, downloaded
+  }
+
+  static func tag(_ run: Int32, _ marker: Marker) -> Int32 { run &* 4 &+ marker.rawValue }
+
+  /// Takes what the device has done.
+  mutating func collectDevice() {
+    for reached in machine.reached {
+      let slot = reached.tag / 4
+      guard runs.indices.contains(Int(slot)) else { continue }
+      let seen = reached.time + Int64(costs.eventWakeUp.rounded())
+      switch Marker(rawValue: reached.tag & 3) {
+      case .computed:
+        runs[Int(slot)]?.computeEnd = reached.time
+        events.insert(.computeSeen, slot, at: max(now, seen))
+      case .downloaded:
+        runs[Int(slot)]?.outputEnd = reached.time
+        events.insert(.outputsSeen, slot, at: max(now, seen))
+        if configuration.execution.overlapsCopies { machine.forget(Self.tag(slot, .uploaded)) }
+      case .uploaded, nil: break
+      }
+      if machine.streamCount > 1, Marker(rawValue: reached.tag & 3) != .uploaded { machine.forget(reached.tag) }
+    }
+    machine.reached.removeAll(keepingCapacity: true)
+    if tracer != nil {
+      for kernel in machine.kernels {
+        if let run = runs[Int(kernel.burst)], run.isTraced { tracer?.kernelRan(kernel, run: run) }
+      }
+      for copy in machine.copies {
+        if let run = runs[Int(copy.tag)], run.isTraced { tracer?.copyRan(copy, run: run) }
+      }
+    }
+    machine.kernels.removeAll(keepingCapacity: true)
+    machine.copies.removeAll(keepingCapacity: true)
+  }
+
+  mutating func outputsSeen(_ slot: Int32) {
+    guard let run = runs[Int(slot)] else { return }
+    let start = max(now, responderFree[Int(run.instance)])
+    let end = start + Int64(costs.batchResponse.rounded())
+    tracer?.responded(
+      run, seen: now, computeSeen: run.computeEnd + Int64(costs.eventWakeUp.rounded()), since: responderFree[Int(run.instance)], end: end)
+    responderFree[Int(run.instance)] = end
+    events.insert(.batchDone, slot, at: end)
+  }
+
+  mutating func batchDone(_ slot: Int32) {
+    guard let run = runs[Int(slot)] else { return }
+    if run.isTraced { tracer?.batchDone(run) }
+    runs[Int(slot)] = nil
+    freeRuns.append(slot)
+    countQueue()
+    scheduler.complete(run.batch, at: Instant(nanoseconds: now))
+  }
+}
+
+/// Writes down the issuing thread's calls one after the other.
+struct CallWriter {
+  var time: Int64
+  let thread: Int
+  var correlation: Int64
+  let isTraced: Bool
+
+  init(at time: Int64, thread: Int, correlation: Int64, isTraced: Bool) {
+    self.time = time
+    self.thread = thread
+    self.correlation = correlation
+    self.isTraced = isTraced
+  }
+
+  @discardableResult mutating func make(_ call: SimulatedCall, lasting: Int64, _ tracer: inout SimulationTracer?) -> (
+    end: Int64, correlation: Int64
+  ) {
+    let used = correlation
+    if isTraced { tracer?.call(call, thread: thread, start: time, end: time + lasting, correlation: used) }
+    time += lasting
+    correlation += 1
+    return (time, used)
+  }
+
+  mutating func makeLaunches(_ count: Int, lasting: Int64, _ tracer: inout SimulationTracer?, table: Int32) {
+    if isTraced { tracer?.launchCalls(count, thread: thread, start: time, lasting: lasting, correlation: correlation, table: table) }
+    time += Int64(count) * lasting
+    correlation += Int64(count)
+  }
+}
+
+/// CUDA calls the simulated server makes.
+enum SimulatedCall: Int {
+  case copyAsync, eventRecord, graphLaunch, eventSynchronize
+}
