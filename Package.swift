@@ -28,6 +28,7 @@ let package = Package(
     module("FileAccess"),
     module("JSONText"),
     module("ProtobufWire"),
+    .systemLibrary(name: "CSQLite"),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -36,6 +37,11 @@ let package = Package(
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
+    // Layer 4
+    .target(
+      name: "TraceFormats", dependencies: ["CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
+      // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
+      linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     // Layer 5
     module("Reporting"),
     // Layer 8
@@ -52,6 +58,9 @@ let package = Package(
     .executableTarget(
       name: "benchmark-predictions", dependencies: ["GPUModel", "TimeBase"], path: "Benchmarks/Predictions", swiftSettings: strict),
     .executableTarget(
+      name: "benchmark-trace-store", dependencies: ["TimeBase", "Trace", "TraceFormats"], path: "Benchmarks/TraceStore",
+      swiftSettings: strict),
+    .executableTarget(
       name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
       swiftSettings: strict),
 
@@ -65,6 +74,8 @@ let package = Package(
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
     tests("ReportingTests", ["Reporting"]),
+    tests("TraceTests", ["TimeBase", "Trace"]),
+    tests("TraceFormatsTests", ["CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
   ],
   swiftLanguageModes: [.v6]
 )
