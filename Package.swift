@@ -31,6 +31,7 @@ let package = Package(
     module("FileAccess"),
     module("JSONText"),
     module("ProtobufWire"),
+    .systemLibrary(name: "CSQLite"),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -46,6 +47,10 @@ let package = Package(
     // Layer 4
     module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
     module("Simulation", ["DeviceModel", "GPUModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
+    .target(
+      name: "TraceFormats", dependencies: ["CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
+      // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
+      linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     // Layer 5
     module("Reporting"),
     // Layer 8
@@ -71,6 +76,9 @@ let package = Package(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
       swiftSettings: strict),
     .executableTarget(
+      name: "benchmark-trace-store", dependencies: ["TimeBase", "Trace", "TraceFormats"], path: "Benchmarks/TraceStore",
+      swiftSettings: strict),
+    .executableTarget(
       name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
       swiftSettings: strict),
 
@@ -93,6 +101,8 @@ let package = Package(
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Reporting"]),
+    tests("TraceTests", ["TimeBase", "Trace"]),
+    tests("TraceFormatsTests", ["CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
   ],
   swiftLanguageModes: [.v6]
 )

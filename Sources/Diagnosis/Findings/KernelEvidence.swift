@@ -9,6 +9,8 @@ public struct KernelEvidence: Sendable, Hashable {
   public var gemmTimeShare: Figure?
   /// SM fill of the GEMMs, weighted by time.
   public var smFill: Figure?
+  /// SM fill of all kernels, weighted by time.
+  public var smFillOfAll: Figure?
   /// waves / ceil(waves) of the kernels with more than one wave, weighted by time.
   public var slotEfficiency: Figure?
   /// Share of kernel time in kernels with more than one wave.

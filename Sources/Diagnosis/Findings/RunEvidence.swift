@@ -133,10 +133,12 @@ public enum BatchDeparture: String, Sendable, Hashable, CaseIterable {
   case zeroDelay
   case shapeMismatch
   case wouldExceed
+  case unbatched
 
   /// As printed.
   public var text: String {
     switch self {
+    case .unbatched: "the model does not batch"
     case .preferredSize: "preferred size reached"
     case .full: "full"
     case .delay: "delay over"
@@ -211,7 +213,9 @@ public struct DeviceEvidence: Sendable, Hashable {
   public var kernelBusy: Figure?
   /// Nothing ran and no work existed anywhere behind the queue.
   public var starvedIdle: Figure?
-  /// Nothing ran although work waited.
+  /// Nothing ran, and the batcher kept requests for company although an instance was there.
+  public var heldIdle: Figure?
+  /// Nothing ran although a batch was due.
   public var stalledIdle: Figure?
   /// Wall time whose cause could not be seen.
   public var unattributed: Figure?
