@@ -52,12 +52,20 @@ let package = Package(
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     // Layer 5
-    module("Reporting"),
+    module("Reporting", ["Diagnosis", "JSONText"]),
+    // Layer 7
+    module(
+      "Experiments",
+      [
+        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", "Reporting", "Scheduling", "Simulation",
+        "TimeBase", "Trace", "Workload",
+      ]),
     // Layer 8
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning", "Reporting", argumentParser,
+        "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
+        "Reporting", "Simulation", "TraceFormats", "Workload", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -100,7 +108,7 @@ let package = Package(
         "DeviceModel", "GPUModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace", "Workload",
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
-    tests("ReportingTests", ["Reporting"]),
+    tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
     tests("TraceTests", ["TimeBase", "Trace"]),
     tests("TraceFormatsTests", ["CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
   ],

@@ -111,9 +111,15 @@ public protocol GainEstimator {
 
   /// What `changes`, all together, do against the run as it is. The same list must give the same answer (common random numbers).
   func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate
+
+  /// What a run with `changes` made would show; nil where the estimator does not say.
+  func evidence(_ changes: [Change]) -> RunEvidence?
 }
 
 extension GainEstimator {
   /// A run that is its own simulation.
   public var reproductionError: Figure? { nil }
+
+  /// Not said.
+  public func evidence(_ changes: [Change]) -> RunEvidence? { nil }
 }

@@ -213,11 +213,22 @@ struct GainLedger {
         Figure.combined(
           (1 + quantity.change.value) / (1 + base), .ratio, [quantity.change], source: "\(goal.rawValue) after this step over before it")
       }
-      path.append(UnlockStep(codes: codes, fixes: fixes, total: choice.estimate, stepRatio: ratio))
+      var total = choice.estimate
+      let seen = estimator?.evidence(choice.changes)
+      total.verdict = total.verdict ?? seen?.verdict
+      path.append(UnlockStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio))
       applied = choice.changes
       best = choice.estimate
       let taken = Set(choice.indices)
       candidates = candidates.enumerated().filter { !taken.contains($0.offset) }.map(\.element)
+      // With the first limit gone, others show that the run as it is could not: their fixes are candidates from here on.
+      if let seen {
+        for finding in Findings(of: seen).found {
+          for fix in finding.observation.fixes where !fix.changes.isEmpty && !candidates.contains(where: { $0.fix == fix }) {
+            if Self.merged(applied, fix.changes) != applied { candidates.append((finding.code, fix)) }
+          }
+        }
+      }
     }
     return path
   }

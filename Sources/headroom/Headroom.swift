@@ -19,5 +19,5 @@ struct Headroom: ParsableCommand {
         0 ok, 1 failed, 64 wrong usage, 130 interrupted
       """,
     version: version,
-    subcommands: [PlanCommand.self, ExportCommand.self, CalibrateCommand.self])
+    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self])
 }

@@ -117,6 +117,9 @@ public struct Summary: Sendable, Hashable {
     return String(name.dropLast(6))
   }
 
+  /// A copy's direction as profilers print it.
+  public static func label(ofCopy direction: Int32) -> String { memoryOperation(direction) }
+
   /// Labels of nsys 2023 and later.
   static func memoryOperation(_ direction: Int32) -> String {
     switch direction {

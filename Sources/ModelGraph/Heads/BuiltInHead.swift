@@ -9,6 +9,16 @@ public enum BuiltInHead: Sendable, Hashable {
   /// A transformer encoder as BERT has it, token numbers in, hidden states out. The default is bert-tiny.
   case encoder(layers: Int = 2, hidden: Int = 128, heads: Int = 2, sequence: Int = 128)
 
+  /// Name for the command line.
+  public var name: String {
+    switch self {
+    case .linear: "linear"
+    case .stacked: "stacked"
+    case .seqlen: "seqlen"
+    case .encoder: "encoder"
+    }
+  }
+
   /// Names for the command line.
   public static let names = ["linear", "stacked", "seqlen", "encoder"]
 

@@ -1,0 +1,39 @@
+public import Diagnosis
+import Glibc
+public import Simulation
+
+/// What one percent of each kind of time is worth: every kind is made 3 % longer and 3 % shorter with the same draws.
+public enum ElasticityProbe {
+  /// e_i = -d ln X / d ln t_i by central differences, for every kind of time the world has.
+  ///
+  /// - Parameter seeds: one pair of runs each; the interval is their spread.
+  public static func elasticities(of world: SimulationConfiguration, seeds: [UInt64]) -> Elasticities? {
+    var values: [TimeTerm: Figure] = [:]
+    for time in SimulatedTime.allCases {
+      guard let term = TimeTerm(rawValue: time.rawValue) else { continue }
+      switch (time, world.workload.load) {
+      case (.interArrival, .closed), (.thinkTime, .open): continue
+      default: break
+      }
+      var found: [Double] = []
+      for seed in seeds {
+        guard let shorter = throughput(world, time, 0.97, seed), let longer = throughput(world, time, 1.03, seed), shorter > 0, longer > 0
+        else { return nil }
+        found.append(-(log(longer) - log(shorter)) / (log(1.03) - log(0.97)))
+      }
+      guard let least = found.min(), let most = found.max() else { return nil }
+      let mean = found.reduce(0, +) / Double(found.count)
+      values[term] = Figure(
+        mean, .ratio, .simulated, source: "re-simulation at +-3 %, \(seeds.count) pairs with common draws",
+        interval: found.count > 1 ? min(least, mean)...max(most, mean) : nil)
+    }
+    return values.isEmpty ? nil : Elasticities(values)
+  }
+
+  private static func throughput(_ world: SimulationConfiguration, _ time: SimulatedTime, _ factor: Double, _ seed: UInt64) -> Double? {
+    var changed = world.shortened()
+    changed.seed = seed
+    changed.scales[time] = (changed.scales[time] ?? 1) * factor
+    return ((try? Simulation.run(changed)) ?? nil)?.throughput
+  }
+}

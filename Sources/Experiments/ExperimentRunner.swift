@@ -1,0 +1,200 @@
+public import Diagnosis
+import Dispatch
+public import Planning
+public import Simulation
+import TimeBase
+import Synchronization
+import Trace
+import Workload
+
+/// Runs experiments in virtual time.
+public struct ExperimentRunner: Sendable {
+  /// Whether elasticities, gains and unlock paths are computed: most of an experiment's time.
+  public var explains = true
+  /// Told what is being done; may be called from several threads.
+  public var progress: @Sendable (String) -> Void
+
+  /// A runner.
+  public init(progress: @escaping @Sendable (String) -> Void = { _ in }) { self.progress = progress }
+
+  /// Runs every variant, several at a time. The order of work changes no figure: every run has its own seed.
+  public func run(_ experiment: Experiment) throws(ExperimentError) -> ExperimentResult {
+    let count = experiment.variants.count
+    guard count > 0 else { throw ExperimentError("experiment \(experiment.name): no variants") }
+    let slots = Mutex<[Result<VariantResult, ExperimentError>?]>(Array(repeating: nil, count: count))
+    DispatchQueue.concurrentPerform(iterations: count) { index in
+      let result: Result<VariantResult, ExperimentError>
+      do throws(ExperimentError) {
+        result = .success(try run(experiment.variants[index], of: experiment))
+      } catch { result = .failure(error) }
+      slots.withLock { $0[index] = result }
+    }
+    var results: [VariantResult] = []
+    for slot in slots.withLock({ $0 }) {
+      switch slot {
+      case .success(let result)?: results.append(result)
+      case .failure(let error)?: throw error
+      case nil: throw ExperimentError("experiment \(experiment.name): a variant did not run")
+      }
+    }
+    // Time outside the stopwatch of the other variants: a think time would not move between them.
+    for index in results.indices {
+      let others = results.indices.filter { $0 != index && Self.sameUsers(results[$0].variant, results[index].variant) }
+      results[index].evidence.client.otherRuns = others.compactMap { other in
+        guard let throughput = results[other].evidence.load.throughput, let outside = results[other].evidence.load.timeOutsideStopwatch
+        else { return nil }
+        return ClientEvidence.OtherRun(throughput: throughput, timeOutsideStopwatch: outside)
+      }
+    }
+    return ExperimentResult(experiment: experiment, variants: results)
+  }
+
+  private static func sameUsers(_ left: Variant, _ right: Variant) -> Bool {
+    left.workload.load == right.workload.load && left.host == right.host
+  }
+
+  private func run(_ variant: Variant, of experiment: Experiment) throws(ExperimentError) -> VariantResult {
+    let plan = try variant.plan()
+    func simulate(_ world: SimulationConfiguration, _ what: String) throws(ExperimentError) -> SimulationResult {
+      let last = Mutex(-1)
+      do {
+        let result = try Simulation.run(world) { share in
+          let percent = Int(share * 100)
+          if last.withLock({ previous in
+            defer { previous = percent }
+            return percent / 10 > previous / 10
+          }) {
+            progress("\(variant.name): \(what), \(percent) % of virtual time")
+          }
+          return true
+        }
+        guard let result else { throw ExperimentError("variant \(variant.name): the run was stopped") }
+        return result
+      } catch let error as ExperimentError { throw error } catch { throw ExperimentError("variant \(variant.name): \(error)") }
+    }
+    progress("\(variant.name): simulating")
+    var run = try simulate(variant.world(plan, seed: experiment.seed, keepsTrace: true), "run 1 of \(experiment.repetitions)")
+    guard let trace = run.trace else { throw ExperimentError("variant \(variant.name): no trace was kept") }
+    run.trace = nil
+    var throughputs = [run.throughput]
+    var latencies = [run.meanLatencyMilliseconds ?? 0]
+    for repetition in 1..<max(1, experiment.repetitions) {
+      let again = try simulate(
+        variant.world(plan, seed: experiment.seed &+ UInt64(repetition)), "run \(repetition + 1) of \(experiment.repetitions)")
+      throughputs.append(again.throughput)
+      latencies.append(again.meanLatencyMilliseconds ?? 0)
+    }
+    progress("\(variant.name): reading the trace")
+    let analysis: TraceAnalysis
+    let usualBatch: BatchPlan
+    do {
+      analysis = try TraceAnalysis(of: trace, context: variant.context(plan: plan))
+      let usual = analysis.batchSizes.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
+      usualBatch = try plan.at(rows: usual)
+    } catch { throw ExperimentError("variant \(variant.name): \(error)") }
+    var evidence = analysis.evidence
+    evidence.complete(with: run, variant: variant)
+    let assessment: Assessment
+    if explains {
+      progress("\(variant.name): what limits")
+      evidence.elasticities = ElasticityProbe.elasticities(of: variant.world(plan, seed: experiment.seed), seeds: [21, 22])
+      progress("\(variant.name): what each change would buy")
+      assessment = Self.assess(evidence, variant: variant, plan: plan, experiment: experiment)
+    } else {
+      assessment = Assessment(of: evidence, goal: experiment.goal, estimator: nil)
+    }
+    progress("\(variant.name): done")
+    return VariantResult(
+      variant: variant, plan: plan, usualBatch: usualBatch, run: run, trace: trace, analysis: analysis, evidence: evidence,
+      assessment: assessment, throughputs: throughputs, meanLatencies: latencies)
+  }
+
+  /// Findings with gains by re-simulation.
+  static func assess(_ evidence: RunEvidence, variant: Variant, plan: Plan, experiment: Experiment) -> Assessment {
+    let probe = SimulatedEstimator(variant: variant, plan: plan, p99GoalMilliseconds: experiment.p99GoalMilliseconds)
+    let estimator = SimulatedEstimator(variant: variant, plan: plan, p99GoalMilliseconds: experiment.p99GoalMilliseconds) { changes in
+      EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
+    }
+    return Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
+  }
+}
+
+/// What a variant would show with changes made: a short run, its trace, its elasticities.
+public enum EvidenceProbe {
+  /// nil where the changes cannot be made or the run cannot be read.
+  public static func evidence(of variant: Variant, changes: [Change], estimator: SimulatedEstimator) -> RunEvidence? {
+    guard var world = try? estimator.world(changes, seed: 31) else { return nil }
+    world.keepsTrace = true
+    guard let run = (try? Simulation.run(world)) ?? nil, let trace = run.trace else { return nil }
+    var changed = variant
+    changed.scheduler = world.scheduler
+    changed.execution = world.execution
+    changed.host = world.host
+    changed.workload = world.workload
+    guard let analysis = try? TraceAnalysis(of: trace, context: changed.context(plan: world.plan)) else { return nil }
+    var evidence = analysis.evidence
+    evidence.complete(with: run, variant: changed)
+    evidence.elasticities = ElasticityProbe.elasticities(of: world, seeds: [21])
+    return evidence
+  }
+}
+
+extension Variant {
+  /// What a trace of this variant does not say by itself.
+  public func context(plan: Plan) -> RunContext {
+    var context = RunContext()
+    context.plan = plan
+    switch workload.load {
+    case .closed(let users, _, let think):
+      context.loop = .closed(users: users)
+      context.meanThinkMilliseconds = think.mean.milliseconds
+    case .open(let arrivals):
+      let rate = arrivals.perSecond(over: TimeSpan(clampingSeconds: workload.warmUp.seconds + workload.duration.seconds))
+      context.loop = .open(arrivalRate: Figure(rate, .requestsPerSecond, .simulated, source: "workload: arrival rate"))
+    }
+    if case .fixed(let rows) = workload.rows { context.fixedRowsPerRequest = rows }
+    context.maximumRows = max(1, scheduler.maximumBatchRows)
+    context.instances = scheduler.instances
+    if let batching = scheduler.batching {
+      context.preferredSizes = batching.preferredSizes
+      context.maximumQueueDelayMicroseconds = Int(batching.maximumQueueDelay.microseconds)
+      context.maximumQueueSize = batching.defaultQueuePolicy.maximumQueueSize
+      context.timeoutMicroseconds = Int(batching.defaultQueuePolicy.defaultTimeout.microseconds)
+    }
+    return context
+  }
+}
+
+extension RunEvidence {
+  /// Adds what only the simulation knows: service times of every station, the generator's own health.
+  public mutating func complete(with run: SimulationResult, variant: Variant) {
+    guard let throughput = load.throughput, run.answered > 0, run.window > .zero else { return }
+    let window = Double(run.window.nanoseconds)
+    let host = variant.host
+    func station(_ station: Station, _ busy: Double, servers: Int) {
+      let demand = Figure(busy / 1e6 / Double(run.answered), .milliseconds, .simulated, source: "service time over answers in the window")
+      stations[station] = .derived(station, demand: demand, servers: max(1, servers), throughput: throughput)
+    }
+    let clientCores = max(1, Int(host[.clientCores].value))
+    let frontEndCores = max(1, Int(host[.frontEndCores].value))
+    let threads = variant.execution.issuing == .perDevice ? 1 : variant.scheduler.instances
+    station(.client, run.busy.client, servers: clientCores)
+    station(.wire, run.busy.wire, servers: 1)
+    station(.frontEnd, run.busy.frontEnd, servers: frontEndCores)
+    if let queued = batching.meanQueuedRequests, throughput.value > 0 {
+      stations[.batcher] = StationLoad(
+        .batcher,
+        demand: Figure(queued.value / throughput.value * 1000, .milliseconds, .simulated, source: "time in the queue (Little's law); a wait, no service"))
+    }
+    station(.gatherAndUpload, run.busy.gatherAndUpload, servers: threads)
+    station(.issuingThread, run.busy.issuing, servers: threads)
+    station(.gpu, run.busy.kernels, servers: 1)
+    station(.downloadAndResponse, run.busy.downloadAndResponse, servers: variant.scheduler.instances)
+    client.cores = clientCores
+    client.coreShare = Figure(run.busy.client / Double(clientCores) / window, .share, .simulated, source: "generator's service time over its cores")
+    client.sendLagP99 = Figure(Double(run.sendLagP99Nanoseconds) / 1e6, .milliseconds, .simulated, source: "sent less intended, 99th percentile")
+    frontEnd.cores = frontEndCores
+    frontEnd.coreShare = Figure(
+      run.busy.frontEnd / Double(frontEndCores) / window, .share, .simulated, source: "front end's service time over its cores")
+  }
+}

@@ -1,0 +1,198 @@
+public import Diagnosis
+import Planning
+import Scheduling
+import Simulation
+import TimeBase
+import Workload
+
+/// Gains by re-simulation: every change is made to the variant's own world, which is then run again with the same draws.
+public final class SimulatedEstimator: GainEstimator {
+  private let variant: Variant
+  private let plan: Plan
+  private let p99GoalMilliseconds: Double
+  private let seeds: [UInt64]
+  private let findsEvidence: ([Change]) -> RunEvidence?
+  private var runs: [[Change]: [SimulationResult]] = [:]
+  private var capacities: [[Change]: ClosedRange<Double>] = [:]
+  private var plans: [[String]: Plan] = [:]
+
+  /// For a variant and its plan.
+  ///
+  /// - Parameters:
+  ///   - p99GoalMilliseconds: the goal at which capacity is stated.
+  ///   - seeds: one pair of runs each; the interval is from the smallest to the largest paired change.
+  ///   - evidence: what a run with changes made would show; asked for the steps of the unlock path.
+  public init(
+    variant: Variant, plan: Plan, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
+    evidence: @escaping ([Change]) -> RunEvidence? = { _ in nil }
+  ) {
+    self.variant = variant
+    self.plan = plan
+    self.p99GoalMilliseconds = p99GoalMilliseconds
+    self.seeds = seeds
+    self.findsEvidence = evidence
+  }
+
+  /// What a run with these changes made would show.
+  public func evidence(_ changes: [Change]) -> RunEvidence? { findsEvidence(changes) }
+
+  /// The variant's world with changes made, its run short.
+  public func world(_ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
+    var rewrites: [String] = []
+    if changes.contains(.removeRedundantWork) { rewrites = ["sink-broadcast"] }
+    var changed = variant
+    for change in changes {
+      if case .maximumBatchRows(let rows) = change { changed.scheduler.maximumBatchRows = rows }
+    }
+    var plan = self.plan
+    if !rewrites.isEmpty || changed.scheduler.maximumBatchRows > variant.scheduler.maximumBatchRows {
+      let key = rewrites + ["\(changed.scheduler.maximumBatchRows)"]
+      if let known = plans[key] {
+        plan = known
+      } else {
+        guard let made = try? changed.plan(adding: rewrites) else { throw .unsupported(changes[0]) }
+        plans[key] = made
+        plan = made
+      }
+    }
+    var world = changed.world(plan, seed: seed).shortened()
+    for change in changes { try Self.apply(change, to: &world) }
+    return world
+  }
+
+  private static func apply(_ change: Change, to world: inout SimulationConfiguration) throws(GainRefusal) {
+    func scale(_ time: SimulatedTime, _ factor: Double) { world.scales[time] = (world.scales[time] ?? 1) * factor }
+    switch change {
+    case .clientCores(let cores): world.host = world.host.with(.clientCores, Double(cores))
+    case .frontEndCores(let cores): world.host = world.host.with(.frontEndCores, Double(cores))
+    case .frontEndTimeScale(let factor): scale(.frontEndWork, factor)
+    // Both have changed the plan or the scheduler already.
+    case .removeRedundantWork, .maximumBatchRows: break
+    case .cudaGraphs: world.execution.usesCUDAGraphs = true
+    case .instances(let count): world.scheduler.instances = max(1, count)
+    case .issuingThreadPerInstance: world.execution.issuing = .perInstance
+    case .eagerBatching: world.execution.permits = 3
+    case .batchDelay(let microseconds): world.scheduler.batching?.maximumQueueDelay = .microseconds(Int64(microseconds))
+    case .preferredSizes(let sizes): world.scheduler.batching?.preferredSizes = sizes
+    case .maximumQueueSize(let size): world.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = size
+    case .queueTimeout(let microseconds): world.scheduler.batching?.defaultQueuePolicy.defaultTimeout = .microseconds(Int64(microseconds))
+    case .pinnedTransfers: world.execution.pinsMemory = true
+    case .gatheredCopies: world.execution.gathersCopies = true
+    case .overlappedCopies:
+      world.execution.overlapsCopies = true
+      world.execution.permits = max(2, world.execution.permits)
+    case .dispatchGapScale(let factor): scale(.dispatch, factor)
+    case .gpuTimeScale(let factor): scale(.kernels, factor)
+    case .weightBytesScale, .splitK: throw .unsupported(change)
+    }
+  }
+
+  private func results(_ changes: [Change]) throws(GainRefusal) -> [SimulationResult] {
+    if let known = runs[changes] { return known }
+    var results: [SimulationResult] = []
+    for seed in seeds {
+      let world = try world(changes, seed: seed)
+      guard let result = (try? Simulation.run(world)) ?? nil else { throw .noEstimator }
+      results.append(result)
+    }
+    runs[changes] = results
+    return results
+  }
+
+  /// Answers a second at which the p99 goal is just met: open loop, Poisson arrivals, a generator without limits. From the capacity found
+  /// without changes upwards or downwards in steps of a half, then by bisection to about 3 %.
+  private func capacity(_ changes: [Change]) throws(GainRefusal) -> ClosedRange<Double> {
+    if let known = capacities[changes] { return known }
+    var world = try world(changes, seed: seeds[0])
+    world.host = world.host.with(.clientPerRequest, 0).with(.clientPerByte, 0)
+    func meetsGoal(_ rate: Double) -> Bool {
+      // Some ten thousand requests, and ten times the goal at least: enough for a 99th percentile, too short for a slow overload
+      // only where that takes longer than ten goals to show.
+      let seconds = min(20, max(10_000 / rate, p99GoalMilliseconds / 100))
+      world.workload.warmUp = TimeSpan(clampingSeconds: seconds / 4)
+      world.workload.duration = TimeSpan(clampingSeconds: seconds)
+      world.workload.load = .open(.poisson(perSecond: rate))
+      guard let result = (try? Simulation.run(world)) ?? nil else { return false }
+      let refused = result.refused.values.reduce(0, +)
+      // Nothing is said of a rate at which work piles up or is turned away.
+      guard Double(result.answered) >= 0.97 * rate * result.window.seconds - 3 * (rate * result.window.seconds).squareRoot(), refused == 0
+      else { return false }
+      return (result.latencyMilliseconds(percentile: 99) ?? .infinity) <= p99GoalMilliseconds
+    }
+    let start = changes.isEmpty ? 1000 : try capacity([]).lowerBound
+    var low = 0.0
+    var high = max(8, start)
+    if meetsGoal(high) {
+      repeat {
+        low = high
+        high *= 1.5
+      } while high < 1e6 && meetsGoal(high)
+    } else {
+      low = high / 1.5
+      while low > 1, !meetsGoal(low) {
+        high = low
+        low /= 1.5
+      }
+      if low <= 1 { low = 0 }
+    }
+    while low > 0, high / low > 1.03 {
+      let middle = (low * high).squareRoot()
+      if meetsGoal(middle) { low = middle } else { high = middle }
+    }
+    capacities[changes] = low...high
+    return low...high
+  }
+
+  /// The four gains of `changes`, all together.
+  public func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {
+    let (before, after) = (try results([]), try results(changes))
+    let source = "re-simulation, \(seeds.count) pairs with common draws"
+    func gain(_ unit: Figure.Unit, _ value: (SimulationResult) -> Double?) -> Gain? {
+      let (old, new) = (before.compactMap(value), after.compactMap(value))
+      guard old.count == seeds.count, new.count == seeds.count, old.allSatisfy({ $0 > 0 }) else { return nil }
+      let ratios = zip(old, new).map { $1 / $0 - 1 }
+      guard let least = ratios.min(), let most = ratios.max() else { return nil }
+      func figure(_ values: [Double]) -> Figure {
+        Figure(values.reduce(0, +) / Double(values.count), unit, .simulated, source: source)
+      }
+      return Gain(before: figure(old), after: figure(new), changeInterval: least...most)
+    }
+    let (oldCapacity, newCapacity) = (try capacity([]), try capacity(changes))
+    var capacityGain: Gain?
+    if oldCapacity.lowerBound > 0 {
+      let source = "re-simulation, open loop, generator without limits, p99 at most \(p99GoalMilliseconds) ms"
+      func figure(_ range: ClosedRange<Double>) -> Figure {
+        Figure(range.lowerBound, .requestsPerSecond, .simulated, source: source, interval: range)
+      }
+      // What one step of the bisection cannot tell apart is no change.
+      let least = newCapacity.lowerBound / oldCapacity.upperBound - 1
+      let most = max(least, newCapacity.upperBound / oldCapacity.lowerBound - 1)
+      capacityGain = Gain(before: figure(oldCapacity), after: figure(newCapacity), changeInterval: least...most)
+    }
+    return GainEstimate(
+      throughput: gain(.requestsPerSecond) { $0.throughput },
+      medianLatency: gain(.milliseconds) { $0.latencyMilliseconds(percentile: 50) },
+      p99Latency: gain(.milliseconds) { $0.latencyMilliseconds(percentile: 99) }, capacityAtGoal: capacityGain,
+      gpuSecondsPerMillionRows: gain(.seconds) { result in
+        result.answeredRows > 0 ? result.busy.kernels / 1e9 / Double(result.answeredRows) * 1e6 : nil
+      })
+  }
+}
+
+extension SimulationConfiguration {
+  /// The same world with all users there within two seconds and a window of ten: enough for a ratio of two runs with common draws.
+  func shortened() -> SimulationConfiguration {
+    var copy = self
+    if case .closed(let users, _, let think) = workload.load {
+      copy.workload.load = .closed(users: users, spawnRate: max(1, Double(users) / 2), think: think)
+      // Two mean cycles of thinking after the last user has come, so that the first wave is past.
+      let settle = 2 + min(20, max(2, 4 * think.mean.seconds))
+      copy.workload.warmUp = TimeSpan(clampingSeconds: settle)
+    } else {
+      copy.workload.warmUp = min(workload.warmUp, .milliseconds(2000))
+    }
+    copy.workload.duration = min(workload.duration, .milliseconds(10_000))
+    copy.keepsTrace = false
+    return copy
+  }
+}
