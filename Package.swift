@@ -16,6 +16,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 
 let package = Package(
@@ -24,6 +25,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "5.0.1"),
   ],
   targets: [
     // Layer 0
@@ -40,9 +42,10 @@ let package = Package(
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
     // Layer 2
     module("KernelFitting", ["GPUModel", "TimeBase"]),
+    module("ModelConfiguration", ["JSONText"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
     // Layer 3
-    module("Scheduling", ["TimeBase", deque]),
+    module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 4
     module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
@@ -57,8 +60,9 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "Planning", "Reporting", "Scheduling", "Simulation",
-        "TimeBase", "Trace", "Workload",
+        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "Reporting",
+        "Scheduling", "Simulation", "TimeBase", "Trace", "Workload", yams,
       ]),
     // Layer 8
     .executableTarget(
@@ -99,6 +103,7 @@ let package = Package(
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
+    tests("ModelConfigurationTests", ["JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["Scheduling", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),

@@ -71,6 +71,9 @@ public struct Verdict: Sendable, Hashable {
   /// What would decide, where something is undecided.
   public var missing: MissingEvidence?
 
+  /// Nothing can be said of what limits: the window is not steady, or there is no claim.
+  public var isInconclusive: Bool { claims.isEmpty || claims.contains { $0.regime == .notSteady } }
+
   /// True when two regimes share the limit.
   public var isCoLimited: Bool { claims.count > 1 }
 

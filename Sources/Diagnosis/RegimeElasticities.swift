@@ -29,6 +29,26 @@ public enum TimeTerm: String, Sendable, Hashable, CaseIterable {
   /// Handing the answers on.
   case response
 
+  /// As printed.
+  public var text: String {
+    switch self {
+    case .thinkTime: "think time"
+    case .interArrival: "time between requests"
+    case .clientWork: "client work"
+    case .wire: "wire"
+    case .frontEndWork: "front-end work"
+    case .batchingDelay: "batching delay"
+    case .gather: "gather"
+    case .upload: "upload"
+    case .launch: "launch"
+    case .wakeUp: "wake-up and hand-over"
+    case .kernels: "kernels"
+    case .dispatch: "dispatch gaps"
+    case .download: "download"
+    case .response: "response"
+    }
+  }
+
   /// Where it is spent; nil for what is not the system's but the load's.
   public var station: Station? {
     switch self {

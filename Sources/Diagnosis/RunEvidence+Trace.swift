@@ -84,7 +84,8 @@ public struct TraceAnalysis: Sendable {
 
   /// The run's own window where it names one, else from the first to the last device event, else of everything.
   static func window(of trace: Trace) -> Range<Int64> {
-    if let start = trace.run["windowStartNanoseconds"].flatMap({ Int64($0) }), let end = trace.run["windowEndNanoseconds"].flatMap({ Int64($0) }),
+    if let start = trace.run["windowStartNanoseconds"].flatMap({ Int64($0) }),
+      let end = trace.run["windowEndNanoseconds"].flatMap({ Int64($0) }),
       start < end
     {
       return start..<end
@@ -199,7 +200,8 @@ extension RunEvidence {
     let batches = BatchTimes(of: trace)
     guard !batches.isEmpty else { return }
     let inFlight = batches.formed.indices.filter { batches.outputEnd[$0] != Trace.unknown }
-    let covered = Intervals(inFlight.map { batches.formed[$0] }, inFlight.map { batches.outputEnd[$0] }, in: Int64.min / 2..<Int64.max / 2).total
+    let covered = Intervals(inFlight.map { batches.formed[$0] }, inFlight.map { batches.outputEnd[$0] }, in: Int64.min / 2..<Int64.max / 2)
+      .total
     let summed = inFlight.reduce(0.0) { $0 + Double(batches.outputEnd[$1] - batches.formed[$1]) }
     if covered > 0 {
       device.pipelineDepth = Figure(
@@ -219,10 +221,12 @@ extension RunEvidence {
       ran / Double(batches.count) / 1e6, .milliseconds, kind, source: "first launch to last kernel's end, mean of the batches")
     if gaps.count >= 10 {
       device.loopGap = Figure(
-        gaps.reduce(0, +) / Double(gaps.count) / 1e6, .milliseconds, kind, source: "last kernel's end to next first launch, when work waited")
+        gaps.reduce(0, +) / Double(gaps.count) / 1e6, .milliseconds, kind,
+        source: "last kernel's end to next first launch, when work waited")
     } else {
       device.loopGap = Figure(
-        handOver / Double(batches.count) / 1e6, .milliseconds, kind, source: "forming to first launch (work hardly ever waited): at least this")
+        handOver / Double(batches.count) / 1e6, .milliseconds, kind,
+        source: "forming to first launch (work hardly ever waited): at least this")
     }
   }
 
@@ -231,7 +235,8 @@ extension RunEvidence {
     copies.copyOnly = Figure(Double(time.copyOnly) / wall, .share, kind, source: "trace: copies and no kernel")
     if trace.batches.count > 0 {
       let uploads = trace.copies.direction.count { $0 == 1 }
-      copies.uploadsPerBatch = Figure(Double(uploads) / Double(trace.batches.count), .count, kind, source: "host-to-device copies over batches")
+      copies.uploadsPerBatch = Figure(
+        Double(uploads) / Double(trace.batches.count), .count, kind, source: "host-to-device copies over batches")
       copies.copyOnlyWhileWorkWaits = Figure(
         Double(time.copyOnlyWhileWorkWaits) / wall, .share, kind, source: "trace: copies alone while the next batch was due")
     }

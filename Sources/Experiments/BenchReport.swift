@@ -13,7 +13,8 @@ extension ExperimentResult {
     let names = variants.map(\.variant.name)
     var report = Report(
       title: "headroom bench: \(experiment.name)", question: experiment.question,
-      banner: "SIMULATED: no GPU ran and no request was sent. Kernel times are predictions, host costs are those of the named host profile.",
+      banner:
+        "SIMULATED: no GPU ran and no request was sent. Kernel times are predictions, host costs are those of the named host profile.",
       facts: facts, notes: experiment.notes)
     report.sections = [
       verdictSection, utilizationSection(names), loadSection(names), batchSection(names), summarySection(.cudaAPI, names),
@@ -37,19 +38,25 @@ extension ExperimentResult {
       let measured = result.plan.model.calibration.isMeasured ? "" : "; kernel model not calibrated on this very board"
       return "sim:\(result.variant.gpu.name) (\(result.variant.gpu.smCount) SMs, \(result.variant.type.rawValue))\(measured)"
     }
-    add("model") { "\($0.variant.model.text), \($0.plan.largeGEMMCount) large GEMMs, \(NumberText.grouped($0.plan.parameterCount)) parameters" }
+    add("model") {
+      "\($0.variant.model.text), \($0.plan.largeGEMMCount) large GEMMs, \(NumberText.grouped($0.plan.parameterCount)) parameters"
+    }
     add("load") { result in
       let workload = result.variant.workload
       let rows = "\(workload.rows.text) rows a request"
-      let window = "\(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s cut off"
+      let window =
+        "\(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s cut off"
       switch workload.load {
-      case .closed(let users, _, let think): return "closed loop, \(NumberText.grouped(users)) users, think \(think.text) s, \(rows), \(window)"
+      case .closed(let users, _, let think):
+        return "closed loop, \(NumberText.grouped(users)) users, think \(think.text) s, \(rows), \(window)"
       case .open(let arrivals):
         return "open loop, \(NumberText.significant(arrivals.perSecond(over: workload.duration))) requests/s, \(rows), \(window)"
       }
     }
     add("serving") { result in
-      guard let batching = result.variant.scheduler.batching else { return "no dynamic batching, \(result.variant.scheduler.instances) instances" }
+      guard let batching = result.variant.scheduler.batching else {
+        return "no dynamic batching, \(result.variant.scheduler.instances) instances"
+      }
       let preferred = batching.preferredSizes.isEmpty ? "none" : batching.preferredSizes.map { "\($0)" }.joined(separator: ", ")
       return
         "max batch \(result.variant.scheduler.maximumBatchRows) rows, preferred \(preferred), delay \(NumberText.significant(batching.maximumQueueDelay.milliseconds)) ms, \(result.variant.scheduler.instances) instance(s), issuing \(result.variant.execution.issuing.rawValue)"
@@ -72,7 +79,7 @@ extension ExperimentResult {
         let parts = TimeTerm.allCases.compactMap { term in elasticities.values[term].map { (term, $0) } }
           .filter { $0.1.value.magnitude >= 0.02 }.sorted { $0.1.value > $1.1.value }
         var prose: Prose = "one percent less of it is worth so many percent of throughput: "
-        for (index, part) in parts.enumerated() { prose = "\(prose)\(index == 0 ? "" : ", ")\(part.0.rawValue) \(part.1)" }
+        for (index, part) in parts.enumerated() { prose = "\(prose)\(index == 0 ? "" : ", ")\(part.0.text) \(part.1)" }
         let sum = Figure(elasticities.sum, .ratio, .simulated, source: "sum of the elasticities (1 by Euler's theorem)")
         lines.append("\(prose); they add up to \(sum)")
       }
@@ -88,7 +95,8 @@ extension ExperimentResult {
     guard case .closed(let users)? = result.evidence.load.loop, let flight = result.evidence.load.meanInFlight,
       let outside = result.evidence.load.timeOutsideStopwatch
     else { return [] }
-    var prose: Prose = "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) a cycle passed outside the stopwatch"
+    var prose: Prose =
+      "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) a cycle passed outside the stopwatch"
     if let think = result.evidence.load.meanThinkTime { prose = "\(prose), \(think) of it thinking" }
     return [prose]
   }
@@ -102,9 +110,12 @@ extension ExperimentResult {
         "kernel-busy (what nvidia-smi shows)", variants.map { $0.evidence.device.kernelBusy },
         explanation: "Share of wall time in which at least one kernel runs; NVML's utilization.gpu, temporal."))
     rows.append(
-      .init("dominant-kernel active", variants.map { $0.dominant?.active }, explanation: "Instances of the dominant kernel x their mean time over wall time."))
+      .init(
+        "dominant-kernel active", variants.map { $0.dominant?.active },
+        explanation: "Instances of the dominant kernel x their mean time over wall time."))
     rows.append(
-      .init("copies alone", variants.map { $0.evidence.copies.copyOnly }, explanation: "Share of wall time in which copies run and no kernel."))
+      .init(
+        "copies alone", variants.map { $0.evidence.copies.copyOnly }, explanation: "Share of wall time in which copies run and no kernel."))
     rows.append(
       .init(
         "SM fill while busy", variants.map { $0.evidence.kernels.smFillOfAll },
@@ -115,7 +126,9 @@ extension ExperimentResult {
         "tensor throughput", variants.map { $0.tensorThroughput },
         explanation: "Executed FLOP/s over the dense peak; computed from the trace, never called tensor active."))
     rows.append(
-      .init("of it in the answer", variants.map { $0.usefulThroughput }, explanation: "The same less work on rows that are copies of other rows."))
+      .init(
+        "of it in the answer", variants.map { $0.usefulThroughput },
+        explanation: "The same less work on rows that are copies of other rows."))
     return Report.Section(
       id: "gpu-utilization", heading: "GPU utilization",
       explanation: "Five different quantities that are all called GPU utilization somewhere. No row is just \"GPU utilization\".",
@@ -129,17 +142,22 @@ extension ExperimentResult {
       }
     }
     let rows: [FigureTable.Row] = [
-      .init("throughput", variants.map { $0.throughputFigure }, explanation: "Answers a second in the window; the interval is of the repetitions."),
+      .init(
+        "throughput", variants.map { $0.throughputFigure },
+        explanation: "Answers a second in the window; the interval is of the repetitions."),
       .init("median latency", variants.map { percentile($0, 50) }, explanation: "By the generator's stopwatch."),
       .init("p95 latency", variants.map { percentile($0, 95) }), .init("p99 latency", variants.map { percentile($0, 99) }),
       .init("mean latency", variants.map { $0.evidence.load.meanLatency }),
       .init(
         "requests answered", variants.map { Figure(Double($0.run.answered), .count, .simulated, source: "answers in the window") }),
       .init(
-        "requests turned away", variants.map { result in
+        "requests turned away",
+        variants.map { result in
           Figure(Double(result.run.refused.values.reduce(0, +)), .count, .simulated, source: "errors in the window")
-        }), .init("users in flight", variants.map { $0.evidence.load.meanInFlight }, explanation: "Little's law: throughput x mean latency."),
-      .init("time outside the stopwatch", variants.map { $0.evidence.load.timeOutsideStopwatch }, explanation: "N/X - R, closed loops only."),
+        }),
+      .init("users in flight", variants.map { $0.evidence.load.meanInFlight }, explanation: "Little's law: throughput x mean latency."),
+      .init(
+        "time outside the stopwatch", variants.map { $0.evidence.load.timeOutsideStopwatch }, explanation: "N/X - R, closed loops only."),
     ]
     var blocks: [Report.Block] = [.table(FigureTable(columns: names, rows: rows))]
     blocks.append(.histogram(latencyHistogram))
@@ -188,7 +206,8 @@ extension ExperimentResult {
     }
     let histogram = Histogram(
       title: "Batch sizes", xLabel: "rows a batch", yLabel: "batches", series: series,
-      explanation: "How many batches held how many rows. Mass far below max_batch_size is capacity that each batch pays for and does not use.")
+      explanation:
+        "How many batches held how many rows. Mass far below max_batch_size is capacity that each batch pays for and does not use.")
     return Report.Section(
       id: "batches", heading: "Batches", explanation: "What the batcher made of the requests, and why each batch left.",
       blocks: [.table(FigureTable(columns: names, rows: rows)), .histogram(histogram)])
@@ -202,14 +221,16 @@ extension ExperimentResult {
     for name in order {
       rows.append(
         .init(
-          name, summaries.map { summary in
+          name,
+          summaries.map { summary in
             summary?.rows.first { $0.name == name }.map {
               Figure($0.share, .share, .simulated, source: "share of this table's own total, \($0.count) calls")
             }
           }, explanation: "Share of the summed durations of this table, not of wall time."))
       rows.append(
         .init(
-          "  mean", summaries.map { summary in
+          "  mean",
+          summaries.map { summary in
             summary?.rows.first { $0.name == name }.map {
               Figure($0.averageNanoseconds / 1000, .microseconds, .simulated, source: "mean of \($0.count) calls")
             }
@@ -217,16 +238,22 @@ extension ExperimentResult {
     }
     rows.append(
       .init(
-        "total", summaries.map { summary in
-          summary.map { Figure(Double($0.totalNanoseconds) / 1e9, .seconds, .simulated, source: "sum over all threads; may exceed wall time") }
+        "total",
+        summaries.map { summary in
+          summary.map {
+            Figure(Double($0.totalNanoseconds) / 1e9, .seconds, .simulated, source: "sum over all threads; may exceed wall time")
+          }
         }))
     let warning: String =
       switch kind {
-      case .cudaAPI: "Shares of time spent inside CUDA calls, summed over threads. They name no bottleneck: a wait for a busy GPU costs nothing."
+      case .cudaAPI:
+        "Shares of time spent inside CUDA calls, summed over threads. They name no bottleneck: a wait for a busy GPU costs nothing."
       case .osRuntime: "What the modelled threads waited in. Threads a real server has beside these are not in it."
       default: "Shares of the summed durations."
       }
-    return Report.Section(id: kind.rawValue.replacing("_", with: "-"), heading: kind.title, explanation: warning, blocks: [.table(FigureTable(columns: names, rows: rows))])
+    return Report.Section(
+      id: kind.rawValue.replacing("_", with: "-"), heading: kind.title, explanation: warning,
+      blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
   private func kernelSection(_ names: [String]) -> Report.Section {
@@ -238,11 +265,14 @@ extension ExperimentResult {
       .init("mean time of the second", variants.map { $0.kernel(at: 1)?.mean }),
       .init("share of the second", variants.map { $0.kernel(at: 1)?.share }),
       .init("SM fill of GEMMs", variants.map { $0.evidence.kernels.smFill }),
-      .init("share of the binding roof", variants.map { $0.roofShare }, explanation: "Larger of FLOPs over peak and bytes over bandwidth, over the time taken."),
+      .init(
+        "share of the binding roof", variants.map { $0.roofShare },
+        explanation: "Larger of FLOPs over peak and bytes over bandwidth, over the time taken."),
     ]
     return Report.Section(
       id: "kernels", heading: Summary.Report.gpuKernels.title,
-      explanation: "The kernel with the largest summed time, and the next one. Times are what a profiler would print, gaps between kernels not included.",
+      explanation:
+        "The kernel with the largest summed time, and the next one. Times are what a profiler would print, gaps between kernels not included.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
@@ -285,7 +315,8 @@ extension ExperimentResult {
 
   private var timelineSection: Report.Section {
     Report.Section(
-      id: "timeline", heading: "Timeline", explanation: "One batch, and a stretch of the run, as a profiler would draw them. On the page only.",
+      id: "timeline", heading: "Timeline",
+      explanation: "One batch, and a stretch of the run, as a profiler would draw them. On the page only.",
       blocks: variants.flatMap { [Report.Block.timeline($0.timeline(ofBatch: true)), .timeline($0.timeline(ofBatch: false))] })
   }
 
@@ -300,7 +331,8 @@ extension ExperimentResult {
         for fix in ranked.fixes.prefix(2) { lines.append("fix: \(fix.fix.title): \(Self.gains(fix.gains))") }
         if let missing = finding.observation.missing { lines.append("would decide: \(missing.cheapestMeasurement)") }
         blocks.append(
-          .sentences(heading: "\(result.variant.name): \(finding.code.rawValue) \(finding.name) (\(finding.observation.certainty.text))", lines))
+          .sentences(
+            heading: "\(result.variant.name): \(finding.code.rawValue) \(finding.name) (\(finding.observation.certainty.text))", lines))
       }
       var path: [Prose] = []
       for (index, step) in assessment.unlockPath.enumerated() {
@@ -315,7 +347,8 @@ extension ExperimentResult {
     }
     return Report.Section(
       id: "findings", heading: "Findings, best first",
-      explanation: "Ranked by --goal. Gains: throughput and p99 at this load, capacity at the p99 goal, GPU-seconds per million rows; each by re-simulation with the same draws.",
+      explanation:
+        "Ranked by --goal. Gains: throughput and p99 at this load, capacity at the p99 goal, GPU-seconds per million rows; each by re-simulation with the same draws.",
       blocks: blocks)
   }
 

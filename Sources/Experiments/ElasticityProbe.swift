@@ -31,7 +31,7 @@ public enum ElasticityProbe {
   }
 
   private static func throughput(_ world: SimulationConfiguration, _ time: SimulatedTime, _ factor: Double, _ seed: UInt64) -> Double? {
-    var changed = world.shortened()
+    var changed = world.shortened(settle: 12, window: 20)
     changed.seed = seed
     changed.scales[time] = (changed.scales[time] ?? 1) * factor
     return ((try? Simulation.run(changed)) ?? nil)?.throughput

@@ -32,10 +32,10 @@ extension Experiment {
       defaultQueuePolicy: QueuePolicy(
         timeoutAction: .reject, defaultTimeout: .microseconds(120_000_000), maximumQueueSize: 20_480)))
 
-  /// Its load: 1,000 users; 50 rows a request and the think time are conclusions from its figures.
+  /// Its load: 1,000 users; 50 rows a request follow from its batch counts, the mean think time is fitted (`Rivals`).
   static func documentWorkload(seconds: Double) -> Workload {
     Workload(
-      load: .closed(users: 1000, spawnRate: 100, think: .uniform(.milliseconds(100), .milliseconds(500))), rows: .fixed(50),
+      load: .closed(users: 1000, spawnRate: 100, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(50),
       warmUp: .milliseconds(15_000), duration: TimeSpan(clampingSeconds: seconds))
   }
 
@@ -47,7 +47,8 @@ extension Experiment {
     ]
     return Experiment(
       name: "document",
-      question: "Three classification heads behind one serving configuration: how much of the GPU idles in each, why, and what would change it?",
+      question:
+        "Three classification heads behind one serving configuration: how much of the GPU idles in each, why, and what would change it?",
       variants: heads.map {
         Variant(
           name: $0.0, model: $0.1, gpu: gpu, scheduler: documentScheduler, workload: documentWorkload(seconds: seconds), host: host)

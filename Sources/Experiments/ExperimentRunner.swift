@@ -184,15 +184,19 @@ extension RunEvidence {
     if let queued = batching.meanQueuedRequests, throughput.value > 0 {
       stations[.batcher] = StationLoad(
         .batcher,
-        demand: Figure(queued.value / throughput.value * 1000, .milliseconds, .simulated, source: "time in the queue (Little's law); a wait, no service"))
+        demand: Figure(
+          queued.value / throughput.value * 1000, .milliseconds, .simulated, source: "time in the queue (Little's law); a wait, no service")
+      )
     }
     station(.gatherAndUpload, run.busy.gatherAndUpload, servers: threads)
     station(.issuingThread, run.busy.issuing, servers: threads)
     station(.gpu, run.busy.kernels, servers: 1)
     station(.downloadAndResponse, run.busy.downloadAndResponse, servers: variant.scheduler.instances)
     client.cores = clientCores
-    client.coreShare = Figure(run.busy.client / Double(clientCores) / window, .share, .simulated, source: "generator's service time over its cores")
-    client.sendLagP99 = Figure(Double(run.sendLagP99Nanoseconds) / 1e6, .milliseconds, .simulated, source: "sent less intended, 99th percentile")
+    client.coreShare = Figure(
+      run.busy.client / Double(clientCores) / window, .share, .simulated, source: "generator's service time over its cores")
+    client.sendLagP99 = Figure(
+      Double(run.sendLagP99Nanoseconds) / 1e6, .milliseconds, .simulated, source: "sent less intended, 99th percentile")
     frontEnd.cores = frontEndCores
     frontEnd.coreShare = Figure(
       run.busy.frontEnd / Double(frontEndCores) / window, .share, .simulated, source: "front end's service time over its cores")

@@ -180,18 +180,21 @@ public final class SimulatedEstimator: GainEstimator {
 }
 
 extension SimulationConfiguration {
-  /// The same world with all users there within two seconds and a window of ten: enough for a ratio of two runs with common draws.
-  func shortened() -> SimulationConfiguration {
+  /// The same world with all users there within two seconds and a short window: enough for a ratio of two runs with common draws.
+  ///
+  /// - Parameters:
+  ///   - settle: time after the last user has come: the wave that so quick a ramp makes must have spread out.
+  ///   - window: what is looked at.
+  func shortened(settle: Double = 6, window: Double = 10) -> SimulationConfiguration {
     var copy = self
     if case .closed(let users, _, let think) = workload.load {
       copy.workload.load = .closed(users: users, spawnRate: max(1, Double(users) / 2), think: think)
-      // Two mean cycles of thinking after the last user has come, so that the first wave is past.
-      let settle = 2 + min(20, max(2, 4 * think.mean.seconds))
-      copy.workload.warmUp = TimeSpan(clampingSeconds: settle)
+      // Users who think for long take long to spread.
+      copy.workload.warmUp = TimeSpan(clampingSeconds: 2 + max(settle, min(60, 4 * think.mean.seconds)))
     } else {
       copy.workload.warmUp = min(workload.warmUp, .milliseconds(2000))
     }
-    copy.workload.duration = min(workload.duration, .milliseconds(10_000))
+    copy.workload.duration = min(workload.duration, TimeSpan(clampingSeconds: window))
     copy.keepsTrace = false
     return copy
   }

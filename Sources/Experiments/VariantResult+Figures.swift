@@ -26,7 +26,9 @@ extension VariantResult {
 
   /// The kernel at a rank.
   public func kernel(at rank: Int) -> KernelFigures? {
-    guard let summary = analysis.summaries.first(where: { $0.report == .gpuKernels }), summary.rows.indices.contains(rank) else { return nil }
+    guard let summary = analysis.summaries.first(where: { $0.report == .gpuKernels }), summary.rows.indices.contains(rank) else {
+      return nil
+    }
     let row = summary.rows[rank]
     let wall = Double(max(1, analysis.device.wall))
     let source = "GPU kernel summary, \(row.count) records"
@@ -92,7 +94,9 @@ extension VariantResult {
       range = middle..<min(analysis.window.upperBound, middle + 40_000_000)
     }
     var lanes: [(name: String, spans: [Timeline.Span])] = []
-    func add(_ name: String, _ start: [Int64], _ end: [Int64], style: (Int) -> Int, label: (Int) -> String, keep: (Int) -> Bool = { _ in true }) {
+    func add(
+      _ name: String, _ start: [Int64], _ end: [Int64], style: (Int) -> Int, label: (Int) -> String, keep: (Int) -> Bool = { _ in true }
+    ) {
       var spans: [Timeline.Span] = []
       for index in start.indices where start[index] < range.upperBound && end[index] > range.lowerBound && keep(index) {
         spans.append(
@@ -104,7 +108,9 @@ extension VariantResult {
     }
     let names = trace.names
     let dominant = analysis.summaries.first { $0.report == .gpuKernels }?.rows.first?.name
-    add("batches (forming to output)", table.formed, table.outputEnd, style: { _ in 3 }, label: { "batch \(table.id[$0]): \(table.rows[$0]) rows, \(table.requests[$0]) requests" })
+    add(
+      "batches (forming to output)", table.formed, table.outputEnd, style: { _ in 3 },
+      label: { "batch \(table.id[$0]): \(table.rows[$0]) rows, \(table.requests[$0]) requests" })
     add(
       "kernels", trace.kernels.start, trace.kernels.end,
       style: { names[trace[trace.kernels.description[$0]].demangledName] == dominant ? 0 : 1 },
@@ -116,7 +122,8 @@ extension VariantResult {
     for thread in threads {
       add(
         "CUDA calls, thread \(GlobalID.threadNumber(thread))", trace.apiCalls.start, trace.apiCalls.end,
-        style: { names[trace.apiCalls.name[$0]]?.contains("Synchronize") == true ? 5 : 6 }, label: { names[trace.apiCalls.name[$0]] ?? "call" },
+        style: { names[trace.apiCalls.name[$0]]?.contains("Synchronize") == true ? 5 : 6 },
+        label: { names[trace.apiCalls.name[$0]] ?? "call" },
         keep: { trace.apiCalls.thread[$0] == thread })
       add(
         "waits, thread \(GlobalID.threadNumber(thread))", trace.osCalls.start, trace.osCalls.end, style: { _ in 7 },

@@ -21,6 +21,19 @@ public enum Files {
     }
   }
 
+  /// A folder and those above it; one that exists is fine.
+  public static func createFolder(_ path: String) throws(FileError) {
+    var partial = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+      partial += (partial.isEmpty || partial == "/" ? "" : "/") + part
+      if mkdir(partial, 0o755) != 0, errno != EEXIST { throw FileError(path: partial, action: "create", errno: errno) }
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      throw FileError(path: path, action: "create", reason: "it exists and is no folder")
+    }
+  }
+
   /// A text file; invalid UTF-8 is an error rather than replacement characters.
   public static func readText(_ path: String, limit: Int = 1 << 28) throws(FileError) -> String {
     let bytes = try read(path, limit: limit)

@@ -1,8 +1,8 @@
 /// Nelder and Mead's simplex search ("A simplex method for function minimization", 1965) with the dimension-adapted coefficients of Gao and
 /// Han (2012). It needs no derivatives, which the minimum over tiles does not have.
-struct NelderMead {
+public enum NelderMead {
   /// The best point and its value after at most `evaluations` calls of `function`.
-  static func minimize(
+  public static func minimize(
     from start: [Double], spread: [Double], evaluations: Int, _ function: ([Double]) -> Double
   ) -> (point: [Double], value: Double) {
     let count = start.count

@@ -116,7 +116,9 @@ extension Histogram {
       let largest = series.bins.filter { $0.count > 0 }.sorted { $0.count > $1.count }.prefix(4)
       let parts = largest.map { bin in
         let share = NumberText.percent(Double(bin.count) / Double(max(1, total)))
-        let ends = bin.high - bin.low <= 1 ? NumberText.significant(bin.low) : "\(NumberText.significant(bin.low))..\(NumberText.significant(bin.high))"
+        let ends =
+          bin.high - bin.low <= 1
+          ? NumberText.significant(bin.low) : "\(NumberText.significant(bin.low))..\(NumberText.significant(bin.high))"
         return "\(ends): \(NumberText.grouped(bin.count)) (\(share))"
       }
       lines.append("    \(series.name): " + parts.joined(separator: ", "))

@@ -12,7 +12,8 @@ extension HostProfile {
     entries: [
       .clientCores: Entry(1, .literature, "Locust's documentation: a process uses one core"),
       .clientPerRequest: Entry(
-        850, .fitted, "to the source document's Linear and SeqLen runs; Locust's own figure for small requests is 250 to 1,180 us"),
+        855, .fitted,
+        "to the source document's Linear and SeqLen runs (`bench --rivals`); Locust's own figure for small requests is 250 to 1,180 us"),
       .clientPerByte: Entry(0, .assumed, "contained in clientPerRequest: all of the document's requests are alike"),
       .clientVisits: Entry(4, .assumed, "a greenlet is resumed after its wait, to send, on the response's head and on its body"),
       .clientVisitsInsideStopwatch: Entry(3, .assumed, "all but the one after the wait"),
@@ -22,7 +23,8 @@ extension HostProfile {
       .frontEndPerRequest: Entry(40, .assumed, "of Triton's 31 us a small request measured on another machine, receiving and parsing"),
       .frontEndPerByte: Entry(0.15, .assumed, "one copy out of the socket and one into the request's buffer"),
       .responsePerRequest: Entry(15, .assumed, "a response of a few hundred bytes"),
-      .batchHandOver: Entry(180, .fitted, "to the source document's SeqLen run, together with its think time and client cost"),
+      .batchHandOver: Entry(
+        230, .fitted, "to the source document's Linear and SeqLen runs, together with think time and client cost (`bench --rivals`)"),
       .gatherPerBatch: Entry(20, .assumed, "set-up of a payload"),
       .gatherPerByte: Entry(0.1, .assumed, "10 GB/s, one core copying into page-locked memory"),
       .copyLatency: Entry(6, .literature, "usual cost of a small cudaMemcpyAsync from start to end"),

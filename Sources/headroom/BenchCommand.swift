@@ -1,13 +1,228 @@
 import ArgumentParser
+import Diagnosis
 import Experiments
+import FileAccess
+import GPUModel
+import Glibc
+import JSONText
 import Reporting
+import Simulation
+import TimeBase
+import TraceFormats
+import Workload
 
+/// `headroom bench`: an experiment from question to answer.
 struct BenchCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "bench", abstract: "run")
-  @Option var seconds: Double = 120
-  @Argument var name: String = "document"
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Run an experiment: plan, serve, load, trace and diagnose every variant, and compare them.",
+    discussion: """
+      Without an argument: the source document's experiment (three classification heads behind one Triton configuration, 1,000 users), \
+      in virtual time. Everything simulated says so.
+
+      Prints the comparison, and writes report.html, figures.csv and report.json into --out.
+
+      EXAMPLES
+        headroom bench
+        headroom bench --seconds 30 --goal cost
+        headroom bench --variant seqlen --device sim:h100 --trace run.sqlite --chrome run.json
+        headroom bench --init > experiment.yaml; headroom bench experiment.yaml
+        headroom bench iso-m
+        headroom bench --rivals
+
+      EXIT CODES
+        0 answered; 1 failed; 3 inconclusive (a variant was not steady, or nothing can be told of it); 64 usage.
+      """)
+
+  @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")
+  var experiment: String?
+
+  @Option(help: "A built-in experiment by name; the same as the argument.")
+  var suite: String?
+
+  @Flag(name: .customLong("init"), help: "Print a commented experiment file and end.")
+  var printsTemplate = false
+
+  @Flag(help: "Fit three worlds (client, front end, think time only) to the document's table and print each one's errors.")
+  var rivals = false
+
+  @Flag(help: "Print the document's figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
+  var validation = false
+
+  @Option(help: "Device of every variant, as in sim:rtx-pro-6000.")
+  var device: String?
+
+  @Option(help: "Host profile of every variant: a name (triton-26.02-locust, headroom-local) or a JSON file.")
+  var host: String?
+
+  @Option(help: "Only this variant; may be repeated.")
+  var variant: [String] = []
+
+  @Option(help: "Length of the window looked at, seconds of virtual time.")
+  var seconds: Double?
+
+  @Option(help: "Users of every closed loop.")
+  var users: Int?
+
+  @Option(help: "Rows a request, as 50 or 1-100.")
+  var rows: String?
+
+  @Option(help: "Runs of each variant with seeds of their own.")
+  var repetitions: Int?
+
+  @Option(help: "Seed of the first run.")
+  var seed: UInt64?
+
+  @Option(help: "Rank findings by throughput, latency or cost. (default: throughput in a closed loop, latency in an open one)")
+  var goal: GoalArgument?
+
+  @Option(name: .customLong("p99-goal-ms"), help: "p99 latency at which capacity is stated, milliseconds. (default: 100)")
+  var p99GoalMilliseconds: Double?
+
+  @Option(help: ArgumentHelp("Keep the trace as SQLite; with several variants their names are added.", valueName: "file.sqlite"))
+  var trace: String?
+
+  @Option(
+    help: ArgumentHelp("Write the trace as Chrome JSON, for Perfetto; with several variants their names are added.", valueName: "file.json")
+  )
+  var chrome: String?
+
+  @Option(help: "Folder for report.html, figures.csv and report.json.")
+  var out = "report"
+
+  @Flag(help: "Write no report files.")
+  var noFiles = false
+
+  @Flag(help: "Leave out elasticities and gains: most of the time.")
+  var noGains = false
+
+  @Flag(help: "Print one JSON object in place of the tables.")
+  var json = false
+
+  @Flag(help: "No progress.")
+  var quiet = false
+
+  func validate() throws {
+    if let seconds, !(seconds >= 1 && seconds <= 86_400) { throw ValidationError("--seconds \(seconds): from 1 to 86400") }
+    if let users, !(1...1_000_000).contains(users) { throw ValidationError("--users \(users): from 1 to 1000000") }
+    if let repetitions, !(1...100).contains(repetitions) { throw ValidationError("--repetitions \(repetitions): from 1 to 100") }
+    if let p99GoalMilliseconds, !(p99GoalMilliseconds > 0 && p99GoalMilliseconds <= 3_600_000) {
+      throw ValidationError("--p99-goal-ms \(p99GoalMilliseconds): above 0, at most 3600000")
+    }
+    if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 50 or 1-100") }
+    if experiment != nil, suite != nil { throw ValidationError("give the experiment once: as the argument or with --suite") }
+  }
+
   func run() throws {
-    let result = try ExperimentRunner { Terminal.note($0) }.run(try Experiment.builtIn(name, seconds: seconds))
-    Terminal.print(result.report.terminalLines(width: 150).joined(separator: "\n"))
+    if printsTemplate { return Terminal.print(ExperimentFile.template) }
+    let progress = ProgressLine(isQuiet: quiet)
+    do {
+      if rivals {
+        let report = try Rivals.report { progress.report($0) }
+        progress.clear()
+        return Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
+      }
+      if validation {
+        let page = try Validation.page { progress.report($0) }
+        progress.clear()
+        return Terminal.print(page)
+      }
+      let experiment = try chosen()
+      var runner = ExperimentRunner { progress.report($0) }
+      runner.explains = !noGains
+      let result = try runner.run(experiment)
+      progress.clear()
+      try writeTraces(result)
+      let report = result.report
+      let tree = result.json(version: Headroom.version)
+      if !noFiles {
+        try Files.createFolder(out)
+        try Files.write(out + "/report.html", Array(report.html.utf8))
+        try Files.write(out + "/figures.csv", Array(report.csv.utf8))
+        try Files.write(out + "/report.json", Array((tree.serialized(pretty: true) + "\n").utf8))
+      }
+      if json {
+        Terminal.print(tree.serialized(pretty: true))
+      } else {
+        Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
+        if !noFiles { Terminal.print("\nwritten: \(out)/report.html, \(out)/figures.csv, \(out)/report.json") }
+      }
+      if result.variants.contains(where: { $0.assessment.verdict.isInconclusive }) { throw ExitCode(3) }
+    } catch let error as ExperimentError {
+      progress.clear()
+      Terminal.note("headroom bench: \(error)")
+      throw ExitCode(1)
+    } catch let error as FileError {
+      progress.clear()
+      Terminal.note("headroom bench: \(error)")
+      throw ExitCode(1)
+    }
+  }
+
+  /// The experiment with the command line's changes.
+  private func chosen() throws -> Experiment {
+    let name = experiment ?? suite ?? "document"
+    var chosen: Experiment
+    if Experiment.builtInNames.contains(name) {
+      chosen = try seconds.map { try Experiment.builtIn(name, seconds: $0) } ?? Experiment.builtIn(name)
+    } else if suite != nil {
+      throw ExperimentError("no suite is called \"\(name)\"; there are \(Experiment.builtInNames.joined(separator: ", "))")
+    } else {
+      chosen = try ExperimentFile.read(path: name)
+    }
+    if !variant.isEmpty {
+      for name in variant where !chosen.variants.contains(where: { $0.name == name }) {
+        throw ExperimentError("no variant is called \"\(name)\"; there are \(chosen.variants.map(\.name).joined(separator: ", "))")
+      }
+      chosen.variants.removeAll { !variant.contains($0.name) }
+    }
+    let gpu = try device.map { try ExperimentFile.gpu(device: $0) }
+    let profile = try host.map { try ExperimentFile.host($0) }
+    for index in chosen.variants.indices {
+      if let gpu { chosen.variants[index].gpu = gpu }
+      if let profile { chosen.variants[index].host = profile }
+      if let seconds { chosen.variants[index].workload.duration = TimeSpan(clampingSeconds: seconds) }
+      if let users, case .closed(_, let spawnRate, let think) = chosen.variants[index].workload.load {
+        chosen.variants[index].workload.load = .closed(users: users, spawnRate: spawnRate, think: think)
+      }
+      if let rows, let distribution = RowDistribution(text: rows) { chosen.variants[index].workload.rows = distribution }
+    }
+    if let repetitions { chosen.repetitions = repetitions }
+    if let seed { chosen.seed = seed }
+    if let goal { chosen.goal = goal.goal }
+    if let p99GoalMilliseconds { chosen.p99GoalMilliseconds = p99GoalMilliseconds }
+    return chosen
+  }
+
+  private func writeTraces(_ result: ExperimentResult) throws {
+    for variant in result.variants {
+      if let trace { try write(variant, to: trace) { try TraceStore.write(variant.trace, to: $0) } }
+      if let chrome { try write(variant, to: chrome) { try ChromeTrace.write(variant.trace, to: $0) } }
+    }
+    func write(_ variant: VariantResult, to path: String, _ body: (String) throws -> Void) throws {
+      let name = result.variants.count == 1 ? path : Self.path(path, adding: variant.variant.name)
+      do { try body(name) } catch { throw ExperimentError("\(error)") }
+      if !quiet { Terminal.note("trace of \(variant.variant.name): \(name)") }
+    }
+  }
+
+  /// "run.sqlite" and "seqlen": "run-seqlen.sqlite".
+  static func path(_ path: String, adding name: String) -> String {
+    let safe = String(name.map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" })
+    let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+    guard let dot = path[slash...].lastIndex(of: "."), dot != slash else { return path + "-" + safe }
+    return path[..<dot] + "-" + safe + path[dot...]
+  }
+}
+
+/// What findings are ranked by, as an option.
+enum GoalArgument: String, ExpressibleByArgument, CaseIterable {
+  case throughput, latency, cost
+
+  var goal: Goal {
+    switch self {
+    case .throughput: .throughput
+    case .latency: .latency
+    case .cost: .cost
+    }
   }
 }

@@ -8,6 +8,16 @@ enum Terminal {
   /// A line on standard error.
   static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
+  /// Part of a line on standard error.
+  static func progress(_ text: String) { write(text, to: STDERR_FILENO) }
+
+  /// Columns of standard output; 120 where it is no terminal.
+  static var width: Int {
+    var size = winsize()
+    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 120 }
+    return Int(size.ws_col)
+  }
+
   /// Whether standard error is a terminal, where a progress line may be rewritten.
   static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 

@@ -1,0 +1,118 @@
+import Diagnosis
+public import Planning
+public import Reporting
+import Simulation
+
+/// A plan, shared by the runs of a fit.
+public struct PlanBox: Sendable {
+  /// The plan.
+  public let plan: Plan
+
+  /// Holds a plan.
+  public init(_ plan: Plan) { self.plan = plan }
+}
+
+/// Three explanations of the document's table, each fitted to Linear and SeqLen, each asked to predict Stacked.
+public enum Rivals {
+  /// The rivals: what is free in each.
+  public static func worlds() -> [(name: String, fit: WorldFit, separates: String)] {
+    let base = HostProfile.triton
+    let free = base.with(.clientPerRequest, 20).with(.clientCores, 8)
+    return [
+      (
+        "client",
+        WorldFit(
+          host: base, start: [(.clientMicroseconds, 850), (.thinkMilliseconds, 300), (.handOverMicroseconds, 250)]),
+        "`pidstat -t -p PID 5 1` on the generator: one core at 100 %; or the same users from two processes: throughput rises"
+      ),
+      (
+        "front end",
+        WorldFit(
+          host: free.with(.frontEndCores, 1),
+          start: [(.frontEndMicroseconds, 780), (.thinkMilliseconds, 400), (.handOverMicroseconds, 250)]),
+        "`pidstat -t -p PID 5 1` on the server: one thread at 100 %; or two generator processes: throughput stays"
+      ),
+      (
+        "think time only", WorldFit(host: free, start: [(.thinkMilliseconds, 800), (.handOverMicroseconds, 250)]),
+        "the latency itself: without a queue it is some 10 ms, not 440"
+      ),
+    ]
+  }
+
+  /// The document's three variants with plans, short windows.
+  static func variants() throws(ExperimentError) -> [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)] {
+    let experiment = try Experiment.document(seconds: 30)
+    var list: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)] = []
+    for (variant, row) in zip(experiment.variants, DocumentTable.rows) { list.append((variant, PlanBox(try variant.plan()), row)) }
+    return list
+  }
+
+  /// Fits all three and lays their errors side by side.
+  public static func report(progress: (String) -> Void) throws(ExperimentError) -> Report {
+    let variants = try variants()
+    let inputs = variants.filter { $0.variant.name != "stacked" }
+    var columns = ["document"]
+    var fitted: [(name: String, values: [(String, Double)], error: Double)] = []
+    var runs: [[SimulationResult]] = []
+    for world in worlds() {
+      progress("\(world.name): fitting")
+      let best = world.fit.fit(inputs)
+      fitted.append((world.name, zip(world.fit.start, best.values).map { ($0.0.parameter.text, $0.1) }, best.error))
+      var results: [SimulationResult] = []
+      for entry in variants {
+        let changed = world.fit.configured(entry.variant, best.values)
+        guard let run = (try? Simulation.run(changed.world(entry.plan.plan, seed: 1))) ?? nil else {
+          throw ExperimentError("\(world.name): the world could not be run")
+        }
+        results.append(run)
+      }
+      runs.append(results)
+      columns += [world.name, "error"]
+      progress("\(world.name): done")
+    }
+    var rows: [FigureTable.Row] = []
+    func line(_ label: String, _ unit: Figure.Unit, _ document: Double, _ ours: [Double]) {
+      var cells: [FigureTable.Cell] = [.figure(Figure(document, unit, .measured, source: "source document"))]
+      for value in ours {
+        cells.append(.figure(Figure(value, unit, .simulated, source: "fitted world")))
+        cells.append(.figure(Figure(value / document - 1, .share, .simulated, source: "simulated over document, less one")))
+      }
+      rows.append(FigureTable.Row(label, cells: cells))
+    }
+    for (index, entry) in variants.enumerated() {
+      let blind = entry.variant.name == "stacked" ? " (blind)" : " (input)"
+      line("\(entry.row.name) throughput\(blind)", .requestsPerSecond, entry.row.throughput, runs.map { $0[index].throughput })
+      line("\(entry.row.name) mean latency\(blind)", .milliseconds, entry.row.mean, runs.map { $0[index].meanLatencyMilliseconds ?? 0 })
+      line(
+        "\(entry.row.name) outside the stopwatch", .milliseconds, DocumentTable.users / entry.row.throughput * 1000 - entry.row.mean,
+        runs.map { DocumentTable.users / $0[index].throughput * 1000 - ($0[index].meanLatencyMilliseconds ?? 0) })
+      line(
+        "\(entry.row.name) batches a second\(blind)", .count, entry.row.batchesPerSecond,
+        runs.map { Double($0[index].batches) / max(1e-9, $0[index].window.seconds) })
+    }
+    var blocks: [Report.Block] = [.table(FigureTable(columns: columns, rows: rows))]
+    for (world, found) in zip(worlds(), fitted) {
+      var lines: [Prose] = found.values.map { name, value in
+        "\(name): \(Figure(value, .count, .fitted, source: "least squared log errors of throughput, mean latency and batches a second, Linear and SeqLen"))"
+      }
+      let root = (found.error / 6).squareRoot()
+      lines.append("root mean square error of the six inputs: \(Figure(root, .share, .simulated, source: "log errors"))")
+      lines.append("would decide: \(world.separates)")
+      blocks.append(.sentences(heading: "world: \(world.name)", lines))
+    }
+    return Report(
+      title: "headroom bench --rivals", question: "Which of three worlds explains the document's table, and what would tell them apart?",
+      banner: "SIMULATED: each world is fitted to the document's Linear and SeqLen rows and run in virtual time.",
+      facts: [
+        ("observations", "throughput, mean latency and batches a second of Linear and SeqLen (6); Stacked and all else are blind"),
+        ("device", "sim:RTX PRO 6000 Blackwell WS"),
+      ],
+      sections: [
+        Report.Section(
+          id: "rivals", heading: "Three worlds against one table",
+          explanation:
+            "A world whose errors on the inputs are large is ruled out; between those that fit, only a further measurement decides.",
+          blocks: blocks)
+      ])
+  }
+}

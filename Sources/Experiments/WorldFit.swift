@@ -1,0 +1,88 @@
+import Glibc
+import KernelFitting
+public import Simulation
+import TimeBase
+import Workload
+
+/// A world with free parameters, fitted to two of the document's three variants; the third is predicted.
+public struct WorldFit: Sendable {
+  /// A parameter that is free in a world.
+  public enum Parameter: String, Sendable, Hashable, CaseIterable {
+    /// Generator CPU time a request.
+    case clientMicroseconds
+    /// Front-end time a request, on one thread.
+    case frontEndMicroseconds
+    /// Mean think time; its half-width stays 0.2 s, or the mean where that is less.
+    case thinkMilliseconds
+    /// From a batch's forming to its gathering.
+    case handOverMicroseconds
+
+    /// As printed.
+    public var text: String {
+      switch self {
+      case .clientMicroseconds: "client time a request (us, one core)"
+      case .frontEndMicroseconds: "front-end time a request (us, one thread)"
+      case .thinkMilliseconds: "mean think time (ms)"
+      case .handOverMicroseconds: "batch hand-over (us)"
+      }
+    }
+  }
+
+  /// What is free, with the start of the search.
+  public var start: [(parameter: Parameter, value: Double)]
+  /// The world before parameters are set.
+  public var host: HostProfile
+
+  /// A world.
+  public init(host: HostProfile, start: [(parameter: Parameter, value: Double)]) {
+    self.host = host
+    self.start = start
+  }
+
+  /// The variant's world with these values.
+  public func configured(_ variant: Variant, _ values: [Double]) -> Variant {
+    var changed = variant
+    changed.host = host
+    for (index, entry) in start.enumerated() {
+      let value = max(0, values[index])
+      switch entry.parameter {
+      case .clientMicroseconds: changed.host = changed.host.with(.clientPerRequest, value, .fitted, "rival world")
+      case .frontEndMicroseconds: changed.host = changed.host.with(.frontEndPerRequest, value, .fitted, "rival world")
+      case .handOverMicroseconds: changed.host = changed.host.with(.batchHandOver, value, .fitted, "rival world")
+      case .thinkMilliseconds:
+        guard case .closed(let users, let spawn, _) = variant.workload.load else { continue }
+        let half = min(200, value)
+        changed.workload.load = .closed(
+          users: users, spawnRate: spawn,
+          think: .uniform(TimeSpan(clampingSeconds: (value - half) / 1000), TimeSpan(clampingSeconds: (value + half) / 1000)))
+      }
+    }
+    return changed
+  }
+
+  /// Finds the values with the least squared log errors of throughput, mean latency and batches a second on the given variants.
+  ///
+  /// - Parameter variants: with their plans and the document's rows.
+  public func fit(_ variants: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)], evaluations: Int = 70) -> (
+    values: [Double], error: Double
+  ) {
+    func misfit(_ values: [Double]) -> Double {
+      var sum = 0.0
+      for value in values where value < 0 { sum += value * value }
+      for entry in variants {
+        let changed = configured(entry.variant, values)
+        let world = changed.world(entry.plan.plan, seed: 1).shortened()
+        guard let run = (try? Simulation.run(world)) ?? nil, run.throughput > 0, let latency = run.meanLatencyMilliseconds else {
+          return 1e6
+        }
+        let rate = log(run.throughput / entry.row.throughput)
+        let time = log(latency / entry.row.mean)
+        let batches = log(Double(run.batches) / max(1e-9, run.window.seconds) / entry.row.batchesPerSecond)
+        sum += rate * rate + time * time + batches * batches
+      }
+      return sum
+    }
+    let best = NelderMead.minimize(from: start.map(\.value), spread: start.map { $0.value * 0.3 }, evaluations: evaluations, misfit)
+    return (best.point.map { max(0, $0) }, best.value)
+  }
+}
