@@ -103,7 +103,7 @@ let package = Package(
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
-    tests("ModelConfigurationTests", ["JSONText", "ModelConfiguration", "TimeBase"]),
+    tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["Scheduling", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),

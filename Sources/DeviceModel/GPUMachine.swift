@@ -74,6 +74,8 @@ public struct GPUMachine: Sendable {
   private var tables: [[KernelTiming]] = []
   private var streams: [Stream]
   private var active: [Active] = []
+  /// Of each active kernel; refreshed by `nextChange`, used by `step`.
+  private var rates: [Double] = []
   private var copying: [(stream: Int, tag: Int32, isUpload: Bool, start: Int64, end: Int64)] = []
   private var now: Int64 = 0
   private var pendingItems = 0
@@ -280,10 +282,10 @@ public struct GPUMachine: Sendable {
   }
 
   /// How fast each active kernel runs, 0...1: slots in order of start, then all together within the bandwidth.
-  private func rates() -> [Double] {
+  private mutating func refreshRates() {
     var free = 1.0
-    var rates: [Double] = []
     var bandwidth = 0.0
+    rates.removeAll(keepingCapacity: true)
     for kernel in active {
       let need = need(kernel)
       let granted = min(need, free)
@@ -292,15 +294,17 @@ public struct GPUMachine: Sendable {
       rates.append(rate)
       bandwidth += rate * kernel.timing.bandwidth
     }
-    return bandwidth > 1 ? rates.map { $0 / bandwidth } : rates
+    if bandwidth > 1 { for index in rates.indices { rates[index] /= bandwidth } }
   }
 
   /// The next instant at which something ends, changes its need, or may start.
-  private func nextChange() -> Int64? {
+  private mutating func nextChange() -> Int64? {
     var next: Int64?
+    let now = now
     func consider(_ time: Int64) { next = min(next ?? .max, max(time, now)) }
-    let rates = rates()
-    for (kernel, rate) in zip(active, rates) where rate > 0 {
+    refreshRates()
+    for index in active.indices where rates[index] > 0 {
+      let (kernel, rate) = (active[index], rates[index])
       let tail = kernel.timing.nanoseconds * (1 - kernel.timing.bodyShare)
       let untilChange = kernel.left > tail && tail > 0 ? kernel.left - tail : kernel.left
       consider(now + max(1, Int64((untilChange / rate).rounded(.up))))
@@ -314,7 +318,6 @@ public struct GPUMachine: Sendable {
   }
 
   private mutating func step(to time: Int64) {
-    let rates = rates()
     let passed = Double(time - now)
     if !active.isEmpty {
       kernelBusyNanoseconds += time - max(now, min(busyUntil, time))

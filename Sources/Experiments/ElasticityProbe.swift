@@ -6,8 +6,12 @@ public import Simulation
 public enum ElasticityProbe {
   /// e_i = -d ln X / d ln t_i by central differences, for every kind of time the world has.
   ///
-  /// - Parameter seeds: one pair of runs each; the interval is their spread.
-  public static func elasticities(of world: SimulationConfiguration, seeds: [UInt64]) -> Elasticities? {
+  /// A window's edges move by a request or two; over 30,000 requests that is a thousandth of a percent of throughput a percent.
+  ///
+  /// - Parameters:
+  ///   - rate: requests a second the world answers: sets how long the runs are.
+  ///   - seeds: one pair of runs each; the interval is their spread.
+  public static func elasticities(of world: SimulationConfiguration, rate: Double, seeds: [UInt64]) -> Elasticities? {
     var values: [TimeTerm: Figure] = [:]
     for time in SimulatedTime.allCases {
       guard let term = TimeTerm(rawValue: time.rawValue) else { continue }
@@ -17,7 +21,8 @@ public enum ElasticityProbe {
       }
       var found: [Double] = []
       for seed in seeds {
-        guard let shorter = throughput(world, time, 0.97, seed), let longer = throughput(world, time, 1.03, seed), shorter > 0, longer > 0
+        guard let shorter = throughput(world, time, 0.97, seed, rate), let longer = throughput(world, time, 1.03, seed, rate),
+          shorter > 0, longer > 0
         else { return nil }
         found.append(-(log(longer) - log(shorter)) / (log(1.03) - log(0.97)))
       }
@@ -30,8 +35,10 @@ public enum ElasticityProbe {
     return values.isEmpty ? nil : Elasticities(values)
   }
 
-  private static func throughput(_ world: SimulationConfiguration, _ time: SimulatedTime, _ factor: Double, _ seed: UInt64) -> Double? {
-    var changed = world.shortened(settle: 12, window: 20)
+  private static func throughput(
+    _ world: SimulationConfiguration, _ time: SimulatedTime, _ factor: Double, _ seed: UInt64, _ rate: Double
+  ) -> Double? {
+    var changed = world.shortened(rate: rate, requests: 30_000)
     changed.seed = seed
     changed.scales[time] = (changed.scales[time] ?? 1) * factor
     return ((try? Simulation.run(changed)) ?? nil)?.throughput

@@ -10,11 +10,13 @@ extension Experiment {
   public static let builtInNames = ["document", "parts", "iso-m"]
 
   /// One of them.
-  public static func builtIn(_ name: String, seconds: Double = 120) throws(ExperimentError) -> Experiment {
+  ///
+  /// - Parameter seconds: length of the window; nil for the experiment's own.
+  public static func builtIn(_ name: String, seconds: Double? = nil) throws(ExperimentError) -> Experiment {
     switch name {
-    case "document": return try document(seconds: seconds)
-    case "parts": return try parts(seconds: seconds)
-    case "iso-m": return try isoM(seconds: seconds)
+    case "document": return try document(seconds: seconds ?? 120)
+    case "parts": return try parts(seconds: seconds ?? 5)
+    case "iso-m": return try isoM(seconds: seconds ?? 10)
     default:
       throw ExperimentError("no built-in experiment is called \"\(name)\"; there are \(builtInNames.joined(separator: ", "))")
     }
@@ -56,9 +58,9 @@ extension Experiment {
       notes: ["19 large GEMMs a batch in every head: the document's kernel counts are divisible by 19, its text says 20"])
   }
 
-  /// What the document says about its earlier parts: a mid-size encoder whose gaps are copies, and a tiny one in a serialized loop, each with
-  /// one, two and four instances.
-  public static func parts(seconds: Double = 30) throws(ExperimentError) -> Experiment {
+  /// What the document says about its earlier parts: a mid-size encoder whose gaps are copies, and a tiny one in a serialized loop, with
+  /// one and more instances.
+  public static func parts(seconds: Double = 5) throws(ExperimentError) -> Experiment {
     let gpu = try gpu("rtx-pro-6000")
     let policy = DynamicBatchingPolicy(
       preferredSizes: [], maximumQueueDelay: .microseconds(500), defaultQueuePolicy: QueuePolicy(maximumQueueSize: 20_480))
@@ -71,7 +73,7 @@ extension Experiment {
         duration: TimeSpan(clampingSeconds: seconds))
     }
     var variants: [Variant] = []
-    for instances in [1, 2, 4] {
+    for instances in [1, 2] {
       var execution = ExecutionOptions()
       execution.issuing = .perInstance
       execution.pinsMemory = false
@@ -93,11 +95,12 @@ extension Experiment {
     return Experiment(
       name: "parts",
       question: "A mid-size encoder whose gaps are copies and a tiny one in a serialized loop: do more instances help?", variants: variants,
+      repetitions: 2,
       notes: ["the document describes its earlier parts in words; model sizes and load here are ours"])
   }
 
   /// Is it the architecture, or the rows? Linear with B rows against SeqLen with B x S of the same product: shape is M.
-  public static func isoM(seconds: Double = 20) throws(ExperimentError) -> Experiment {
+  public static func isoM(seconds: Double = 10) throws(ExperimentError) -> Experiment {
     let gpu = try gpu("rtx-pro-6000")
     let host = HostProfile.triton.with(.clientCores, 64, .assumed, "a generator with room").with(.frontEndCores, 64, .assumed, "with room")
       .with(.networkPerByte, 0, .assumed, "no wire in the way").with(.gatherPerByte, 0, .assumed, "inputs already on the device")

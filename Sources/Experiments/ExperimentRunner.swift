@@ -97,9 +97,10 @@ public struct ExperimentRunner: Sendable {
     let assessment: Assessment
     if explains {
       progress("\(variant.name): what limits")
-      evidence.elasticities = ElasticityProbe.elasticities(of: variant.world(plan, seed: experiment.seed), seeds: [21, 22])
+      evidence.elasticities = ElasticityProbe.elasticities(
+        of: variant.world(plan, seed: experiment.seed), rate: run.throughput, seeds: [21, 22])
       progress("\(variant.name): what each change would buy")
-      assessment = Self.assess(evidence, variant: variant, plan: plan, experiment: experiment)
+      assessment = Self.assess(evidence, variant: variant, plan: plan, rate: run.throughput, experiment: experiment)
     } else {
       assessment = Assessment(of: evidence, goal: experiment.goal, estimator: nil)
     }
@@ -110,9 +111,10 @@ public struct ExperimentRunner: Sendable {
   }
 
   /// Findings with gains by re-simulation.
-  static func assess(_ evidence: RunEvidence, variant: Variant, plan: Plan, experiment: Experiment) -> Assessment {
-    let probe = SimulatedEstimator(variant: variant, plan: plan, p99GoalMilliseconds: experiment.p99GoalMilliseconds)
-    let estimator = SimulatedEstimator(variant: variant, plan: plan, p99GoalMilliseconds: experiment.p99GoalMilliseconds) { changes in
+  static func assess(_ evidence: RunEvidence, variant: Variant, plan: Plan, rate: Double, experiment: Experiment) -> Assessment {
+    let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: experiment.p99GoalMilliseconds)
+    let estimator = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: experiment.p99GoalMilliseconds) {
+      changes in
       EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
     }
     return Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
@@ -134,7 +136,7 @@ public enum EvidenceProbe {
     guard let analysis = try? TraceAnalysis(of: trace, context: changed.context(plan: world.plan)) else { return nil }
     var evidence = analysis.evidence
     evidence.complete(with: run, variant: changed)
-    evidence.elasticities = ElasticityProbe.elasticities(of: world, seeds: [21])
+    evidence.elasticities = ElasticityProbe.elasticities(of: world, rate: run.throughput, seeds: [21])
     return evidence
   }
 }

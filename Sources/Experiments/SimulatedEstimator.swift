@@ -9,6 +9,7 @@ import Workload
 public final class SimulatedEstimator: GainEstimator {
   private let variant: Variant
   private let plan: Plan
+  private let rate: Double
   private let p99GoalMilliseconds: Double
   private let seeds: [UInt64]
   private let findsEvidence: ([Change]) -> RunEvidence?
@@ -19,15 +20,17 @@ public final class SimulatedEstimator: GainEstimator {
   /// For a variant and its plan.
   ///
   /// - Parameters:
+  ///   - rate: requests a second it answers as it is: sets how long the runs are.
   ///   - p99GoalMilliseconds: the goal at which capacity is stated.
   ///   - seeds: one pair of runs each; the interval is from the smallest to the largest paired change.
   ///   - evidence: what a run with changes made would show; asked for the steps of the unlock path.
   public init(
-    variant: Variant, plan: Plan, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
+    variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
     evidence: @escaping ([Change]) -> RunEvidence? = { _ in nil }
   ) {
     self.variant = variant
     self.plan = plan
+    self.rate = rate
     self.p99GoalMilliseconds = p99GoalMilliseconds
     self.seeds = seeds
     self.findsEvidence = evidence
@@ -55,7 +58,7 @@ public final class SimulatedEstimator: GainEstimator {
         plan = made
       }
     }
-    var world = changed.world(plan, seed: seed).shortened()
+    var world = changed.world(plan, seed: seed).shortened(rate: rate)
     for change in changes { try Self.apply(change, to: &world) }
     return world
   }
@@ -180,21 +183,25 @@ public final class SimulatedEstimator: GainEstimator {
 }
 
 extension SimulationConfiguration {
-  /// The same world with all users there within two seconds and a short window: enough for a ratio of two runs with common draws.
+  /// The same world in a shorter run, its length by its rate: some 10,000 requests are enough for a ratio of two runs with common draws.
   ///
   /// - Parameters:
-  ///   - settle: time after the last user has come: the wave that so quick a ramp makes must have spread out.
-  ///   - window: what is looked at.
-  func shortened(settle: Double = 6, window: Double = 10) -> SimulationConfiguration {
+  ///   - rate: requests a second the world is known to answer.
+  ///   - requests: how many are to be looked at.
+  func shortened(rate: Double, requests: Double = 10_000) -> SimulationConfiguration {
     var copy = self
+    let window = min(max(requests / max(rate, 0.01), 0.2), 1200)
     if case .closed(let users, _, let think) = workload.load {
-      copy.workload.load = .closed(users: users, spawnRate: max(1, Double(users) / 2), think: think)
-      // Users who think for long take long to spread.
-      copy.workload.warmUp = TimeSpan(clampingSeconds: 2 + max(settle, min(60, 4 * think.mean.seconds)))
+      // All users are there after a short ramp; the wave it makes must have spread out before the window: ten cycles of every user, and
+      // several of its thinking.
+      let cycle = Double(users) / max(rate, 0.01)
+      let ramp = min(2, max(cycle, 0.05))
+      copy.workload.load = .closed(users: users, spawnRate: Double(users) / ramp, think: think)
+      copy.workload.warmUp = TimeSpan(clampingSeconds: ramp + min(60, max(8 * cycle, 4 * think.mean.seconds)))
     } else {
-      copy.workload.warmUp = min(workload.warmUp, .milliseconds(2000))
+      copy.workload.warmUp = TimeSpan(clampingSeconds: min(workload.warmUp.seconds, window / 4))
     }
-    copy.workload.duration = min(workload.duration, TimeSpan(clampingSeconds: window))
+    copy.workload.duration = TimeSpan(clampingSeconds: window)
     copy.keepsTrace = false
     return copy
   }

@@ -71,7 +71,7 @@ public struct WorldFit: Sendable {
       for value in values where value < 0 { sum += value * value }
       for entry in variants {
         let changed = configured(entry.variant, values)
-        let world = changed.world(entry.plan.plan, seed: 1).shortened()
+        let world = changed.world(entry.plan.plan, seed: 1).shortened(rate: entry.row.throughput, requests: 12_000)
         guard let run = (try? Simulation.run(world)) ?? nil, run.throughput > 0, let latency = run.meanLatencyMilliseconds else {
           return 1e6
         }

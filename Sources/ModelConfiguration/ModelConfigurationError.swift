@@ -1,51 +1,19 @@
-/// Where something stands in a text. Both count from 1.
-public struct TextPosition: Sendable, Hashable, CustomStringConvertible {
-  /// Line.
-  public var line: Int
-  /// Column, in characters.
-  public var column: Int
-
-  /// A place.
-  public init(line: Int, column: Int) {
-    self.line = line
-    self.column = column
-  }
-
-  /// "3:14".
-  public var description: String { "\(line):\(column)" }
-}
-
-/// Why a model's configuration was not taken.
-public struct ModelConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// File, where it came from one.
-  public var file: String?
-  /// Place; nil for rules about the whole.
-  public var position: TextPosition?
-  /// What was wrong and what to do.
+/// Why a configuration cannot be used.
+public struct ModelConfigurationError: Error, Hashable, CustomStringConvertible {
+  /// The file, as it was named by the caller; empty when the error is about values, not text.
+  public var file: String
+  /// Where in the file; nil when the error is about values, not text.
+  public var place: ConfigurationPlace?
+  /// What is wrong, and what to do where that is not obvious.
   public var reason: String
 
-  /// "config.pbtxt:3:14: reason".
-  public var description: String {
-    let place = [file, position.map { "\($0)" }].compactMap { $0 }.joined(separator: ":")
-    return place.isEmpty ? reason : "\(place): \(reason)"
-  }
+  /// "config.pbtxt:3:7: ...", or the reason alone.
+  public var description: String { (place?.prefix(file: file) ?? (file.isEmpty ? "" : file + ": ")) + reason }
 
-  init(_ reason: String, at position: TextPosition? = nil, file: String? = nil) {
-    self.reason = reason
-    self.position = position
+  /// An error at a place, or about the values as a whole.
+  public init(file: String = "", place: ConfigurationPlace? = nil, reason: String) {
     self.file = file
+    self.place = place
+    self.reason = reason
   }
-}
-
-/// Something that was read and has no effect.
-public struct ModelConfigurationWarning: Sendable, Hashable, CustomStringConvertible {
-  /// Place.
-  public var position: TextPosition
-  /// Path of the field, as in "optimization.graph.level".
-  public var field: String
-  /// Why it has no effect here.
-  public var reason: String
-
-  /// "3:14: optimization.graph.level is ignored: ...".
-  public var description: String { "\(position): \(field) is ignored: \(reason)" }
 }

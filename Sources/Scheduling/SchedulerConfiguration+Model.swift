@@ -7,14 +7,16 @@ extension SchedulerConfiguration {
     // Shapes are compared where an input has a variable dimension and may not be ragged; a shape tensor always (core
     // src/backend_model.cc, SetConfiguredScheduler).
     let comparesShapes = model.inputs.contains { $0.isShapeTensor || (!$0.allowRaggedBatch && $0.dims.contains { $0 < 0 }) }
+    // Instances on one device: those of every group that is not passive; one where nothing is said.
+    let counts = model.instanceGroups.filter { !$0.passive }.map { min(max(1, $0.count), 1024) }
     self.init(
       maximumBatchRows: model.maxBatchSize, batching: model.dynamicBatching.map(DynamicBatchingPolicy.init),
-      instances: model.instancesPerDevice, comparesShapes: comparesShapes)
+      instances: counts.isEmpty ? 1 : min(counts.reduce(0, +), 1024), comparesShapes: comparesShapes)
   }
 }
 
 extension DynamicBatchingPolicy {
-  init(_ batching: ModelConfiguration.DynamicBatching) {
+  init(_ batching: DynamicBatching) {
     self.init(
       preferredSizes: batching.preferredBatchSizes,
       maximumQueueDelay: .microseconds(Int64(clamping: batching.maxQueueDelayMicroseconds)), preservesOrdering: batching.preserveOrdering,
@@ -25,9 +27,9 @@ extension DynamicBatchingPolicy {
 }
 
 extension QueuePolicy {
-  init(_ policy: ModelConfiguration.QueuePolicy) {
+  init(_ policy: ModelQueuePolicy) {
     self.init(
-      timeoutAction: policy.delaysOnTimeout ? .delay : .reject,
+      timeoutAction: policy.timeoutAction == .delay ? .delay : .reject,
       defaultTimeout: .microseconds(Int64(clamping: policy.defaultTimeoutMicroseconds)), allowsTimeoutOverride: policy.allowTimeoutOverride,
       maximumQueueSize: policy.maxQueueSize)
   }

@@ -163,7 +163,7 @@ struct BenchCommand: ParsableCommand {
     let name = experiment ?? suite ?? "document"
     var chosen: Experiment
     if Experiment.builtInNames.contains(name) {
-      chosen = try seconds.map { try Experiment.builtIn(name, seconds: $0) } ?? Experiment.builtIn(name)
+      chosen = try Experiment.builtIn(name, seconds: seconds)
     } else if suite != nil {
       throw ExperimentError("no suite is called \"\(name)\"; there are \(Experiment.builtInNames.joined(separator: ", "))")
     } else {

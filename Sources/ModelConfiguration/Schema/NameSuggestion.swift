@@ -1,0 +1,37 @@
+/// The known name nearest to one that is not known: at most a third of its letters, and at least two, may differ.
+enum NameSuggestion {
+  /// Longer names than any known one are not looked at: their distance would cost the product of the lengths.
+  static let longestName = 64
+
+  static func nearest(to name: String, in known: [String]) -> String? {
+    let letters = Array(name.utf8)
+    guard letters.count <= longestName else { return nil }
+    var best: (name: String, distance: Int)?
+    for candidate in known {
+      let distance = distance(letters, Array(candidate.utf8))
+      if distance <= max(2, candidate.utf8.count / 3), distance < candidate.utf8.count, distance < best?.distance ?? .max {
+        best = (candidate, distance)
+      }
+    }
+    return best?.name
+  }
+
+  /// Levenshtein's: insertions, deletions and replacements.
+  private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    var previous = Array(0...right.count)
+    for (row, letter) in left.enumerated() {
+      var current = [row + 1]
+      for (column, other) in right.enumerated() {
+        current.append(min(previous[column] + (letter == other ? 0 : 1), previous[column + 1] + 1, current[column] + 1))
+      }
+      previous = current
+    }
+    return previous[right.count]
+  }
+
+  /// "; did you mean 'x'?", or what is known.
+  static func advice(for name: String, in known: [String]) -> String {
+    if let nearest = nearest(to: name, in: known) { return "; did you mean '\(nearest)'?" }
+    return known.isEmpty ? "; it has none" : "; known are " + known.joined(separator: ", ")
+  }
+}
