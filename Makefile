@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-sanitized test-peers lint format dist install fuzz clean
+.PHONY: help bench build test test-swift test-counts test-sanitized test-peers lint format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,15 +20,19 @@ build: install ## the release build of the program
 	swift build -c release --product headroom
 	swift build -c release --product reference-evaluate
 
-bench: build ## plan the document's three heads on its GPU (installs what is missing, builds a release)
-	@for head in linear stacked seqlen; do $(RELEASE) plan $$head --gpu rtx-pro-6000 --batch 256 --dtype fp16; done
+bench: build ## the document's experiment in virtual time (installs what is missing, builds a release); writes report/
+	@$(RELEASE) bench
 
-test: install lint test-swift build test-peers ## everything CI checks
+test: install lint test-swift build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
 
 test-swift:
 	swift build --build-tests
 	swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
+
+test-counts: ## what must not be allocated is counted: fails when the scheduler allocates in steady state
+	swift build -c release --product benchmark-scheduler
+	.build/release/benchmark-scheduler
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log

@@ -112,6 +112,10 @@ let package = Package(
       [
         "DeviceModel", "GPUModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace", "Workload",
       ]),
+    tests("DiagnosisTests", ["Diagnosis", "Trace"]),
+    tests(
+      "ExperimentsTests",
+      ["Diagnosis", "Experiments", "JSONText", "Reporting", "Scheduling", "Simulation", "TimeBase", "Workload"]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
     tests("TraceTests", ["TimeBase", "Trace"]),

@@ -36,7 +36,9 @@ extension ExperimentResult {
     }
     add("device") { result in
       let measured = result.plan.model.calibration.isMeasured ? "" : "; kernel model not calibrated on this very board"
-      return "sim:\(result.variant.gpu.name) (\(result.variant.gpu.smCount) SMs, \(result.variant.type.rawValue))\(measured)"
+      let scale = result.variant.deviceTimeScale
+      let scaled = scale == 1 ? "" : ", every kernel's time x \(NumberText.significant(scale))"
+      return "sim:\(result.variant.gpu.name) (\(result.variant.gpu.smCount) SMs, \(result.variant.type.rawValue))\(scaled)\(measured)"
     }
     add("model") {
       "\($0.variant.model.text), \($0.plan.largeGEMMCount) large GEMMs, \(NumberText.grouped($0.plan.parameterCount)) parameters"

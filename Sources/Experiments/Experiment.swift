@@ -63,6 +63,8 @@ public struct Variant: Sendable {
   public var workload: Workload
   /// What the host costs.
   public var host: HostProfile
+  /// Every kernel's time, multiplied: 2 is a device half as fast.
+  public var deviceTimeScale = 1.0
 
   /// A variant with every field stated.
   public init(
@@ -103,6 +105,7 @@ public struct Variant: Sendable {
     var world = SimulationConfiguration(
       model: name, workload: workload, scheduler: scheduler, plan: plan, host: host, seed: seed, keepsTrace: keepsTrace)
     world.execution = execution
+    if deviceTimeScale != 1 { world.scales[.kernels] = deviceTimeScale }
     return world
   }
 }

@@ -72,6 +72,7 @@ public enum ExperimentFile {
     seed: 1
 
     device: sim:rtx-pro-6000     # sim:NAME; the names are those of `headroom plan --gpu`
+    # deviceTimeScale: 2         # what if the device were half as fast?
     host: triton-26.02-locust    # a profile that ships (also headroom-local), or a JSON file
     # hostCosts:                 # single entries of the profile, replaced
     #   clientCores: 8
@@ -101,7 +102,7 @@ public enum ExperimentFile {
       cudaGraphs: false
       pinnedMemory: true
 
-    # Every variant may replace workload, serving, device, host, hostCosts, dtype and rewrites.
+    # Every variant may replace workload, serving, device, deviceTimeScale, host, hostCosts, dtype and rewrites.
     variants:
       - name: linear
         model: linear            # linear, stacked, seqlen, encoder, or an .onnx file

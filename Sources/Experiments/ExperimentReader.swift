@@ -19,6 +19,7 @@ struct ExperimentReader {
     var gpu: GPU?
     var host = HostProfile.triton
     var type = ComputeType.fp16
+    var deviceTimeScale = 1.0
     var rewrites: [String] = []
     var scheduler = SchedulerConfiguration(maximumBatchRows: 0, batching: nil)
     var execution = ExecutionOptions()
@@ -28,12 +29,13 @@ struct ExperimentReader {
   }
 
   static let experimentFields =
-    "name, question, goal, p99GoalMilliseconds, repetitions, seed, device, host, hostCosts, dtype, rewrites, workload, serving, variants"
+    "name, question, goal, p99GoalMilliseconds, repetitions, seed, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving, variants"
   static let variantFields =
-    "name, model, layers, hidden, heads, sequence, device, host, hostCosts, dtype, rewrites, workload, serving"
+    "name, model, layers, hidden, heads, sequence, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving"
 
   mutating func experiment(_ all: YAMLFields) throws(ExperimentError) -> Experiment {
     var fields = all
+    try fields.check(known: Self.experimentFields)
     let name = try fields.string("name") ?? "experiment"
     let question = try fields.string("question") ?? "What limits, and what would each change buy?"
     let goal = try fields.value("goal", "throughput, latency or cost") { Goal(rawValue: $0) }
@@ -46,7 +48,6 @@ struct ExperimentReader {
       throw ExperimentError("\(file): variants: at least one is needed")
     }
     guard list.count <= 64 else { throw ExperimentError("\(file): variants: at most 64") }
-    try fields.finish(known: Self.experimentFields)
     var variants: [Variant] = []
     for (index, node) in list.enumerated() {
       let variant = try variant(YAMLFields(node, path: "variants[\(index)]", file: file), from: setting)
@@ -61,21 +62,23 @@ struct ExperimentReader {
 
   private func variant(_ all: YAMLFields, from shared: Setting) throws(ExperimentError) -> Variant {
     var fields = all
+    try fields.check(known: Self.variantFields)
     var setting = shared
     guard let model = try fields.string("model") else { throw all.error("model", nil, "a model is needed") }
     let name = try fields.string("name") ?? model
     try read(&fields, into: &setting)
     let source = try source(model, &fields, all)
-    try fields.finish(known: Self.variantFields)
     guard let gpu = setting.gpu else { throw all.error("device", nil, "a device is needed here or at the top; write sim:NAME") }
     if setting.scheduler.maximumBatchRows > 0, Double(setting.scheduler.maximumBatchRows) < Self.most(setting.workload.rows) {
       throw all.error(
         "workload.rows", nil,
         "requests of \(setting.workload.rows.text) rows do not fit a batch of \(setting.scheduler.maximumBatchRows); raise maxBatchSize")
     }
-    return Variant(
+    var variant = Variant(
       name: name, model: source, type: setting.type, rewrites: setting.rewrites, gpu: gpu, scheduler: setting.scheduler,
       execution: setting.execution, workload: setting.workload, host: setting.host)
+    variant.deviceTimeScale = setting.deviceTimeScale
+    return variant
   }
 
   private static func most(_ rows: RowDistribution) -> Double {
@@ -118,13 +121,14 @@ struct ExperimentReader {
       }
     }
     if var costs = try fields.fields("hostCosts") {
+      try costs.check(known: HostCost.allCases.map(\.rawValue).joined(separator: ", "))
       for cost in HostCost.allCases {
         if let value = try costs.number(cost.rawValue, cost.range) {
           setting.host = setting.host.with(cost, value, .assumed, "set in \(file)")
         }
       }
-      try costs.finish(known: HostCost.allCases.map(\.rawValue).joined(separator: ", "))
     }
+    if let scale = try fields.number("deviceTimeScale", 0.001...1000) { setting.deviceTimeScale = scale }
     if let type = try fields.value("dtype", "fp16, bf16, tf32 or fp32", { ComputeType(rawValue: $0) }) { setting.type = type }
     if let list = try fields.list("rewrites") {
       setting.rewrites = []
@@ -142,6 +146,9 @@ struct ExperimentReader {
 
   private func workload(_ all: YAMLFields, from shared: Workload) throws(ExperimentError) -> Workload {
     var fields = all
+    try fields.check(
+      known:
+        "users, rate, spawnRate, think, rows, warmUpSeconds, seconds")
     var workload = shared
     let users = try fields.int("users", 1...1_000_000)
     let rate = try fields.number("rate", 0.001...10_000_000)
@@ -159,12 +166,14 @@ struct ExperimentReader {
     if let rows = try fields.value("rows", "50 or a range such as 1-100", { RowDistribution(text: $0) }) { workload.rows = rows }
     if let warmUp = try fields.number("warmUpSeconds", 0...86_400) { workload.warmUp = TimeSpan(clampingSeconds: warmUp) }
     if let seconds = try fields.number("seconds", 0.1...86_400) { workload.duration = TimeSpan(clampingSeconds: seconds) }
-    try fields.finish(known: "users, rate, spawnRate, think, rows, warmUpSeconds, seconds")
     return workload
   }
 
   private func serving(_ all: YAMLFields, into setting: inout Setting) throws(ExperimentError) {
     var fields = all
+    try fields.check(
+      known:
+        "config, maxBatchSize, dynamicBatching, instances, issuing, eagerBatching, cudaGraphs, pinnedMemory, gatherCopies, overlapCopies")
     if let node = fields.take("config") {
       guard let name = node.string else { throw all.error("config", node, "a file name is expected") }
       let path = name.hasPrefix("/") ? name : folder + name
@@ -197,15 +206,15 @@ struct ExperimentReader {
     if let pinned = try fields.flag("pinnedMemory") { setting.execution.pinsMemory = pinned }
     if let gathers = try fields.flag("gatherCopies") { setting.execution.gathersCopies = gathers }
     if let overlaps = try fields.flag("overlapCopies") { setting.execution.overlapsCopies = overlaps }
-    try fields.finish(
-      known:
-        "config, maxBatchSize, dynamicBatching, instances, issuing, eagerBatching, cudaGraphs, pinnedMemory, gatherCopies, overlapCopies")
   }
 
   private func batching(_ all: YAMLFields, from shared: DynamicBatchingPolicy, maximum: Int) throws(ExperimentError)
     -> DynamicBatchingPolicy
   {
     var fields = all
+    try fields.check(
+      known:
+        "preferredBatchSize, maxQueueDelayMicroseconds, preserveOrdering, timeoutAction, defaultTimeoutMicroseconds, maxQueueSize")
     var policy = shared
     if let list = try fields.list("preferredBatchSize") {
       policy.preferredSizes = []
@@ -229,8 +238,6 @@ struct ExperimentReader {
       policy.defaultQueuePolicy.defaultTimeout = .microseconds(Int64(timeout))
     }
     if let size = try fields.int("maxQueueSize", 0...Int(UInt32.max)) { policy.defaultQueuePolicy.maximumQueueSize = size }
-    try fields.finish(
-      known: "preferredBatchSize, maxQueueDelayMicroseconds, preserveOrdering, timeoutAction, defaultTimeoutMicroseconds, maxQueueSize")
     return policy
   }
 }

@@ -21,11 +21,15 @@ public struct ExperimentRunner: Sendable {
   public func run(_ experiment: Experiment) throws(ExperimentError) -> ExperimentResult {
     let count = experiment.variants.count
     guard count > 0 else { throw ExperimentError("experiment \(experiment.name): no variants") }
+    // All plans first: a mistake in the last variant must not show after minutes of the others.
+    var plans: [Plan] = []
+    for variant in experiment.variants { plans.append(try variant.plan()) }
+    let ready = plans
     let slots = Mutex<[Result<VariantResult, ExperimentError>?]>(Array(repeating: nil, count: count))
     DispatchQueue.concurrentPerform(iterations: count) { index in
       let result: Result<VariantResult, ExperimentError>
       do throws(ExperimentError) {
-        result = .success(try run(experiment.variants[index], of: experiment))
+        result = .success(try run(experiment.variants[index], plan: ready[index], of: experiment))
       } catch { result = .failure(error) }
       slots.withLock { $0[index] = result }
     }
@@ -53,8 +57,7 @@ public struct ExperimentRunner: Sendable {
     left.workload.load == right.workload.load && left.host == right.host
   }
 
-  private func run(_ variant: Variant, of experiment: Experiment) throws(ExperimentError) -> VariantResult {
-    let plan = try variant.plan()
+  private func run(_ variant: Variant, plan: Plan, of experiment: Experiment) throws(ExperimentError) -> VariantResult {
     func simulate(_ world: SimulationConfiguration, _ what: String) throws(ExperimentError) -> SimulationResult {
       let last = Mutex(-1)
       do {

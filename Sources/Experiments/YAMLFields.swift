@@ -77,9 +77,10 @@ struct YAMLFields {
     return Array(sequence)
   }
 
-  /// Nothing may be left over.
-  func finish(known: String) throws(ExperimentError) {
-    guard let name = order.first(where: { values[$0] != nil }) else { return }
+  /// Every field must be one of these. Asked first, so that a slip in a name is not reported as what its absence causes.
+  func check(known: String) throws(ExperimentError) {
+    let names = known.split(separator: ",").map { $0.drop { $0 == " " } }
+    guard let name = order.first(where: { !names.contains(Substring($0)) }) else { return }
     throw error(name, values[name], "there is no such field here; there are \(known)")
   }
 }

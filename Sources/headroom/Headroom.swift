@@ -11,12 +11,13 @@ struct Headroom: ParsableCommand {
     abstract: "How much of an accelerator sits idle, why, and what each change would buy.",
     discussion: """
       EXAMPLES
+        headroom bench
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256
         headroom export linear -o linear.onnx
 
       EXIT CODES
-        0 ok, 1 failed, 64 wrong usage, 130 interrupted
+        0 ok, 1 failed, 3 inconclusive, 64 wrong usage, 130 interrupted
       """,
     version: version,
     subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self])

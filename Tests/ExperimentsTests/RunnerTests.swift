@@ -1,0 +1,52 @@
+import Diagnosis
+import Experiments
+import JSONText
+import Reporting
+import Synchronization
+import Testing
+import TimeBase
+
+@Suite struct RunnerTests {
+  static func short() throws -> Experiment {
+    var experiment = try Experiment.document(seconds: 1)
+    for index in experiment.variants.indices { experiment.variants[index].workload.warmUp = .milliseconds(11_000) }
+    experiment.variants.removeAll { $0.name == "stacked" }
+    experiment.repetitions = 1
+    return experiment
+  }
+
+  @Test func anExperimentIsRunAndShown() throws {
+    let said = Mutex<[String]>([])
+    var runner = ExperimentRunner { text in said.withLock { $0.append(text) } }
+    runner.explains = false
+    let result = try runner.run(try Self.short())
+    #expect(said.withLock { $0 }.contains { $0.hasPrefix("linear: ") })
+    let report = result.report
+    let lines = report.terminalLines(width: 100)
+    #expect(lines.contains { $0.contains("SIMULATED") })
+    // Every section says that it is simulated.
+    #expect(
+      report.sections.allSatisfy { section in lines.contains { $0.hasPrefix(section.heading.uppercased()) && $0.hasSuffix("[SIMULATED]") } }
+    )
+    let html = report.html
+    for section in report.sections { #expect(html.contains("id=\"\(section.id)\"")) }
+    #expect(!html.contains("<script"))
+    let tree = result.json(version: "1")
+    #expect(try JSONValue.parse(tree.serialized(pretty: true)) == tree)
+    #expect(report.csv.split(separator: "\n").count > 100)
+    // Without an estimator no gain is printed, and the reason is.
+    #expect(lines.contains { $0.contains("no gain: nothing to re-simulate the run with") })
+  }
+
+  @Test func noVariantsIsAnError() throws {
+    var experiment = try Self.short()
+    experiment.variants = []
+    #expect(throws: ExperimentError.self) { try ExperimentRunner().run(experiment) }
+  }
+
+  @Test func aRewriteThatDoesNotExistIsNamed() throws {
+    var experiment = try Self.short()
+    experiment.variants[0].rewrites = ["nothing"]
+    #expect { try ExperimentRunner().run(experiment) } throws: { "\($0)".contains("nothing") && "\($0)".contains("sink-broadcast") }
+  }
+}

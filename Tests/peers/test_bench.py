@@ -1,0 +1,252 @@
+"""`headroom bench` end to end, by the release build: limits, verdicts and what makes them flip, files, errors."""
+
+import json
+import pathlib
+import sqlite3
+import subprocess
+import textwrap
+
+import jsonschema
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "Docs/schemas/bench.json").read_text())
+UPSTREAM = "upstream of the GPU: certain; in the client: likely"
+# The document's figures, per second of its runs (counts over requests / RPS).
+DOCUMENT = {
+    "linear": dict(rps=1151.22, mean=440.97, per_batch=4.70, batches=244.9, kernel=6.2, active=0.029),
+    "stacked": dict(rps=1195.51, mean=419.26, per_batch=4.73, batches=252.5, kernel=12.3, active=0.059),
+    "seqlen": dict(rps=1004.73, mean=683.84, per_batch=4.97, batches=202.1, kernel=199, active=0.764),
+}
+
+
+def experiment(variants, **top):
+    """An experiment file of the document's kind."""
+    lines = ["device: sim:rtx-pro-6000", "repetitions: 1"]
+    lines += [f"{key}: {value}" for key, value in top.items() if key not in ("workload", "hostCosts")]
+    workload = dict(users=1000, spawnRate=200, think="uniform:0.08,0.48", rows=50, warmUpSeconds=8, seconds=20)
+    workload.update(top.get("workload", {}))
+    lines.append("workload: " + json.dumps(workload))
+    if "hostCosts" in top:
+        lines.append("hostCosts: " + json.dumps(top["hostCosts"]))
+    lines.append(
+        textwrap.dedent(
+            """\
+            serving:
+              maxBatchSize: 256
+              dynamicBatching: {preferredBatchSize: [128, 256], maxQueueDelayMicroseconds: 10000, preserveOrdering: true, maxQueueSize: 20480}
+            """
+        )
+    )
+    lines.append("variants:")
+    lines += ["  - " + json.dumps(variant) for variant in variants]
+    return "\n".join(lines) + "\n"
+
+
+LINEAR = dict(name="linear", model="linear", layers=19)
+SEQLEN = dict(name="seqlen", model="seqlen", layers=20)
+
+
+@pytest.fixture
+def bench(headroom, tmp_path):
+    def run(text, *options, status=0):
+        path = tmp_path / "experiment.yaml"
+        path.write_text(text)
+        output = headroom("bench", path, "--json", "--quiet", "--no-files", *options, status=status)
+        if status:
+            return output
+        document = json.loads(output)
+        jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
+        return {variant["name"]: variant for variant in document["variants"]}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def document(headroom):
+    output = headroom("bench", "--json", "--quiet", "--no-files", "--repetitions", "1")
+    tree = json.loads(output)
+    jsonschema.validate(tree, SCHEMA, cls=jsonschema.Draft202012Validator)
+    return {variant["name"]: variant for variant in tree["variants"]}
+
+
+def value(variant, name):
+    return variant["figures"][name]["value"]
+
+
+@pytest.mark.parametrize("name", DOCUMENT)
+def test_the_documents_figures_regression_of_the_fit(document, name):
+    """Client and hand-over are fitted on linear and seqlen, so there this guards the fit; stacked and all kernel times are predictions."""
+    ours, theirs = document[name], DOCUMENT[name]
+    seconds = 120
+    assert value(ours, "throughputRequestsPerSecond") == pytest.approx(theirs["rps"], rel=0.10)
+    assert value(ours, "batches") / seconds == pytest.approx(theirs["batches"], rel=0.10)
+    assert value(ours, "requestsPerBatch") == pytest.approx(theirs["per_batch"], rel=0.10)
+    assert value(ours, "dominantKernelInstances") / seconds == pytest.approx(theirs["batches"] * 19, rel=0.10)
+    assert value(ours, "dominantKernelMeanMicroseconds") == pytest.approx(theirs["kernel"], rel=0.10)
+    assert value(ours, "dominantKernelActiveShare") == pytest.approx(theirs["active"], rel=0.10)
+    assert value(ours, "meanLatencyMilliseconds") == pytest.approx(theirs["mean"], rel=0.15)
+
+
+def test_the_documents_verdicts(document):
+    assert document["linear"]["verdict"]["sentence"] == UPSTREAM
+    assert document["stacked"]["verdict"]["sentence"] == UPSTREAM
+    assert document["seqlen"]["verdict"]["sentence"] == "compute-bound, 127/128 of it redundant"
+
+
+@pytest.mark.parametrize("name", DOCUMENT)
+def test_elasticities_add_up_to_one(document, name):
+    elasticities = document[name]["elasticities"]
+    assert elasticities["isConsistent"]
+    assert abs(elasticities["sum"] - 1) <= 0.05
+    assert elasticities["sum"] == pytest.approx(sum(term["value"] for term in elasticities["terms"].values()))
+
+
+@pytest.mark.parametrize("name", DOCUMENT)
+def test_the_waterfall_adds_up(document, name):
+    assert sum(bar["ofWall"]["value"] for bar in document[name]["waterfall"]) == pytest.approx(1, abs=1e-9)
+
+
+def test_findings_and_the_path_of_two(document):
+    codes = [finding["code"] for finding in document["seqlen"]["findings"]]
+    assert codes[0] == "HR211"
+    assert document["linear"]["findings"][0]["code"] == "HR101"
+    assert "HR206" in [finding["code"] for finding in document["stacked"]["findings"]]
+    assert "HR206" not in [finding["code"] for finding in document["linear"]["findings"]]
+    path = document["seqlen"]["unlockPath"]
+    assert [step["codes"] for step in path] == [["HR211"], ["HR101"]]
+    first, both = (step["total"]["throughput"]["change"]["value"] for step in path)
+    assert first < 0.25 and both > 1.5
+    cost = path[0]["total"]["gpuSecondsPerMillionRows"]["change"]["value"]
+    assert cost < -0.95
+
+
+def test_eight_client_cores_flip_the_verdict(bench):
+    verdict = bench(experiment([LINEAR], hostCosts=dict(clientCores=8)))["linear"]["verdict"]
+    assert "in the client" not in verdict["sentence"]
+    assert verdict["sentence"].startswith("load-limited")
+
+
+def test_fifty_users_flip_the_verdict(bench):
+    for name, variant in bench(experiment([LINEAR, SEQLEN], workload=dict(users=50))).items():
+        assert variant["verdict"]["sentence"].startswith("load-limited"), name
+
+
+def test_half_the_gpu_flips_the_verdict(bench):
+    # 64 tokens: the client still limits; on a device half as fast the kernels do.
+    half = dict(SEQLEN, sequence=64)
+    variants = bench(experiment([dict(half, name="whole"), dict(half, name="half", deviceTimeScale=2)]))
+    assert variants["whole"]["verdict"]["sentence"] == UPSTREAM
+    # "GPU-bound" where no roof is stable over the ensemble of fits.
+    assert variants["half"]["verdict"]["sentence"].split(",")[0] in ("compute-bound", "GPU-bound")
+    assert "63/64 of it redundant" in variants["half"]["verdict"]["sentence"]
+
+
+def test_one_row_requests_flip_the_verdict(bench):
+    assert bench(experiment([SEQLEN], workload=dict(rows=1)))["seqlen"]["verdict"]["sentence"] == UPSTREAM
+
+
+def test_sink_broadcast_flips_the_verdict(bench):
+    variant = bench(experiment([dict(SEQLEN, rewrites=["sink-broadcast"])]))["seqlen"]
+    assert variant["verdict"]["sentence"] == UPSTREAM
+    assert value(variant, "kernelBusyShare") < 0.05
+
+
+def test_the_same_seed_gives_the_same_bytes(headroom):
+    arguments = ["bench", "--json", "--quiet", "--no-files", "--no-gains", "--seconds", "5", "--variant", "linear"]
+    assert headroom(*arguments) == headroom(*arguments)
+    assert headroom(*arguments) != headroom(*arguments, "--seed", "2")
+
+
+def test_files_and_traces(headroom, tmp_path):
+    out = tmp_path / "new" / "folder"
+    arguments = ["--seconds", "2", "--repetitions", "1", "--no-gains", "--quiet", "--out", out]
+    headroom("bench", "--variant", "linear", "--variant", "seqlen", *arguments, "--trace", tmp_path / "run.sqlite", "--chrome", tmp_path / "run.json")
+    page = (out / "report.html").read_text()
+    assert page.count("SIMULATED") > 10
+    for outside in ("http://", "https://", "src=", "@import", "url(h"):
+        assert outside not in page.replace("url(#h", ""), outside
+    assert "throughput" in (out / "figures.csv").read_text()
+    jsonschema.validate(json.loads((out / "report.json").read_text()), SCHEMA, cls=jsonschema.Draft202012Validator)
+    with sqlite3.connect(tmp_path / "run-linear.sqlite") as database:
+        (kernels,) = database.execute("select count(*) from CUPTI_ACTIVITY_KIND_KERNEL").fetchone()
+        batches = database.execute("select count(*), sum(requests) from HEADROOM_BATCH").fetchone()
+        (name,) = database.execute("select name from TARGET_INFO_GPU").fetchone()
+        (kind,) = database.execute("select value from HEADROOM_RUN where key = 'kind'").fetchone()
+        joined = database.execute(
+            "select count(*) from CUPTI_ACTIVITY_KIND_KERNEL k join CUPTI_ACTIVITY_KIND_RUNTIME r using (correlationId)"
+        ).fetchone()
+    assert kernels >= batches[0] * 20 and joined[0] == kernels
+    assert name.endswith("(simulated by headroom)") and kind == "simulated"
+    events = json.loads((tmp_path / "run-seqlen.json").read_text())["traceEvents"]
+    assert {"kernel", "cuda_driver", "gpu_memcpy"} <= {event.get("cat") for event in events}
+
+
+def test_the_template_runs(headroom, tmp_path):
+    path = tmp_path / "experiment.yaml"
+    path.write_text(headroom("bench", "--init"))
+    names = [v["name"] for v in json.loads(headroom("bench", path, "--json", "--quiet", "--no-files", "--no-gains", "--seconds", "2"))["variants"]]
+    assert names == ["linear", "stacked", "seqlen"]
+
+
+def test_tritons_own_configuration_serves(bench, tmp_path):
+    (tmp_path / "config.pbtxt").write_text(
+        'name: "m" max_batch_size: 256\ndynamic_batching { preferred_batch_size: [ 250 ] max_queue_delay_microseconds: 10000 }\n'
+    )
+    text = experiment([LINEAR]).replace("  maxBatchSize: 256\n", "  config: config.pbtxt\n")
+    text = "\n".join(line for line in text.splitlines() if "dynamicBatching" not in line) + "\n"
+    departures = bench(text, "--no-gains")["linear"]["departures"]
+    assert departures["preferredSize"] > 0.9 * sum(departures.values())
+    (tmp_path / "config.pbtxt").write_text("max_batch_size: 256\nsequence_batching {}\n")
+    message = bench(text, status=1)
+    assert "config.pbtxt:2:1" in message and "sequence_batching" in message
+
+
+@pytest.mark.parametrize(
+    "change, place",
+    [
+        (("users\": 1000", "users\": 0"), "workload.users"),
+        (("uniform:0.08,0.48", "uniform:9"), "workload.think"),
+        (("sim:rtx-pro-6000", "sim:rtx-pro-6001x"), "device"),
+        (("sim:rtx-pro-6000", "cuda:0"), "device"),
+        (("preferredBatchSize: [128, 256]", "preferredBatchSize: [300]"), "serving.dynamicBatching.preferredBatchSize"),
+        (("maxBatchSize: 256", "maxBatchSise: 256"), "serving.maxBatchSise"),
+        (("maxBatchSize: 256", "maxBatchSize: 20"), "maxBatchSize"),
+        (("\"model\": \"linear\"", "\"model\": \"liner\""), "variants[0].model"),
+        (("\"layers\": 19", "\"layers\": -1"), "variants[0].layers"),
+        (("repetitions: 1", "repetitions: 1\nrepetitions: 2"), "repetitions"),
+        (("variants:", "variants: {"), "line"),
+    ],
+)
+def test_mistakes_name_line_and_field(bench, change, place):
+    text = experiment([LINEAR])
+    assert change[0] in text
+    message = bench(text.replace(*change, 1), status=1)
+    assert "experiment.yaml" in message and place in message, message
+
+
+def test_rivals(headroom):
+    text = headroom("bench", "--rivals", "--quiet")
+    assert "SIMULATED" in text and "would decide" in text
+    errors = [float(line.split(":")[1].strip().rstrip(" %")) for line in text.splitlines() if "root mean square error" in line]
+    assert len(errors) == 3 and errors[0] < errors[1] < errors[2] and errors[0] < 4 and errors[2] > 20
+
+
+def test_usage_errors(headroom):
+    headroom("bench", "--seconds", "0", status=64)
+    headroom("bench", "--rows", "x", status=64)
+    assert "there are document, parts, iso-m" in headroom("bench", "--suite", "nothing", status=1)
+    assert "there are linear, stacked, seqlen" in headroom("bench", "--variant", "nothing", status=1)
+
+
+def test_chromium_draws_the_page_without_an_error(headroom, tmp_path):
+    chromium = subprocess.run(["which", "chromium"], capture_output=True, text=True).stdout.strip()
+    if not chromium:
+        pytest.skip("no chromium")
+    headroom("bench", "--seconds", "2", "--repetitions", "1", "--no-gains", "--quiet", "--out", tmp_path)
+    for width in (390, 1200):
+        result = subprocess.run(
+            [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},900", "--dump-dom", f"file://{tmp_path}/report.html"],
+            capture_output=True, text=True, timeout=120,
+        )
+        assert result.returncode == 0 and "What limits" in result.stdout
