@@ -26,6 +26,9 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "5.0.1"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
   ],
   targets: [
     // Layer 0
@@ -54,8 +57,20 @@ let package = Package(
       name: "TraceFormats", dependencies: ["CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
+    module("KServe", ["JSONText", "ModelConfiguration"]),
     // Layer 5
+    module("Execution", ["DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
+    // Layer 6
+    module(
+      "Serving",
+      [
+        "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "ProtobufWire", "Scheduling", "TimeBase", "Trace",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     // Layer 7
     module(
       "Experiments",

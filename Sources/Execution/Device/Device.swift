@@ -1,0 +1,78 @@
+public import ModelGraph
+public import ModelConfiguration
+
+/// Something that runs models: a CPU, a GPU, or a simulated one in real time.
+///
+/// A device loads a model's weights once (`LoadedModel`), and from it makes instances, each with a stream and batch slots of its own
+/// (`ModelInstance`). How CUDA maps onto this is written down in `Docs/decisions/execution.md`.
+public protocol Device: AnyObject, Sendable {
+  /// What it is.
+  var description: DeviceDescription { get }
+
+  /// Loads a model: weights, kernels, everything its instances share. Blocking and slow; never called on an event loop.
+  func load(_ model: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel
+}
+
+/// What a device is, for reports and traces.
+public struct DeviceDescription: Sendable, Hashable {
+  /// "cpu", "cuda:0", "sim:rtx-pro-6000".
+  public var name: String
+  /// The hardware in words: "AMD EPYC 9555 (AVX-512, BF16), 2 threads".
+  public var hardware: String
+  /// Kernel times come from a model and outputs are zeros.
+  public var isSimulated: Bool
+  /// Threads that compute, or streaming multiprocessors.
+  public var computeUnits: Int
+  /// Memory, bytes; 0 where unknown.
+  public var memoryBytes: Int
+
+  /// Every field stated.
+  public init(name: String, hardware: String, isSimulated: Bool, computeUnits: Int, memoryBytes: Int) {
+    self.name = name
+    self.hardware = hardware
+    self.isSimulated = isSimulated
+    self.computeUnits = computeUnits
+    self.memoryBytes = memoryBytes
+  }
+}
+
+/// Where a model comes from.
+public enum ModelSource: Sendable {
+  /// A graph with its weights.
+  case graph(Graph)
+  /// An ONNX file that holds operators `ModelGraph` has not: for devices with an engine that reads ONNX itself.
+  case onnxFile(String)
+}
+
+/// How a model is to be loaded.
+public struct LoadOptions: Sendable {
+  /// Rows a batch holds at most; 0: the model has no row dimension.
+  public var maximumBatchRows: Int
+  /// Arithmetic of matrix products.
+  public var precision: Precision
+
+  /// What a product's operands are stored as. Sums are always kept in fp32.
+  public enum Precision: String, Sendable, Hashable, CaseIterable {
+    case fp32, bf16, fp16
+  }
+
+  /// Options.
+  public init(maximumBatchRows: Int, precision: Precision = .fp32) {
+    self.maximumBatchRows = maximumBatchRows
+    self.precision = precision
+  }
+}
+
+/// A model on a device: weights and kernels, shared by its instances.
+public protocol LoadedModel: AnyObject, Sendable {
+  /// Inputs and outputs; dimensions without the row dimension where the model has one (`hasRowDimension`), -1 for a variable one.
+  var signature: ModelSignature { get }
+  /// Whether dimension 0 of every input and output counts rows.
+  var hasRowDimension: Bool { get }
+  /// Bytes of weights on the device.
+  var weightBytes: Int { get }
+  /// Names of the kernels a batch runs, in launch order: what the events' step numbers mean.
+  func stepNames(rows: Int) -> [String]
+  /// An execution context of its own: one stream, its slots. Blocking.
+  func makeInstance() throws(DeviceError) -> any ModelInstance
+}

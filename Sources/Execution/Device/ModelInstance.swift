@@ -1,0 +1,70 @@
+public import TimeBase
+
+/// One execution context of a loaded model.
+///
+/// Owned by one thread at a time: `prepare`, then `run`, then read the slot's outputs once `completion` was called, then the next
+/// `prepare`. A device with several slots an instance (CUDA: the next batch's inputs travel while this one computes) hands out a
+/// different slot with each `prepare`.
+public protocol ModelInstance: AnyObject, Sendable {
+  /// Memory for a batch's inputs, to be filled by the caller. `shapes` are full shapes, one an input in the signature's order, row
+  /// dimension included where the model has one. Allocates only when a batch is larger than any before.
+  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot
+
+  /// Runs the batch in `slot`. Returns at once or after the work (the CPU device computes on the calling thread); `completion` is called
+  /// exactly once, on any thread, possibly before this returns. It must not block.
+  func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void)
+
+  /// No more batches will come; waits for what runs. A lost instance is abandoned instead.
+  func close()
+}
+
+/// When a batch's phases ended, CLOCK_MONOTONIC.
+public struct BatchTimes: Sendable, Hashable {
+  /// Inputs are where the model reads them (after H2D on a GPU).
+  public var inputsReady: Instant
+  /// The last kernel ended.
+  public var computeEnd: Instant
+  /// Outputs can be read from the slot (after D2H on a GPU).
+  public var outputsReady: Instant
+
+  /// Every field stated.
+  public init(inputsReady: Instant, computeEnd: Instant, outputsReady: Instant) {
+    self.inputsReady = inputsReady
+    self.computeEnd = computeEnd
+    self.outputsReady = outputsReady
+  }
+}
+
+/// Takes note of kernels as they run. Calls come from one thread at a time, on the hot path: an implementation only stores.
+public protocol LaunchRecorder: AnyObject, Sendable {
+  /// Step `step` of the batch (an index into `LoadedModel.stepNames`) ran from `start` to `end`.
+  func record(step: Int, from start: Instant, to end: Instant)
+}
+
+/// A batch's host memory: inputs to be written, outputs to be read. Belongs to one instance; never shared between threads at one time.
+public final class BatchSlot {
+  /// One tensor of a batch.
+  public struct Tensor {
+    /// Full shape, row dimension first where there is one.
+    public var shape: [Int]
+    /// Memory of exactly the tensor's bytes. For strings (length-prefixed elements) as much as was reserved.
+    public var memory: UnsafeMutableRawBufferPointer
+
+    /// A tensor over memory the device owns.
+    public init(shape: [Int], memory: UnsafeMutableRawBufferPointer) {
+      self.shape = shape
+      self.memory = memory
+    }
+  }
+
+  /// Inputs in the signature's order.
+  public var inputs: [Tensor]
+  /// Outputs in the signature's order; shapes and memory are valid after a successful run.
+  public var outputs: [Tensor]
+
+  /// A slot; the memory stays the device's.
+  public init(inputs: [Tensor] = [], outputs: [Tensor] = []) {
+    self.inputs = inputs
+    self.outputs = outputs
+  }
+}
