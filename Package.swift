@@ -37,6 +37,7 @@ let package = Package(
     module("JSONText"),
     module("ProtobufWire"),
     .systemLibrary(name: "CSQLite"),
+    .systemLibrary(name: "CZlib"),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -62,15 +63,15 @@ let package = Package(
     module("Execution", ["DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
-    module(
-      "Serving",
-      [
-        "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
-        "ProtobufWire", "Scheduling", "TimeBase", "Trace",
+    .target(
+      name: "Serving",
+      dependencies: [
+        "CZlib", "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "ProtobufWire", "Reporting", "Scheduling", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
-      ]),
+      ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 7
     module(
       "Experiments",

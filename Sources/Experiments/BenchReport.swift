@@ -344,7 +344,10 @@ extension ExperimentResult {
         if let verdict = step.total.verdict { prose = "\(prose). Then: \(verdict.sentence)" }
         path.append(prose)
       }
-      if path.isEmpty { path = ["no fix or pair of fixes is worth 2 % of the goal"] }
+      if path.isEmpty {
+        let computed = assessment.ranked.contains { $0.fixes.contains { if case .success = $0.gains { true } else { false } } }
+        path = [computed ? "no fix or pair of fixes is worth 2 % of the goal" : "not computed: no gain of a fix is known in this run"]
+      }
       blocks.append(.sentences(heading: "\(result.variant.name): unlock path, all steps so far against the run as it is", path))
     }
     return Report.Section(

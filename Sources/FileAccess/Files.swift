@@ -80,3 +80,36 @@ public enum Files {
   /// `write` for text.
   public static func write(_ path: String, _ text: String) throws(FileError) { try write(path, Array(text.utf8)) }
 }
+
+extension Files {
+  /// Names in a folder, sorted, "." and ".." left out.
+  public static func entries(of folder: String) throws(FileError) -> [String] {
+    guard let directory = opendir(folder) else { throw FileError(path: folder, action: "list", errno: errno) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// What a path is; nil where there is nothing.
+  public static func kind(of path: String) -> Kind? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
+  }
+
+  /// See `kind(of:)`.
+  public enum Kind: Sendable, Hashable { case file, folder }
+
+  /// When a path was last changed, nanoseconds since the epoch, and its size; nil where there is nothing.
+  public static func stamp(of path: String) -> (modifiedNanoseconds: Int64, byteCount: Int64)? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return (Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec), Int64(status.st_size))
+  }
+}

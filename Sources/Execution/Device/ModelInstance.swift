@@ -14,8 +14,19 @@ public protocol ModelInstance: AnyObject, Sendable {
   /// exactly once, on any thread, possibly before this returns. It must not block.
   func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void)
 
+  /// Room for a string input (length-prefixed elements, whose bytes the shape does not tell): `byteCount` bytes behind
+  /// `slot.inputs[input].memory`. Devices without strings throw.
+  func reserve(_ slot: BatchSlot, input: Int, byteCount: Int) throws(DeviceError)
+
   /// No more batches will come; waits for what runs. A lost instance is abandoned instead.
   func close()
+}
+
+extension ModelInstance {
+  /// The usual case: no strings.
+  public func reserve(_ slot: BatchSlot, input: Int, byteCount: Int) throws(DeviceError) {
+    throw DeviceError(.unsupported, "this model's device takes no string tensors")
+  }
 }
 
 /// When a batch's phases ended, CLOCK_MONOTONIC.

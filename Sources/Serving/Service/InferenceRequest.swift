@@ -67,7 +67,8 @@ public struct InferenceRequest: Sendable {
 
   /// A request; what is left out is the protocol's default.
   public init(
-    modelName: String, modelVersion: String = "", id: String = "", inputs: [Input], outputs: [Output] = [], received: Instant, parsed: Instant
+    modelName: String, modelVersion: String = "", id: String = "", inputs: [Input], outputs: [Output] = [], received: Instant,
+    parsed: Instant
   ) {
     self.modelName = modelName
     self.modelVersion = modelVersion

@@ -17,6 +17,8 @@ public protocol KServeService: AnyObject, Sendable {
 
   /// Whether this version (empty: any) can serve. Throws for an unknown model only where Triton does.
   func isModelReady(_ name: String, version: String) throws(KServeError) -> Bool
+  /// That an inference would find its model; throws what it would throw.
+  func checkModel(_ name: String, version: String) throws(KServeError)
   /// `GET v2/models/M`.
   func modelMetadata(_ name: String, version: String) throws(KServeError) -> ModelMetadata
   /// The normalized configuration as JSON, with the schema's field names.
@@ -69,4 +71,9 @@ public struct InferenceHandle: Sendable {
 
   /// The client is gone. While the request waits in a queue it is dropped and `reply` gets CANCELLED.
   public func cancel() { onCancel() }
+}
+
+extension KServeService {
+  /// By way of the metadata, for services that have nothing cheaper.
+  public func checkModel(_ name: String, version: String) throws(KServeError) { _ = try modelMetadata(name, version: version) }
 }

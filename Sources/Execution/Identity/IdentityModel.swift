@@ -1,0 +1,106 @@
+import Glibc
+public import ModelConfiguration
+import TimeBase
+
+/// A model whose outputs are its inputs: what measures everything around a model. It takes every type, strings included, and can be told to
+/// take time, as the reference server's identity backend (triton-inference-server/identity_backend, parameter `execute_delay_ms`).
+public final class IdentityModel: LoadedModel {
+  /// Inputs and outputs as configured; output i is input i.
+  public let signature: ModelSignature
+  /// Whether dimension 0 counts rows.
+  public let hasRowDimension: Bool
+  /// Nothing.
+  public var weightBytes: Int { 0 }
+  /// Time a batch takes beyond the copy.
+  public let delay: TimeSpan
+  /// Faults asked for by tests: the n-th batch (from 1) of an instance fails, or hangs.
+  public let fault: Fault?
+
+  /// A planned fault, for tests of the server's reliability (`parameters { key: "fail_batch" }`, `hang_batch`).
+  public enum Fault: Sendable, Hashable {
+    /// This batch fails.
+    case fail(batch: Int)
+    /// This batch takes so long.
+    case hang(batch: Int, TimeSpan)
+  }
+
+  /// A model of these tensors. Throws where the outputs are not the inputs again.
+  public init(signature: ModelSignature, hasRowDimension: Bool, delay: TimeSpan = .zero, fault: Fault? = nil) throws(DeviceError) {
+    guard signature.inputs.count == signature.outputs.count else {
+      throw DeviceError(
+        .unsupported,
+        "the identity backend needs as many outputs as inputs; the configuration has \(signature.inputs.count) and \(signature.outputs.count)"
+      )
+    }
+    for (input, output) in zip(signature.inputs, signature.outputs) where input.dataType != output.dataType {
+      throw DeviceError(
+        .unsupported, "the identity backend gives input \"\(input.name)\" as output \"\(output.name)\": their types must be equal")
+    }
+    self.signature = signature
+    self.hasRowDimension = hasRowDimension
+    self.delay = delay
+    self.fault = fault
+  }
+
+  /// One step.
+  public func stepNames(rows: Int) -> [String] { ["identity"] }
+
+  /// A context with memory of its own.
+  public func makeInstance() throws(DeviceError) -> any ModelInstance { IdentityInstance(self) }
+}
+
+/// `@unchecked Sendable`: owned by one thread at a time, as `ModelInstance` demands.
+final class IdentityInstance: ModelInstance, @unchecked Sendable {
+  private let model: IdentityModel
+  private var memory: [AlignedMemory]
+  private let slot = BatchSlot()
+  private var batches = 0
+
+  init(_ model: IdentityModel) {
+    self.model = model
+    memory = model.signature.inputs.map { _ in AlignedMemory() }
+  }
+
+  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot {
+    guard shapes.count == memory.count else {
+      throw DeviceError(.badInput, "\(shapes.count) inputs were given; the model has \(memory.count)")
+    }
+    slot.inputs.removeAll(keepingCapacity: true)
+    for (index, shape) in shapes.enumerated() {
+      var bytes = model.signature.inputs[index].dataType.byteSize ?? 0
+      for size in shape {
+        let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
+        guard !overflow, product >= 0 else { throw DeviceError(.badInput, "shape \(shape) is out of range") }
+        bytes = product
+      }
+      slot.inputs.append(BatchSlot.Tensor(shape: shape, memory: try memory[index].reserve(bytes)))
+    }
+    return slot
+  }
+
+  func reserve(_ slot: BatchSlot, input: Int, byteCount: Int) throws(DeviceError) {
+    guard slot.inputs.indices.contains(input) else { throw DeviceError(.badInput, "there is no input \(input)") }
+    slot.inputs[input].memory = try memory[input].reserve(byteCount)
+  }
+
+  func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {
+    batches += 1
+    let start = DeviceClock.now
+    var delay = model.delay
+    switch model.fault {
+    case .fail(let batch) where batch == batches:
+      return completion(.failure(DeviceError(.batchFailed, "the batch failed, as the model's configuration asks (fail_batch)")))
+    case .hang(let batch, let span) where batch == batches: delay = span
+    default: break
+    }
+    if delay > .zero { DeviceClock.sleep(until: start + delay) }
+    // The output is the input's own memory: nothing is copied.
+    slot.outputs.removeAll(keepingCapacity: true)
+    slot.outputs.append(contentsOf: slot.inputs)
+    let end = DeviceClock.now
+    events?.record(step: 0, from: start, to: end)
+    completion(.success(BatchTimes(inputsReady: start, computeEnd: end, outputsReady: end)))
+  }
+
+  func close() {}
+}

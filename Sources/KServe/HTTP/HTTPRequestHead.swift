@@ -1,0 +1,256 @@
+/// Methods the server tells apart. Others are refused before a route is looked for.
+public enum HTTPMethod: String, Sendable, Hashable, CaseIterable {
+  case get = "GET"
+  case post = "POST"
+  case put = "PUT"
+  case delete = "DELETE"
+  case head = "HEAD"
+  case options = "OPTIONS"
+  case patch = "PATCH"
+}
+
+/// How a body is coded.
+public enum ContentCoding: String, Sendable, Hashable {
+  case identity, gzip, deflate
+}
+
+/// A request line and what the server reads of its header fields. Texts stay where they are: ranges into the parsed bytes.
+public struct HTTPRequestHead: Sendable, Hashable {
+  public var method: HTTPMethod
+  /// The target's path, without the query.
+  public var path: Range<Int>
+  /// Behind the question mark; empty for none.
+  public var query: Range<Int>
+  /// "1.1"; echoed in the answer's status line, as the reference server does.
+  public var majorVersion: UInt8
+  public var minorVersion: UInt8
+  /// nil: none stated.
+  public var contentLength: Int?
+  public var isChunked = false
+  /// The connection stays open after the answer.
+  public var keepsAlive: Bool
+  /// `Connection: close` was said.
+  public var saysClose = false
+  public var expectsContinue = false
+  /// nil: a coding the server does not know.
+  public var contentCoding: ContentCoding? = .identity
+  /// Coding for the answer, by `Accept-Encoding`.
+  public var acceptedCoding = ContentCoding.identity
+  /// `Inference-Header-Content-Length` as sent; nil for none, `.some(nil)` for no number.
+  public var inferenceHeaderLength: Int64??
+  /// The token of `Authorization: Bearer`.
+  public var bearerToken: Range<Int>?
+  /// `Accept` holds text/html.
+  public var acceptsHTML = false
+  /// `Headroom-Require-Real: 1`.
+  public var requiresReal = false
+  /// Bytes of the head, the empty line included.
+  public var length = 0
+}
+
+/// Reads request heads (RFC 9112), as leniently as the reference server's library where that is harmless: a bare LF ends a line, a Host field
+/// is not needed, any version digits pass. Anything that would let two readers disagree on where a request ends is refused.
+public enum HTTPRequestParser {
+  /// What the bytes so far hold.
+  public enum Outcome: Sendable, Hashable {
+    /// The head has not ended yet.
+    case incomplete
+    case head(HTTPRequestHead)
+    /// No HTTP: the connection is to be closed without an answer, as the reference server does.
+    case malformed(String)
+  }
+
+  /// Reads the head at the start of `bytes`.
+  public static func parse(_ bytes: UnsafeRawBufferPointer) -> Outcome {
+    var lines = Lines(bytes: bytes)
+    // Empty lines before a request are to be ignored (RFC 9112, 2.2).
+    var line = lines.next()
+    while let blank = line, blank.isEmpty { line = lines.next() }
+    guard let requestLine = line else {
+      // A first line that no request can start with need not be waited out.
+      return startsAsMethod(bytes) ? .incomplete : .malformed("the request does not start with a method")
+    }
+    guard var head = self.requestLine(bytes, requestLine) else { return .malformed("the request line is malformed") }
+    var lengths = 0
+    while let line = lines.next() {
+      if line.isEmpty {
+        head.length = lines.position
+        if head.isChunked, head.contentLength != nil { return .malformed("both Content-Length and Transfer-Encoding are given") }
+        return .head(head)
+      }
+      if let problem = field(bytes, line, &head, &lengths) { return .malformed(problem) }
+    }
+    return .incomplete
+  }
+
+  private struct Lines {
+    let bytes: UnsafeRawBufferPointer
+    var position = 0
+
+    init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    /// The next whole line, its end excluded.
+    mutating func next() -> Range<Int>? {
+      var end = position
+      while end < bytes.count, bytes[end] != 0x0A { end += 1 }
+      guard end < bytes.count else { return nil }
+      let start = position
+      position = end + 1
+      return start..<(end > start && bytes[end - 1] == 0x0D ? end - 1 : end)
+    }
+  }
+
+  private static func startsAsMethod(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let first = bytes.drop { $0 == 0x0D || $0 == 0x0A }.prefix(8)
+    for byte in first where !(byte >= 0x41 && byte <= 0x5A) { return byte == 0x20 }
+    return first.count < 8
+  }
+
+  private static func requestLine(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>) -> HTTPRequestHead? {
+    guard let firstSpace = bytes[line].firstIndex(of: 0x20), let lastSpace = bytes[line].lastIndex(of: 0x20), lastSpace > firstSpace,
+      let method = method(bytes, line.lowerBound..<firstSpace)
+    else { return nil }
+    // "HTTP/d.d"
+    let version = (lastSpace + 1)..<line.upperBound
+    guard version.count == 8, matches(bytes, version.lowerBound..<version.lowerBound + 5, "HTTP/"), isDigit(bytes[version.upperBound - 3]),
+      bytes[version.upperBound - 2] == UInt8(ascii: "."), isDigit(bytes[version.upperBound - 1])
+    else { return nil }
+    let target = (firstSpace + 1)..<lastSpace
+    guard !target.isEmpty, bytes[target.lowerBound] == UInt8(ascii: "/") || bytes[target.lowerBound] == UInt8(ascii: "*"),
+      !bytes[target].contains(where: { $0 <= 0x20 || $0 == 0x7F })
+    else { return nil }
+    let mark = bytes[target].firstIndex(of: UInt8(ascii: "?"))
+    let (major, minor) = (bytes[version.upperBound - 3] - 0x30, bytes[version.upperBound - 1] - 0x30)
+    return HTTPRequestHead(
+      method: method, path: target.lowerBound..<(mark ?? target.upperBound), query: mark.map { $0 + 1..<target.upperBound } ?? 0..<0,
+      majorVersion: major, minorVersion: minor, keepsAlive: major > 1 || major == 1 && minor >= 1)
+  }
+
+  private static func method(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> HTTPMethod? {
+    switch range.count {
+    case 3:
+      if matches(bytes, range, "GET") { return .get }
+      return matches(bytes, range, "PUT") ? .put : nil
+    case 4:
+      if matches(bytes, range, "POST") { return .post }
+      return matches(bytes, range, "HEAD") ? .head : nil
+    case 5: return matches(bytes, range, "PATCH") ? .patch : nil
+    case 6: return matches(bytes, range, "DELETE") ? .delete : nil
+    case 7: return matches(bytes, range, "OPTIONS") ? .options : nil
+    default: return nil
+    }
+  }
+
+  /// Reads one field line into the head; what is wrong with it, or nil.
+  private static func field(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, _ head: inout HTTPRequestHead, _ lengths: inout Int)
+    -> String?
+  {
+    guard let colon = bytes[line].firstIndex(of: UInt8(ascii: ":")), colon > line.lowerBound else { return "a header line has no name" }
+    // White space around the name is how requests are smuggled; folded lines are obsolete (RFC 9112, 5.1 and 5.2).
+    if bytes[line.lowerBound] <= 0x20 || bytes[colon - 1] <= 0x20 { return "white space around a header name" }
+    let name = line.lowerBound..<colon
+    var value = colon + 1..<line.upperBound
+    while let first = value.first, bytes[first] == 0x20 || bytes[first] == 0x09 { value = value.dropFirst() }
+    while let last = value.last, bytes[last] == 0x20 || bytes[last] == 0x09 { value = value.dropLast() }
+    switch name.count {
+    case 6 where isName(bytes, name, "accept"): head.acceptsHTML = contains(bytes, value, "text/html")
+    case 6 where isName(bytes, name, "expect"): head.expectsContinue = isName(bytes, value, "100-continue")
+    case 10 where isName(bytes, name, "connection"):
+      if contains(bytes, value, "close") {
+        head.keepsAlive = false
+        head.saysClose = true
+      } else if contains(bytes, value, "keep-alive") {
+        head.keepsAlive = true
+      }
+    case 13 where isName(bytes, name, "authorization"):
+      if value.count > 7, isName(bytes, value.lowerBound..<value.lowerBound + 7, "bearer ") {
+        head.bearerToken = value.lowerBound + 7..<value.upperBound
+      }
+    case 14 where isName(bytes, name, "content-length"):
+      guard let length = number(bytes, value), length >= 0 else { return "Content-Length is no number" }
+      lengths += 1
+      if lengths > 1, head.contentLength != Int(clamping: length) { return "two Content-Length fields differ" }
+      head.contentLength = Int(clamping: length)
+    case 15 where isName(bytes, name, "accept-encoding"):
+      // gzip first where both are taken: the reference server picks the higher q, gzip when they are equal.
+      head.acceptedCoding = accepted(bytes, value)
+    case 16 where isName(bytes, name, "content-encoding"):
+      head.contentCoding =
+        if isName(bytes, value, "gzip") {
+          .gzip
+        } else if isName(bytes, value, "deflate") {
+          .deflate
+        } else if isName(bytes, value, "identity") || value.isEmpty {
+          .identity
+        } else {
+          nil
+        }
+    case 17 where isName(bytes, name, "transfer-encoding"):
+      guard isName(bytes, value, "chunked"), !head.isChunked else { return "a transfer encoding other than chunked" }
+      head.isChunked = true
+    case 21 where isName(bytes, name, "headroom-require-real"): head.requiresReal = value.count == 1 && bytes[value.lowerBound] == 0x31
+    case 31 where isName(bytes, name, "inference-header-content-length"): head.inferenceHeaderLength = .some(number(bytes, value))
+    default: break
+    }
+    return nil
+  }
+
+  private static func accepted(_ bytes: UnsafeRawBufferPointer, _ value: Range<Int>) -> ContentCoding {
+    var best = (coding: ContentCoding.identity, weight: 0.0)
+    for part in bytes[value].split(separator: UInt8(ascii: ",")) {
+      let pieces = part.split(separator: UInt8(ascii: ";"))
+      guard let first = pieces.first else { continue }
+      let name = String(decoding: first, as: UTF8.self).filter { $0 != " " }.lowercased()
+      var weight = 1.0
+      for piece in pieces.dropFirst() {
+        let text = String(decoding: piece, as: UTF8.self).filter { $0 != " " }
+        if text.hasPrefix("q=") { weight = Double(text.dropFirst(2)) ?? 0 }
+      }
+      let coding: ContentCoding? = name == "gzip" || name == "*" ? .gzip : name == "deflate" ? .deflate : nil
+      if let coding, weight > best.weight { best = (coding, weight) }
+    }
+    return best.coding
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+
+  @inline(__always)
+  private static func matches(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ text: StaticString) -> Bool {
+    guard range.count == text.utf8CodeUnitCount else { return false }
+    for offset in 0..<range.count where bytes[range.lowerBound + offset] != text.utf8Start[offset] { return false }
+    return true
+  }
+
+  /// Without regard to case; `text` is in lower case.
+  @inline(__always)
+  private static func isName(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ text: StaticString) -> Bool {
+    guard range.count == text.utf8CodeUnitCount else { return false }
+    for offset in 0..<range.count {
+      let byte = bytes[range.lowerBound + offset]
+      let lower = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+      if lower != text.utf8Start[offset] { return false }
+    }
+    return true
+  }
+
+  private static func contains(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ text: StaticString) -> Bool {
+    guard range.count >= text.utf8CodeUnitCount else { return false }
+    for start in range.lowerBound...range.upperBound - text.utf8CodeUnitCount
+    where isName(bytes, start..<start + text.utf8CodeUnitCount, text) { return true }
+    return false
+  }
+
+  /// A decimal number with an optional minus; nil for anything else, also for one beyond 18 digits.
+  static func number(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int64? {
+    var digits = range
+    let isNegative = digits.first.map { bytes[$0] == UInt8(ascii: "-") } ?? false
+    if isNegative { digits = digits.dropFirst() }
+    guard !digits.isEmpty, digits.count <= 18 else { return nil }
+    var value: Int64 = 0
+    for index in digits {
+      guard isDigit(bytes[index]) else { return nil }
+      value = value * 10 + Int64(bytes[index] - 0x30)
+    }
+    return isNegative ? -value : value
+  }
+}

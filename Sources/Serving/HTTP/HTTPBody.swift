@@ -1,0 +1,45 @@
+import NIOCore
+
+/// A request's body as it came from the socket: slices in order, taken from the front without copying.
+struct HTTPBody: Sendable {
+  private(set) var slices: [ByteBuffer] = []
+  private(set) var byteCount = 0
+
+  mutating func append(_ slice: ByteBuffer) {
+    guard slice.readableBytes > 0 else { return }
+    slices.append(slice)
+    byteCount += slice.readableBytes
+  }
+
+  /// The next `count` bytes; nil where there are not so many.
+  mutating func take(_ count: Int) -> [ByteBuffer]? {
+    guard count >= 0, count <= byteCount else { return nil }
+    var taken: [ByteBuffer] = []
+    var missing = count
+    var used = 0
+    while missing > 0 {
+      if slices[used].readableBytes <= missing {
+        missing -= slices[used].readableBytes
+        taken.append(slices[used])
+        used += 1
+      } else if let part = slices[used].readSlice(length: missing) {
+        taken.append(part)
+        missing = 0
+      } else {
+        return nil
+      }
+    }
+    slices.removeFirst(used)
+    byteCount -= count
+    return taken
+  }
+
+  /// The next `count` bytes in one piece: copied only where they came in several.
+  mutating func takeJoined(_ count: Int) -> ByteBuffer? {
+    guard let parts = take(count) else { return nil }
+    if parts.count == 1 { return parts[0] }
+    var joined = ByteBufferAllocator().buffer(capacity: count)
+    for part in parts { joined.writeImmutableBuffer(part) }
+    return joined
+  }
+}

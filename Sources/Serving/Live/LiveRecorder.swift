@@ -1,0 +1,97 @@
+import Scheduling
+import Synchronization
+import TimeBase
+
+/// The last events of the server: requests, batches and kernels, in rings that are written by the batch and never grow beyond their bounds.
+final class LiveRecorder: Sendable {
+  /// A request that was answered.
+  struct Request: Sendable {
+    var model: Int32
+    var rows: Int32
+    var batch: Int64
+    var bytesIn: Int64
+    var bytesOut: Int64
+    var received: Instant
+    var parsed: Instant
+    var enqueued: Instant
+    var responseStart: Instant
+    var responseEnd: Instant
+    var failed: Bool
+  }
+
+  /// A batch that ran.
+  struct Batch: Sendable {
+    var id: Int64
+    var model: Int32
+    var instance: Int32
+    var rows: Int32
+    var requests: Int32
+    var reason: DepartureReason
+    var formed: Instant
+    var gatherStart: Instant
+    var computeStart: Instant
+    var computeEnd: Instant
+    var outputEnd: Instant
+  }
+
+  /// A kernel that ran.
+  struct Kernel: Sendable {
+    var batch: Int64
+    var model: Int32
+    var instance: Int32
+    var rows: Int32
+    var step: Int32
+    var start: Instant
+    var end: Instant
+  }
+
+  private let requests = Mutex(Ring<Request>(capacity: 1 << 18))
+  private let batches = Mutex(Ring<Batch>(capacity: 1 << 16))
+  private let kernels = Mutex(Ring<Kernel>(capacity: 1 << 18))
+
+  func record(_ request: Request) { requests.withLock { $0.append(request) } }
+
+  func record(_ batch: Batch, kernels events: [Kernel]) {
+    batches.withLock { $0.append(batch) }
+    if !events.isEmpty { kernels.withLock { ring in for event in events { ring.append(event) } } }
+  }
+
+  /// What is left of the time since `start`, each in order of arrival.
+  func events(since start: Instant) -> (requests: [Request], batches: [Batch], kernels: [Kernel]) {
+    (
+      requests.withLock { $0.elements { $0.responseEnd >= start } }, batches.withLock { $0.elements { $0.outputEnd >= start } },
+      kernels.withLock { $0.elements { $0.end >= start } }
+    )
+  }
+}
+
+/// The last `capacity` elements. Memory grows with use up to that.
+struct Ring<Element: Sendable>: Sendable {
+  private var storage: [Element] = []
+  private var next = 0
+  let capacity: Int
+
+  init(capacity: Int) { self.capacity = capacity }
+
+  @inline(__always)
+  mutating func append(_ element: Element) {
+    if storage.count < capacity {
+      storage.append(element)
+    } else {
+      storage[next] = element
+      next = next &+ 1 == capacity ? 0 : next &+ 1
+    }
+  }
+
+  /// The newest run of elements that fit, oldest first: looked for from the end, so that a long ring costs nothing.
+  func elements(while fits: (Element) -> Bool) -> [Element] {
+    var found: [Element] = []
+    var index = next
+    for _ in storage.indices {
+      index = index == 0 ? storage.count - 1 : index - 1
+      guard fits(storage[index]) else { break }
+      found.append(storage[index])
+    }
+    return found.reversed()
+  }
+}

@@ -1,0 +1,65 @@
+import Glibc
+import KServe
+import ModelConfiguration
+
+/// The classification extension: the n best values of each row as "value:index[:label]" (triton-inference-server/server
+/// `docs/protocol/extension_classification.md`; values print as std::to_string prints them).
+enum Classification {
+  /// A BYTES tensor of `rows` x min(n, classes) elements; nil for a type that has no order.
+  static func encode(
+    _ data: UnsafeRawBufferPointer, type: TensorDataType, rows: Int, count: Int, labels: [String]
+  ) -> (bytes: [UInt8], classes: Int)? {
+    guard let size = type.bytesPerElement, type != .bool, type != .float16, type != .bfloat16 else { return nil }
+    let rows = max(1, rows)
+    let classes = data.count / size / rows
+    let shown = min(count, classes)
+    var bytes: [UInt8] = []
+    for row in 0..<rows {
+      func offset(_ index: Int) -> Int { (row * classes + index) * size }
+      let order: [Int]
+      let text: (Int) -> String
+      switch type {
+      case .float32, .float64:
+        let values = (0..<classes).map { index in
+          size == 4
+            ? Double(Float(bitPattern: UInt32(littleEndian: data.loadUnaligned(fromByteOffset: offset(index), as: UInt32.self))))
+            : Double(bitPattern: UInt64(littleEndian: data.loadUnaligned(fromByteOffset: offset(index), as: UInt64.self)))
+        }
+        order = values.indices.sorted { values[$0] > values[$1] || values[$0] == values[$1] && $0 < $1 }
+        text = { fixed(values[$0]) }
+      case .uint64:
+        let values = (0..<classes).map { UInt64(littleEndian: data.loadUnaligned(fromByteOffset: offset($0), as: UInt64.self)) }
+        order = values.indices.sorted { values[$0] > values[$1] || values[$0] == values[$1] && $0 < $1 }
+        text = { String(values[$0]) }
+      default:
+        let isSigned = [.int8, .int16, .int32, .int64].contains(type)
+        let values = (0..<classes).map { whole(data, offset($0), size, isSigned) }
+        order = values.indices.sorted { values[$0] > values[$1] || values[$0] == values[$1] && $0 < $1 }
+        text = { String(values[$0]) }
+      }
+      for index in order.prefix(shown) {
+        var element = "\(text(index)):\(index)"
+        if labels.indices.contains(index) { element += ":" + labels[index] }
+        withUnsafeBytes(of: UInt32(element.utf8.count).littleEndian) { bytes += $0 }
+        bytes += element.utf8
+      }
+    }
+    return (bytes, shown)
+  }
+
+  private static func whole(_ data: UnsafeRawBufferPointer, _ offset: Int, _ size: Int, _ isSigned: Bool) -> Int64 {
+    var bits: UInt64 = 0
+    for index in 0..<size { bits |= UInt64(data[offset + index]) << UInt64(8 * index) }
+    let shift = UInt64(64 - 8 * size)
+    return isSigned ? Int64(bitPattern: bits << shift) >> Int64(shift) : Int64(bitPattern: bits)
+  }
+
+  /// As C's "%f": six places.
+  private static func fixed(_ value: Double) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 400) { buffer in
+      guard let base = buffer.baseAddress else { return "" }
+      _ = withVaList([value]) { vsnprintf(base, 400, "%f", $0) }
+      return String(cString: base)
+    }
+  }
+}

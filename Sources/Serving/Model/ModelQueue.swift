@@ -1,0 +1,339 @@
+import KServe
+import NIOCore
+import Scheduling
+import TimeBase
+
+/// A loaded model's scheduler in real time: requests come in from event loops, batches go out to instance threads, deadlines are kept by one
+/// timer thread that sleeps while nothing is due.
+///
+/// `@unchecked Sendable`: every variable is guarded by `monitor`.
+final class ModelQueue: @unchecked Sendable {
+  /// A batch for an instance.
+  struct Work {
+    var batch: BatchID
+    var requests: [PendingInference]
+    var rows: Int
+    var reason: DepartureReason
+    var formed: Instant
+    var oldest: Instant
+  }
+
+  /// A batch that ended: a result for each of its requests, in order.
+  struct Finished {
+    var batch: BatchID
+    var results: [Result<InferenceResponse, KServeError>]
+  }
+
+  private static let timer = 0
+  private let monitor: Monitor
+  private let modelName: String
+  /// Time an instance may take for a batch before it counts as hung.
+  private let executionLimit: TimeSpan
+  private let counters: ModelCounters
+
+  private var scheduler: Scheduler
+  private var pending: [PendingInference?] = []
+  private var generations: [UInt32] = []
+  private var free: [Int] = []
+  private var assigned: [BatchID?]
+  private var running: [BatchID?]
+  private var busySince: [Instant]
+  /// Counts the threads that served an instance: one whose number is old was given up.
+  private var tenures: [Int]
+  private var isWaiting: [Bool]
+  private var timerTarget = Instant.distantFuture
+  private var isClosing = false
+  private var unanswered = 0
+  private var whenDrained: [@Sendable () -> Void] = []
+
+  private var deliveries: [PendingInference] = []
+  private var woken: [Int] = []
+
+  init(model: String, configuration: SchedulerConfiguration, executionLimit: TimeSpan, counters: ModelCounters) {
+    let instances = configuration.instances
+    modelName = model
+    monitor = Monitor(conditions: 1 + instances)
+    scheduler = Scheduler(configuration)
+    self.executionLimit = executionLimit
+    self.counters = counters
+    assigned = Array(repeating: nil, count: instances)
+    running = Array(repeating: nil, count: instances)
+    busySince = Array(repeating: .distantFuture, count: instances)
+    tenures = Array(repeating: 0, count: instances)
+    isWaiting = Array(repeating: false, count: instances)
+  }
+
+  /// Starts to keep deadlines. `onHang` is told of an instance that was given up.
+  func start(onHang: @escaping @Sendable (Int) -> Void) {
+    ServerThread.start(named: "timer \(modelName)") { [self] in keepTime(onHang) }
+  }
+
+  // MARK: - Event loops
+
+  /// Takes a request, or answers at once why not. Returns what cancels it.
+  func submit(_ request: PendingInference, orElse: () -> InferenceHandle?) -> InferenceHandle {
+    let now = MonotonicClock.now
+    monitor.lock()
+    let slot = free.popLast() ?? pending.count
+    if slot == pending.count {
+      pending.append(nil)
+      generations.append(0)
+    }
+    generations[slot] &+= 1
+    let generation = generations[slot]
+    pending[slot] = request
+    let admission = scheduler.enqueue(
+      SchedulerRequest(
+        id: Int64(slot) | Int64(generation) << 32, rows: Int32(clamping: request.checked.rows), shapeKey: request.checked.shapeKey,
+        priority: request.request.priority, timeout: .microseconds(Int64(clamping: request.request.timeoutMicroseconds))),
+      at: now)
+    var refusal: KServeError?
+    let isStopping = admission == .refused(.stopping)
+    switch admission {
+    case .queued(let handle):
+      request.handle = handle
+      unanswered += 1
+    case .refused(let reason):
+      pending[slot] = nil
+      free.append(slot)
+      refusal = Self.error(reason, request.checked.logTag, modelName)
+    }
+    drain()
+    counters.setPending(scheduler.queuedRequests)
+    leave(now)
+    if isStopping, let other = orElse() { return other }
+    if let refusal {
+      counters.fail(refusal.status == .unavailable ? .rejected : .other, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+      request.result = .failure(refusal)
+      request.deliver()
+      return InferenceHandle {}
+    }
+    return InferenceHandle { [self] in cancel(slot, generation) }
+  }
+
+  private static func error(_ refusal: Admission.Refusal, _ tag: String, _ model: String) -> KServeError {
+    switch refusal {
+    // triton-inference-server/core src/scheduler_utils.cc and src/dynamic_batch_scheduler.cc.
+    case .queueFull: KServeError(.unavailable, "\(tag)Exceeds maximum queue size")
+    case .stopping:
+      KServeError(
+        .unavailable, "\(tag)Server is stopping, scheduler for model has stopped accepting new inference requests")
+    case .tooManyRows: KServeError(.invalidArgument, "\(tag)inference request batch-size is too large for '\(model)'")
+    }
+  }
+
+  private func cancel(_ slot: Int, _ generation: UInt32) {
+    let now = MonotonicClock.now
+    monitor.lock()
+    if pending.indices.contains(slot), generations[slot] == generation, let request = pending[slot], let handle = request.handle,
+      scheduler.cancel(handle, at: now)
+    {
+      request.result = .failure(KServeError(.cancelled, "\(request.checked.logTag)The request was cancelled"))
+      counters.fail(.canceled, nanoseconds: (now - request.accepted).nanoseconds)
+      take(slot)
+    }
+    drain()
+    leave(now)
+  }
+
+  // MARK: - Instance threads
+
+  /// A thread begins to serve an instance.
+  func beginTenure(_ instance: Int) -> Int { monitor.withLock { tenures[instance] } }
+
+  /// Hands in the last batch's results and waits for the next batch. nil: the thread is to end, because the model is unloaded or because
+  /// the instance was given up meanwhile.
+  func next(_ instance: Int, tenure: Int, finished: Finished?) -> Work? {
+    let now = MonotonicClock.now
+    monitor.lock()
+    guard tenures[instance] == tenure else {
+      monitor.unlock()
+      return nil
+    }
+    if let finished { complete(finished, instance, now) }
+    scheduler.instanceReady(instance, at: now)
+    drain()
+    if !deliveries.isEmpty || woken.contains(where: { $0 != instance }) {
+      leave(now)
+      monitor.lock()
+    } else {
+      woken.removeAll(keepingCapacity: true)
+    }
+    while assigned[instance] == nil {
+      if tenures[instance] != tenure || isClosing && unanswered == 0 {
+        monitor.unlock()
+        return nil
+      }
+      isWaiting[instance] = true
+      monitor.wait(1 + instance)
+      isWaiting[instance] = false
+    }
+    guard let batch = assigned[instance], let formed = scheduler.batch(batch) else {
+      assigned[instance] = nil
+      monitor.unlock()
+      return nil
+    }
+    assigned[instance] = nil
+    running[instance] = batch
+    let start = MonotonicClock.now
+    busySince[instance] = start
+    if executionLimit > .zero, start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
+    var requests: [PendingInference] = []
+    requests.reserveCapacity(formed.requests.count)
+    for request in formed.requests {
+      if let found = pending[Int(request.id & 0xFFFF_FFFF)] {
+        found.batch = batch.sequence
+        requests.append(found)
+      }
+    }
+    counters.setPending(scheduler.queuedRequests)
+    monitor.unlock()
+    return Work(
+      batch: batch, requests: requests, rows: formed.rows, reason: formed.reason, formed: formed.formed, oldest: formed.oldest)
+  }
+
+  private func complete(_ finished: Finished, _ instance: Int, _ now: Instant) {
+    if let formed = scheduler.batch(finished.batch) {
+      for (request, result) in zip(formed.requests, finished.results) { pending[Int(request.id & 0xFFFF_FFFF)]?.result = result }
+    }
+    running[instance] = nil
+    busySince[instance] = .distantFuture
+    scheduler.complete(finished.batch, at: now)
+  }
+
+  // MARK: - Under the lock
+
+  private func drain() {
+    while let action = scheduler.nextAction() {
+      switch action {
+      case .start(let batch, let instance):
+        assigned[instance] = batch
+        if isWaiting[instance] { woken.append(instance) }
+      case .timeOut(let id):
+        let slot = Int(id & 0xFFFF_FFFF)
+        if let request = pending[slot] {
+          counters.fail(.rejected, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+          request.result = .failure(KServeError(.unavailable, "Request timeout expired"))
+        }
+        take(slot)
+      case .respond(let id): take(Int(id & 0xFFFF_FFFF))
+      }
+    }
+  }
+
+  /// A request is over: it leaves the table and will be delivered.
+  private func take(_ slot: Int) {
+    guard let request = pending[slot] else { return }
+    deliveries.append(request)
+    pending[slot] = nil
+    free.append(slot)
+    unanswered -= 1
+  }
+
+  private func wakeTimer(by target: Instant) {
+    timerTarget = target
+    monitor.signal(Self.timer)
+  }
+
+  /// Unlocks, wakes whoever got work and delivers what is over. Nothing of this happens under the lock.
+  private func leave(_ now: Instant) {
+    let due = scheduler.nextWakeUp
+    if due < timerTarget { wakeTimer(by: due) }
+    let (ended, instances) = (deliveries, woken)
+    if !ended.isEmpty { deliveries = [] }
+    if !instances.isEmpty { woken = [] }
+    var drained: [@Sendable () -> Void] = []
+    if isClosing && unanswered == 0 {
+      (drained, whenDrained) = (whenDrained, [])
+      for instance in assigned.indices { monitor.signal(1 + instance) }
+      monitor.signal(Self.timer)
+    }
+    monitor.unlock()
+    for instance in instances { monitor.signal(1 + instance) }
+    if !ended.isEmpty { Self.deliver(ended) }
+    for call in drained { call() }
+  }
+
+  /// One hop to each event loop, whatever the number of answers.
+  private static func deliver(_ requests: [PendingInference]) {
+    guard let first = requests.first else { return }
+    if requests.allSatisfy({ $0.loop === first.loop }) {
+      first.loop.execute { for request in requests { request.deliver() } }
+      return
+    }
+    var groups: [ObjectIdentifier: [PendingInference]] = [:]
+    for request in requests { groups[ObjectIdentifier(request.loop), default: []].append(request) }
+    for group in groups.values {
+      group.first?.loop.execute { for request in group { request.deliver() } }
+    }
+  }
+
+  // MARK: - Time
+
+  private func keepTime(_ onHang: (Int) -> Void) {
+    monitor.lock()
+    while !(isClosing && unanswered == 0) {
+      let now = MonotonicClock.now
+      scheduler.advance(to: now)
+      drain()
+      var hung: [Int] = []
+      if executionLimit > .zero {
+        for (instance, since) in busySince.enumerated() where since != .distantFuture && now - since >= executionLimit {
+          giveUp(instance, now)
+          hung.append(instance)
+        }
+      }
+      if !deliveries.isEmpty || !woken.isEmpty || !hung.isEmpty {
+        leave(now)
+        for instance in hung { onHang(instance) }
+        monitor.lock()
+      }
+      var target = scheduler.nextWakeUp
+      if executionLimit > .zero {
+        for since in busySince where since != .distantFuture { target = min(target, since + executionLimit) }
+      }
+      timerTarget = target
+      if target > MonotonicClock.now { monitor.wait(Self.timer, until: target) }
+    }
+    monitor.unlock()
+  }
+
+  /// An instance that does not come back: its batch fails, its thread is no longer listened to.
+  private func giveUp(_ instance: Int, _ now: Instant) {
+    tenures[instance] += 1
+    busySince[instance] = .distantFuture
+    guard let batch = running[instance] else { return }
+    running[instance] = nil
+    if let formed = scheduler.batch(batch) {
+      for request in formed.requests {
+        guard let pending = pending[Int(request.id & 0xFFFF_FFFF)] else { continue }
+        counters.fail(.backend, nanoseconds: (now - pending.accepted).nanoseconds)
+        pending.result = .failure(
+          KServeError(
+            .internalError,
+            "\(pending.checked.logTag)instance \(instance) of model '\(modelName)' did not finish the batch within "
+              + "\(executionLimit.seconds) s; it is being restarted"))
+      }
+    }
+    scheduler.complete(batch, at: now)
+    drain()
+  }
+
+  // MARK: - End
+
+  /// Takes no more requests; `drained` is called once everything accepted has been answered.
+  func close(drained: @escaping @Sendable () -> Void) {
+    monitor.lock()
+    scheduler.stop()
+    isClosing = true
+    whenDrained.append(drained)
+    leave(MonotonicClock.now)
+  }
+
+  /// Requests accepted and not answered.
+  var unansweredRequests: Int { monitor.withLock { unanswered } }
+  /// Queued requests and rows, and instances that wait for a batch.
+  var depth: (requests: Int, rows: Int, readyInstances: Int) {
+    monitor.withLock { (scheduler.queuedRequests, scheduler.queuedRows, scheduler.readyInstanceCount) }
+  }
+}

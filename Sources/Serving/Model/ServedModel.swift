@@ -1,0 +1,93 @@
+import Execution
+import KServe
+import ModelConfiguration
+import NIOCore
+import Scheduling
+import Synchronization
+import TimeBase
+
+/// A version of a model, loaded and serving: its queue, its instances' threads, its counters.
+final class ServedModel: Sendable {
+  let name: String
+  let version: Int
+  let versionText: String
+  /// Normalized and completed from the model.
+  let configuration: ModelConfiguration
+  let loaded: any LoadedModel
+  let device: DeviceDescription
+  /// Labels by output, for classification.
+  let labels: [String: [String]]
+  let regions: SharedMemoryRegions
+  let live: LiveRecorder
+  let counters: ModelCounters
+  /// Of this loading, in the live events.
+  let number: Int32
+  let checker: RequestChecker
+  private let threads = Atomic<Int>(0)
+  let queue: ModelQueue
+
+  var isSimulated: Bool { device.isSimulated }
+  var takesRows: Bool { configuration.maxBatchSize > 0 }
+  /// Instances that execute.
+  let instanceCount: Int
+
+  init(
+    name: String, version: Int, configuration: ModelConfiguration, loaded: any LoadedModel, device: DeviceDescription,
+    labels: [String: [String]], regions: SharedMemoryRegions, live: LiveRecorder, number: Int32, executionLimit: TimeSpan
+  ) {
+    self.name = name
+    self.version = version
+    versionText = String(version)
+    self.configuration = configuration
+    self.loaded = loaded
+    self.device = device
+    self.labels = labels
+    self.regions = regions
+    self.live = live
+    self.number = number
+    counters = ModelCounters(model: name, version: versionText)
+    checker = RequestChecker(configuration)
+    let scheduling = SchedulerConfiguration(configuration)
+    instanceCount = scheduling.instances
+    queue = ModelQueue(model: name, configuration: scheduling, executionLimit: executionLimit, counters: counters)
+  }
+
+  /// Starts the instances' threads; `instances` were made and warmed up before.
+  func start(_ instances: [any ModelInstance]) {
+    queue.start { [weak self] index in self?.startWorker(index, nil) }
+    for index in 0..<instanceCount { startWorker(index, instances.indices.contains(index) ? instances[index] : nil) }
+  }
+
+  private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) {
+    let worker = InstanceWorker(self, index: index, tenure: queue.beginTenure(index), instance: instance)
+    threads.wrappingAdd(1, ordering: .relaxed)
+    ServerThread.start(named: "\(name) \(index)") { worker.serve() }
+  }
+
+  func workerEnded() { threads.wrappingSubtract(1, ordering: .relaxed) }
+
+  /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
+  func infer(
+    _ request: consuming InferenceRequest, on loop: any EventLoop, orElse: @escaping @Sendable () -> InferenceHandle?,
+    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
+  ) -> InferenceHandle {
+    var request = request
+    let accepted = MonotonicClock.now
+    let checked: CheckedRequest
+    do throws(KServeError) {
+      if isSimulated, request.requiresReal {
+        throw KServeError(
+          .unsupported,
+          "model '\(name)' runs on a simulated device (\(device.name)), and the request asks for a real one (Headroom-Require-Real)")
+      }
+      checked = try checker.check(&request)
+      for input in request.inputs { if case .sharedMemory(let place) = input.data { try regions.check(place) } }
+      for output in request.outputs { if let place = output.sharedMemory { try regions.check(place) } }
+    } catch {
+      counters.fail(.other, nanoseconds: (MonotonicClock.now - accepted).nanoseconds)
+      reply(.failure(error))
+      return InferenceHandle {}
+    }
+    return queue.submit(PendingInference(request: request, checked: checked, loop: loop, accepted: accepted, reply: reply), orElse: orElse)
+  }
+}

@@ -1,0 +1,130 @@
+import Execution
+import FileAccess
+import ModelConfiguration
+import TimeBase
+
+/// Runs a new model's instances before it is reported ready: first batches are slow (page faults, kernel choice, graphs), and a user should
+/// not be the one to find out.
+///
+/// With `model_warmup` in the configuration: its samples, as core `src/backend_model_instance.cc` runs them. Without: zeros at one row, every
+/// preferred size and the largest batch, because one size alone is not enough under dynamic batching (triton-inference-server/server#4503).
+struct WarmUp {
+  let model: ServedModel
+  let isOn: Bool
+  let folder: String?
+
+  func run(_ instances: [any ModelInstance]) throws(ModelLoader.Failure) {
+    let samples = model.configuration.warmupSamples
+    for instance in instances {
+      if !samples.isEmpty {
+        for sample in samples where sample.batchSize > 0 { try run(sample, on: instance) }
+      } else if isOn, !(model.loaded is IdentityModel) {
+        for rows in defaultSizes { try run(nil, shapes: shapes(rows), on: instance, name: "of \(rows) rows") { _, _ in } }
+      }
+    }
+  }
+
+  private var defaultSizes: [Int] {
+    guard model.takesRows else { return [1] }
+    let preferred = model.configuration.dynamicBatching?.preferredBatchSizes ?? []
+    return Set([1, model.configuration.maxBatchSize] + preferred).filter { $0 > 0 && $0 <= model.configuration.maxBatchSize }.sorted()
+  }
+
+  /// Zeros need a shape: variable dimensions count as one.
+  private func shapes(_ rows: Int) -> [[Int]] {
+    model.configuration.inputs.map { (model.takesRows ? [rows] : []) + ($0.reshape ?? $0.dims).map { max(1, $0) } }
+  }
+
+  private func run(_ sample: WarmupSample, on instance: any ModelInstance) throws(ModelLoader.Failure) {
+    var shapes: [[Int]] = []
+    for input in model.configuration.inputs {
+      guard let given = sample.inputs[input.name], !given.dims.contains(where: { $0 < 0 }) else {
+        throw ModelLoader.Failure(
+          description: "failed to run warmup sample '\(sample.name)': it gives no input '\(input.name)' with fixed dims")
+      }
+      shapes.append((model.takesRows ? [sample.batchSize] : []) + given.dims)
+    }
+    for _ in 0..<max(1, sample.count) {
+      try run(sample, shapes: shapes, on: instance, name: "'\(sample.name)'") { input, memory throws(ModelLoader.Failure) in
+        try fill(memory, input, sample)
+      }
+    }
+  }
+
+  private func fill(_ memory: UnsafeMutableRawBufferPointer, _ input: Int, _ sample: WarmupSample) throws(ModelLoader.Failure) {
+    let declared = model.configuration.inputs[input]
+    switch sample.inputs[declared.name]?.data {
+    case .random:
+      var generator = SplitMix64(seed: UInt64(input) &+ 1)
+      // Numbers of a size models see; integers index tables, so that they stay zero.
+      if declared.dataType == .float32 {
+        let floats = memory.bindMemory(to: Float.self)
+        for index in floats.indices { floats[index] = Float(generator.nextUnitDouble() * 2 - 1) }
+      }
+    case .file(let name):
+      guard let folder else {
+        throw ModelLoader.Failure(description: "failed to run warmup sample '\(sample.name)': input_data_file needs a model folder")
+      }
+      let rows = model.takesRows ? sample.batchSize : 1
+      do throws(FileError) {
+        let bytes = try Files.read("\(folder)/warmup/\(name)")
+        guard rows > 0, bytes.count == memory.count / rows else {
+          throw FileError(
+            path: "\(folder)/warmup/\(name)", action: "use",
+            reason: "it has \(bytes.count) bytes; a row of the input takes \(memory.count / max(1, rows))")
+        }
+        for row in 0..<rows { UnsafeMutableRawBufferPointer(rebasing: memory[(row * bytes.count)...]).copyBytes(from: bytes) }
+      } catch {
+        throw ModelLoader.Failure(description: "failed to run warmup sample '\(sample.name)': \(error)")
+      }
+    case .zero, nil: break
+    }
+  }
+
+  private func run(
+    _ sample: WarmupSample?, shapes: [[Int]], on instance: any ModelInstance, name: String,
+    fill: (Int, UnsafeMutableRawBufferPointer) throws(ModelLoader.Failure) -> Void
+  ) throws(ModelLoader.Failure) {
+    let waiter = Waiter()
+    do throws(DeviceError) {
+      let slot = try instance.prepare(shapes)
+      for input in slot.inputs.indices {
+        if model.configuration.inputs[input].dataType == .string {
+          // Empty strings: a length of zero each.
+          try instance.reserve(slot, input: input, byteCount: 4 * shapes[input].reduce(1) { $0 &* $1 })
+        }
+        slot.inputs[input].memory.initializeMemory(as: UInt8.self, repeating: 0)
+        do throws(ModelLoader.Failure) { try fill(input, slot.inputs[input].memory) } catch {
+          throw DeviceError(.badInput, error.description)
+        }
+      }
+      instance.run(slot, events: nil) { waiter.finish($0) }
+      _ = try waiter.wait().get()
+    } catch {
+      let prefix = "failed to run warmup sample "
+      throw ModelLoader.Failure(description: error.description.hasPrefix(prefix) ? error.description : "\(prefix)\(name): \(error)")
+    }
+  }
+}
+
+/// Waits for one completion.
+///
+/// `@unchecked Sendable`: guarded by the monitor.
+private final class Waiter: @unchecked Sendable {
+  private let monitor = Monitor()
+  private var result: Result<BatchTimes, DeviceError>?
+
+  func finish(_ result: Result<BatchTimes, DeviceError>) {
+    monitor.withLock { self.result = result }
+    monitor.signal()
+  }
+
+  func wait() -> Result<BatchTimes, DeviceError> {
+    monitor.lock()
+    defer { monitor.unlock() }
+    while true {
+      if let result { return result }
+      monitor.wait()
+    }
+  }
+}

@@ -1,0 +1,351 @@
+import Execution
+public import JSONText
+public import KServe
+import ModelConfiguration
+public import NIOCore
+import Synchronization
+public import TimeBase
+
+/// The server behind the front ends: models, requests, counters, settings.
+public final class InferenceServer: KServeService {
+  /// How it is set up.
+  public struct Options: Sendable {
+    /// When models are loaded and unloaded (tritonserver's `--model-control-mode`).
+    public enum ControlMode: String, Sendable, Hashable, CaseIterable { case none, poll, explicit }
+
+    /// Version of the program.
+    public var version = ""
+    /// Folders in Triton's layout.
+    public var repositories: [String] = []
+    /// Models by name: a file, or "builtin:HEAD".
+    public var models: [String: String] = [:]
+    public var controlMode = ControlMode.none
+    /// Models to load at the start in explicit mode; "*" for all.
+    public var loadModels: [String] = []
+    public var pollInterval = TimeSpan.milliseconds(15_000)
+    /// Ready only while every model that should be loaded is.
+    public var strictReadiness = true
+    public var allowsClientSharedMemory = false
+    /// Control calls from elsewhere than loopback need it; nil: they are refused there.
+    public var controlToken: String?
+    /// Every listener is bound to loopback.
+    public var isLoopback = true
+    public var precision = LoadOptions.Precision.fp32
+    /// Time a batch may take before its instance counts as hung.
+    public var executionLimit = TimeSpan.milliseconds(300_000)
+    /// Runs new models before they are reported ready.
+    public var warmsUp = true
+
+    /// The defaults.
+    public init() {}
+  }
+
+  let options: Options
+  let manager: ModelManager
+  let live = LiveRecorder()
+  let regions: SharedMemoryRegions
+  private let log: ServerLog
+  private let isDraining = Atomic<Bool>(false)
+  private let isStarting = Atomic<Bool>(true)
+  private let trace = Mutex<(server: TraceSettings, models: [String: [String: [String]]])>((TraceSettings(), [:]))
+  private let poller = Monitor()
+  let started = MonotonicClock.now
+
+  /// A server that has loaded nothing yet: see `start`.
+  public init(_ options: Options, devices: ModelDevices, log: ServerLog) {
+    self.options = options
+    self.log = log
+    regions = SharedMemoryRegions(isAllowed: options.allowsClientSharedMemory)
+    manager = ModelManager(
+      loader: ModelLoader(
+        devices: devices, precision: options.precision, regions: regions, live: live, executionLimit: options.executionLimit,
+        warmsUp: options.warmsUp, log: log),
+      repositories: options.repositories,
+      fixed: options.models.mapValues { $0.hasPrefix("builtin:") ? .builtIn(String($0.dropFirst("builtin:".count))) : .file($0) }, log: log)
+  }
+
+  /// Loads what the control mode says; blocking. Returns what failed, by model.
+  public func start() -> [String: KServeError] {
+    var names = manager.listing().keys.sorted()
+    if options.controlMode == .explicit {
+      // Models named on the command line are asked for by that.
+      let wanted = Set(options.loadModels).union(options.models.keys)
+      let known = Set(names)
+      if !wanted.contains("*") { names = wanted.filter { !known.contains($0) }.sorted() + names.filter(wanted.contains) }
+    }
+    var failures: [String: KServeError] = [:]
+    for name in names {
+      do throws(KServeError) { try manager.load(name, configuration: nil, files: [:]) } catch { failures[name] = error }
+    }
+    isStarting.store(false, ordering: .relaxed)
+    if options.controlMode == .poll { ServerThread.start(named: "repository poll") { [self] in pollRepository() } }
+    return failures
+  }
+
+  private func pollRepository() {
+    while !isDraining.load(ordering: .relaxed) {
+      poller.lock()
+      poller.wait(until: MonotonicClock.now + options.pollInterval)
+      poller.unlock()
+      if !isDraining.load(ordering: .relaxed) { manager.poll() }
+    }
+  }
+
+  /// Readiness goes false; models take no more requests once `closeModels` is called too.
+  public func beginDraining() {
+    isDraining.store(true, ordering: .relaxed)
+    poller.broadcast()
+  }
+
+  /// No request is taken any more; what is accepted is still served.
+  public func closeModels() { manager.closeAll() }
+
+  /// Requests accepted and not yet answered.
+  public var unansweredRequests: Int { manager.unanswered }
+
+  // MARK: - Health and metadata
+
+  public var isLive: Bool { true }
+
+  public var isReady: Bool {
+    if isDraining.load(ordering: .relaxed) || isStarting.load(ordering: .relaxed) { return false }
+    guard options.strictReadiness else { return true }
+    return manager.table.states.allSatisfy { entry in
+      switch entry.state {
+      case .ready: true
+      case .unavailable(let reason): reason == "unloaded"
+      case .loading, .unloading: false
+      }
+    }
+  }
+
+  public var metadata: ServerMetadata {
+    ServerMetadata(
+      name: "headroom", version: options.version,
+      extensions: [
+        "classification", "model_repository", "model_repository(unload_dependents)", "schedule_policy", "model_configuration",
+        "system_shared_memory", "binary_tensor_data", "parameters", "statistics", "trace", "logging", "generate",
+      ])
+  }
+
+  public func isModelReady(_ name: String, version: String) throws(KServeError) -> Bool {
+    do throws(KServeError) { _ = try manager.table.find(name, version: version) } catch { return false }
+    return true
+  }
+
+  public func checkModel(_ name: String, version: String) throws(KServeError) { _ = try manager.table.find(name, version: version) }
+
+  public func modelMetadata(_ name: String, version: String) throws(KServeError) -> ModelMetadata {
+    let model = try manager.table.find(name, version: version)
+    let configuration = model.configuration
+    let rows = model.takesRows ? [-1] : []
+    return ModelMetadata(
+      name: name, versions: manager.table.ready(name).map(\.versionText),
+      platform: configuration.platform.isEmpty
+        ? (configuration.backend.isEmpty ? "headroom" : configuration.backend) : configuration.platform,
+      inputs: configuration.inputs.map { ModelMetadata.Tensor(name: $0.name, dataType: $0.dataType, shape: rows + $0.dims) },
+      outputs: configuration.outputs.map { ModelMetadata.Tensor(name: $0.name, dataType: $0.dataType, shape: rows + $0.dims) })
+  }
+
+  public func modelConfiguration(_ name: String, version: String) throws(KServeError) -> JSONValue {
+    try manager.table.find(name, version: version).configuration.json()
+  }
+
+  public func statistics(_ name: String, version: String) throws(KServeError) -> [ModelStatistics] {
+    if name.isEmpty { return manager.table.allReady.map { $0.counters.current.statistics } }
+    let models = manager.table.ready(name)
+    // core src/server.cc, TRITONSERVER_ServerModelStatistics.
+    if models.isEmpty { throw KServeError(.invalidArgument, "requested model '\(name)' is not available") }
+    if version.isEmpty { return models.map { $0.counters.current.statistics } }
+    guard let model = models.first(where: { $0.versionText == version }) else {
+      throw KServeError(.invalidArgument, "requested model version is not available for model '\(name)'")
+    }
+    return [model.counters.current.statistics]
+  }
+
+  // MARK: - Inference
+
+  public func infer(
+    _ request: InferenceRequest, on loop: any EventLoop, reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
+  ) -> InferenceHandle {
+    let model: ServedModel
+    do throws(KServeError) {
+      model = try manager.table.find(request.modelName, version: request.modelVersion)
+    } catch {
+      reply(.failure(error))
+      return InferenceHandle {}
+    }
+    let record = LiveReply(live: live, model: model, request: request, reply: reply)
+    return model.infer(
+      request, on: loop,
+      orElse: { [self] in
+        // The model was replaced between the lookup and the queue: nothing is lost, the new one takes it.
+        guard let other = try? manager.table.find(request.modelName, version: request.modelVersion), other !== model else { return nil }
+        return infer(request, on: loop, reply: reply)
+      }
+    ) { record.deliver($0) }
+  }
+
+  // MARK: - Repository
+
+  public func repositoryIndex(readyOnly: Bool) -> [RepositoryIndexEntry] {
+    var entries: [RepositoryIndexEntry] = []
+    for (name, version, state) in manager.table.states {
+      switch state {
+      case .ready: entries.append(RepositoryIndexEntry(name: name, version: String(version), state: "READY"))
+      case .loading where !readyOnly: entries.append(RepositoryIndexEntry(name: name, version: String(version), state: "LOADING"))
+      case .unloading where !readyOnly: entries.append(RepositoryIndexEntry(name: name, version: String(version), state: "UNLOADING"))
+      case .unavailable(let reason) where !readyOnly:
+        entries.append(RepositoryIndexEntry(name: name, version: String(version), state: "UNAVAILABLE", reason: reason))
+      default: break
+      }
+    }
+    if !readyOnly {
+      let known = manager.table.names
+      entries += manager.listing().keys.filter { !known.contains($0) }.map { RepositoryIndexEntry(name: $0) }
+    }
+    return entries.sorted { ($0.name, Int($0.version) ?? 0) < ($1.name, Int($1.version) ?? 0) }
+  }
+
+  public func loadModel(
+    _ name: String, configuration: String?, files: [String: [UInt8]], on loop: any EventLoop,
+    reply: @escaping @Sendable (Result<Void, KServeError>) -> Void
+  ) {
+    control("load", name, on: loop, reply: reply) { [manager] () throws(KServeError) in
+      try manager.load(name, configuration: configuration, files: files)
+    }
+  }
+
+  public func unloadModel(
+    _ name: String, unloadDependents: Bool, on loop: any EventLoop, reply: @escaping @Sendable (Result<Void, KServeError>) -> Void
+  ) {
+    control("unload", name, on: loop, reply: reply) { [manager] () throws(KServeError) in manager.unload(name) }
+  }
+
+  private func control(
+    _ verb: String, _ name: String, on loop: any EventLoop, reply: @escaping @Sendable (Result<Void, KServeError>) -> Void,
+    _ body: @escaping @Sendable () throws(KServeError) -> Void
+  ) {
+    if options.controlMode != .explicit {
+      // core src/model_repository_manager/model_repository_manager.cc.
+      return reply(
+        .failure(KServeError(.unavailable, "explicit model load / unload is not allowed if polling is enabled")))
+    }
+    ServerThread.start(named: "\(verb) \(name)") {
+      let result: Result<Void, KServeError>
+      do throws(KServeError) {
+        try body()
+        result = .success(())
+      } catch {
+        result = .failure(error)
+      }
+      loop.execute { reply(result) }
+    }
+  }
+
+  // MARK: - Shared memory, settings, permission
+
+  public func sharedMemoryStatus(_ name: String) throws(KServeError) -> [SharedMemoryRegion] { try regions.status(name) }
+  public func registerSharedMemory(_ region: SharedMemoryRegion) throws(KServeError) { try regions.register(region) }
+  public func unregisterSharedMemory(_ name: String) throws(KServeError) { regions.unregister(name) }
+
+  public func traceSettings(_ model: String) throws(KServeError) -> TraceSettings {
+    if !model.isEmpty, !manager.table.names.contains(model) {
+      throw KServeError(.notFound, "Request for unknown model: '\(model)' is not found")
+    }
+    return trace.withLock { state in
+      var settings = state.server
+      for (key, value) in state.models[model] ?? [:] { settings.set(key, value) }
+      return settings
+    }
+  }
+
+  public func updateTraceSettings(_ model: String, _ changes: [String: [String]]) throws(KServeError) -> TraceSettings {
+    _ = try traceSettings(model)
+    for (key, value) in changes { try TraceSettings.check(key, value) }
+    trace.withLock { state in
+      for (key, value) in changes {
+        if model.isEmpty {
+          if value.isEmpty { state.server.set(key, TraceSettings().values(key)) } else { state.server.set(key, value) }
+        } else {
+          state.models[model, default: [:]][key] = value.isEmpty ? nil : value
+        }
+      }
+    }
+    return try traceSettings(model)
+  }
+
+  public var logSettings: LogSettings { log.settings }
+
+  public func updateLogSettings(_ changes: [String: KServeParameter]) throws(KServeError) -> LogSettings {
+    var settings = log.settings
+    for (key, value) in changes {
+      switch (key, value) {
+      case ("log_file", .string(let text)): settings.file = text
+      case ("log_info", .bool(let flag)): settings.info = flag
+      case ("log_warning", .bool(let flag)): settings.warning = flag
+      case ("log_error", .bool(let flag)): settings.error = flag
+      case ("log_verbose_level", .uint(let level)): settings.verboseLevel = UInt32(clamping: level)
+      case ("log_verbose_level", .int(let level)): settings.verboseLevel = UInt32(clamping: level)
+      case ("log_format", .string(let text)):
+        guard ["default", "ISO8601"].contains(text) else {
+          throw KServeError(.invalidArgument, "log_format '\(text)' is unknown; use 'default' or 'ISO8601'")
+        }
+        settings.format = text
+      // The reference server ignores what it does not know.
+      default: break
+      }
+    }
+    log.set(settings)
+    return settings
+  }
+
+  public func allowsControl(bearerToken: String?) -> Bool {
+    if options.isLoopback { return true }
+    guard let token = options.controlToken, let bearerToken else { return false }
+    // Every byte is compared whatever the earlier ones were: the time tells nothing.
+    let (expected, given) = (Array(token.utf8), Array(bearerToken.utf8))
+    var difference = expected.count ^ given.count
+    for index in expected.indices { difference |= Int(expected[index] ^ (index < given.count ? given[index] : 0)) }
+    return difference == 0
+  }
+}
+
+/// Stamps an answer's beginning and end around the front end's writing, for the live diagnosis.
+private struct LiveReply: Sendable {
+  let live: LiveRecorder
+  let model: ServedModel
+  let rows: Int
+  let bytesIn: Int
+  let received: Instant
+  let parsed: Instant
+  let reply: @Sendable (Result<InferenceResponse, KServeError>) -> Void
+
+  init(
+    live: LiveRecorder, model: ServedModel, request: InferenceRequest,
+    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
+  ) {
+    self.live = live
+    self.model = model
+    rows = model.takesRows ? request.inputs.first?.shape.first ?? 1 : 1
+    bytesIn = request.bytesIn
+    received = request.received
+    parsed = request.parsed
+    self.reply = reply
+  }
+
+  func deliver(_ result: Result<InferenceResponse, KServeError>) {
+    let start = MonotonicClock.now
+    reply(result)
+    var bytesOut = 0
+    var failed = true
+    if case .success(let response) = result {
+      failed = false
+      for output in response.outputs { bytesOut += output.data.readableBytes }
+    }
+    live.record(
+      LiveRecorder.Request(
+        model: model.number, rows: Int32(clamping: rows), batch: -1, bytesIn: Int64(bytesIn), bytesOut: Int64(bytesOut), received: received,
+        parsed: parsed, enqueued: parsed, responseStart: start, responseEnd: MonotonicClock.now, failed: failed))
+  }
+}
