@@ -47,7 +47,7 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
     release(outputValues, outputs.count)
     slot.outputs.removeAll(keepingCapacity: true)
     isPrepared = false
-    if shapes != preparedShapes {
+    if shapes != preparedShapes || slot.inputs.count != inputs.count {
       try checkShapes(shapes)
       release(inputValues, inputs.count)
       preparedShapes = []
