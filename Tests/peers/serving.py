@@ -1,5 +1,6 @@
 """A server for the peers' tests: a repository in a temporary folder, the program, its ports; ended by SIGTERM with exit code 0 demanded."""
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -37,6 +38,7 @@ def skip_loudly(why):
     pytest.skip(f"################ SKIPPED: {why} ################")
 
 
+@functools.cache
 def has_serve():
     try:
         result = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True, timeout=60)
@@ -85,7 +87,13 @@ def oracle_repository(repository):
     add(repository, "slow_delay", identity("slow_delay", [16], 1, slow_batching(200_000, "DELAY"), delay_ms=1000))
 
 
+def require_serve():
+    if not has_serve():
+        skip_loudly(f"{BINARY} has no `serve`")
+
+
 def export(head, path):
+    require_serve()
     result = subprocess.run([BINARY, "export", *HEADS[head], "-o", str(path)], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     return path
@@ -193,8 +201,7 @@ class Server:
 
 @contextlib.contextmanager
 def serve(repository, *arguments, **options):
-    if not has_serve():
-        skip_loudly(f"{BINARY} has no `serve`")
+    require_serve()
     server = Server(repository, *arguments, **options)
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Every gRPC case that was recorded from Triton 2.51.0 (Tests/Data/triton-oracle.json), through tritonclient's raw stubs: code and message."""
+"""Every gRPC case that was recorded from Triton 2.51.0 (Tests/Data/triton-oracle.json), by tritonclient's raw stubs: code and message."""
 import json
 import pathlib
 import re

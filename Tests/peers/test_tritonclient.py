@@ -11,7 +11,7 @@ import time
 import numpy
 import onnxruntime
 import pytest
-from serving import BINARY, HEADS, ROOT, X, add, export, identity, onnx_repository, serve, skip_loudly, until
+from serving import BINARY, HEADS, ROOT, X, add, export, identity, onnx_repository, require_serve, serve, skip_loudly, until
 
 tritonclient = pytest.importorskip("tritonclient")
 import tritonclient.grpc as grpcclient  # noqa: E402
@@ -610,8 +610,7 @@ def test_onnx_operators_outside_the_graph(tmp_path):
 
 
 def test_usage_errors_are_64():
+    require_serve()
     for arguments in (["--http-port", "x"], ["--nope"]):
-        if subprocess.run([BINARY, "serve", "--help"], capture_output=True).returncode != 0:
-            skip_loudly(f"{BINARY} has no `serve`")
         result = subprocess.run([BINARY, "serve", *arguments], capture_output=True, text=True, timeout=30)
         assert result.returncode == 64 and result.stderr
