@@ -8,7 +8,7 @@ import time
 
 import grpc
 import pytest
-from serving import X, oracle_repository, serve
+from serving import TRITON, X, oracle_repository, serve
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 CASES = json.loads((pathlib.Path(__file__).resolve().parents[1] / "Data/triton-oracle.json").read_text())
@@ -116,7 +116,7 @@ def test_case(stub, name):
     expected = case["body"].strip()
     if name == "ServerMetadata":
         recorded = re.findall(r'extensions: "([^"]*)"', expected)
-        assert reply.name == "headroom" and reply.version and set(recorded) <= set(reply.extensions)
+        assert reply.name == ("triton" if TRITON else "headroom") and reply.version and set(recorded) <= set(reply.extensions)
     elif name == "RepositoryIndex":
         assert [(model.name, model.version, model.state, model.reason) for model in reply.models] == [
             (name, "1", "READY", "") for name in OURS]
@@ -137,7 +137,7 @@ def test_a_timeout_acts_when_it_is_due(stub):
     assert [future.code().name for future in futures] == ["OK", "UNAVAILABLE", "UNAVAILABLE"]
     time.sleep(0.05)
     for index in (1, 2):
-        assert 0.19 <= done[index] - sent[index] < 0.45
+        assert 0.19 <= done[index] - sent[index] < (1.5 if TRITON else 0.45)
 
 
 def test_a_deadline_takes_a_queued_request_out(server, stub):

@@ -12,7 +12,7 @@ import time
 import zlib
 
 import pytest
-from serving import X, Answer, exchange, infer_body, oracle_repository, read_answer, request, serve
+from serving import TRITON, X, Answer, exchange, infer_body, oracle_repository, read_answer, request, serve
 
 CASES = json.loads((pathlib.Path(__file__).resolve().parents[1] / "Data/triton-oracle.json").read_text())
 HTTP = {case["case"]: case for case in CASES if case["section"] not in ("gRPC", "Queue policy")}
@@ -319,10 +319,10 @@ def test_case(server, name):
         assert answer.closed or answer.status[:3] in ("200", "400", "505"), answer
         return
     status = case["status"]
-    if status.startswith("500") and name not in KEEPS_500:
+    if status.startswith("500") and name not in KEEPS_500 and not TRITON:
         status = "400 Bad Request"
     expected = case["body"]
-    if name == "FP16 in JSON":
+    if name == "FP16 in JSON" and not TRITON:
         # Taken here; but the model is of another type.
         expected = HTTP["bad datatype FP64"]["body"].replace("FP64", "FP16")
     kind, others = headers_of(case["headers"])
@@ -341,7 +341,7 @@ def test_case(server, name):
 def test_server_metadata_lists_the_same_extensions(server):
     recorded = json.loads(HTTP["bad HTTP version"]["body"])
     ours = json.loads(server.get("/v2").body)
-    assert ours["name"] == "headroom" and ours["version"]
+    assert ours["name"] == ("triton" if TRITON else "headroom") and ours["version"]
     assert set(recorded["extensions"]) <= set(ours["extensions"])
 
 
@@ -388,7 +388,7 @@ def test_queue_policy(server, start, model, count, parameters):
         answer, seconds = results[number - 1]
         assert (answer.status, answer.headers.get("content-type"), answer.body.decode()) == (
             case["status"], case["headers"], case["body"]), case["case"]
-        if answer.body == b'{"error":"Request timeout expired"}':
+        if answer.body == b'{"error":"Request timeout expired"}' and not TRITON:
             # There it took until the instance was free: 0.98 s. Here it is answered when it is due.
             due = 0.05 if parameters else 0.2
             assert due - 0.01 <= seconds < due + 0.25, case["case"]
@@ -412,7 +412,7 @@ def test_rejections_are_counted(server):
     before = rejected()
     results = burst(server, "slow_full", 5)
     refused = sum(answer.status.startswith("503") for answer, _ in results)
-    assert refused == 2 and rejected() - before == refused
+    assert refused == 2 and (TRITON or rejected() - before == refused)
 
 
 def test_one_connection_carries_any_number_of_requests(server):
@@ -423,5 +423,7 @@ def test_one_connection_carries_any_number_of_requests(server):
             connection.sendall(REQUESTS[name])
             answer = read_answer(stream)
             assert not answer.closed, name
-            expected = HTTP[name]["status"].replace("500 Internal Server Error", "400 Bad Request")
+            expected = HTTP[name]["status"]
+            if not TRITON:
+                expected = expected.replace("500 Internal Server Error", "400 Bad Request")
             assert answer.status == expected, (name, answer)
