@@ -122,6 +122,7 @@ let package = Package(
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["Scheduling", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
+    tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",
