@@ -1,0 +1,171 @@
+import ArgumentParser
+import Execution
+import FileAccess
+import GPUModel
+import NIOPosix
+import Serving
+import TimeBase
+
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "The inference server: KServe v2 over HTTP and gRPC, dynamic batching, metrics, a live diagnosis.",
+    discussion: """
+      Takes Triton's model repositories and tritonserver's flags. `GET /v2/headroom` says what limits the server right now, and the page
+      /headroom shows it. SIGTERM and Ctrl-C drain: readiness goes false, what is accepted is answered, the exit code is 0.
+
+      EXAMPLES
+        headroom serve --model-repository models
+        headroom serve --model seqlen=builtin:seqlen --model mine=model.onnx
+        headroom serve --model linear=builtin:linear --device sim:rtx-pro-6000
+        headroom serve --model-repository models --model-control-mode explicit --load-model "*"
+      """)
+
+  @OptionGroup(title: "Models") var models: ServeModels
+  @OptionGroup(title: "Device") var device: ServeDevice
+  @OptionGroup(title: "Listening") var listening: ServeListening
+  @OptionGroup(title: "Behaviour") var behaviour: ServeBehaviour
+  @OptionGroup(title: "tritonserver's flags without effect here") var ignored: ServeIgnored
+
+  func run() throws {
+    var log = behaviour.logSettings
+    log.format = behaviour.logFormat
+    let serverLog = ServerLog(log)
+    for warning in ignored.warnings { serverLog.warning(warning) }
+    try ServeRun(command: self, log: serverLog).run()
+  }
+}
+
+/// `--model-repository`, `--model` and what goes with them.
+struct ServeModels: ParsableArguments {
+  @Option(
+    name: [.customLong("model-repository"), .customLong("model-store")],
+    help: ArgumentHelp("Folder of models in Triton's layout. May be repeated.", valueName: "folder"))
+  var repositories: [String] = []
+
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp("A model of its own: an .onnx or .plan file, or builtin:linear, stacked, seqlen, encoder. May be repeated.", valueName: "name=file"))
+  var models: [String] = []
+
+  @Option(help: "none: load everything at the start; poll: follow the folder; explicit: by calls.") var modelControlMode:
+    InferenceServer.Options.ControlMode = .none
+
+  @Option(help: ArgumentHelp("Model to load at the start in explicit mode; \"*\" for all. May be repeated.", valueName: "name"))
+  var loadModel: [String] = []
+
+  @Option(help: ArgumentHelp("Seconds between looks at the folder in poll mode.", valueName: "seconds")) var repositoryPollSecs = 15
+
+  @Option(help: "End when a model cannot be loaded at the start.") var exitOnError: TritonFlag = .true
+
+  @Option(help: "Ready only while every model is.") var strictReadiness: TritonFlag = .true
+
+  @Option(help: "Run new models at 1 row, each preferred size and the largest batch before they are reported ready.") var warmup:
+    TritonFlag = .true
+
+  func validate() throws {
+    if repositories.isEmpty && models.isEmpty { throw ValidationError("give --model-repository or --model: there is nothing to serve") }
+    for folder in repositories where Files.kind(of: folder) != .folder {
+      throw ValidationError("--model-repository \(folder): there is no such folder")
+    }
+    if !(1...86_400 * 365).contains(repositoryPollSecs) { throw ValidationError("--repository-poll-secs must be at least 1") }
+    _ = try byName()
+  }
+
+  /// Models of the command line.
+  func byName() throws -> [String: String] {
+    var named: [String: String] = [:]
+    for text in models {
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, !parts[0].contains("/") else { throw ValidationError("--model \(text): write NAME=FILE, as in seqlen=builtin:seqlen") }
+      if named.updateValue(parts[1], forKey: parts[0]) != nil { throw ValidationError("--model \(parts[0]) is given twice") }
+    }
+    return named
+  }
+}
+
+/// `--device` and what goes with it.
+struct ServeDevice: ParsableArguments {
+  @Option(help: ArgumentHelp("cpu, or sim:GPU for a GPU of the catalogue in real time (kernel times predicted, outputs zero).", valueName: "name"))
+  var device = "cpu"
+
+  @Option(help: "What products are stored as: fp32, bf16, fp16. Sums are kept in fp32.") var precision: LoadOptions.Precision = .fp32
+
+  @Option(help: ArgumentHelp("Threads that compute (default: every core).", valueName: "count")) var threads: Int?
+
+  @Option(help: "Seconds a batch may take before its instance is given up and made anew.") var instanceTimeoutSecs = 300
+}
+
+/// Ports, TLS, limits.
+struct ServeListening: ParsableArguments {
+  @Option(help: ArgumentHelp("Address to listen on. Control calls from elsewhere than loopback need --control-token.", valueName: "address"))
+  var httpAddress = "0.0.0.0"
+
+  @Option(help: ArgumentHelp("Address for gRPC.", valueName: "address")) var grpcAddress = "0.0.0.0"
+  @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var httpPort = 8000
+  @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var grpcPort = 8001
+  @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var metricsPort = 8002
+  @Option(help: "Serve HTTP.") var allowHttp: TritonFlag = .true
+  @Option(help: "Serve gRPC.") var allowGrpc: TritonFlag = .true
+  @Option(help: "Serve metrics.") var allowMetrics: TritonFlag = .true
+  @Option(help: ArgumentHelp("Event loops for HTTP and gRPC.", valueName: "count")) var httpThreadCount: Int?
+  @Option(help: ArgumentHelp("Bytes of a body at most, after decompression.", valueName: "bytes")) var httpMaxInputSize = 64 << 20
+  @Option(help: ArgumentHelp("Connections at one time.", valueName: "count")) var maxConnections = 60_000
+  @Option(help: ArgumentHelp("PEM file with the certificate chain: TLS on HTTP and gRPC.", valueName: "file")) var tlsCertificate: String?
+  @Option(help: ArgumentHelp("PEM file with its key.", valueName: "file")) var tlsKey: String?
+  @Option(help: ArgumentHelp("Token for control calls from elsewhere than loopback; also HEADROOM_CONTROL_TOKEN.", valueName: "token"))
+  var controlToken: String?
+
+  func validate() throws {
+    for (name, port) in [("--http-port", httpPort), ("--grpc-port", grpcPort), ("--metrics-port", metricsPort)]
+    where !(0...65_535).contains(port) { throw ValidationError("\(name) \(port): a port is from 0 to 65535") }
+    if (tlsCertificate == nil) != (tlsKey == nil) { throw ValidationError("--tls-certificate and --tls-key go together") }
+    if let httpThreadCount, !(1...256).contains(httpThreadCount) { throw ValidationError("--http-thread-count must be from 1 to 256") }
+    if httpMaxInputSize < 1 { throw ValidationError("--http-max-input-size must be at least 1") }
+    if maxConnections < 1 { throw ValidationError("--max-connections must be at least 1") }
+  }
+}
+
+/// What else.
+struct ServeBehaviour: ParsableArguments {
+  @Option(help: "Seconds to wait at the end for what is accepted.") var exitTimeoutSecs = 30
+  @Option(help: ArgumentHelp("Detail of the log, from 0.", valueName: "level")) var logVerbose: UInt32 = 0
+  @Option(help: "default or ISO8601.") var logFormat = "default"
+  @Option(help: ArgumentHelp("Log into this file.", valueName: "file")) var logFile = ""
+  @Option(help: "Say what happens.") var logInfo: TritonFlag = .true
+  @Option(help: "Say what may surprise.") var logWarning: TritonFlag = .true
+  @Option(help: "Say what failed.") var logError: TritonFlag = .true
+  @Option(help: "Let clients register system shared memory.") var allowClientShm: TritonFlag = .false
+  @Option(help: "off, or execution_count: instances take turns by the resources their groups name.") var rateLimit = "off"
+
+  func validate() throws {
+    if !["off", "execution_count"].contains(rateLimit) { throw ValidationError("--rate-limit \(rateLimit): use off or execution_count") }
+    if !["default", "ISO8601"].contains(logFormat) { throw ValidationError("--log-format \(logFormat): use default or ISO8601") }
+    if exitTimeoutSecs < 0 { throw ValidationError("--exit-timeout-secs must not be negative") }
+  }
+
+  var logSettings: LogSettings {
+    var settings = LogSettings()
+    settings.file = logFile
+    (settings.info, settings.warning, settings.error) = (logInfo.isOn, logWarning.isOn, logError.isOn)
+    settings.verboseLevel = logVerbose
+    return settings
+  }
+}
+
+/// A flag as tritonserver takes it: true, false, 1, 0.
+enum TritonFlag: String, ExpressibleByArgument, CaseIterable {
+  case `true`, `false`
+
+  init?(argument: String) {
+    switch argument.lowercased() {
+    case "true", "1", "on": self = .true
+    case "false", "0", "off": self = .false
+    default: return nil
+    }
+  }
+
+  var isOn: Bool { self == .true }
+}
+
+extension InferenceServer.Options.ControlMode: ExpressibleByArgument {}
+extension LoadOptions.Precision: ExpressibleByArgument {}
