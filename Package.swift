@@ -110,6 +110,14 @@ let package = Package(
       name: "reference-evaluate", dependencies: ["JSONText", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Tools/ReferenceEvaluate",
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "grpc-echo-server",
+      dependencies: [
+        "FileAccess", "JSONText", "KServe", "ModelConfiguration", "Serving", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      path: "Tools/GRPCEchoServer", swiftSettings: strict),
+
     tests("ArchitectureTests", ["FileAccess"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
@@ -135,6 +143,13 @@ let package = Package(
       ["Diagnosis", "Experiments", "JSONText", "Reporting", "Scheduling", "Simulation", "TimeBase", "Workload"]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
+    tests(
+      "ServingTests",
+      [
+        "JSONText", "KServe", "ModelConfiguration", "Serving", "TimeBase", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+      ]),
     tests("TraceTests", ["TimeBase", "Trace"]),
     tests("TraceFormatsTests", ["CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
   ],
