@@ -41,6 +41,7 @@ let package = Package(
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
+    module("Threads", ["TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
@@ -60,14 +61,14 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
     // Layer 5
-    module("Execution", ["DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "TimeBase", "Trace"]),
+    module("Execution", ["DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
     .target(
       name: "Serving",
       dependencies: [
         "CZlib", "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
-        "ProtobufWire", "Reporting", "Scheduling", "TimeBase", "Trace",
+        "ProtobufWire", "Reporting", "Scheduling", "Threads", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -85,7 +86,9 @@ let package = Package(
       name: "headroom",
       dependencies: [
         "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting", "Simulation", "TraceFormats", "Workload", argumentParser,
+        "Reporting", "Serving", "Execution", "KServe", "Simulation", "TimeBase", "TraceFormats", "Workload", argumentParser,
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: strict),
 

@@ -20,5 +20,5 @@ struct Headroom: ParsableCommand {
         0 ok, 1 failed, 3 inconclusive, 64 wrong usage, 130 interrupted
       """,
     version: version,
-    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self])
+    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self])
 }

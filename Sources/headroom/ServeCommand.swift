@@ -2,6 +2,7 @@ import ArgumentParser
 import Execution
 import FileAccess
 import GPUModel
+import KServe
 import NIOPosix
 import Serving
 import TimeBase
@@ -44,7 +45,8 @@ struct ServeModels: ParsableArguments {
 
   @Option(
     name: .customLong("model"),
-    help: ArgumentHelp("A model of its own: an .onnx or .plan file, or builtin:linear, stacked, seqlen, encoder. May be repeated.", valueName: "name=file"))
+    help: ArgumentHelp(
+      "A model of its own: an .onnx or .plan file, or builtin:linear, stacked, seqlen, encoder. May be repeated.", valueName: "name=file"))
   var models: [String] = []
 
   @Option(help: "none: load everything at the start; poll: follow the folder; explicit: by calls.") var modelControlMode:
@@ -76,7 +78,9 @@ struct ServeModels: ParsableArguments {
     var named: [String: String] = [:]
     for text in models {
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2, !parts[0].contains("/") else { throw ValidationError("--model \(text): write NAME=FILE, as in seqlen=builtin:seqlen") }
+      guard parts.count == 2, !parts[0].contains("/") else {
+        throw ValidationError("--model \(text): write NAME=FILE, as in seqlen=builtin:seqlen")
+      }
       if named.updateValue(parts[1], forKey: parts[0]) != nil { throw ValidationError("--model \(parts[0]) is given twice") }
     }
     return named
@@ -85,7 +89,9 @@ struct ServeModels: ParsableArguments {
 
 /// `--device` and what goes with it.
 struct ServeDevice: ParsableArguments {
-  @Option(help: ArgumentHelp("cpu, or sim:GPU for a GPU of the catalogue in real time (kernel times predicted, outputs zero).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("cpu, or sim:GPU for a GPU of the catalogue in real time (kernel times predicted, outputs zero).", valueName: "name")
+  )
   var device = "cpu"
 
   @Option(help: "What products are stored as: fp32, bf16, fp16. Sums are kept in fp32.") var precision: LoadOptions.Precision = .fp32
@@ -97,7 +103,8 @@ struct ServeDevice: ParsableArguments {
 
 /// Ports, TLS, limits.
 struct ServeListening: ParsableArguments {
-  @Option(help: ArgumentHelp("Address to listen on. Control calls from elsewhere than loopback need --control-token.", valueName: "address"))
+  @Option(
+    help: ArgumentHelp("Address to listen on. Control calls from elsewhere than loopback need --control-token.", valueName: "address"))
   var httpAddress = "0.0.0.0"
 
   @Option(help: ArgumentHelp("Address for gRPC.", valueName: "address")) var grpcAddress = "0.0.0.0"

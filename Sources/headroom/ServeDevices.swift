@@ -15,7 +15,9 @@ struct ServeDevices {
     guard (1...1024).contains(threads) else { throw ValidationError("--threads must be from 1 to 1024") }
     if options.device.hasPrefix("sim:") {
       let match: GPUMatch
-      do { match = try GPUCatalogue().find(String(options.device.dropFirst(4))) } catch { throw ValidationError("--device \(options.device): \(error)") }
+      do { match = try GPUCatalogue().find(String(options.device.dropFirst(4))) } catch {
+        throw ValidationError("--device \(options.device): \(error)")
+      }
       let model = KernelModel(gpu: match.gpu, calibration: KernelCalibrations.calibration(for: match.gpu))
       let type: ComputeType = options.precision == .fp32 ? .fp16 : options.precision == .bf16 ? .bf16 : .fp16
       return ModelDevices(
@@ -25,12 +27,19 @@ struct ServeDevices {
     guard options.device == "cpu" else {
       throw ValidationError("--device \(options.device): there is cpu, and sim:NAME for a GPU of the catalogue (`headroom plan --help`)")
     }
-    var devices = ModelDevices(primary: try cpu(threads))
+    var devices = ModelDevices(primary: TemporaryDevice())
     do throws(DeviceError) {
       devices.onnxRuntime = ONNXRuntimeDevice(try ONNXRuntimeLibrary(), threads: threads)
     } catch {
       devices.missingONNXRuntime = error.description
     }
     return devices
+  }
+}
+
+final class TemporaryDevice: Device {
+  var description: DeviceDescription { DeviceDescription(name: "cpu", hardware: "", isSimulated: false, computeUnits: 1, memoryBytes: 0) }
+  func load(_ model: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel {
+    throw DeviceError(.unsupported, "no CPU device yet")
   }
 }

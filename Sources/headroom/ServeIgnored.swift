@@ -52,7 +52,8 @@ struct ServeIgnored: ParsableArguments {
   var warnings: [String] {
     let given: [(String, Bool)] = [
       ("backend-config", !backendConfig.isEmpty), ("backend-directory", backendDirectory != nil),
-      ("repoagent-directory", repoagentDirectory != nil), ("cache-config", !cacheConfig.isEmpty), ("cache-directory", cacheDirectory != nil),
+      ("repoagent-directory", repoagentDirectory != nil), ("cache-config", !cacheConfig.isEmpty),
+      ("cache-directory", cacheDirectory != nil),
       ("response-cache-byte-size", responseCacheByteSize != nil), ("rate-limit-resource", !rateLimitResource.isEmpty),
       ("pinned-memory-pool-byte-size", pinnedMemoryPoolByteSize != nil), ("cuda-memory-pool-byte-size", !cudaMemoryPoolByteSize.isEmpty),
       ("cuda-virtual-address-size", !cudaVirtualAddressSize.isEmpty),
@@ -68,7 +69,8 @@ struct ServeIgnored: ParsableArguments {
       ("http-header-forward-pattern", httpHeaderForwardPattern != nil), ("grpc-header-forward-pattern", grpcHeaderForwardPattern != nil),
       ("http-restricted-api", !httpRestrictedApi.isEmpty), ("grpc-restricted-protocol", !grpcRestrictedProtocol.isEmpty),
       ("reuse-http-port", reuseHttpPort != nil), ("reuse-grpc-port", reuseGrpcPort != nil),
-      ("grpc-infer-allocation-pool-size", grpcInferAllocationPoolSize != nil), ("grpc-max-response-pool-size", grpcMaxResponsePoolSize != nil),
+      ("grpc-infer-allocation-pool-size", grpcInferAllocationPoolSize != nil),
+      ("grpc-max-response-pool-size", grpcMaxResponsePoolSize != nil),
       ("grpc-keepalive-time", grpcKeepaliveTime != nil), ("grpc-keepalive-timeout", grpcKeepaliveTimeout != nil),
       ("grpc-use-ssl", grpcUseSsl != nil), ("grpc-use-ssl-mutual", grpcUseSslMutual != nil), ("grpc-server-cert", grpcServerCert != nil),
       ("grpc-server-key", grpcServerKey != nil), ("grpc-root-cert", grpcRootCert != nil),

@@ -43,19 +43,26 @@ struct ServeRun {
     limits.connections = command.listening.maxConnections
     let http = HTTPServer(service: server, group: group, limits: limits, tls: tls)
     let metrics = HTTPServer(metricsOf: server, group: group, limits: limits)
-    let grpc = GRPCServer(service: server, group: group, options: GRPCOptions(), tls: try grpcContext())
+    var grpcOptions = GRPCServerOptions()
+    grpcOptions.tls = try grpcContext()
+    let grpc = GRPCServer(service: server, group: group, options: grpcOptions)
     let listening = command.listening
 
     // Listening comes before loading: health calls answer while models load.
     if listening.allowHttp.isOn {
-      Self.say("HTTP on \(listening.httpAddress):\(try Self.bind("--http-port", listening.httpPort) { try http.start(host: listening.httpAddress, port: $0) })")
+      Self.say(
+        "HTTP on \(listening.httpAddress):\(try Self.bind("--http-port", listening.httpPort) { try http.start(host: listening.httpAddress, port: $0) })"
+      )
     }
     if listening.allowGrpc.isOn {
-      Self.say("gRPC on \(listening.grpcAddress):\(try Self.bind("--grpc-port", listening.grpcPort) { try grpc.start(host: listening.grpcAddress, port: $0) })")
+      Self.say(
+        "gRPC on \(listening.grpcAddress):\(try Self.bind("--grpc-port", listening.grpcPort) { try grpc.start(host: listening.grpcAddress, port: $0) })"
+      )
     }
     if listening.allowMetrics.isOn {
       Self.say(
-        "metrics on \(listening.httpAddress):\(try Self.bind("--metrics-port", listening.metricsPort) { try metrics.start(host: listening.httpAddress, port: $0) })")
+        "metrics on \(listening.httpAddress):\(try Self.bind("--metrics-port", listening.metricsPort) { try metrics.start(host: listening.httpAddress, port: $0) })"
+      )
     }
     let failures = server.start()
     if !failures.isEmpty, command.models.exitOnError.isOn {
@@ -80,7 +87,7 @@ struct ServeRun {
     if server.unansweredRequests > 0 { log.error("\(server.unansweredRequests) requests are left unanswered after --exit-timeout-secs") }
     // What was answered last is still in the sockets' hands.
     usleep(50_000)
-    grpc.shutdownGracefully()
+    try? grpc.shutdownGracefully().wait()
     metrics.stopListening()
   }
 

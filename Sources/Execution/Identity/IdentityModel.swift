@@ -1,6 +1,7 @@
 import Glibc
 public import ModelConfiguration
 import TimeBase
+import Threads
 
 /// A model whose outputs are its inputs: what measures everything around a model. It takes every type, strings included, and can be told to
 /// take time, as the reference server's identity backend (triton-inference-server/identity_backend, parameter `execute_delay_ms`).
@@ -85,7 +86,7 @@ final class IdentityInstance: ModelInstance, @unchecked Sendable {
 
   func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {
     batches += 1
-    let start = DeviceClock.now
+    let start = MonotonicClock.now
     var delay = model.delay
     switch model.fault {
     case .fail(let batch) where batch == batches:
@@ -93,11 +94,11 @@ final class IdentityInstance: ModelInstance, @unchecked Sendable {
     case .hang(let batch, let span) where batch == batches: delay = span
     default: break
     }
-    if delay > .zero { DeviceClock.sleep(until: start + delay) }
+    if delay > .zero { MonotonicClock.sleep(until: start + delay) }
     // The output is the input's own memory: nothing is copied.
     slot.outputs.removeAll(keepingCapacity: true)
     slot.outputs.append(contentsOf: slot.inputs)
-    let end = DeviceClock.now
+    let end = MonotonicClock.now
     events?.record(step: 0, from: start, to: end)
     completion(.success(BatchTimes(inputsReady: start, computeEnd: end, outputsReady: end)))
   }

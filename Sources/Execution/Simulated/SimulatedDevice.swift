@@ -1,9 +1,9 @@
-public import DeviceModel
+import DeviceModel
 public import GPUModel
 import Glibc
 import ModelConfiguration
 import ModelGraph
-public import Planning
+import Planning
 import Synchronization
 public import TimeBase
 
@@ -69,7 +69,7 @@ final class SimulatedModel: LoadedModel {
     func tensor(_ id: ValueID) -> ModelSignature.Tensor {
       let value = plan.graph[id]
       let dims = value.shape.map { $0.fixedSize ?? -1 }
-      return ModelSignature.Tensor(name: value.name, dataType: .init(value.type), dims: hasRows ? Array(dims.dropFirst()) : dims)
+      return ModelSignature.Tensor(name: value.name, dataType: TensorDataType(value.type), dims: hasRows ? Array(dims.dropFirst()) : dims)
     }
     signature = ModelSignature(inputs: plan.graph.inputs.map(tensor), outputs: plan.graph.outputs.map(tensor))
     timeline = SimulatedTimeline(streams: 64)
@@ -145,7 +145,10 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
       let batch = try model.plan.at(rows: max(1, rows))
       let known =
         tables[rows]
-        ?? (timeline.register(batch.launches.map { KernelTiming($0, bytesPerNanosecond: model.plan.gpu.bytesPerNanosecond) }), batch.launches.count)
+        ?? (
+          timeline.register(batch.launches.map { KernelTiming($0, bytesPerNanosecond: model.plan.gpu.memoryGigabytesPerSecond) }),
+          batch.launches.count
+        )
       tables[rows] = known
       func copy(_ bytes: Int) -> TimeSpan {
         model.bus.latency + TimeSpan(nanoseconds: Int64(Double(bytes) / model.bus.bytesPerNanosecond))
@@ -160,4 +163,20 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
   }
 
   func close() {}
+}
+
+extension TensorDataType {
+  /// The protocol's type of a graph's.
+  init(_ type: DataType) {
+    self =
+      switch type {
+      case .float32: .float32
+      case .float16: .float16
+      case .bfloat16: .bfloat16
+      case .float64: .float64
+      case .int64: .int64
+      case .int32: .int32
+      case .bool: .bool
+      }
+  }
 }

@@ -1,7 +1,7 @@
-internal import JSONText
-internal import KServe
-internal import ModelConfiguration
-internal import ProtobufWire
+import JSONText
+import KServe
+import ModelConfiguration
+import ProtobufWire
 
 /// Answers of the calls that are not inferences, by field numbers of triton-inference-server/common `protobuf/grpc_service.proto`.
 enum ControlAnswer {

@@ -1,6 +1,6 @@
-internal import KServe
-internal import NIOCore
-internal import ProtobufWire
+import KServe
+import NIOCore
+import ProtobufWire
 
 /// The calls that are not inferences: from a request's bytes to the service and back to an answer's bytes.
 struct ControlCalls {

@@ -1,5 +1,5 @@
-internal import KServe
-internal import ProtobufWire
+import KServe
+import ProtobufWire
 
 /// Requests of the calls that are not inferences, read by field numbers of triton-inference-server/common `protobuf/grpc_service.proto`.
 struct ControlRequest {

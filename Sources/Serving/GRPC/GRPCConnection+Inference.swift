@@ -1,6 +1,6 @@
-internal import KServe
-internal import NIOCore
-internal import TimeBase
+import KServe
+import NIOCore
+import TimeBase
 
 extension GRPCConnection {
   /// ModelInfer.

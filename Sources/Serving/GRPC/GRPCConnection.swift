@@ -1,8 +1,8 @@
-internal import KServe
-internal import NIOCore
-internal import NIOHPACK
-internal import NIOHTTP2
-internal import TimeBase
+import KServe
+import NIOCore
+import NIOHPACK
+import NIOHTTP2
+import TimeBase
 
 /// One client's connection: HTTP/2 frames in, calls of the service, frames out.
 ///

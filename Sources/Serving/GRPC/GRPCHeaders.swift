@@ -1,4 +1,4 @@
-internal import NIOHPACK
+import NIOHPACK
 
 /// The response heads and trailers.
 enum GRPCHeaders {

@@ -1,4 +1,4 @@
-internal import NIOCore
+import NIOCore
 
 /// Cuts a stream's DATA into messages: five bytes of prefix (a compression flag and a big-endian length), then the message
 /// (grpc/grpc `doc/PROTOCOL-HTTP2.md`, Length-Prefixed-Message).

@@ -1,8 +1,8 @@
 public import NIOCore
-internal import NIOHTTP2
-internal import NIOPosix
-internal import NIOSSL
-internal import Synchronization
+import NIOHTTP2
+import NIOPosix
+import NIOSSL
+import Synchronization
 
 /// KServe v2 over gRPC: the calls of triton-inference-server/common `protobuf/grpc_service.proto` (package `inference`) and
 /// `grpc.health.v1.Health`.

@@ -1,4 +1,4 @@
-internal import KServe
+import KServe
 
 /// How a call ended: a gRPC status code and what the client is told. Codes: grpc/grpc `doc/statuscodes.md`.
 struct GRPCStatus: Error, Sendable, Hashable {

@@ -1,6 +1,6 @@
-internal import NIOCore
-internal import NIOHTTP2
-internal import TimeBase
+import NIOCore
+import NIOHTTP2
+import TimeBase
 
 /// One open call of a connection. Belongs to the connection's event loop.
 final class GRPCStream {

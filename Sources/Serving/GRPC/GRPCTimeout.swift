@@ -1,4 +1,4 @@
-internal import NIOCore
+import NIOCore
 
 /// The `grpc-timeout` header: up to eight digits and a unit (grpc/grpc `doc/PROTOCOL-HTTP2.md`, Timeout).
 enum GRPCTimeout {

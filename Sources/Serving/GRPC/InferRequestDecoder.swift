@@ -1,8 +1,8 @@
-internal import KServe
-internal import ModelConfiguration
-internal import NIOCore
-internal import ProtobufWire
-internal import TimeBase
+import KServe
+import ModelConfiguration
+import NIOCore
+import ProtobufWire
+import TimeBase
 
 /// Reads a `ModelInferRequest` in one pass over its bytes. Field numbers: triton-inference-server/common `protobuf/grpc_service.proto`.
 ///

@@ -1,6 +1,6 @@
-internal import KServe
-internal import ModelConfiguration
-internal import NIOCore
+import KServe
+import ModelConfiguration
+import NIOCore
 
 /// Writes a `ModelInferResponse`, alone or inside a `ModelStreamInferResponse`, with gRPC's prefix in front.
 /// Field numbers: triton-inference-server/common `protobuf/grpc_service.proto`.

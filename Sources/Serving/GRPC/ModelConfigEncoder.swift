@@ -1,5 +1,5 @@
-internal import JSONText
-internal import ProtobufWire
+import JSONText
+import ProtobufWire
 
 /// Turns a configuration's JSON into the bytes of a `ModelConfig`. Members that the schema does not know are left out.
 struct ModelConfigEncoder {

@@ -1,4 +1,4 @@
-internal import NIOCore
+import NIOCore
 
 /// Protobuf fields straight into a buffer, for the messages of the hot path; sizes are computed first, so nothing is moved afterwards.
 extension ByteBuffer {

@@ -1,7 +1,7 @@
-internal import KServe
-internal import ModelConfiguration
-internal import NIOCore
-internal import ProtobufWire
+import KServe
+import ModelConfiguration
+import NIOCore
+import ProtobufWire
 
 /// A tensor's typed contents (`InferTensorContents` of grpc_service.proto) on their way to packed little-endian bytes.
 ///

@@ -1,5 +1,5 @@
-internal import KServe
-internal import ProtobufWire
+import KServe
+import ProtobufWire
 
 /// An entry of a `map<string, InferParameter>`.
 enum WireParameter {

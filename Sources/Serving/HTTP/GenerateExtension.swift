@@ -2,6 +2,7 @@ import JSONText
 import KServe
 import ModelConfiguration
 import NIOCore
+import Threads
 
 /// The generate extension: flat JSON in, flat JSON out (triton-inference-server/server `docs/protocol/extension_generate.md`).
 extension KServeApplication {

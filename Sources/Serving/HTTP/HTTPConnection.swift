@@ -1,6 +1,7 @@
 import KServe
 import NIOCore
 import TimeBase
+import Threads
 
 /// One HTTP/1 connection: framing, limits, order of answers. What a request means decides `HTTPApplication`.
 ///

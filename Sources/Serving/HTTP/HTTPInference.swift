@@ -2,6 +2,7 @@ import KServe
 import ModelConfiguration
 import NIOCore
 import TimeBase
+import Threads
 
 /// Inference requests and answers between HTTP and the service.
 ///

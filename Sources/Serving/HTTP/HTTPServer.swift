@@ -19,6 +19,11 @@ public final class HTTPServer: Sendable {
     self.init(application: KServeApplication(service: service, live: nil), group: group, limits: limits, tls: tls)
   }
 
+  /// A server of the metrics port.
+  public convenience init(metricsOf server: InferenceServer, group: any EventLoopGroup, limits: HTTPLimits = HTTPLimits()) {
+    self.init(application: MetricsApplication(server: server), group: group, limits: limits, tls: nil)
+  }
+
   init(application: any HTTPApplication, group: any EventLoopGroup, limits: HTTPLimits, tls: NIOSSLContext?) {
     self.application = application
     self.group = group

@@ -3,6 +3,7 @@ import KServe
 import ModelConfiguration
 import NIOCore
 import TimeBase
+import Threads
 
 /// The thread of one model instance: takes batches, gathers inputs into the slot, runs, takes the answers apart.
 ///

@@ -2,6 +2,7 @@ import KServe
 import NIOCore
 import Scheduling
 import TimeBase
+import Threads
 
 /// A loaded model's scheduler in real time: requests come in from event loops, batches go out to instance threads, deadlines are kept by one
 /// timer thread that sleeps while nothing is due.
@@ -65,7 +66,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Starts to keep deadlines. `onHang` is told of an instance that was given up.
   func start(onHang: @escaping @Sendable (Int) -> Void) {
-    ServerThread.start(named: "timer \(modelName)") { [self] in keepTime(onHang) }
+    DetachedThread.start(named: "timer \(modelName)") { [self] in keepTime(onHang) }
   }
 
   // MARK: - Event loops

@@ -5,6 +5,7 @@ import NIOCore
 import Scheduling
 import Synchronization
 import TimeBase
+import Threads
 
 /// A version of a model, loaded and serving: its queue, its instances' threads, its counters.
 final class ServedModel: Sendable {
@@ -61,7 +62,7 @@ final class ServedModel: Sendable {
   private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) {
     let worker = InstanceWorker(self, index: index, tenure: queue.beginTenure(index), instance: instance)
     threads.wrappingAdd(1, ordering: .relaxed)
-    ServerThread.start(named: "\(name) \(index)") { worker.serve() }
+    DetachedThread.start(named: "\(name) \(index)") { worker.serve() }
   }
 
   func workerEnded() { threads.wrappingSubtract(1, ordering: .relaxed) }

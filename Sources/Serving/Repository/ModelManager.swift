@@ -4,6 +4,7 @@ import ModelConfiguration
 import NIOCore
 import Synchronization
 import TimeBase
+import Threads
 
 /// Loads, reloads and unloads models, whoever asks: the command line at the start, the control calls, or polling.
 final class ModelManager: Sendable {

@@ -2,6 +2,7 @@ import Execution
 import FileAccess
 import ModelConfiguration
 import TimeBase
+import Threads
 
 /// Runs a new model's instances before it is reported ready: first batches are slow (page faults, kernel choice, graphs), and a user should
 /// not be the one to find out.

@@ -5,6 +5,7 @@ import ModelConfiguration
 public import NIOCore
 import Synchronization
 public import TimeBase
+import Threads
 
 /// The server behind the front ends: models, requests, counters, settings.
 public final class InferenceServer: KServeService {
@@ -35,6 +36,8 @@ public final class InferenceServer: KServeService {
     public var executionLimit = TimeSpan.milliseconds(300_000)
     /// Runs new models before they are reported ready.
     public var warmsUp = true
+    /// Instances take turns by the resources that their groups name (`--rate-limit=execution_count`).
+    public var limitsRate = false
 
     /// The defaults.
     public init() {}
@@ -78,7 +81,7 @@ public final class InferenceServer: KServeService {
       do throws(KServeError) { try manager.load(name, configuration: nil, files: [:]) } catch { failures[name] = error }
     }
     isStarting.store(false, ordering: .relaxed)
-    if options.controlMode == .poll { ServerThread.start(named: "repository poll") { [self] in pollRepository() } }
+    if options.controlMode == .poll { DetachedThread.start(named: "repository poll") { [self] in pollRepository() } }
     return failures
   }
 
@@ -231,7 +234,7 @@ public final class InferenceServer: KServeService {
       return reply(
         .failure(KServeError(.unavailable, "explicit model load / unload is not allowed if polling is enabled")))
     }
-    ServerThread.start(named: "\(verb) \(name)") {
+    DetachedThread.start(named: "\(verb) \(name)") {
       let result: Result<Void, KServeError>
       do throws(KServeError) {
         try body()

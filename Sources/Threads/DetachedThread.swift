@@ -1,13 +1,13 @@
 import Glibc
 
-/// Threads of the server's own: blocking work never runs on an event loop or on the cooperative pool.
-enum ServerThread {
+/// Threads of our own: blocking work never runs on an event loop or on the cooperative pool.
+public enum DetachedThread {
   /// Starts a detached thread. False where the system has none left.
   @discardableResult
-  static func start(named name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
+  public static func start(named name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
     let start = Unmanaged.passRetained(ThreadStart(name: name, body: body)).toOpaque()
     var thread = pthread_t()
-    let status = pthread_create(&thread, nil, runServerThread, start)
+    let status = pthread_create(&thread, nil, runDetachedThread, start)
     if status == 0 {
       pthread_detach(thread)
     } else {
@@ -36,7 +36,7 @@ private final class ThreadStart: Sendable {
 }
 
 /// At file scope: a closure would belong to an actor and trap on a foreign thread.
-private func runServerThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+private func runDetachedThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let argument else { return nil }
   let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
   start.nameThread()

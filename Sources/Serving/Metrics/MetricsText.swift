@@ -1,0 +1,178 @@
+import KServe
+import Threads
+import TimeBase
+import Scheduling
+import Threads
+
+/// Prometheus' text format (prometheus/docs `content/docs/instrumenting/exposition_formats.md`): Triton's series under their names, and ours.
+enum MetricsText {
+  static func text(_ server: InferenceServer) -> String {
+    let models = server.manager.table.allReady
+    let values = models.map { ($0, $0.counters.current) }
+    var page = MetricsPage()
+    triton(values, &page)
+    own(values, server, &page)
+    return page.text
+  }
+
+  /// Names, kinds and help texts' subjects: core `src/metrics.cc`; a counter without `_total` is Triton's.
+  private static func triton(_ models: [(ServedModel, ModelCounters.Values)], _ page: inout MetricsPage) {
+    func each(_ name: String, _ kind: MetricsPage.Kind, _ help: String, _ value: (ServedModel, ModelCounters.Values) -> Double) {
+      page.family(name, kind, help)
+      for (model, values) in models { page.sample(name, labels(model), value(model, values)) }
+    }
+    each("nv_inference_request_success", .counter, "Number of successful inference requests, all batch sizes") {
+      Double($1.statistics.success.count)
+    }
+    page.family("nv_inference_request_failure", .counter, "Number of failed inference requests, all batch sizes")
+    for (model, values) in models {
+      for reason in ModelCounters.FailureReason.allCases {
+        page.sample(
+          "nv_inference_request_failure", [("model", model.name), ("reason", reason.rawValue), ("version", model.versionText)],
+          Double(values.failures[reason] ?? 0))
+      }
+    }
+    each("nv_inference_count", .counter, "Number of inferences performed (does not include cached requests)") {
+      Double($1.statistics.inferenceCount)
+    }
+    each("nv_inference_exec_count", .counter, "Number of model executions performed (does not include cached requests)") {
+      Double($1.statistics.executionCount)
+    }
+    each("nv_inference_request_duration_us", .counter, "Cumulative inference request duration in microseconds (includes cached requests)") {
+      microseconds($1.statistics.success)
+    }
+    each("nv_inference_queue_duration_us", .counter, "Cumulative inference queuing duration in microseconds (includes cached requests)") {
+      microseconds($1.statistics.queue)
+    }
+    each(
+      "nv_inference_compute_input_duration_us", .counter,
+      "Cumulative compute input duration in microseconds (does not include cached requests)"
+    ) {
+      microseconds($1.statistics.computeInput)
+    }
+    each(
+      "nv_inference_compute_infer_duration_us", .counter,
+      "Cumulative compute inference duration in microseconds (does not include cached requests)"
+    ) {
+      microseconds($1.statistics.computeInfer)
+    }
+    each(
+      "nv_inference_compute_output_duration_us", .counter,
+      "Cumulative inference compute output duration in microseconds (does not include cached requests)"
+    ) {
+      microseconds($1.statistics.computeOutput)
+    }
+    each("nv_inference_pending_request_count", .gauge, "Instantaneous number of pending requests awaiting execution per-model.") {
+      model, _ in
+      Double(model.counters.pendingRequests)
+    }
+    each("nv_model_load_duration_secs", .gauge, "Model load time in seconds") { $1.loadSeconds }
+    // The series that an open change proposes (core#474), under its names.
+    for (index, phase) in ModelCounters.Phase.allCases.enumerated() {
+      let name = "nv_inference_\(phase.rawValue)_duration_histogram_us"
+      page.family(name, .histogram, "Duration of the phase \(words(phase)) of successful requests in microseconds")
+      for (model, values) in models {
+        page.histogram(
+          name, labels(model), values.phases[index].counts, LatencyHistogram.bounds.map { $0 * 1e6 },
+          sum: Double(values.phases[index].sumNanoseconds) / 1e3)
+      }
+    }
+  }
+
+  private static func own(_ models: [(ServedModel, ModelCounters.Values)], _ server: InferenceServer, _ page: inout MetricsPage) {
+    for (index, phase) in ModelCounters.Phase.allCases.enumerated() {
+      let name = "headroom_\(phase.rawValue)_seconds"
+      page.family(name, .histogram, "Time that successful requests spent in the phase: \(words(phase)).")
+      for (model, values) in models {
+        page.histogram(
+          name, labels(model), values.phases[index].counts, LatencyHistogram.bounds, sum: Double(values.phases[index].sumNanoseconds) / 1e9)
+      }
+    }
+    page.family("headroom_batch_rows", .histogram, "Rows of executed batches.")
+    for (model, values) in models {
+      page.histogram(
+        "headroom_batch_rows", labels(model), values.batchRows.counts, SizeHistogram.bounds.map(Double.init),
+        sum: Double(values.batchRows.sum))
+    }
+    page.family("headroom_batch_departures_total", .counter, "Batches by the reason for which they left the queue.")
+    for (model, values) in models {
+      for reason in DepartureReason.allCases {
+        page.sample(
+          "headroom_batch_departures_total", [("model", model.name), ("reason", snake(reason.rawValue)), ("version", model.versionText)],
+          Double(values.departures[reason] ?? 0))
+      }
+    }
+    page.family("headroom_queued_requests", .gauge, "Requests that wait in the queue.")
+    for (model, _) in models { page.sample("headroom_queued_requests", labels(model), Double(model.queue.depth.requests)) }
+    page.family("headroom_queued_rows", .gauge, "Rows that wait in the queue.")
+    for (model, _) in models { page.sample("headroom_queued_rows", labels(model), Double(model.queue.depth.rows)) }
+    page.family(
+      "headroom_instance_busy_seconds_total", .counter, "Time that the model's instances spent on batches, from gather to answer.")
+    for (model, values) in models {
+      page.sample("headroom_instance_busy_seconds_total", labels(model), Double(values.busyNanoseconds) / 1e9)
+    }
+    page.family("headroom_instances", .gauge, "Instances of the model.")
+    for (model, _) in models { page.sample("headroom_instances", labels(model), Double(model.instanceCount)) }
+    page.family("headroom_saturation_ratio", .gauge, "Share of the model's instances that are at work now: 0 to 1.")
+    for (model, _) in models {
+      page.sample(
+        "headroom_saturation_ratio", labels(model), 1 - Double(model.queue.depth.readyInstances) / Double(max(1, model.instanceCount)))
+    }
+    page.family("headroom_gathered_bytes_total", .counter, "Bytes copied from request buffers into batch slots.")
+    for (model, values) in models { page.sample("headroom_gathered_bytes_total", labels(model), Double(values.bytesGathered)) }
+    page.family("headroom_uptime_seconds", .gauge, "Time since the server started.")
+    page.sample("headroom_uptime_seconds", [], (MonotonicClock.now - server.started).seconds)
+  }
+
+  private static func labels(_ model: ServedModel) -> [(String, String)] { [("model", model.name), ("version", model.versionText)] }
+  private static func microseconds(_ duration: DurationCount) -> Double { (Double(duration.nanoseconds) / 1000).rounded(.down) }
+
+  private static func words(_ phase: ModelCounters.Phase) -> String {
+    switch phase {
+    case .request: "from acceptance to answer"
+    case .queue: "waiting in the queue"
+    case .computeInput: "gathering inputs"
+    case .computeInfer: "computing"
+    case .computeOutput: "taking outputs apart"
+    }
+  }
+
+  /// "preferredSize" -> "preferred_size".
+  private static func snake(_ name: String) -> String {
+    name.reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
+  }
+}
+
+/// Writes the format.
+struct MetricsPage {
+  enum Kind: String { case counter, gauge, histogram }
+
+  private(set) var text = ""
+
+  mutating func family(_ name: String, _ kind: Kind, _ help: String) { text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n" }
+
+  mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
+    text += name
+    if !labels.isEmpty { text += "{" + labels.map { "\($0.0)=\"\(Self.escaped($0.1))\"" }.joined(separator: ",") + "}" }
+    text += " \(Self.number(value))\n"
+  }
+
+  /// `counts` are per bucket, the last above every bound; they are printed cumulated.
+  mutating func histogram(_ name: String, _ labels: [(String, String)], _ counts: [UInt64], _ bounds: [Double], sum: Double) {
+    var total: UInt64 = 0
+    for (index, count) in counts.enumerated() {
+      total += count
+      sample("\(name)_bucket", labels + [("le", index < bounds.count ? Self.number(bounds[index]) : "+Inf")], Double(total))
+    }
+    sample("\(name)_sum", labels, sum)
+    sample("\(name)_count", labels, Double(total))
+  }
+
+  private static func number(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)"
+  }
+
+  private static func escaped(_ value: String) -> String {
+    value.reduce(into: "") { $0 += $1 == "\\" ? "\\\\" : $1 == "\"" ? "\\\"" : $1 == "\n" ? "\\n" : String($1) }
+  }
+}
