@@ -104,8 +104,9 @@ def export(head, path):
 def onnx_repository(repository, batching="", max_batch_size=16, heads=tuple(HEADS)):
     """The built-in heads as ONNX files; their configurations name no inputs: the model completes them."""
     for head in heads:
-        folder = add(
-            repository, head, f'name: "{head}"\nbackend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n{batching}')
+        # The stacked head's output is [heads, rows, 2]: its first dimension counts no rows, so nothing can be batched.
+        head_batching, rows = ("", 0) if head == "stacked" else (batching, max_batch_size)
+        folder = add(repository, head, f'name: "{head}"\nbackend: "onnxruntime"\nmax_batch_size: {rows}\n{head_batching}')
         export(head, folder / "model.onnx")
 
 
