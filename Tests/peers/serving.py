@@ -116,7 +116,8 @@ class Server:
     LISTENERS = {"http": r"^HTTP on (\S+)$", "grpc": r"^gRPC on (\S+)$", "metrics": r"^metrics on (\S+)$"}
 
     def __init__(self, repository, *arguments, environment=None, ready=60):
-        command = [BINARY, "serve", "--model-repository", str(repository), "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
+        command = [BINARY, "serve", "--model-repository", str(repository), "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0",
+                   "--http-address", "127.0.0.1", "--grpc-address", "127.0.0.1"]
         self.repository = pathlib.Path(repository)
         self.lines, self.addresses = [], {}
         self.process = subprocess.Popen(

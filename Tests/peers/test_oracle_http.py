@@ -217,7 +217,7 @@ OURS = ["nobatch", "slow_delay", "slow_full", "slow_reject", "small8"]
 def server(tmp_path_factory):
     repository = tmp_path_factory.mktemp("oracle")
     oracle_repository(repository)
-    with serve(repository, "--model-control-mode", "explicit", "--load-model", "*", "--allow-client-shm") as server:
+    with serve(repository, "--model-control-mode", "explicit", "--load-model", "*", "--allow-client-shm", "true") as server:
         yield server
 
 

@@ -42,7 +42,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(repository):
-    with serve(repository, "--model-control-mode", "explicit", "--load-model", "*", "--allow-client-shm") as server:
+    with serve(repository, "--model-control-mode", "explicit", "--load-model", "*", "--allow-client-shm", "true") as server:
         yield server
 
 

@@ -184,7 +184,7 @@ def main():
     for argument in rest:
         if argument == "--model-repository":
             repository = next(rest)
-        elif argument in ("--http-port", "--grpc-port", "--metrics-port"):
+        elif argument in ("--http-port", "--grpc-port", "--metrics-port", "--http-address", "--grpc-address"):
             next(rest)
         elif argument in ("--model-control-mode", "--load-model", "--repository-poll-secs", "--exit-timeout-secs"):
             passed.append(f"{argument}={next(rest)}")
