@@ -119,14 +119,16 @@ class Server:
         command = [BINARY, "serve", "--model-repository", str(repository), "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0",
                    "--http-address", "127.0.0.1", "--grpc-address", "127.0.0.1"]
         self.repository = pathlib.Path(repository)
-        self.lines, self.addresses = [], {}
+        # For trying tests against a half-built server: "--exit-on-error false --strict-readiness false".
+        command += os.environ.get("HEADROOM_SERVE_ARGUMENTS", "").split()
+        self.lines, self.addresses, self.said_ready = [], {}, False
         self.process = subprocess.Popen(
             [*command, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
             env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._ready.wait(ready) or self.process.poll() is not None or len(self.addresses) < 3:
+        if not self._ready.wait(ready) or not self.said_ready or len(self.addresses) < 3:
             self.process.kill()
             self._reader.join(5)
             raise AssertionError(f"the server did not become ready; it said:\n{self.log}")
@@ -141,6 +143,7 @@ class Server:
                 if match := re.match(pattern, line):
                     self.addresses[name] = match.group(1)
             if line == "ready":
+                self.said_ready = True
                 self._ready.set()
         self._ready.set()
 
