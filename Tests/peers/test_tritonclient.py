@@ -11,7 +11,7 @@ import time
 import numpy
 import onnxruntime
 import pytest
-from serving import BINARY, HEADS, ROOT, X, add, export, identity, onnx_repository, require_serve, serve, skip_loudly, until
+from serving import BINARY, HEADS, ROOT, X, add, export, identity, onnx_repository, require_serve, serve, skip_loudly, slow_batching, until
 
 tritonclient = pytest.importorskip("tritonclient")
 import tritonclient.grpc as grpcclient  # noqa: E402
@@ -34,7 +34,8 @@ def repository(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tritonclient")
     onnx_repository(folder, BATCHING)
     add(folder, "small8", identity("small8", [16], 8, BATCHING))
-    add(folder, "slow", identity("slow", [16], 1, "dynamic_batching { }\n", delay_ms=300))
+    # A size limit: without any policy Triton hands two batches ahead to the instance, which nothing takes back.
+    add(folder, "slow", identity("slow", [16], 1, slow_batching(size=100), delay_ms=300))
     for name in TYPES:
         add(folder, f"any_{name}", identity(f"any_{name}", [-1], 8, data_type=f"TYPE_{name}"))
     return folder
