@@ -180,8 +180,8 @@ def h2load(target, model, connections, seconds, folder):
     (folder / "grpc").write_bytes(grpc_body(model, name, size))
     before = successes(target, model)
     text = subprocess.run(
-        ["h2load", "-t1", f"-c{connections}", "-m1", "-D", str(seconds), "-d", str(folder / "grpc"), "-H", "content-type: application/grpc",
-         "-H", "te: trailers", f"http://{target.grpc}/inference.GRPCInferenceService/ModelInfer"],
+        ["h2load", "-t1", f"-c{connections}", "-m1", "-D", str(seconds), "-d", str(folder / "grpc"),
+         "-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{target.grpc}/inference.GRPCInferenceService/ModelInfer"],
         capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"finished in [^,]+, ([\d.]+) req/s", text).group(1))
     counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", text)
@@ -193,8 +193,8 @@ def h2load(target, model, connections, seconds, folder):
     counted = successes(target, model) - before
     succeeded = int(counts.group(1))
     assert counted >= succeeded * 0.99, f"{succeeded} answers, {counted} successes: {text}"
-    return {"requests": succeeded, "seconds": succeeded / rate, "mean": float(value) * units[unit], "p50": None, "p95": None, "p99": None,
-            "failed": int(counts.group(2)) + int(counts.group(3))}
+    return {"requests": succeeded, "seconds": succeeded / rate, "mean": float(value) * units[unit], "p50": None, "p95": None,
+            "p99": None, "failed": int(counts.group(2)) + int(counts.group(3))}
 
 
 def successes(target, model):
