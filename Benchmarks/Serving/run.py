@@ -207,8 +207,8 @@ def successes(target, model):
 def open_loop(target, model, rate, seconds, connections=1000):
     """Requests at even intervals, whatever the answers do; latency counts from when a request was due, so a stall is not forgiven.
 
-    One thread over epoll with bytes made beforehand. A request that finds no free connection waits for one, and its wait counts. A generator
-    that could not keep its own times says so (`behind`), and its latencies are upper bounds.
+    One thread over epoll with bytes made beforehand. A request that finds no free connection waits for one, and its wait counts. A
+    generator that could not keep its own times says so (`behind`), and its latencies are upper bounds.
     """
     name, size = MODELS[model]
     head, body = head_and_body(model, name, size)

@@ -1,7 +1,8 @@
 """Every HTTP case that was recorded from Triton 2.51.0 (Tests/Data/triton-oracle.json), one connection a request: status, headers and body.
 
 Where we differ on purpose: a 500 that the request's own JSON causes is a 400 with the same text; FP16 and BF16 are taken in JSON;
-timeouts act when they are due; rejections are counted; name, version and the list of models are ours; numbers of statistics are compared by structure.
+timeouts act when they are due; rejections are counted; name, version and the list of models are ours; numbers of
+statistics are compared by structure.
 """
 import gzip
 import json
