@@ -38,6 +38,8 @@ let package = Package(
     module("ProtobufWire"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
+    // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -61,7 +63,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
     // Layer 5
-    module("Execution", ["DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+    module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
     .target(
