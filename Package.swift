@@ -104,6 +104,9 @@ let package = Package(
       dependencies: ["GPUModel", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Workload"],
       path: "Benchmarks/Simulation",
       swiftSettings: strict),
+    .executableTarget(
+      name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
+      exclude: ["compare.py"], swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
