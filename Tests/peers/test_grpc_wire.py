@@ -263,7 +263,7 @@ def test_shared_memory(client):
     assert not client.get_system_shared_memory_status().regions
     assert not client.get_cuda_shared_memory_status().regions
     with pytest.raises(InferenceServerException) as error:
-        client.register_cuda_shared_memory("c", b"handle", 0, 8, headers=TOKEN)
+        client.register_cuda_shared_memory("c", b"aGFuZGxl", 0, 8, headers=TOKEN)
     assert error.value.status() == "StatusCode.UNIMPLEMENTED"
 
 
