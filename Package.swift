@@ -113,7 +113,7 @@ let package = Package(
       name: "grpc-echo-server",
       dependencies: [
         "FileAccess", "JSONText", "KServe", "ModelConfiguration", "Serving", .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 

@@ -530,3 +530,31 @@ def test_graceful_shutdown_answers_what_is_open():
         server.process.stdin.close()
         assert call.result(timeout=10).id == "i1"
     assert server.process.wait(20) == 0
+
+
+def test_tls(tmp_path):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key,
+         "-out", certificate, "-addext", "subjectAltName=DNS:localhost"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    server = Server("--certificate", str(certificate), "--key", str(key))
+    try:
+        url = "localhost:" + server.url.split(":")[1]
+        with tc.InferenceServerClient(url, ssl=True, root_certificates=str(certificate)) as client:
+            array = np.arange(1 << 20, dtype=np.float32).reshape(1, -1)
+            assert (client.infer("echo", [tensor(array)]).as_numpy("output") == array).all()
+    finally:
+        server.stop()
+
+
+def test_a_client_that_reads_late_gets_everything(server):
+    """Answers wait for the client's window: 64 of 1 MiB on one connection, none read before all are asked for."""
+    with grpc.insecure_channel(server.url, NO_LIMIT) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        data = b"x" * (1 << 20)
+        calls = [stub.ModelInfer.future(raw_request(datatype="UINT8", shape=(len(data),), raw=(data,), id=str(n))) for n in range(64)]
+        for number, call in enumerate(calls):
+            answer = call.result(timeout=30)
+            assert answer.id == str(number) and answer.raw_output_contents[0] == data
