@@ -191,16 +191,21 @@ import Testing
     harness.service.release(1)
   }
 
-  @Test func aStreamAnswersInTheOrderOfTheReplies() throws {
-    let harness = try Harness()
+  @Test(arguments: [true, false]) func aStreamKeepsItsOrderIfItShould(keepsOrder: Bool) throws {
+    var options = GRPCServerOptions()
+    options.keepsStreamOrder = keepsOrder
+    let harness = try Harness(options)
     try harness.head(1, GRPCMethod.modelStreamInfer.path)
-    for model in ["held", "held", "m"] { try harness.data(1, GRPCFramingTests.frame(InferRequestTests.request(model: model)), end: false) }
-    #expect(try harness.sent().count == 2)
+    for model in ["held", "held", "m"] {
+      try harness.data(1, GRPCFramingTests.frame(InferRequestTests.request(model: model)), end: false)
+    }
+    #expect(try harness.sent().count == (keepsOrder ? 0 : 2))
     try harness.data(1, [], end: true)
     harness.service.release(1)
-    #expect(try harness.sent().count == 1)
+    #expect(try harness.sent().count == (keepsOrder ? 0 : 1))
     harness.service.release(0)
-    #expect(try harness.sent().last == "1 end 0")
+    #expect(
+      try harness.sent().map { $0.prefix(6) } == (keepsOrder ? ["1 head", "1 data", "1 data", "1 data", "1 end "] : ["1 data", "1 end "]))
     #expect(harness.connection.streams.isEmpty)
     #expect(harness.service.state.withLock { $0.cancelled } == 0)
   }

@@ -81,6 +81,34 @@ import TimeBase
     #expect(throws: GRPCStatus.self) { try Self.decode(Self.request(contents: { $0.bytes(4, [1]) })) }
   }
 
+  @Test func sharedMemoryStandsForContents() throws {
+    func request(_ parameters: [(String, Int64?)], raw: [UInt8]? = nil) throws -> InferenceRequest {
+      var writer = WireWriter()
+      writer.message(5) { input in
+        input.text(1, "input")
+        for (name, number) in parameters {
+          input.message(4) { entry in
+            entry.text(1, name)
+            entry.message(2) { value in if let number { value.integer(2, number) } else { value.text(3, "region") } }
+          }
+        }
+      }
+      if let raw { writer.bytes(7, raw) }
+      return try Self.decode(writer.bytes)
+    }
+    let whole = try request([("shared_memory_byte_size", 64), ("shared_memory_region", nil), ("shared_memory_offset", 8)])
+    guard case .sharedMemory(let target) = whole.inputs[0].data else {
+      Issue.record("the input is not in shared memory")
+      return
+    }
+    #expect(target == SharedMemoryTarget(region: "region", offset: 8, byteSize: 64))
+    let wrong: [[(String, Int64?)]] = [
+      [("shared_memory_region", nil)], [("shared_memory_byte_size", 1)], [("shared_memory_offset", 1)],
+      [("shared_memory_region", nil), ("shared_memory_byte_size", -1)], [("shared_memory_region", 1)],
+    ]
+    for parameters in wrong { #expect(throws: GRPCStatus.self) { try request(parameters, raw: [1]) } }
+  }
+
   @Test func noBytesTrap() {
     var random = SplitMix64(seed: 1)
     let valid = Self.request() + Self.request(raw: nil, contents: { $0.bytes(4, [1, 2, 3]) })
@@ -121,10 +149,7 @@ import TimeBase
           sharedMemory: SharedMemoryTarget(region: "r", offset: 300, byteSize: 5)),
       ], isSimulated: true)
     let allocator = ByteBufferAllocator()
-    for isFinal in [nil, true, false] {
-      let pieces = try InferResponseEncoder.encodeStreamed(response, isFinal: isFinal, allocator: allocator)
-      Self.check(pieces, field: 2)
-    }
+    Self.check(try InferResponseEncoder.encodeStreamed(response, allocator: allocator), field: 2)
     let pieces = try InferResponseEncoder.encode(response, allocator: allocator)
     let bytes = Self.check(pieces, field: nil)
     bytes.withUnsafeBytes { bytes in
