@@ -12,12 +12,13 @@ final class FakeService: KServeService {
     var requests: [InferenceRequest] = []
     var cancelled = 0
     var token: String?
+    var isReady = true
   }
 
   let state = Mutex(State())
 
   var isLive: Bool { true }
-  var isReady: Bool { true }
+  var isReady: Bool { state.withLock { $0.isReady } }
   var metadata: ServerMetadata { ServerMetadata(name: "fake", version: "1", extensions: []) }
 
   func isModelReady(_ name: String, version: String) throws(KServeError) -> Bool { version.isEmpty || version == "1" }

@@ -270,6 +270,19 @@ import Testing
     #expect(!harness.channel.isActive)
   }
 
+  @Test func aHealthWatchTellsChangesAndEndsWithTheServer() throws {
+    let harness = try Harness()
+    try harness.call(1, .healthWatch, [])
+    #expect(try harness.sent() == ["1 head", "1 data 7"])
+    harness.channel.embeddedEventLoop.advanceTime(by: .seconds(5))
+    #expect(try harness.sent() == [])
+    harness.service.state.withLock { $0.isReady = false }
+    harness.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+    #expect(try harness.sent() == ["1 data 7"])
+    harness.connection.drain()
+    #expect(try harness.sent().first == "1 end 14 the server is shutting down")
+  }
+
   @Test func oneFlushForABatchOfAnswers() throws {
     let harness = try Harness()
     for index in 0..<10 { try harness.call(HTTP2StreamID(2 * index + 1), .modelInfer, InferRequestTests.request(model: "held")) }
