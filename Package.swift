@@ -122,7 +122,7 @@ let package = Package(
       name: "grpc-echo-server",
       dependencies: [
         "FileAccess", "JSONText", "KServe", "ModelConfiguration", "Serving", .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
@@ -154,7 +154,7 @@ let package = Package(
     tests(
       "ServingTests",
       [
-        "JSONText", "KServe", "ModelConfiguration", "Serving", "TimeBase", .product(name: "NIOCore", package: "swift-nio"),
+        "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Serving", "TimeBase", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
       ]),
