@@ -12,7 +12,7 @@ public enum TensorJSON {
     guard tape.nodes[array].kind.isArray else { throw fault("attempt to access JSON non-array as array") }
     var bytes: [UInt8] = []
     // Never more than the text can hold: an element takes a byte of it at least.
-    bytes.reserveCapacity(min(count, text.count) * (type.bytesPerElement ?? 8))
+    bytes.reserveCapacity(min(max(0, count), text.count) * (type.bytesPerElement ?? 8))
     var written = 0
     try append(array, type, count, tape, text, &bytes, &written)
     if written != count { throw fault("Shape does not match true shape of 'data' field") }

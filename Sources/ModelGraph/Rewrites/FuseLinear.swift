@@ -14,8 +14,18 @@ public enum FuseLinear: RewritePass {
   /// Products with constant matrices under their fused name.
   static func named(_ graph: Graph) -> Graph {
     var result = graph
+    let producers = graph.producers
     for (position, node) in graph.nodes.enumerated() {
-      guard node.inputs.count >= 2, let x = node.inputs[0], let weight = node.inputs[1], graph.constants[weight] != nil else { continue }
+      guard node.inputs.count >= 2, let x = node.inputs[0], let weight = node.inputs[1] else { continue }
+      // x W^T, as exporters write a layer whose weight is stored [n, k]: the transpose of a constant is the constant, read the other way.
+      if node.operation == .matMul, let producer = producers[weight].map({ graph.nodes[$0] }),
+        producer.operation == .transpose(permutation: [1, 0]), let stored = producer.inputs.first ?? nil, graph.constants[stored] != nil
+      {
+        result.nodes[position].operation = .linear(transposeWeight: true, activation: .none)
+        result.nodes[position].inputs[1] = stored
+        continue
+      }
+      guard graph.constants[weight] != nil else { continue }
       switch node.operation {
       case .matMul where graph[weight].shape.count == 2:
         result.nodes[position].operation = .linear(transposeWeight: false, activation: .none)
