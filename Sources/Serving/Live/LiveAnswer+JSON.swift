@@ -65,7 +65,7 @@ extension LiveDiagnosis {
     return [
       "model": .string(state.name), "sentence": .string(sentence), "side": JSONValue(side),
       "sideCertainty": .string(verdict.sideCertainty.text), "claims": .array(claims), "isCoLimited": .bool(verdict.isCoLimited),
-      "wouldDecide": JSONValue(verdict.missing.map { words($0.cheapestMeasurement) }),
+      "wouldDecide": JSONValue(wouldDecide),
     ]
   }
 
@@ -105,6 +105,7 @@ extension LiveDiagnosis {
       figure("rowsPerBatch", figures.rowsPerBatch), figure("meanLatencyMilliseconds", figures.meanLatency),
       figure("medianLatencyMilliseconds", figures.medianLatency), figure("p95LatencyMilliseconds", figures.p95Latency),
       figure("p99LatencyMilliseconds", figures.p99Latency), figure("meanQueuedRequests", evidence.batching.meanQueuedRequests),
+      figure("meanQueueMilliseconds", meanWait),
       figure("queuedRequests", figures.queuedRequests), figure("queuedRows", figures.queuedRows),
       figure("instancesAtWork", figures.instancesAtWork), figure("instanceBusyShare", figures.instanceBusyShare),
       figure("kernelBusyShare", analysis == nil ? nil : evidence.device.kernelBusy),

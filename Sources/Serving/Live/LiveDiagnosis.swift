@@ -1,5 +1,6 @@
 import Diagnosis
 import Planning
+import Reporting
 import TimeBase
 import Trace
 
@@ -29,6 +30,8 @@ struct LiveDiagnosis: Sendable {
   /// nil where nothing ran: nothing can be said of nothing.
   let assessment: Assessment?
   let evidence: RunEvidence
+  /// In the queue, a request; nil where nothing ran.
+  let meanWait: Figure?
   let notes: [String]
 
   /// Findings that a processor's kernels have no part in: launches, copies over a link, streaming multiprocessors, a GPU's memory.
@@ -60,18 +63,29 @@ struct LiveDiagnosis: Sendable {
       } else {
         notes.append("no requests in the last \(text)")
       }
-      (analysis, assessment, evidence, self.notes) = (nil, nil, RunEvidence(), notes)
+      (analysis, assessment, evidence, meanWait, self.notes) = (nil, nil, RunEvidence(), nil, notes)
       return
     }
 
     // Without a plan in the context nothing is evaluated that could fail.
-    let analysis = try? TraceAnalysis(of: live.trace, context: Self.context(state, good))
+    var analysis = try? TraceAnalysis(of: live.trace, context: Self.context(state, good))
+    analysis?.attributeEnd(to: state, asked: asked)
     self.analysis = analysis
     var evidence = analysis?.evidence ?? RunEvidence()
     // Copies are not in the live events: none recorded is not none made.
     evidence.copies = CopyEvidence()
     if let analysis { evidence.batching.departures = Self.departures(analysis, events) }
     evidence.load.throughput = figures.requestsPerSecond
+    if live.linkedRequests > 0 {
+      let wall = Double(max(1, window.upperBound - window.lowerBound))
+      evidence.batching.meanQueuedRequests = Figure(
+        live.waited / wall, .count, kind, source: "time between queue and instance, over the window")
+      meanWait = Figure(
+        live.waited / Double(live.linkedRequests) / 1e6, .milliseconds, kind,
+        source: "time between queue and instance, \(live.linkedRequests) requests")
+    } else {
+      meanWait = nil
+    }
     evidence.steadiness = Self.steadiness(good, window: window, kind: kind)
     evidence.stations = LiveStations.stations(
       state, events: events, answered: good.count, window: window, kind: kind, heldIdle: evidence.device.heldIdle,
@@ -183,11 +197,41 @@ struct LiveDiagnosis: Sendable {
     return Steadiness(answersPerSlice: counts, kind: kind)
   }
 
+  /// The cheapest measurement that would decide what is open. Plans and hardware counters of a GPU say nothing of processor cores.
+  var wouldDecide: String? {
+    guard let verdict = assessment?.verdict, let missing = verdict.missing else { return nil }
+    if state.isProcessor, verdict.claims.contains(where: { $0.regime == .deviceBound }) {
+      return "`perf stat -p PID` under this load: instructions a cycle and memory stalls say whether arithmetic or memory limits"
+    }
+    return words(missing.cheapestMeasurement)
+  }
+
   static func seconds(_ window: Range<Int64>) -> String { rounded(Double(window.upperBound - window.lowerBound) / 1e9) }
 
   /// "10", "3.2".
   static func rounded(_ seconds: Double) -> String {
+    if seconds < 0.1 { return NumberText.significant(seconds, digits: 2) }
     let tenths = (seconds * 10).rounded() / 10
     return tenths == tenths.rounded() ? String(Int(tenths)) : "\(tenths)"
+  }
+}
+
+extension TraceAnalysis {
+  /// A recorded trace cannot tell why its last idle time was idle. A running server can: with no request in the queue and every instance
+  /// waiting, nothing was asked for.
+  fileprivate mutating func attributeEnd(to state: LiveModelState, asked: Range<Int64>) {
+    guard state.queuedRequests == 0, state.instancesAtWork == 0, window.upperBound == asked.upperBound,
+      let last = device.longestGaps.first(where: { $0.range.upperBound == window.upperBound && $0.cause == .unattributed })
+    else { return }
+    let length = last.range.upperBound - last.range.lowerBound
+    device.unattributedIdle -= length
+    device.starvedIdle += length
+    waterfall = Waterfall(device, kind: kind, smFill: nil, shareOfRoof: nil, redundantShare: nil)
+    let wall = Double(max(1, device.wall))
+    func share(_ nanoseconds: Int64, _ source: String) -> Figure { Figure(Double(nanoseconds) / wall, .share, kind, source: source) }
+    evidence.device.starvedIdle = share(device.starvedIdle, "idle before the next batch's first request, or with an empty queue now")
+    evidence.device.heldIdle = share(device.heldIdle, "idle while the batcher waited for company")
+    evidence.device.stalledIdle = share(device.stalledIdle, "idle after the next batch was due")
+    evidence.device.unattributed = share(device.unattributedIdle, "idle without a seen cause")
   }
 }

@@ -59,10 +59,10 @@ struct LiveFigures: Sendable {
       : Figure(
         latencies.reduce(0) { $0 + Double($1) } / Double(latencies.count) / 1e6, .milliseconds, kind,
         source: "first byte read to answer written, \(latencies.count) answers")
-    let busy = events.batches.reduce(0.0) { $0 + LiveStations.length($1.formed, $1.outputEnd, in: window) }
+    let busy = events.batches.reduce(0.0) { $0 + LiveStations.length($1.gatherStart, $1.outputEnd, in: window) }
     instanceBusyShare = Figure(
       min(1, busy / wall / Double(max(1, state.instances))), .share, kind,
-      source: "batches from forming to output, over instances and window")
+      source: "batches from gather to outputs, over instances and window")
     instancesAtWork = Figure(Double(state.instancesAtWork), .count, kind, source: "instances with a batch now")
     queuedRequests = Figure(Double(state.queuedRequests), .count, kind, source: "requests in the queue now")
     queuedRows = Figure(Double(state.queuedRows), .count, kind, source: "rows in the queue now")

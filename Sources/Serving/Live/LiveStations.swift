@@ -26,7 +26,7 @@ enum LiveStations {
     for batch in events.batches {
       gather += length(batch.gatherStart, batch.computeStart, in: window)
       output += length(batch.computeEnd, batch.outputEnd, in: window)
-      held += length(batch.formed, batch.outputEnd, in: window)
+      held += length(batch.gatherStart, batch.outputEnd, in: window)
     }
     let kernels = events.kernels.reduce(0.0) { $0 + length($1.start, $1.end, in: window) }
     var loads: [StationLoad] = []
@@ -48,7 +48,7 @@ enum LiveStations {
         StationLoad(.batcher, utilization: Figure(heldIdle.value, .share, kind, source: "nothing ran while requests waited for company")))
     }
     loads.append(load(.gatherAndUpload, gather, servers: instances, "gather start to first kernel"))
-    loads.append(load(.issuingThread, held, servers: instances, "instances' threads from forming to output"))
+    loads.append(load(.issuingThread, held, servers: instances, "instances' threads from gather to outputs"))
     if state.isProcessor {
       loads.append(load(.gpu, kernels, servers: instances, "kernels, summed over the instances"))
     } else {

@@ -23,6 +23,9 @@ struct LiveTrace {
   let trace: Trace
   /// Requests for which the batch that carried them was found.
   let linkedRequests: Int
+  /// Time that linked requests spent between the queue and their instance, nanoseconds. A batch that is formed ahead of a free instance
+  /// still waits, so it counts up to the gathering.
+  let waited: Double
 
   /// - Parameters:
   ///   - events: Of this model alone.
@@ -73,6 +76,10 @@ struct LiveTrace {
     }
     trace = recorder.trace
     linkedRequests = carriers.count { $0 != nil }
+    waited = zip(requests, carriers).reduce(0) { sum, pair in
+      guard let batch = pair.1 else { return sum }
+      return sum + LiveStations.length(pair.0.enqueued, batches[Int(batch)].gatherStart, in: window)
+    }
   }
 
   /// Which batch carried each request. The events do not say; the queue is first in, first out, a request enters before its batch is
