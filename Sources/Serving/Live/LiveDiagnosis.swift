@@ -97,7 +97,8 @@ struct LiveDiagnosis: Sendable {
     }
     self.evidence = evidence
 
-    if window.upperBound < asked.upperBound {
+    // A batch in flight is the rule under load; only one that takes long is worth a word.
+    if asked.upperBound - window.upperBound > 500_000_000 {
       notes.append(
         "batches that still run are not counted: the figures end \(Self.rounded(Double(asked.upperBound - window.upperBound) / 1e9)) s ago")
     }

@@ -180,9 +180,11 @@ enum LivePageScript {
 
     const reasons = {preferredSize: "preferred size reached", full: "full", delay: "delay over", zeroDelay: "no delay set", shapeMismatch: "next request's shape differs",
       wouldExceed: "next request would exceed the largest size", unbatched: "the model does not batch"};
-    function table(head, rows) {
-      return el("table", {}, el("thead", {}, el("tr", {}, ...head.map(text => el("th", {scope: "col"}, text)))),
-        el("tbody", {}, ...rows.map(cells => el("tr", {}, ...cells.map(cell => el("td", {}, cell))))));
+    function table(head, rows, left) {
+      const side = index => index === left ? {class: "left"} : {};
+      return el("table", {}, el("thead", {}, el("tr", {}, ...head.map((text, index) => el("th", {scope: "col", ...side(index)}, text)))),
+        el("tbody", {}, ...rows.map(cells => el("tr", {}, ...cells.map((cell, index) =>
+          el("td", {...side(index), ...(cells.length < head.length && index === cells.length - 1 ? {colspan: head.length - index, class: "left"} : {})}, cell))))));
     }
     function drawDepartures(model) {
       const entries = Object.entries(model.departures), total = entries.reduce((sum, entry) => sum + entry[1], 0);
@@ -194,15 +196,16 @@ enum LivePageScript {
 
     function drawStations(model) {
       if (!model.stations.length) { $("stations").replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
-      $("stations").replaceChildren(table(["station", "busy", "a request asks", "own capacity"], model.stations.map(station => {
-        if (station.unknownBecause) return [station.text, el("span", {class: "soft"}, "unknown: " + station.unknownBecause), "", ""];
+      const bare = figure => figure ? el("span", {title: figure.kind + ": " + figure.source}, digits(figure.value), el("span", {class: "kind"}, figure.kind[0])) : shown(null);
+      $("stations").replaceChildren(table(["station", "busy", "a request asks (ms)", "own capacity (requests/s)"], model.stations.map(station => {
+        if (station.unknownBecause) return [station.text, el("span", {class: "soft"}, "unknown: " + station.unknownBecause)];
         const share = station.utilization ? Math.min(1, station.utilization.value) : 0;
         const meter = svg("svg", {class: "meter", viewBox: "0 0 80 11", preserveAspectRatio: "none", "aria-hidden": "true"},
           svg("rect", {class: "f7", width: 80, height: 11}), svg("rect", {class: share >= 0.9 ? "f5" : "f0", width: round(80 * share), height: 11}));
         const cell = document.createDocumentFragment();
         if (station.utilization) cell.append(meter);
         cell.append(shown(station.utilization));
-        return [station.text, cell, shown(station.demand), shown(station.capacity)];
+        return [station.text, cell, bare(station.demand), bare(station.capacity)];
       })));
     }
 
@@ -253,7 +256,7 @@ enum LivePageScript {
       $("main").setAttribute("aria-busy", "false");
       drawVerdict(answer);
       const figures = model ? model.figures : null, front = answer.frontEnd;
-      $("tiles").replaceChildren(tile("answers, all models shown", answer.requestsPerSecond), tile("rows, all models shown", answer.rowsPerSecond),
+      $("tiles").replaceChildren(tile("answered, all models shown", answer.requestsPerSecond), tile("rows, all models shown", answer.rowsPerSecond),
         tile("median latency", figures && figures.medianLatencyMilliseconds), tile("p99 latency", figures && figures.p99LatencyMilliseconds),
         tile("requests queued now", answer.queuedRequests), tile("instances busy", figures && figures.instanceBusyShare),
         tile("event loops busy", front && front.busyShare, front ? "" : "(not sampled twice yet)"),
@@ -269,7 +272,7 @@ enum LivePageScript {
       $("table").replaceChildren(answer.models.length ? table(["model", "what limits", "answers", "rows a batch", "p99", "instances busy", "queued"], answer.models.map(entry => [
         el("a", {href: "?model=" + encodeURIComponent(entry.name)}, entry.name + (entry.mode === "simulated" ? " (SIMULATED)" : "")),
         entry.regime ? entry.regime.sentence : entry.notes[0] || "", shown(entry.figures.requestsPerSecond), shown(entry.figures.rowsPerBatch),
-        shown(entry.figures.p99LatencyMilliseconds), shown(entry.figures.instanceBusyShare), shown(entry.figures.queuedRequests)])) : el("p", {}, "No model is loaded."));
+        shown(entry.figures.p99LatencyMilliseconds), shown(entry.figures.instanceBusyShare), shown(entry.figures.queuedRequests)]), 1) : el("p", {}, "No model is loaded."));
       $("notes").replaceChildren(...answer.notes.map(note => el("li", {}, note[0].toUpperCase() + note.slice(1) + ".")));
       const links = [el("a", filter ? {href: "/headroom"} : {href: "/headroom", "aria-current": "page"}, "all models")];
       if (filter) links.push(el("a", {href: location.search, "aria-current": "page"}, filter));

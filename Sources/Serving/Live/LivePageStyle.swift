@@ -14,7 +14,7 @@ enum LivePageStyle {
     text-decoration:none;overflow-wrap:anywhere}nav a[aria-current]{background:var(--panel);border-color:var(--accent);font-weight:600}
     .verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.6rem .9rem;margin:.6rem 0;border-radius:0 6px 6px 0}
     .verdict h2{margin:0;font-size:.85rem;color:var(--soft);font-weight:600}.verdict ul{margin:.2rem 0;padding-left:1.1rem}#sentence{overflow-wrap:anywhere}
-    .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.6rem;margin:1rem 0}
+    .tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:.6rem;margin:1rem 0}
     .tile{border:1px solid var(--line);border-radius:6px;padding:.45rem .7rem}.tile b{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
     .tile span{color:var(--soft);font-size:.85rem}.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}
     .chart{width:100%}svg{display:block;width:100%}svg text{fill:var(--ink);font-size:12px}svg .t{fill:var(--soft)}svg .g{stroke:var(--line)}
@@ -23,12 +23,12 @@ enum LivePageStyle {
     .legend{display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.85rem;margin:.3rem 0;padding:0;list-style:none}.legend li{display:inline-flex;align-items:center;gap:.35rem}
     .legend svg{width:1.4rem;flex:none}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
     th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}th:first-child,td:first-child{text-align:left;padding-left:0}
-    thead th{border-bottom:2px solid var(--line);font-size:.85rem}td:first-child{overflow-wrap:anywhere;min-width:6rem}td span[title]{white-space:nowrap}.left{text-align:left}
+    thead th{border-bottom:2px solid var(--line);font-size:.85rem}td:first-child{overflow-wrap:anywhere;min-width:6rem}td span[title]{white-space:nowrap}th.left,td.left{text-align:left}td.left{min-width:10rem}
     .meter{display:inline-block;width:5rem;height:.7rem;margin-right:.4rem;vertical-align:baseline}.kind{color:var(--soft);font-size:.72em;vertical-align:super;margin-left:.12em}
     .finding{border:1px solid var(--line);border-radius:6px;padding:.5rem .8rem;margin:.5rem 0}.finding h4{margin:0 0 .2rem;font-size:1rem}.finding ul{margin:.2rem 0;padding-left:1.2rem}
     details{margin:.5rem 0;font-size:.92rem}summary{cursor:pointer;color:var(--accent)}code{font-size:.92em;overflow-wrap:anywhere}
     .stale main{opacity:.55}
     @media(max-width:44rem){body{padding:.75rem .75rem 2rem;font-size:15px}.pair{grid-template-columns:1fr}.meter{display:none}th,td{padding:.25rem .3rem}
-    .tiles{grid-template-columns:1fr 1fr}}
+    .tiles{grid-template-columns:1fr 1fr}.tile b{font-size:1.1rem}}
     """
 }

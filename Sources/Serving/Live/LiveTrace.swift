@@ -83,8 +83,9 @@ struct LiveTrace {
   }
 
   /// Which batch carried each request. The events do not say; the queue is first in, first out, a request enters before its batch is
-  /// formed and is answered after its batch ended, and a batch says how many requests it held: that leaves one choice, except among
-  /// requests of different priorities, where the times of a neighbour are as good.
+  /// gathered and is answered after its batch ended, and a batch says how many requests it held: that leaves one choice, except among
+  /// requests of different priorities, where the times of a neighbour are as good. A batch that waits for an instance takes further
+  /// requests after it was formed, so the gathering is what ends its list.
   ///
   /// - Parameters:
   ///   - requests: By the time they entered the queue.
@@ -93,12 +94,13 @@ struct LiveTrace {
     var carriers = [Int64?](repeating: nil, count: requests.count)
     var first = 0
     for (index, batch) in batches.enumerated() {
-      while first < requests.count, carriers[first] != nil { first += 1 }
+      // Answered before this batch was formed: it belongs to none of the batches that are left.
+      while first < requests.count, carriers[first] != nil || requests[first].responseStart < batch.formed { first += 1 }
       var left = Int(batch.requests)
       var candidate = first
       // Requests that wait for another batch stand in between; thousands of them mean that the times do not fit at all.
       let last = min(requests.count, first + left + 4096)
-      while left > 0, candidate < last, requests[candidate].enqueued <= batch.formed {
+      while left > 0, candidate < last, requests[candidate].enqueued <= batch.gatherStart {
         if carriers[candidate] == nil, !requests[candidate].failed, requests[candidate].responseStart >= batch.outputEnd {
           carriers[candidate] = Int64(index)
           left -= 1
