@@ -38,6 +38,8 @@ let package = Package(
     module("ProtobufWire"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
+    // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -61,7 +63,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
     // Layer 5
-    module("Execution", ["DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+    module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
     .target(
@@ -102,6 +104,9 @@ let package = Package(
       dependencies: ["GPUModel", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Workload"],
       path: "Benchmarks/Simulation",
       swiftSettings: strict),
+    .executableTarget(
+      name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
+      exclude: ["compare.py"], swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
@@ -117,7 +122,7 @@ let package = Package(
       name: "grpc-echo-server",
       dependencies: [
         "FileAccess", "JSONText", "KServe", "ModelConfiguration", "Serving", .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
@@ -149,7 +154,7 @@ let package = Package(
     tests(
       "ServingTests",
       [
-        "JSONText", "KServe", "ModelConfiguration", "Serving", "TimeBase", .product(name: "NIOCore", package: "swift-nio"),
+        "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Serving", "TimeBase", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
       ]),

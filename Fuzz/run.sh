@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|all SECONDS. Findings land in .build-fuzz; a new one belongs
+# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|all SECONDS. Findings land in .build-fuzz; a new one belongs
 # into Fuzz/seeds with a test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,12 +11,18 @@ fuzz() {
   local name=$1 fuzzer=$2
   shift 2
   local modules=$*
-  mkdir -p ".build-fuzz/$name"
   rm -rf ".build-fuzz/source-$name"
   find "${@/#/Sources/}" -name '*.swift' | while read -r file; do
     mkdir -p ".build-fuzz/source-$name/$(dirname "$file")"
     sed -E "/^(public |package |internal )?import (${modules// /|})$/d" "$file" >".build-fuzz/source-$name/$file"
   done
+  campaign "$name" "$fuzzer"
+}
+
+# campaign NAME FUZZER: builds what lies in .build-fuzz/source-NAME and runs it.
+campaign() {
+  local name=$1 fuzzer=$2
+  mkdir -p ".build-fuzz/$name"
   swiftc -O -swift-version 6 -parse-as-library -module-name "$fuzzer" -sanitize=fuzzer,address -suppress-warnings \
     $(find ".build-fuzz/source-$name" -name '*.swift') "Fuzz/$fuzzer.swift" -o ".build-fuzz/$name-fuzzer"
   ASAN_OPTIONS=detect_leaks=0 timeout -k 10 $((seconds + 60)) ".build-fuzz/$name-fuzzer" -max_total_time="$seconds" -timeout=5 \
@@ -26,14 +32,29 @@ fuzz() {
 onnx() { fuzz onnx ONNXFuzzer TimeBase FileAccess ModelGraph ProtobufWire ONNXFormat; }
 config() { fuzz config ConfigFuzzer JSONText ModelConfiguration; }
 
+# The part of Serving that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.
+grpc() {
+  rm -rf .build-fuzz/source-grpc
+  mkdir -p .build-fuzz/source-grpc
+  local file
+  for file in Sources/{ProtobufWire,TimeBase,KServe/Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift \
+    Sources/Serving/Service/InferenceRequest.swift \
+    Sources/Serving/GRPC/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift; do
+    sed -E '/^(public |package |internal )?import (ProtobufWire|TimeBase|KServe|ModelConfiguration|NIOCore)$/d' "$file" \
+      >".build-fuzz/source-grpc/$(basename "$file")"
+  done
+  campaign grpc GRPCFuzzer
+}
+
 case $target in
-  onnx | config) "$target" ;;
+  onnx | config | grpc) "$target" ;;
   all)
     onnx
     config
+    grpc
     ;;
   *)
-    echo "usage: Fuzz/run.sh onnx|config|all SECONDS" >&2
+    echo "usage: Fuzz/run.sh onnx|config|grpc|all SECONDS" >&2
     exit 64
     ;;
 esac

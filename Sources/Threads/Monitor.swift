@@ -71,6 +71,9 @@ public enum MonotonicClock {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Instant(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
   }
+  /// Lets another thread run.
+  public static func yield() { sched_yield() }
+
   /// Blocks the thread.
   public static func sleep(until end: Instant) {
     var time = timespec(tv_sec: Int(max(0, end.nanoseconds) / 1_000_000_000), tv_nsec: Int(max(0, end.nanoseconds) % 1_000_000_000))

@@ -15,10 +15,27 @@ struct Headroom: ParsableCommand {
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256
         headroom export linear -o linear.onnx
+        headroom serve --model seqlen=builtin:seqlen
 
       EXIT CODES
         0 ok, 1 failed, 3 inconclusive, 64 wrong usage, 130 interrupted
       """,
     version: version,
     subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self])
+}
+
+extension Headroom {
+  /// tritonserver takes its switches bare or with a value ("--allow-client-shm", "--allow-client-shm=true"); the argument parser takes only
+  /// the latter, so that a bare one is completed first.
+  static func main() { main(completed(Array(CommandLine.arguments.dropFirst()))) }
+
+  static func completed(_ arguments: [String]) -> [String] {
+    guard arguments.first == "serve" else { return arguments }
+    return arguments.indices.map { index in
+      let argument = arguments[index]
+      guard ServeCommand.switches.contains(argument) else { return argument }
+      let next = index + 1 < arguments.count ? arguments[index + 1] : "--"
+      return TritonFlag(argument: next) == nil ? argument + "=true" : argument
+    }
+  }
 }

@@ -21,6 +21,12 @@ struct ServeCommand: ParsableCommand {
         headroom serve --model-repository models --model-control-mode explicit --load-model "*"
       """)
 
+  /// Options that tritonserver takes without a value too.
+  static let switches: Set<String> = [
+    "--exit-on-error", "--strict-readiness", "--warmup", "--allow-http", "--allow-grpc", "--allow-metrics", "--log-info", "--log-warning",
+    "--log-error", "--allow-client-shm",
+  ]
+
   @OptionGroup(title: "Models") var models: ServeModels
   @OptionGroup(title: "Device") var device: ServeDevice
   @OptionGroup(title: "Listening") var listening: ServeListening
@@ -98,16 +104,20 @@ struct ServeDevice: ParsableArguments {
 
   @Option(help: ArgumentHelp("Threads that compute (default: every core).", valueName: "count")) var threads: Int?
 
+  @Option(help: ArgumentHelp("Pin the computing threads to cores from this one on.", valueName: "core")) var firstCore: Int?
+
+  @Option(help: "Whose products run on the CPU: automatic, own, onednn.") var engine: CPUDeviceOptions.Engine = .automatic
+
   @Option(help: "Seconds a batch may take before its instance is given up and made anew.") var instanceTimeoutSecs = 300
 }
 
 /// Ports, TLS, limits.
 struct ServeListening: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Address to listen on. Control calls from elsewhere than loopback need --control-token.", valueName: "address"))
-  var httpAddress = "0.0.0.0"
+    help: ArgumentHelp("Address to listen on. 0.0.0.0 for every interface; control calls then need --control-token.", valueName: "address"))
+  var httpAddress = "127.0.0.1"
 
-  @Option(help: ArgumentHelp("Address for gRPC.", valueName: "address")) var grpcAddress = "0.0.0.0"
+  @Option(help: ArgumentHelp("Address for gRPC.", valueName: "address")) var grpcAddress = "127.0.0.1"
   @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var httpPort = 8000
   @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var grpcPort = 8001
   @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var metricsPort = 8002
@@ -176,3 +186,4 @@ enum TritonFlag: String, ExpressibleByArgument, CaseIterable {
 
 extension InferenceServer.Options.ControlMode: ExpressibleByArgument {}
 extension LoadOptions.Precision: ExpressibleByArgument {}
+extension CPUDeviceOptions.Engine: ExpressibleByArgument {}

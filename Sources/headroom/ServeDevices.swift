@@ -27,19 +27,12 @@ struct ServeDevices {
     guard options.device == "cpu" else {
       throw ValidationError("--device \(options.device): there is cpu, and sim:NAME for a GPU of the catalogue (`headroom plan --help`)")
     }
-    var devices = ModelDevices(primary: TemporaryDevice())
+    var devices = ModelDevices(primary: CPUDevice(CPUDeviceOptions(threads: threads, firstCore: options.firstCore, engine: options.engine)))
     do throws(DeviceError) {
       devices.onnxRuntime = ONNXRuntimeDevice(try ONNXRuntimeLibrary(), threads: threads)
     } catch {
       devices.missingONNXRuntime = error.description
     }
     return devices
-  }
-}
-
-final class TemporaryDevice: Device {
-  var description: DeviceDescription { DeviceDescription(name: "cpu", hardware: "", isSimulated: false, computeUnits: 1, memoryBytes: 0) }
-  func load(_ model: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel {
-    throw DeviceError(.unsupported, "no CPU device yet")
   }
 }

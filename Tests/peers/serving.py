@@ -104,8 +104,9 @@ def export(head, path):
 def onnx_repository(repository, batching="", max_batch_size=16, heads=tuple(HEADS)):
     """The built-in heads as ONNX files; their configurations name no inputs: the model completes them."""
     for head in heads:
-        folder = add(
-            repository, head, f'name: "{head}"\nbackend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n{batching}')
+        # The stacked head's output is [heads, rows, 2]: its first dimension counts no rows, so nothing can be batched.
+        head_batching, rows = ("", 0) if head == "stacked" else (batching, max_batch_size)
+        folder = add(repository, head, f'name: "{head}"\nbackend: "onnxruntime"\nmax_batch_size: {rows}\n{head_batching}')
         export(head, folder / "model.onnx")
 
 
@@ -115,16 +116,19 @@ class Server:
     LISTENERS = {"http": r"^HTTP on (\S+)$", "grpc": r"^gRPC on (\S+)$", "metrics": r"^metrics on (\S+)$"}
 
     def __init__(self, repository, *arguments, environment=None, ready=60):
-        command = [BINARY, "serve", "--model-repository", str(repository), "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
+        command = [BINARY, "serve", "--model-repository", str(repository), "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0",
+                   "--http-address", "127.0.0.1", "--grpc-address", "127.0.0.1"]
         self.repository = pathlib.Path(repository)
-        self.lines, self.addresses = [], {}
+        # For trying tests against a half-built server: "--exit-on-error false --strict-readiness false".
+        command += os.environ.get("HEADROOM_SERVE_ARGUMENTS", "").split()
+        self.lines, self.addresses, self.said_ready = [], {}, False
         self.process = subprocess.Popen(
             [*command, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
             env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._ready.wait(ready) or self.process.poll() is not None or len(self.addresses) < 3:
+        if not self._ready.wait(ready) or not self.said_ready or len(self.addresses) < 3:
             self.process.kill()
             self._reader.join(5)
             raise AssertionError(f"the server did not become ready; it said:\n{self.log}")
@@ -139,6 +143,7 @@ class Server:
                 if match := re.match(pattern, line):
                     self.addresses[name] = match.group(1)
             if line == "ready":
+                self.said_ready = True
                 self._ready.set()
         self._ready.set()
 

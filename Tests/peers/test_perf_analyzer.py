@@ -49,7 +49,7 @@ def server(tmp_path_factory):
     repository = tmp_path_factory.mktemp("perf_analyzer")
     add(repository, "small8", identity("small8", [16], 8, BATCHING))
     add(repository, "texts", identity("texts", [4], 8, data_type="TYPE_STRING"))
-    with serve(repository, "--allow-client-shm") as server:
+    with serve(repository, "--allow-client-shm", "true") as server:
         yield server
 
 

@@ -76,6 +76,8 @@ class TritonPythonModel:
         parts = [{n: pb_utils.get_input_tensor_by_name(r, n).as_numpy() for n in self.inputs} for r in requests]
         results = self.session.run(None, {n: numpy.concatenate([p[n] for p in parts]) for n in self.inputs})
         answers, start = [], 0
+        if len(parts) == 1:
+            return [pb_utils.InferenceResponse([pb_utils.Tensor(n, v) for n, v in zip(self.outputs, results)])]
         for part in parts:
             end = start + len(part[self.inputs[0]])
             answers.append(pb_utils.InferenceResponse(
@@ -182,7 +184,7 @@ def main():
     for argument in rest:
         if argument == "--model-repository":
             repository = next(rest)
-        elif argument in ("--http-port", "--grpc-port", "--metrics-port"):
+        elif argument in ("--http-port", "--grpc-port", "--metrics-port", "--http-address", "--grpc-address"):
             next(rest)
         elif argument in ("--model-control-mode", "--load-model", "--repository-poll-secs", "--exit-timeout-secs"):
             passed.append(f"{argument}={next(rest)}")

@@ -122,7 +122,8 @@ final class EchoService: KServeService {
     settings.withLock { $0.loaded.append("\(name) \(configuration ?? "-") \(files.map { "\($0.key)=\($0.value.count)" })") }
     let isKnown = Self.models.contains(name)
     loop.execute {
-      reply(isKnown ? .success(()) : .failure(KServeError(.internalError, "failed to load '\(name)', failed to poll from model repository")))
+      reply(
+        isKnown ? .success(()) : .failure(KServeError(.internalError, "failed to load '\(name)', failed to poll from model repository")))
     }
   }
 

@@ -3,9 +3,10 @@ import Glibc
 import JSONText
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Serving
 
-/// `grpc-echo-server PORT THREADS [--token TOKEN] [--configuration FILE.json]`: the gRPC front end alone, before a service that gives its
+/// `grpc-echo-server PORT THREADS [--token TOKEN] [--configuration FILE.json] [--certificate FILE --key FILE]`: the gRPC front end alone, before a service that gives its
 /// inputs back. Prints the port and serves until its standard input ends.
 @main
 enum GRPCEchoServer {
@@ -21,7 +22,16 @@ enum GRPCEchoServer {
     }
     let configuration = try option("--configuration").map { try JSONValue.parse(try Files.readText($0)) } ?? [:]
     let group = MultiThreadedEventLoopGroup(numberOfThreads: numbers[1])
-    let server = GRPCServer(service: EchoService(token: option("--token"), configuration: configuration), group: group)
+    var serverOptions = GRPCServerOptions()
+    if let certificate = option("--certificate"), let key = option("--key") {
+      let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
+      var tls = TLSConfiguration.makeServerConfiguration(
+        certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+      tls.applicationProtocols = ["h2"]
+      serverOptions.tls = try NIOSSLContext(configuration: tls)
+    }
+    let server = GRPCServer(
+      service: EchoService(token: option("--token"), configuration: configuration), group: group, options: serverOptions)
     print("listening on \(try server.start(host: "127.0.0.1", port: numbers[0]))")
     fflush(nil)
     while readLine() != nil {}

@@ -12,6 +12,9 @@ final class AlignedMemory {
 
   deinit { base.deallocate() }
 
+  /// Where it is now; another place after growth.
+  var address: UnsafeMutableRawPointer { base }
+
   /// The first `byteCount` bytes; what they hold is undefined after growth.
   func reserve(_ byteCount: Int) throws(DeviceError) -> UnsafeMutableRawBufferPointer {
     if byteCount > capacity {

@@ -1,6 +1,6 @@
 /// Types and shapes of an operation's results from those of its inputs, symbolic in the rows. The rules are ONNX's
 /// (onnx/onnx docs/Operators.md), opset 13 meanings.
-enum ShapeInference {
+public enum ShapeInference {
   /// Result types and shapes. `inputs` holds nil for an optional input left out.
   static func infer(_ operation: Operation, _ inputs: [Value?], node: String) throws(GraphError) -> [(DataType, Shape)] {
     func fail(_ reason: String) -> GraphError {
@@ -247,14 +247,14 @@ enum ShapeInference {
   }
 
   /// Elements a slice takes, numpy's rule: bounds are counted from the end when negative, then clamped. Nil for a zero step.
-  static func sliceCount(size: Int, start: Int, end: Int, step: Int) -> Int? {
+  public static func sliceCount(size: Int, start: Int, end: Int, step: Int) -> Int? {
     guard let bounds = sliceBounds(size: size, start: start, end: end, step: step) else { return nil }
     if step > 0 { return bounds.start < bounds.end ? (bounds.end - bounds.start - 1) / step + 1 : 0 }
     return bounds.start > bounds.end ? (bounds.start - bounds.end - 1) / -max(step, -Int.max) + 1 : 0
   }
 
   /// First element and one past the last, clamped.
-  static func sliceBounds(size: Int, start: Int, end: Int, step: Int) -> (start: Int, end: Int)? {
+  public static func sliceBounds(size: Int, start: Int, end: Int, step: Int) -> (start: Int, end: Int)? {
     if step == 0 { return nil }
     func clamp(_ value: Int) -> Int {
       let counted = value < 0 ? max(value, -size - 1) + size : value

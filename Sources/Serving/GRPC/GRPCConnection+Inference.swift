@@ -26,31 +26,22 @@ extension GRPCConnection {
     }
   }
 
-  /// One message of a ModelStreamInfer. Errors are answers too, unless the client asked for a status: triton-inference-server/server
-  /// `docs/protocol/extension_sequence.md` and `docs/client_guide/` (`triton_grpc_error`).
+  /// One message of a ModelStreamInfer. Errors are answers too, unless the client asked for a status by `triton_grpc_error`
+  /// (triton-inference-server/server `src/grpc/stream_infer_handler.cc`).
   func inferStreamed(_ message: ByteBuffer, on stream: GRPCStream) {
     let id = stream.id
     let number = stream.nextNumber
     stream.nextNumber += 1
+    stream.outstanding += 1
     switch request(message, on: stream) {
-    case .failure(let status): sendStreamed(status, id: InferRequestDecoder.id(of: message), on: stream)
+    case .failure(let status):
+      answer(number, .failure(status), origin: InferRequestDecoder.origin(of: message), on: stream)
     case .success(let request):
-      stream.outstanding += 1
-      let requestID = request.id
-      let isFinal: Bool? = request.parameters["triton_enable_empty_final_response"] == .bool(true) ? true : nil
+      let origin = (model: request.modelName, version: request.modelVersion, id: request.id)
       let handle = service.infer(request, on: loop) { [self] result in
         guard let stream = streams[id], !stream.isFinished else { return }
-        stream.outstanding -= 1
         stream.answered(number)
-        do throws(GRPCStatus) {
-          switch result {
-          case .success(let response):
-            send(try InferResponseEncoder.encodeStreamed(response, isFinal: isFinal, allocator: allocator), on: stream)
-          case .failure(let error): throw GRPCStatus(error)
-          }
-        } catch {
-          sendStreamed(error, id: requestID, on: stream)
-        }
+        answer(number, result.mapError { GRPCStatus($0) }, origin: origin, on: stream)
         renewHeldWindow(of: stream)
         finishIfAnswered(stream)
       }
@@ -59,9 +50,34 @@ extension GRPCConnection {
     }
   }
 
-  private func sendStreamed(_ status: GRPCStatus, id: String, on stream: GRPCStream) {
-    if stream.endsOnError { return finish(stream, status) }
-    send(InferResponseEncoder.encodeStreamed(error: status.message, id: id, allocator: allocator), on: stream)
+  /// Sends a streamed answer, or keeps it until those before it are sent.
+  private func answer(
+    _ number: Int, _ result: Result<InferenceResponse, GRPCStatus>, origin: (model: String, version: String, id: String),
+    on stream: GRPCStream
+  ) {
+    stream.outstanding -= 1
+    func failed(_ status: GRPCStatus) -> [ByteBuffer] {
+      let empty = InferenceResponse(
+        modelName: origin.model, modelVersion: origin.version, id: origin.id, outputs: [], isSimulated: false)
+      // Without tensors it cannot be too large.
+      return (try? InferResponseEncoder.encodeStreamed(empty, error: status.message, allocator: allocator)) ?? []
+    }
+    let pieces: [ByteBuffer]
+    do throws(GRPCStatus) {
+      switch result {
+      case .success(let response): pieces = try InferResponseEncoder.encodeStreamed(response, allocator: allocator)
+      case .failure(let status): throw status
+      }
+    } catch {
+      if stream.endsOnError { return finish(stream, error) }
+      pieces = failed(error)
+    }
+    guard options.keepsStreamOrder else { return send(pieces, on: stream) }
+    stream.early[number] = pieces
+    while let next = stream.early.removeValue(forKey: stream.nextToSend) {
+      stream.nextToSend += 1
+      send(next, on: stream)
+    }
   }
 
   /// Ends a ModelStreamInfer whose client has sent everything and got every answer.

@@ -6,8 +6,8 @@ import TimeBase
 
 /// One client's connection: HTTP/2 frames in, calls of the service, frames out.
 ///
-/// It stands directly behind `NIOHTTP2Handler`, which knows the protocol's states, splits DATA to the peer's windows and holds it back; a
-/// channel for every stream, as the multiplexer makes them, would double the cost of a small call (Docs/decisions/grpc.md).
+/// It stands directly behind `NIOHTTP2Handler`, which knows the protocol's states, splits DATA to the peer's windows and holds it back. There
+/// is no channel for every stream, as the multiplexer makes them: a small call would pay for one more pipeline (Docs/decisions/grpc.md).
 ///
 /// `@unchecked Sendable`: closures that come back to it are only ever run on its channel's event loop (replies of the service by its
 /// contract, scheduled tasks by construction), and no other thread reads or writes a variable of it; `drain` and `close` only hop there.
@@ -317,6 +317,10 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     loop.execute { [self] in
       guard context != nil, !isDraining else { return }
       isDraining = true
+      // A watch never ends by itself; its client is told and will ask the next server.
+      for stream in Array(streams.values) where stream.method == .healthWatch {
+        finish(stream, GRPCStatus(code: 14, "the server is shutting down"))
+      }
       // Two GOAWAYs with a round trip between, so that no call on its way is refused (RFC 9113, 6.8).
       write(.goAway(lastStreamID: .maxID, errorCode: .noError, opaqueData: nil), on: .rootStream)
       write(.ping(HTTP2PingData(withInteger: 0x68_65_61_64_72_6F_6F_6D), ack: false), on: .rootStream)

@@ -21,6 +21,9 @@ public struct GRPCServerOptions: Sendable {
   public var connectionWindowBytes = 16 << 20
   /// Inferences of one ModelStreamInfer that may wait for their answer; beyond, the client's window is not renewed.
   public var maximumOutstandingPerStream = 4_096
+  /// Answers of one ModelStreamInfer come in the order of its requests, as the reference server sends them for models with one answer a
+  /// request (triton-inference-server/server `src/grpc/stream_infer_handler.cc`); otherwise as they are ready.
+  public var keepsStreamOrder = true
   /// Without it compressed messages are answered with UNIMPLEMENTED and `grpc-accept-encoding: identity`.
   public var inflate: Inflate?
   /// With it the server speaks TLS; ALPN must offer "h2".

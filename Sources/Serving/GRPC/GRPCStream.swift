@@ -35,6 +35,9 @@ final class GRPCStream {
   private var answeredEarly: Int?
   var outstanding = 0
   var nextNumber = 0
+  /// Streamed answers that wait for earlier ones, by their number, and the number that is due.
+  var early: [Int: [ByteBuffer]] = [:]
+  var nextToSend = 0
   var deadline: Scheduled<Void>?
   var watch: RepeatedTask?
   var lastHealth: HealthStatus?

@@ -36,14 +36,20 @@ struct InferRequestDecoder {
     }
   }
 
-  /// The request's id, for the answer to a request that cannot be read otherwise.
-  static func id(of message: ByteBuffer) -> String {
+  /// Whose request it is, as far as that can be read: for the answer to one that cannot be read otherwise.
+  static func origin(of message: ByteBuffer) -> (model: String, version: String, id: String) {
     message.withUnsafeReadableBytes { bytes in
+      var origin = (model: "", version: "", id: "")
       var reader = WireReader(bytes)
       while let field = try? reader.next() {
-        if field.number == 3, let text = try? field.payload?.text() { return text }
+        guard (1...3).contains(field.number), let text = try? field.payload?.text() else { continue }
+        switch field.number {
+        case 1: origin.model = text
+        case 2: origin.version = text
+        default: origin.id = text
+        }
       }
-      return ""
+      return origin
     }
   }
 
@@ -119,7 +125,7 @@ struct InferRequestDecoder {
         let (name, value) = try WireParameter.entry(try field.message(at: offset))
         if name == "classification" {
           guard case .int(let count) = value else {
-            throw GRPCStatus.invalidArgument("invalid value type for 'classification' parameter, expected int64_param")
+            throw Self.mismatch(name, "int64_param")
           }
           output.classification = Int(max(0, count))
         } else {
@@ -138,25 +144,40 @@ struct InferRequestDecoder {
   private mutating func set(_ name: String, _ value: KServeParameter) throws {
     switch (name, value) {
     case ("priority", .uint(let priority)): request.priority = priority
-    case ("priority", .int(let priority)) where priority >= 0: request.priority = UInt64(priority)
-    case ("priority", _): throw GRPCStatus.invalidArgument("invalid value type for 'priority' parameter, expected uint64_param")
+    case ("priority", .int(let priority)):
+      guard let value = UInt64(exactly: priority) else {
+        throw GRPCStatus.invalidArgument("invalid value for 'priority', expected value >= 0.")
+      }
+      request.priority = value
+    case ("priority", _): throw Self.mismatch(name, "int64_param or uint64_param")
+    case ("timeout", .int(let timeout)):
+      // The reference server takes a negative timeout for a very long one; nobody means that.
+      guard let value = UInt64(exactly: timeout) else {
+        throw GRPCStatus.invalidArgument("invalid value for 'timeout', expected value >= 0.")
+      }
+      request.timeoutMicroseconds = value
     case ("timeout", .uint(let timeout)): request.timeoutMicroseconds = timeout
-    case ("timeout", .int(let timeout)) where timeout >= 0: request.timeoutMicroseconds = UInt64(timeout)
-    case ("timeout", _): throw GRPCStatus.invalidArgument("invalid value type for 'timeout' parameter, expected int64_param")
-    case ("sequence_start", .bool), ("sequence_end", .bool), ("triton_enable_empty_final_response", .bool): request.parameters[name] = value
-    case ("sequence_start", _), ("sequence_end", _), ("triton_enable_empty_final_response", _):
-      throw GRPCStatus.invalidArgument("invalid value type for '\(name)' parameter, expected bool_param")
-    case ("sequence_id", .bool), ("sequence_id", .double):
-      throw GRPCStatus.invalidArgument("invalid value type for 'sequence_id' parameter, expected int64_param or string_param")
+    case ("timeout", _): throw Self.mismatch(name, "int64_param")
+    case ("sequence_start", .bool), ("sequence_end", .bool), (Self.emptyFinal, .bool): request.parameters[name] = value
+    case ("sequence_start", _), ("sequence_end", _), (Self.emptyFinal, _): throw Self.mismatch(name, "bool_param")
+    case ("sequence_id", .bool), ("sequence_id", .double): throw Self.mismatch(name, "int64_param or string_param")
     // `headers` would forward request headers and `binary_data_output` belongs to HTTP: neither says anything here.
     case ("headers", _), ("binary_data_output", _): break
     default:
       if name.hasPrefix("triton_") {
         throw GRPCStatus.invalidArgument(
-          "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.")
+          "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting with 'triton_' are "
+            + "allowed: \(Self.emptyFinal)")
       }
       request.parameters[name] = value
     }
+  }
+
+  /// Asks a stream to mark its last answer even where that is empty; ours never are.
+  private static let emptyFinal = "triton_enable_empty_final_response"
+
+  private static func mismatch(_ name: String, _ expected: String) -> GRPCStatus {
+    .invalidArgument("invalid value type for '\(name)' parameter, expected \(expected).")
   }
 
   /// Gives every input its bytes: typed contents, the next raw contents, or shared memory. Raw contents left over have no effect, as in the

@@ -12,45 +12,34 @@ struct InferResponseEncoder {
   static let smallestApart = 16_384
 
   private let response: InferenceResponse
-  private let isFinal: Bool?
   private var outputSizes: [(whole: Int, shape: Int, parameters: Int)] = []
   private var parameters: [(name: String, value: Bool)] = []
 
-  /// `isFinal`: the value of `triton_final_response`, or nil for an answer without it.
-  init(_ response: InferenceResponse, isFinal: Bool? = nil) {
+  private init(_ response: InferenceResponse, isStreamed: Bool) {
     self.response = response
-    self.isFinal = isFinal
     if response.isSimulated { parameters.append(("simulated", true)) }
-    if let isFinal { parameters.append(("triton_final_response", isFinal)) }
+    // Every streamed answer carries it, and every request has one answer (triton-inference-server/server
+    // `src/grpc/stream_infer_handler.cc`).
+    if isStreamed { parameters.append(("triton_final_response", true)) }
   }
 
   /// The framed message, in pieces to be sent one after the other.
   static func encode(_ response: InferenceResponse, allocator: ByteBufferAllocator) throws(GRPCStatus) -> [ByteBuffer] {
-    var encoder = InferResponseEncoder(response)
+    var encoder = InferResponseEncoder(response, isStreamed: false)
     let size = encoder.size()
     return try encoder.write(prefix: size, allocator: allocator) { _ in }
   }
 
-  /// The same as the second field of a `ModelStreamInferResponse`.
+  /// The same as the second field of a `ModelStreamInferResponse`, behind an error if there is one.
   static func encodeStreamed(
-    _ response: InferenceResponse, isFinal: Bool?, allocator: ByteBufferAllocator
+    _ response: InferenceResponse, error: String = "", allocator: ByteBufferAllocator
   ) throws(GRPCStatus) -> [ByteBuffer] {
-    var encoder = InferResponseEncoder(response, isFinal: isFinal)
+    var encoder = InferResponseEncoder(response, isStreamed: true)
     let size = encoder.size()
-    return try encoder.write(prefix: ProtobufSize.field(count: size), allocator: allocator) { $0.writeField(2, count: size) }
-  }
-
-  /// A `ModelStreamInferResponse` with an error. The id lets the client know whose it is.
-  static func encodeStreamed(error: String, id: String, allocator: ByteBufferAllocator) -> [ByteBuffer] {
-    let inner = ProtobufSize.text(id)
-    let size = ProtobufSize.text(error) + ProtobufSize.field(count: inner)
-    var buffer = allocator.buffer(capacity: size + 5)
-    buffer.writeInteger(0, as: UInt8.self)
-    buffer.writeInteger(UInt32(truncatingIfNeeded: size))
-    buffer.writeField(1, text: error)
-    buffer.writeField(2, count: inner)
-    buffer.writeField(3, text: id)
-    return [buffer]
+    return try encoder.write(prefix: ProtobufSize.text(error) + ProtobufSize.field(count: size), allocator: allocator) {
+      $0.writeField(1, text: error)
+      $0.writeField(2, count: size)
+    }
   }
 
   private static func size(of parameter: (name: String, value: Bool)) -> Int {

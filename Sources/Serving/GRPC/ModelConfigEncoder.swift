@@ -24,8 +24,7 @@ struct ModelConfigEncoder {
       case .map(let key):
         for member in value.objectValue ?? [] {
           writer.message(field.number) { entry in
-            let name: JSONValue = key == "string" ? .string(member.name) : .integer(Int64(member.name) ?? 0)
-            write(name, .init(number: 1, shape: .single, type: key), always: true, to: &entry)
+            write(.string(member.name), .init(number: 1, shape: .single, type: key), always: true, to: &entry)
             write(member.value, .init(number: 2, shape: .single, type: field.type), always: true, to: &entry)
           }
         }

@@ -38,27 +38,31 @@ enum WireParameter {
   }
 }
 
-/// The shared-memory parameters of one tensor, in whatever order they come.
+/// The shared-memory parameters of one tensor, in whatever order they come. What is refused is worded as triton-inference-server/server
+/// `src/grpc/grpc_utils.h` words it; negative numbers, which it does not look at, are refused too.
 struct SharedMemoryParameters {
   private var region: String?
-  private var offset: Int64 = 0
-  private var byteSize: Int64?
+  private var offset: Int?
+  private var byteSize: Int?
 
   /// Takes a parameter; others than these (`binary_data` and what a client makes up) have no effect on a tensor.
   mutating func set(_ name: String, _ value: KServeParameter, tensor: String) throws(GRPCStatus) {
     func mismatch(_ expected: String) -> GRPCStatus {
-      .invalidArgument("invalid value type for '\(name)' parameter for tensor '\(tensor)', expected \(expected)")
+      .invalidArgument("invalid value type for '\(name)' parameter for tensor '\(tensor)', expected \(expected).")
+    }
+    func number() throws(GRPCStatus) -> Int {
+      guard case .int(let number) = value else { throw mismatch("int64_param") }
+      guard number >= 0, let number = Int(exactly: number) else {
+        throw .invalidArgument("invalid value for '\(name)' parameter for tensor '\(tensor)', expected value >= 0.")
+      }
+      return number
     }
     switch name {
     case "shared_memory_region":
       guard case .string(let text) = value else { throw mismatch("string_param") }
       region = text
-    case "shared_memory_offset":
-      guard case .int(let number) = value, number >= 0 else { throw mismatch("int64_param") }
-      offset = number
-    case "shared_memory_byte_size":
-      guard case .int(let number) = value, number >= 0 else { throw mismatch("int64_param") }
-      byteSize = number
+    case "shared_memory_offset": offset = try number()
+    case "shared_memory_byte_size": byteSize = try number()
     default: break
     }
   }
@@ -66,15 +70,14 @@ struct SharedMemoryParameters {
   /// Where the tensor lies, if it lies in shared memory.
   func target(tensor: String) throws(GRPCStatus) -> SharedMemoryTarget? {
     guard let region else {
-      guard byteSize == nil, offset == 0 else {
-        throw .invalidArgument("'shared_memory_region' parameter must be specified for tensor '\(tensor)'")
-      }
-      return nil
+      guard let alone = offset != nil ? "offset" : byteSize != nil ? "byte_size" : nil else { return nil }
+      throw .invalidArgument(
+        "'shared_memory_\(alone)' can not be specified without 'shared_memory_region' parameter for tensor '\(tensor)'")
     }
     guard let byteSize else {
       throw .invalidArgument(
-        "'shared_memory_byte_size' parameter must be specified along with 'shared_memory_region' for tensor '\(tensor)'")
+        "'shared_memory_byte_size' must be specified along with 'shared_memory_region' parameter for tensor '\(tensor)'")
     }
-    return SharedMemoryTarget(region: region, offset: Int(offset), byteSize: Int(byteSize))
+    return SharedMemoryTarget(region: region, offset: offset ?? 0, byteSize: byteSize)
   }
 }

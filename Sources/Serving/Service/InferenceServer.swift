@@ -126,8 +126,10 @@ public final class InferenceServer: KServeService {
     ServerMetadata(
       name: "headroom", version: options.version,
       extensions: [
-        "classification", "model_repository", "model_repository(unload_dependents)", "schedule_policy", "model_configuration",
-        "system_shared_memory", "binary_tensor_data", "parameters", "statistics", "trace", "logging", "generate",
+        // The reference server's list and order. The calls of "sequence" and "cuda_shared_memory" exist and refuse with the reason
+        // (Docs/compatibility.md).
+        "classification", "sequence", "model_repository", "model_repository(unload_dependents)", "schedule_policy", "model_configuration",
+        "system_shared_memory", "cuda_shared_memory", "binary_tensor_data", "parameters", "statistics", "trace", "logging",
       ])
   }
 

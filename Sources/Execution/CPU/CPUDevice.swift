@@ -1,0 +1,45 @@
+import Glibc
+import ModelGraph
+
+/// The processor as a device: products by packed micro-kernels, everything in float32 around them.
+public final class CPUDevice: Device {
+  /// See `DeviceDescription`.
+  public let description: DeviceDescription
+  /// How it was set up.
+  public let options: CPUDeviceOptions
+  private let pool: WorkerPool
+
+  /// A device with threads of its own.
+  public init(_ options: CPUDeviceOptions) {
+    self.options = options
+    pool = WorkerPool(threads: options.threads, firstCore: options.firstCore)
+    let pages = sysconf(Int32(_SC_PHYS_PAGES))
+    description = DeviceDescription(
+      name: "cpu", hardware: "\(Self.processor) (\(options.level)), \(options.threads) thread\(options.threads == 1 ? "" : "s")",
+      isSimulated: false, computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  deinit { pool.close() }
+
+  /// Packs the weights.
+  public func load(_ source: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel {
+    guard case .graph(let graph) = source else {
+      throw DeviceError(.unsupported, "the CPU device runs graphs; an ONNX file with other operators needs ONNX Runtime")
+    }
+    return try CPUModel(graph, options, pool: pool, level: self.options.level)
+  }
+
+  /// "AMD EPYC 9555 64-Core Processor".
+  private static var processor: String {
+    guard let file = fopen("/proc/cpuinfo", "r") else { return "CPU" }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 512)
+    while fgets(&line, 512, file) != nil {
+      let text = line.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+      if text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") {
+        return text[text.index(after: colon)...].drop { $0 == " " }.prefix { $0 != "\n" }.description
+      }
+    }
+    return "CPU"
+  }
+}

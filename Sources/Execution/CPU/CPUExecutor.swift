@@ -1,0 +1,274 @@
+import CKernels
+import ModelGraph
+import Threads
+import TimeBase
+
+/// Runs a program's steps over an instance's memory.
+struct CPUExecutor {
+  let model: CPUModel
+  let program: CPUProgram
+  let arena: UnsafeMutableRawPointer
+  let inputs: [UnsafeMutableRawPointer]
+  let outputs: [UnsafeMutableRawPointer]
+  let scratch: UnsafeMutableRawPointer
+  let brain: UnsafeMutableRawPointer
+
+  private var level: Int32 { model.level.rawValue }
+  private var pool: WorkerPool { model.pool }
+
+  func run(_ events: (any LaunchRecorder)?) throws(DeviceError) {
+    guard let events else {
+      for index in program.steps.indices { try run(program.steps[index].work) }
+      return
+    }
+    var start = MonotonicClock.now
+    for index in program.steps.indices {
+      try run(program.steps[index].work)
+      let end = MonotonicClock.now
+      events.record(step: index, from: start, to: end)
+      start = end
+    }
+  }
+
+  func address(_ view: TensorView) -> UnsafeMutableRawPointer {
+    switch view.buffer {
+    case .arena: arena + view.offset
+    case .input(let index): inputs[index] + view.offset
+    case .output(let index): outputs[index] + view.offset
+    case .constant(let index): UnsafeMutableRawPointer(mutating: model.constants[index]) + view.offset
+    }
+  }
+
+  private func floats(_ view: TensorView) -> UnsafeMutablePointer<Float> { address(view).assumingMemoryBound(to: Float.self) }
+
+  private func run(_ work: CPUStep.Work) throws(DeviceError) {
+    switch work {
+    case .linear(let weight, let bias, let activation, let source, let target):
+      linear(model.weights[weight], bias, activation, source, target)
+    case .product(let a, let b, let target, let bytes): product(a, b, target, bytes)
+    case .layerNorm(let source, let scale, let bias, let epsilon, let activation, let width, let target):
+      let (x, y, s, b) = (floats(source), floats(target), floats(scale), bias.map { floats($0) })
+      rows(source.count / width, width: width, cost: 4) { first, count in
+        headroom_layernorm(
+          level, x + first * width, s, b, epsilon, activation.kernelCode, y + first * width, Int64(count), Int64(width))
+      }
+    case .softmax(let source, let width, let target):
+      let (x, y) = (floats(source), floats(target))
+      guard width > 0 else { return }
+      rows(source.count / width, width: width, cost: 8) { first, count in
+        headroom_softmax(level, x + first * width, y + first * width, Int64(count), Int64(width))
+      }
+    case .softmaxStrided(let source, let axis, let target):
+      ElementLoops.softmax(floats(source), floats(target), shape: source.shape, axis: axis)
+    case .activate(let activation, let source, let target):
+      let (x, y) = (floats(source), floats(target))
+      rows(source.count, width: 1, cost: activation == .relu ? 1 : 8) { first, count in
+        headroom_activate(level, activation.kernelCode, x + first, y + first, Int64(count))
+      }
+    case .unary(let operation, let source, let target): ElementLoops.unary(operation, floats(source), floats(target), target.count)
+    case .binary(let operation, let a, let b, let target): try binary(operation, a, b, target)
+    case .reduceMean(let source, let axes, let target):
+      ElementLoops.mean(floats(source), shape: source.shape, axes: axes, floats(target), count: target.count)
+    case .copy(let source, let target): copy(source, target)
+    case .cast(let source, let target): ElementLoops.cast(address(source), source.type, address(target), target.type, target.count)
+    case .gather(let source, let indices, let axis, let target): try gather(source, indices, axis, target)
+    case .select(let condition, let a, let b, let target): select(condition, a, b, target)
+    case .scaleAdd(let alpha, let beta, let c, let target):
+      let y = floats(target)
+      guard let c else {
+        for index in 0..<target.count { y[index] *= alpha }
+        return
+      }
+      let (z, reader) = (floats(c), StridedReader(c))
+      reader.forEach { index, offset in y[index] = alpha * y[index] + beta * z[offset] }
+    }
+  }
+
+  // MARK: - Parallel loops
+
+  /// Splits rows over the threads where there is enough to do; `cost`: rough work an element.
+  private func rows(_ rows: Int, width: Int, cost: Int, _ body: (Int, Int) -> Void) {
+    // A region costs some microseconds; below this one thread is as fast.
+    let work = rows * width * cost
+    guard work > 1 << 16, pool.threads > 1, rows > 1 else { return body(0, rows) }
+    let parts = min(rows, pool.threads * 4, max(1, work >> 14))
+    pool.run(parts) { part in
+      let (first, end) = (rows * part / parts, rows * (part + 1) / parts)
+      body(first, end - first)
+    }
+  }
+
+  // MARK: - Products
+
+  private func linear(_ weight: PackedWeight, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView) {
+    guard let shape = source.matrixRows else { return }
+    let (m, lda, n) = (shape.rows, max(shape.distance, 1), weight.n)
+    let (a, c, b) = (floats(source), floats(target), bias.map { UnsafePointer(floats($0)) })
+    let code = activation.kernelCode
+    var low: UnsafeMutablePointer<UInt16>?
+    let even = (weight.k + 1) / 2 * 2
+    if weight.precision == .bf16 {
+      let start = brain.assumingMemoryBound(to: UInt16.self)
+      low = start
+      rows(m, width: weight.k, cost: 1) { first, count in
+        headroom_to_bf16(level, a + first * lda, Int64(lda), Int64(count), Int64(weight.k), start + first * even)
+      }
+    }
+    let split = GEMMSplit(rows: m, panels: weight.panels, depth: weight.k, threads: pool.threads)
+    pool.run(split.tasks) { task in
+      let (rowRange, panelRange) = split[task]
+      weight.multiply(
+        level: level, a: a + rowRange.lowerBound * lda, brain: low.map { UnsafePointer($0 + rowRange.lowerBound * even) }, lda: lda,
+        rows: rowRange.count, panels: panelRange, bias: b, activation: code, c: c + rowRange.lowerBound * n, ldc: n)
+    }
+  }
+
+  private func product(_ a: TensorView, _ b: TensorView, _ target: TensorView, _ packedBytes: Int) {
+    let leading = Array(target.shape.dropLast(2))
+    let blocks = leading.reduce(1, *)
+    let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], b.shape[b.shape.count - 1])
+    guard m > 0, n > 0, blocks > 0 else { return }
+    let (x, z, y) = (floats(a), floats(b), floats(target))
+    if k == 0 {
+      y.update(repeating: 0, count: target.count)
+      return
+    }
+    let (offsetsA, offsetsB) = (StridedReader(a.leading), StridedReader(b.leading))
+    let rowStride = Int64(b.strides[b.strides.count - 2])
+    let columnStride = Int64(b.strides[b.strides.count - 1])
+    let lda = Int64(a.shape[a.shape.count - 2] == 1 ? k : a.strides[a.strides.count - 2])
+    // A packed operand a thread: as many tasks as there are scratch areas, each with its share of the blocks.
+    let parts = min(blocks, pool.threads)
+    pool.run(parts) { part in
+      let packed = (scratch + part * program.scratchBytes).assumingMemoryBound(to: Float.self)
+      for block in blocks * part / parts..<blocks * (part + 1) / parts {
+        headroom_pack_strided_f32(z + offsetsB[block], Int64(k), Int64(n), rowStride, columnStride, packed)
+        headroom_gemm_f32(
+          level, x + offsetsA[block], lda, Int64(m), Int64(k), packed, 0, Int64((n + 31) / 32), Int64(n), nil, 0, y + block * m * n,
+          Int64(n))
+      }
+    }
+  }
+
+  // MARK: - Elements
+
+  private func binary(_ operation: BinaryOperation, _ a: TensorView, _ b: TensorView, _ target: TensorView) throws(DeviceError) {
+    switch target.type {
+    case .float32:
+      let (x, z, y) = (floats(a), floats(b), floats(target))
+      // The second operand repeats: a bias, a mask row.
+      if let code = operation.kernelCode, a.isContiguous, let period = b.period {
+        let count = target.count
+        guard count > 0 else { return }
+        if period == count {
+          rows(count, width: 1, cost: 1) { first, length in
+            headroom_binary(level, code, x + first, z + first, y + first, Int64(length), Int64(length))
+          }
+        } else {
+          rows(count / period, width: period, cost: 1) { first, length in
+            headroom_binary(level, code, x + first * period, z, y + first * period, Int64(length * period), Int64(period))
+          }
+        }
+        return
+      }
+      let (left, right) = (StridedReader(a), StridedReader(b))
+      for index in 0..<target.count { y[index] = ElementLoops.apply(operation, x[left[index]], z[right[index]]) }
+    case .int64: try integers(Int64.self, operation, a, b, target)
+    case .int32: try integers(Int32.self, operation, a, b, target)
+    default: throw DeviceError(.unsupported, "\(operation.rawValue) of \(target.type.rawValue) is not available on this device")
+    }
+  }
+
+  private func integers<Element: FixedWidthInteger>(
+    _: Element.Type, _ operation: BinaryOperation, _ a: TensorView, _ b: TensorView, _ target: TensorView
+  ) throws(DeviceError) {
+    let (x, z, y) = (
+      address(a).assumingMemoryBound(to: Element.self), address(b).assumingMemoryBound(to: Element.self),
+      address(target).assumingMemoryBound(to: Element.self)
+    )
+    let (left, right) = (StridedReader(a), StridedReader(b))
+    for index in 0..<target.count {
+      let (p, q) = (x[left[index]], z[right[index]])
+      switch operation {
+      case .add: y[index] = p &+ q
+      case .subtract: y[index] = p &- q
+      case .multiply: y[index] = p &* q
+      case .divide:
+        if q == 0 { throw DeviceError(.badInput, "an integer is divided by zero") }
+        y[index] = p.dividedReportingOverflow(by: q).partialValue
+      case .power: throw DeviceError(.unsupported, "powers of integers are not available on this device")
+      }
+    }
+  }
+
+  private func copy(_ source: TensorView, _ target: TensorView) {
+    if source.isContiguous && target.isContiguous {
+      if address(source) != address(target) { address(target).copyMemory(from: address(source), byteCount: target.byteCount) }
+      return
+    }
+    switch source.type.memorySize {
+    case 8: ElementLoops.copy(UInt64.self, address(source), source, address(target), target)
+    case 4: ElementLoops.copy(UInt32.self, address(source), source, address(target), target)
+    case 2: ElementLoops.copy(UInt16.self, address(source), source, address(target), target)
+    default: ElementLoops.copy(UInt8.self, address(source), source, address(target), target)
+    }
+  }
+
+  private func gather(_ source: TensorView, _ indices: TensorView, _ axis: Int, _ target: TensorView) throws(DeviceError) {
+    let size = source.shape[axis]
+    let outer = source.shape[..<axis].reduce(1, *)
+    let inner = source.shape[(axis + 1)...].reduce(1, *) * source.type.memorySize
+    let count = indices.count
+    let (from, to, places) = (address(source), address(target), address(indices))
+    for place in 0..<count {
+      let given =
+        indices.type == .int64
+        ? Int(places.load(fromByteOffset: place * 8, as: Int64.self)) : Int(places.load(fromByteOffset: place * 4, as: Int32.self))
+      let index = given < 0 ? given + size : given
+      guard index >= 0, index < size else {
+        throw DeviceError(.badInput, "index \(given) is out of range for a dimension of size \(size)")
+      }
+      for block in 0..<outer {
+        (to + (block * count + place) * inner).copyMemory(from: from + (block * size + index) * inner, byteCount: inner)
+      }
+    }
+  }
+
+  private func select(_ condition: TensorView, _ a: TensorView, _ b: TensorView, _ target: TensorView) {
+    let (flags, x, z, y) = (address(condition), address(a), address(b), address(target))
+    let size = target.type.memorySize
+    let (which, left, right) = (StridedReader(condition), StridedReader(a), StridedReader(b))
+    for index in 0..<target.count {
+      let isTrue = flags.load(fromByteOffset: which[index], as: UInt8.self) != 0
+      (y + index * size).copyMemory(from: isTrue ? x + left[index] * size : z + right[index] * size, byteCount: size)
+    }
+  }
+}
+
+/// How a product is cut into tasks: all rows for some panels, so that each panel of weights is read from memory once; rows are cut only when
+/// there are very many.
+struct GEMMSplit {
+  let rows: Int
+  let panels: Int
+  let rowParts: Int
+  let panelParts: Int
+
+  init(rows: Int, panels: Int, depth: Int, threads: Int) {
+    self.rows = rows
+    self.panels = panels
+    // 384 rows at a time: four blocks of the kernels' 96.
+    rowParts = max(1, (rows + 383) / 384)
+    // Some tasks more than threads even out neighbours; not so many that a task is shorter than taking it.
+    let work = 2 * Double(rows) * Double(panels) * 32 * Double(depth)
+    let weights = Double(panels) * 32 * Double(depth) * 4
+    let worth = max(1, Int(max(work / 1_500_000, weights / 250_000)))
+    panelParts = threads == 1 ? 1 : min(panels, max(1, min(worth, threads * 6)))
+  }
+
+  var tasks: Int { rowParts * panelParts }
+
+  subscript(task: Int) -> (rows: Range<Int>, panels: Range<Int>) {
+    let (row, panel) = (task / panelParts, task % panelParts)
+    return (rows * row / rowParts..<rows * (row + 1) / rowParts, panels * panel / panelParts..<panels * (panel + 1) / panelParts)
+  }
+}

@@ -1,0 +1,76 @@
+import ModelGraph
+import Threads
+import TimeBase
+
+/// One execution context: activations, scratch, one slot. It computes on the calling thread and the device's helpers.
+///
+/// `@unchecked Sendable`: owned by one thread at a time, as `ModelInstance` demands; helpers see it only inside `WorkerPool.run`.
+final class CPUInstance: ModelInstance, @unchecked Sendable {
+  let model: CPUModel
+  private let slot = BatchSlot()
+  private let inputMemory: [AlignedMemory]
+  private let outputMemory: [AlignedMemory]
+  private let arena = AlignedMemory()
+  private let scratch = AlignedMemory()
+  private let brain = AlignedMemory()
+  private var program: CPUProgram?
+  private var executor: CPUExecutor?
+
+  init(_ model: CPUModel) {
+    self.model = model
+    inputMemory = model.graph.inputs.map { _ in AlignedMemory() }
+    outputMemory = model.graph.outputs.map { _ in AlignedMemory() }
+  }
+
+  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot {
+    let graph = model.graph
+    guard shapes.count == graph.inputs.count else {
+      throw DeviceError(.badInput, "\(shapes.count) inputs were given; the model has \(graph.inputs.count)")
+    }
+    var rows: Int?
+    for (id, shape) in zip(graph.inputs, shapes) {
+      for (dimension, size) in zip(graph[id].shape, shape) where dimension == .rows && rows == nil { rows = size }
+    }
+    guard (rows ?? 1) >= 1 else { throw DeviceError(.badInput, "a batch of \(rows ?? 0) rows has nothing to compute") }
+    if program?.rows != rows ?? 1 {
+      let bound = try model.program(rows: rows ?? 1)
+      for (given, view) in zip(shapes, bound.inputs) where given != view.shape {
+        throw DeviceError(.badInput, "shape \(given) was given; the model takes \(view.shape) at \(bound.rows) rows")
+      }
+      slot.inputs.removeAll(keepingCapacity: true)
+      slot.outputs.removeAll(keepingCapacity: true)
+      for (view, memory) in zip(bound.inputs, inputMemory) {
+        slot.inputs.append(BatchSlot.Tensor(shape: view.shape, memory: try memory.reserve(view.byteCount)))
+      }
+      for (view, memory) in zip(bound.outputs, outputMemory) {
+        slot.outputs.append(BatchSlot.Tensor(shape: view.shape, memory: try memory.reserve(view.byteCount)))
+      }
+      _ = try arena.reserve(bound.arenaBytes)
+      _ = try scratch.reserve(bound.scratchBytes * model.pool.threads)
+      _ = try brain.reserve(bound.brainElements * 2)
+      program = bound
+      executor = CPUExecutor(
+        model: model, program: bound, arena: arena.address, inputs: inputMemory.map(\.address), outputs: outputMemory.map(\.address),
+        scratch: scratch.address, brain: brain.address)
+    } else if let program {
+      for (given, view) in zip(shapes, program.inputs) where given != view.shape {
+        throw DeviceError(.badInput, "shape \(given) was given; the model takes \(view.shape) at \(program.rows) rows")
+      }
+    }
+    return slot
+  }
+
+  func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {
+    guard let executor else { return completion(.failure(DeviceError(.batchFailed, "the instance was not prepared"))) }
+    let start = MonotonicClock.now
+    do throws(DeviceError) {
+      try executor.run(events)
+      let end = MonotonicClock.now
+      completion(.success(BatchTimes(inputsReady: start, computeEnd: end, outputsReady: end)))
+    } catch {
+      completion(.failure(error))
+    }
+  }
+
+  func close() {}
+}

@@ -1,0 +1,173 @@
+import Glibc
+import ModelGraph
+
+/// Element offsets of a view in row-major order of its shape.
+struct StridedReader {
+  private let shape: [Int]
+  private let strides: [Int]
+  private let isDense: Bool
+
+  init(_ view: TensorView) {
+    shape = view.shape
+    strides = view.strides
+    isDense = view.isContiguous
+  }
+
+  var count: Int { shape.reduce(1, *) }
+
+  /// The offset of the index-th element.
+  subscript(index: Int) -> Int {
+    if isDense { return index }
+    var (rest, offset) = (index, 0)
+    for axis in shape.indices.reversed() where shape[axis] > 1 {
+      offset += rest % shape[axis] * strides[axis]
+      rest /= shape[axis]
+    }
+    return offset
+  }
+
+  func forEach(_ body: (Int, Int) -> Void) {
+    for index in 0..<count { body(index, self[index]) }
+  }
+}
+
+extension TensorView {
+  /// The leading dimensions of a stack of matrices.
+  var leading: TensorView {
+    var view = self
+    view.shape.removeLast(2)
+    view.strides.removeLast(2)
+    return view
+  }
+
+  /// Elements after which a view repeats itself from the start; the whole for one that does not. nil where it is neither.
+  var period: Int? {
+    if isContiguous { return count }
+    let repeated = zip(shape, strides).prefix { $0.0 == 1 || $0.1 == 0 }.count
+    var rest = self
+    rest.shape.removeFirst(repeated)
+    rest.strides.removeFirst(repeated)
+    return rest.isContiguous ? max(1, rest.count) : nil
+  }
+}
+
+extension BinaryOperation {
+  /// The kernels' number; nil where there is none.
+  var kernelCode: Int32? {
+    switch self {
+    case .add: 0
+    case .subtract: 1
+    case .multiply: 2
+    case .divide: 3
+    case .power: nil
+    }
+  }
+}
+
+/// Plain loops for what is rare or small.
+enum ElementLoops {
+  static func apply(_ operation: BinaryOperation, _ a: Float, _ b: Float) -> Float {
+    switch operation {
+    case .add: a + b
+    case .subtract: a - b
+    case .multiply: a * b
+    case .divide: a / b
+    case .power: b == 2 ? a * a : powf(a, b)
+    }
+  }
+
+  static func unary(_ operation: UnaryOperation, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
+    switch operation {
+    case .squareRoot: for index in 0..<count { y[index] = x[index].squareRoot() }
+    case .erf: for index in 0..<count { y[index] = erff(x[index]) }
+    case .tanh: for index in 0..<count { y[index] = tanhf(x[index]) }
+    case .sigmoid: for index in 0..<count { y[index] = 1 / (1 + expf(-x[index])) }
+    case .relu: for index in 0..<count { y[index] = x[index] < 0 ? 0 : x[index] }
+    case .identity: y.update(from: x, count: count)
+    case .gelu: for index in 0..<count { y[index] = 0.5 * x[index] * (1 + erff(x[index] * 0.707_106_77)) }
+    case .geluTanh:
+      for index in 0..<count {
+        y[index] = 0.5 * x[index] * (1 + tanhf(0.797_884_6 * (x[index] + 0.044_715 * x[index] * x[index] * x[index])))
+      }
+    }
+  }
+
+  static func softmax(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, shape: [Int], axis: Int) {
+    let (size, inner) = (shape[axis], shape[(axis + 1)...].reduce(1, *))
+    for outer in 0..<shape[..<axis].reduce(1, *) {
+      for offset in 0..<inner {
+        let start = outer * size * inner + offset
+        var most = -Float.infinity
+        for index in 0..<size { most = max(most, x[start + index * inner]) }
+        var sum: Float = 0
+        for index in 0..<size {
+          y[start + index * inner] = expf(x[start + index * inner] - most)
+          sum += y[start + index * inner]
+        }
+        for index in 0..<size { y[start + index * inner] /= sum }
+      }
+    }
+  }
+
+  static func mean(_ x: UnsafePointer<Float>, shape: [Int], axes: [Int], _ y: UnsafeMutablePointer<Float>, count: Int) {
+    for index in 0..<count { y[index] = 0 }
+    let reduced = Set(axes)
+    // Strides of the target with 0 where a dimension is summed.
+    var strides = [Int](repeating: 0, count: shape.count)
+    var stride = 1
+    for axis in shape.indices.reversed() where !reduced.contains(axis) {
+      strides[axis] = stride
+      stride *= shape[axis]
+    }
+    let places = StridedReader(TensorView(buffer: .arena, offset: 0, type: .float32, shape: shape, strides: strides))
+    places.forEach { index, offset in y[offset] += x[index] }
+    let factor = 1 / Float(max(1, axes.reduce(1) { $0 * shape[$1] }))
+    for index in 0..<count { y[index] *= factor }
+  }
+
+  static func copy<Element>(
+    _: Element.Type, _ source: UnsafeRawPointer, _ from: TensorView, _ target: UnsafeMutableRawPointer, _ to: TensorView
+  ) {
+    let (x, y) = (source.assumingMemoryBound(to: Element.self), target.assumingMemoryBound(to: Element.self))
+    // The last dimension in a tight loop, the others by their offsets.
+    guard let width = from.shape.last, width > 0 else {
+      if from.shape.isEmpty { y[0] = x[0] }
+      return
+    }
+    let (step, stepOut) = (from.strides[from.strides.count - 1], to.strides[to.strides.count - 1])
+    var (outerIn, outerOut) = (from, to)
+    for keyPath in [\TensorView.shape, \TensorView.strides] {
+      outerIn[keyPath: keyPath].removeLast()
+      outerOut[keyPath: keyPath].removeLast()
+    }
+    let (rowsIn, rowsOut) = (StridedReader(outerIn), StridedReader(outerOut))
+    for row in 0..<rowsIn.count {
+      let (a, b) = (x + rowsIn[row], y + rowsOut[row])
+      if step == 1 && stepOut == 1 {
+        b.update(from: a, count: width)
+      } else {
+        for index in 0..<width { b[index * stepOut] = a[index * step] }
+      }
+    }
+  }
+
+  static func cast(_ source: UnsafeRawPointer, _ from: DataType, _ target: UnsafeMutableRawPointer, _ to: DataType, _ count: Int) {
+    for index in 0..<count {
+      let (whole, real): (Int64, Float?) =
+        switch from {
+        case .int64: (source.load(fromByteOffset: index * 8, as: Int64.self), nil)
+        case .int32: (Int64(source.load(fromByteOffset: index * 4, as: Int32.self)), nil)
+        case .bool: (source.load(fromByteOffset: index, as: UInt8.self) == 0 ? 0 : 1, nil)
+        default: (0, source.load(fromByteOffset: index * 4, as: Float.self))
+        }
+      // Beyond the range a conversion saturates, and NaN becomes zero: defined, unlike C's.
+      let integer = real.map { $0.isNaN ? 0 : Int64(exactly: $0.rounded(.towardZero)) ?? ($0 < 0 ? .min : .max) } ?? whole
+      switch to {
+      case .int64: target.storeBytes(of: integer, toByteOffset: index * 8, as: Int64.self)
+      case .int32: target.storeBytes(of: Int32(truncatingIfNeeded: integer), toByteOffset: index * 4, as: Int32.self)
+      case .bool: target.storeBytes(of: (real.map { $0 != 0 } ?? (whole != 0)) ? 1 : 0, toByteOffset: index, as: UInt8.self)
+      default: target.storeBytes(of: real ?? Float(whole), toByteOffset: index * 4, as: Float.self)
+      }
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import CKernels
+import Synchronization
+import Threads
+
+/// Threads that share one piece of work at a time with the thread that brings it.
+///
+/// Work comes as regions: a number of tasks and a body. Tasks are taken one by one, so that a thread that a neighbour slows down takes fewer.
+/// Between the regions of a batch helpers spin for some microseconds; then they sleep, and an idle pool wakes up never.
+///
+/// `@unchecked Sendable`: `body` is written by the owner of `owner`'s lock before `ticket` is published, and read only by threads whose task
+/// belongs to that publication.
+final class WorkerPool: @unchecked Sendable {
+  /// Threads, the caller included.
+  let threads: Int
+
+  /// Region number in the high half, next task in the low one.
+  private let ticket = Atomic<UInt64>(0)
+  private let taskCount = Atomic<Int>(0)
+  private let tasksDone = Atomic<Int>(0)
+  /// Address of the region's `Body`.
+  private let body = Atomic<UInt>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let isClosing = Atomic<Bool>(false)
+  private let sleep = Monitor()
+  /// One caller at a time: several instances share the pool.
+  private let owner = Monitor()
+
+  /// A closure that does not escape, behind one address.
+  private struct Body {
+    let call: (Int) -> Void
+  }
+
+  /// About 20 us of spinning: longer than the gap between two layers, shorter than what a sleeping thread costs to wake.
+  private static let spins = 600
+
+  init(threads: Int, firstCore: Int?) {
+    self.threads = max(1, threads)
+    for index in 1..<max(2, threads) where index < threads {
+      // The thread keeps the pool alive until `close`.
+      DetachedThread.start(named: "compute \(index)") { [self] in
+        if let firstCore { _ = headroom_pin_thread(Int32(firstCore + index)) }
+        help()
+      }
+    }
+  }
+
+  /// Ends the helpers.
+  func close() {
+    isClosing.store(true, ordering: .sequentiallyConsistent)
+    sleep.withLock {}
+    sleep.broadcast()
+  }
+
+  /// Runs `body` for every task from 0, on all threads; returns when all are done. Not reentrant.
+  func run(_ tasks: Int, _ body: (Int) -> Void) {
+    if tasks <= 1 || threads == 1 {
+      for task in 0..<max(0, tasks) { body(task) }
+      return
+    }
+    owner.lock()
+    withoutActuallyEscaping(body) { escaping in
+      withUnsafePointer(to: Body(call: escaping)) { pointer in
+        self.body.store(UInt(bitPattern: pointer), ordering: .relaxed)
+        taskCount.store(tasks, ordering: .relaxed)
+        tasksDone.store(0, ordering: .relaxed)
+        let region = (ticket.load(ordering: .relaxed) >> 32 &+ 1) & 0xFFFF_FFFF
+        ticket.store(region << 32, ordering: .sequentiallyConsistent)
+        if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+          sleep.withLock {}
+          sleep.broadcast()
+        }
+        work(region)
+        // Only tasks that a helper has begun are waited for.
+        var spins = 0
+        while tasksDone.load(ordering: .acquiring) < tasks {
+          spins += 1
+          if spins < 2000 { headroom_pause() } else { MonotonicClock.yield() }
+        }
+      }
+    }
+    owner.unlock()
+  }
+
+  /// Takes tasks of the region until there are none left.
+  private func work(_ region: UInt64) {
+    while true {
+      let seen = ticket.load(ordering: .acquiring)
+      guard seen >> 32 == region else { return }
+      // Read before the task is taken: if taking it succeeds, the region has not ended, and what was read is its own.
+      let count = taskCount.load(ordering: .relaxed)
+      let address = body.load(ordering: .relaxed)
+      let task = Int(seen & 0xFFFF_FFFF)
+      guard task < count else { return }
+      guard ticket.compareExchange(expected: seen, desired: seen &+ 1, ordering: .acquiringAndReleasing).exchanged else { continue }
+      UnsafePointer<Body>(bitPattern: address)?.pointee.call(task)
+      tasksDone.wrappingAdd(1, ordering: .releasing)
+    }
+  }
+
+  private func help() {
+    var last: UInt64 = 0
+    while !isClosing.load(ordering: .relaxed) {
+      var spins = 0
+      while ticket.load(ordering: .acquiring) >> 32 == last {
+        spins += 1
+        if spins < Self.spins {
+          headroom_pause()
+          continue
+        }
+        sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        sleep.lock()
+        while ticket.load(ordering: .sequentiallyConsistent) >> 32 == last, !isClosing.load(ordering: .relaxed) { sleep.wait() }
+        sleep.unlock()
+        sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        if isClosing.load(ordering: .relaxed) { return }
+      }
+      last = ticket.load(ordering: .acquiring) >> 32
+      work(last)
+    }
+  }
+}

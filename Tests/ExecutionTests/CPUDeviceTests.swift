@@ -1,0 +1,178 @@
+import Execution
+import Dispatch
+import ModelGraph
+import Synchronization
+import Testing
+import TimeBase
+
+/// Runs graphs on the CPU device and compares with the Double reference.
+@Suite struct CPUDeviceTests {
+  static let levels = CPUDeviceOptions.Level.allCases.filter { $0 <= .best }
+
+  /// The device's float outputs and the reference's, for random inputs.
+  static func compare(
+    _ graph: Graph, rows: Int, level: CPUDeviceOptions.Level = .best, threads: Int = 2, precision: LoadOptions.Precision = .fp32,
+    seed: UInt64 = 7
+  ) throws -> (worst: Double, scale: Double) {
+    let device = CPUDevice(CPUDeviceOptions(threads: threads, engine: .own, level: level))
+    let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: rows, precision: precision))
+    return try compare(graph, model, try model.makeInstance(), rows: rows, seed: seed)
+  }
+
+  static func compare(_ graph: Graph, _ model: any LoadedModel, _ instance: any ModelInstance, rows: Int, seed: UInt64) throws -> (
+    worst: Double, scale: Double
+  ) {
+    var generator = SplitMix64(seed: seed)
+    var inputs: [String: DenseArray] = [:]
+    var shapes: [[Int]] = []
+    for id in graph.inputs {
+      let shape = try #require(Shapes.sizes(graph[id].shape, rows: rows))
+      shapes.append(shape)
+      let count = shape.reduce(1, *)
+      let values: [Double] =
+        graph[id].type == .float32
+        ? (0..<count).map { _ in Double(Float(generator.nextUnitDouble() * 2 - 1)) }
+        : (0..<count).map { _ in graph[id].type == .bool ? Double(generator.next() % 2) : Double(generator.next() % 5) }
+      inputs[graph[id].name] = DenseArray(shape: shape, values: values)
+    }
+    let slot = try instance.prepare(shapes)
+    for (index, id) in graph.inputs.enumerated() {
+      let values = try #require(inputs[graph[id].name]).values
+      let memory = slot.inputs[index].memory
+      for (place, value) in values.enumerated() {
+        switch graph[id].type {
+        case .float32: memory.storeBytes(of: Float(value), toByteOffset: place * 4, as: Float.self)
+        case .int64: memory.storeBytes(of: Int64(value), toByteOffset: place * 8, as: Int64.self)
+        case .int32: memory.storeBytes(of: Int32(value), toByteOffset: place * 4, as: Int32.self)
+        default: memory.storeBytes(of: UInt8(value), toByteOffset: place, as: UInt8.self)
+        }
+      }
+    }
+    let failure = Mutex<DeviceError?>(nil)
+    instance.run(slot, events: nil) { result in
+      if case .failure(let error) = result { failure.withLock { $0 = error } }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+    let expected = try ReferenceEvaluator.evaluate(graph, inputs: inputs)
+    var (worst, scale) = (0.0, 1e-30)
+    for (index, id) in graph.outputs.enumerated() {
+      #expect(slot.outputs[index].shape == expected[index].shape)
+      for (place, value) in expected[index].values.enumerated() {
+        let memory = slot.outputs[index].memory
+        let got: Double =
+          switch graph[id].type {
+          case .float32: Double(memory.load(fromByteOffset: place * 4, as: Float.self))
+          case .int64: Double(memory.load(fromByteOffset: place * 8, as: Int64.self))
+          case .int32: Double(memory.load(fromByteOffset: place * 4, as: Int32.self))
+          default: Double(memory.load(fromByteOffset: place, as: UInt8.self))
+          }
+        worst = max(worst, abs(got - value))
+        scale = max(scale, abs(value))
+        if got.isNaN != value.isNaN { worst = .infinity }
+      }
+    }
+    return (worst, scale)
+  }
+
+  /// x [rows, k] -> linear with a bias that matters -> activation.
+  static func linear(_ k: Int, _ n: Int, _ operation: UnaryOperation, isTransposed: Bool = false, layers: Int = 1) throws -> Graph {
+    var graph = Graph(name: "linear")
+    var generator = SplitMix64(seed: UInt64(k * 1000 + n))
+    func tensor(_ shape: [Int], _ size: Double) throws -> Tensor {
+      try #require(Tensor(float32: (0..<shape.reduce(1, *)).map { _ in Float((generator.nextUnitDouble() * 2 - 1) * size) }, shape: shape))
+    }
+    var value = graph.addInput("x", .float32, [.rows, .fixed(k)])
+    for layer in 0..<layers {
+      let width = layer == 0 ? k : n
+      let weight = graph.addConstant("w\(layer)", try tensor(isTransposed ? [n, width] : [width, n], 1 / Double(width).squareRoot()))
+      let bias = graph.addConstant("b\(layer)", try tensor([n], 1))
+      value = try graph.apply(.gemm(alpha: 1, beta: 1, transposeA: false, transposeB: isTransposed), "fc\(layer)", [value, weight, bias])
+      value = try graph.apply(.unary(operation), "act\(layer)", [value])
+    }
+    graph.outputs = [value]
+    return graph
+  }
+
+  @Test(arguments: levels)
+  func everyNumberOfRowsAndEveryEdge(level: CPUDeviceOptions.Level) throws {
+    for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 24, 25, 37, 40] {
+      for (k, n) in [(1, 1), (7, 5), (33, 31), (64, 32), (65, 33), (40, 47), (129, 130)] {
+        let (worst, scale) = try Self.compare(try Self.linear(k, n, .relu, isTransposed: rows % 2 == 0), rows: rows, level: level)
+        #expect(worst <= 1e-5 * scale, "\(level) \(rows) x \(k) x \(n): \(worst) of \(scale)")
+      }
+    }
+  }
+
+  @Test(arguments: levels)
+  func manyRowsAreCutIntoBlocks(level: CPUDeviceOptions.Level) throws {
+    for rows in [96, 97, 200, 383, 385, 500] {
+      let (worst, scale) = try Self.compare(try Self.linear(20, 70, .identity), rows: rows, level: level)
+      #expect(worst <= 1e-5 * scale, "\(rows): \(worst)")
+    }
+  }
+
+  @Test(arguments: [UnaryOperation.relu, .gelu, .geluTanh, .tanh, .sigmoid, .erf, .squareRoot, .identity])
+  func everyActivation(operation: UnaryOperation) throws {
+    for level in Self.levels {
+      let graph = try Self.linear(24, 50, operation == .squareRoot ? .sigmoid : operation)
+      let (worst, scale) = try Self.compare(graph, rows: 9, level: level)
+      #expect(worst <= 1e-5 * scale, "\(level) \(operation): \(worst) of \(scale)")
+    }
+  }
+
+  @Test func sixteenBitWeights() throws {
+    for rows in [1, 3, 8, 13, 40] {
+      let graph = try Self.linear(65, 70, .relu, layers: 2)
+      let half = try Self.compare(graph, rows: rows, precision: .fp16)
+      #expect(half.worst <= 2e-3 * half.scale, "fp16, \(rows) rows: \(half.worst) of \(half.scale)")
+      guard CPUDeviceOptions.Level.best >= .avx512bf16 else { continue }
+      let brain = try Self.compare(graph, rows: rows, precision: .bf16)
+      #expect(brain.worst <= 2e-2 * brain.scale, "bf16, \(rows) rows: \(brain.worst) of \(brain.scale)")
+      #expect(brain.worst > 1e-6 * brain.scale, "bf16 cannot be this exact: did fp32 run?")
+    }
+  }
+
+  @Test(arguments: [
+    BuiltInHead.linear(layers: 4, hidden: 48), .stacked(layers: 3, hidden: 40, heads: 3), .seqlen(layers: 4, hidden: 36, sequence: 7),
+    .encoder(layers: 2, hidden: 32, heads: 2, sequence: 12),
+  ])
+  func builtInHeads(head: BuiltInHead) throws {
+    let graph = try head.graph(seed: 3)
+    for level in Self.levels {
+      for rows in [1, 2, 5, 17] {
+        let (worst, scale) = try Self.compare(graph, rows: rows, level: level)
+        #expect(worst <= 1e-5 * max(scale, 1), "\(head.name) \(level) \(rows) rows: \(worst) of \(scale)")
+      }
+    }
+  }
+
+  @Test func oneModelServesManyInstancesAtOnce() throws {
+    let graph = try BuiltInHead.linear(layers: 3, hidden: 64).graph(seed: 5)
+    let device = CPUDevice(CPUDeviceOptions(threads: 2, engine: .own))
+    let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 64))
+    let instances = try (0..<3).map { _ in try model.makeInstance() }
+    let worst = Mutex(0.0)
+    let failures = Mutex<[String]>([])
+    DispatchQueue.concurrentPerform(iterations: 3) { index in
+      for (round, rows) in [1, 40, 3, 17, 64, 2].enumerated() {
+        do {
+          let result = try Self.compare(graph, model, instances[index], rows: rows, seed: UInt64(index * 10 + round))
+          worst.withLock { $0 = max($0, result.worst / result.scale) }
+        } catch { failures.withLock { $0.append("\(error)") } }
+      }
+    }
+    #expect(failures.withLock { $0 } == [])
+    #expect(worst.withLock { $0 } <= 1e-5)
+  }
+
+  @Test func shapesThatDoNotFitAreRefused() throws {
+    let graph = try Self.linear(8, 4, .relu)
+    let model = try CPUDevice(CPUDeviceOptions(threads: 1, engine: .own)).load(.graph(graph), LoadOptions(maximumBatchRows: 4))
+    let instance = try model.makeInstance()
+    #expect(throws: DeviceError.self) { try instance.prepare([[2, 9]]) }
+    #expect(throws: DeviceError.self) { try instance.prepare([[0, 8]]) }
+    #expect(throws: DeviceError.self) { try instance.prepare([]) }
+    #expect(throws: DeviceError.self) { try instance.prepare([[1 << 50, 8]]) }
+    #expect(try instance.prepare([[2, 8]]).inputs[0].memory.count == 64)
+  }
+}
