@@ -54,6 +54,11 @@ struct LiveAnswer: Sendable {
     if frontEnd == nil {
       notes.append("the front end's share needs two answers within the window: ask again after a second")
     }
+    if start.nanoseconds > max(now.nanoseconds - min(uptime, Self.window).nanoseconds, 0) + 1_000_000 {
+      notes.append(
+        "this server does more in \(LiveDiagnosis.seconds(0..<min(uptime, Self.window).nanoseconds)) s than an answer reads: the window is shorter"
+      )
+    }
     let known = Set(states.map(\.number))
     let gone = events.requests.count { !known.contains($0.model) }
     if filter == nil, gone > 0 { notes.append("\(gone) requests of models that are no longer loaded are left out") }

@@ -129,6 +129,7 @@ struct LiveDiagnosis: Sendable {
   /// What is said first of the model.
   var sentence: String {
     if let assessment { return words(assessment.verdict.sentence.text) }
+    if failed > 0, answered == 0 { return "\(failed) requests failed and none was answered in the last \(Self.seconds(window)) s" }
     return notes.first ?? "unknown"
   }
 

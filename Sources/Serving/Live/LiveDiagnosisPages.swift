@@ -12,6 +12,8 @@ final class LiveDiagnosisPages: LivePages {
   /// Answers by filter. Within this time an answer is given again: however many ask, the loops work out five a second of each.
   private let recent = Mutex<[String: (time: Instant, answer: HTTPAnswer)]>([:])
   private static let reuse = TimeSpan.milliseconds(200)
+  /// The diagnosis of so many events takes about 30 ms of an event loop; a busier server is looked at for less than the whole window.
+  private static let limits = LiveRecorder.Limits(requests: 1 << 15, batches: 1 << 14, kernels: 1 << 16)
 
   init(_ server: InferenceServer) { self.server = server }
 
@@ -37,7 +39,7 @@ final class LiveDiagnosisPages: LivePages {
     }
     let usage = clock.usage(over: LiveAnswer.window)
     let since = max(server.started, now + TimeSpan(nanoseconds: -LiveAnswer.window.nanoseconds))
-    let kept = server.live.events(since: since)
+    let kept = server.live.events(since: since, limits: Self.limits)
     let events = LiveTrace.Events(requests: kept.requests, batches: kept.batches, kernels: kept.kernels)
     let start = Self.start(of: events, since: since)
     let live = LiveAnswer(
@@ -52,12 +54,12 @@ final class LiveDiagnosisPages: LivePages {
     return answer
   }
 
-  /// Where a ring overflowed, the window begins with what it still holds.
+  /// Where there were more events than are read, the window begins with the oldest that was.
   private static func start(of events: LiveTrace.Events, since: Instant) -> Instant {
     var start = since
-    if events.requests.count >= 1 << 18, let first = events.requests.first { start = max(start, first.responseEnd) }
-    if events.batches.count >= 1 << 16, let first = events.batches.first { start = max(start, first.outputEnd) }
-    if events.kernels.count >= 1 << 18, let first = events.kernels.first { start = max(start, first.end) }
+    if events.requests.count >= limits.requests, let first = events.requests.first { start = max(start, first.responseEnd) }
+    if events.batches.count >= limits.batches, let first = events.batches.first { start = max(start, first.outputEnd) }
+    if events.kernels.count >= limits.kernels, let first = events.kernels.first { start = max(start, first.end) }
     return start
   }
 
