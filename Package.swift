@@ -154,7 +154,8 @@ let package = Package(
     tests(
       "ServingTests",
       [
-        "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Serving", "TimeBase", .product(name: "NIOCore", package: "swift-nio"),
+        "Diagnosis", "Execution", "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Scheduling", "Serving", "TimeBase", "Trace",
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
       ]),

@@ -16,7 +16,7 @@ public final class HTTPServer: Sendable {
   public convenience init(
     service: InferenceServer, group: any EventLoopGroup, limits: HTTPLimits = HTTPLimits(), tls: NIOSSLContext? = nil
   ) {
-    self.init(application: KServeApplication(service: service, live: nil), group: group, limits: limits, tls: tls)
+    self.init(application: KServeApplication(service: service, live: LiveDiagnosisPages(service)), group: group, limits: limits, tls: tls)
   }
 
   /// A server of the metrics port.

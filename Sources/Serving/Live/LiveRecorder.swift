@@ -56,12 +56,20 @@ final class LiveRecorder: Sendable {
     if !events.isEmpty { kernels.withLock { ring in for event in events { ring.append(event) } } }
   }
 
-  /// What is left of the time since `start`, each in order of arrival.
-  func events(since start: Instant) -> (requests: [Request], batches: [Batch], kernels: [Kernel]) {
+  /// What is left of the time since `start`, each in order of arrival and no more than `limits` of each: who asks holds the lock meanwhile.
+  func events(since start: Instant, limits: Limits = Limits()) -> (requests: [Request], batches: [Batch], kernels: [Kernel]) {
     (
-      requests.withLock { $0.elements { $0.responseEnd >= start } }, batches.withLock { $0.elements { $0.outputEnd >= start } },
-      kernels.withLock { $0.elements { $0.end >= start } }
+      requests.withLock { $0.elements(limit: limits.requests) { $0.responseEnd >= start } },
+      batches.withLock { $0.elements(limit: limits.batches) { $0.outputEnd >= start } },
+      kernels.withLock { $0.elements(limit: limits.kernels) { $0.end >= start } }
     )
+  }
+
+  /// How many events an answer reads.
+  struct Limits: Sendable {
+    var requests = 1 << 18
+    var batches = 1 << 16
+    var kernels = 1 << 18
   }
 }
 
@@ -84,10 +92,10 @@ struct Ring<Element: Sendable>: Sendable {
   }
 
   /// The newest run of elements that fit, oldest first: looked for from the end, so that a long ring costs nothing.
-  func elements(while fits: (Element) -> Bool) -> [Element] {
+  func elements(limit: Int = .max, while fits: (Element) -> Bool) -> [Element] {
     var found: [Element] = []
     var index = next
-    for _ in storage.indices {
+    for _ in 0..<min(limit, storage.count) {
       index = index == 0 ? storage.count - 1 : index - 1
       guard fits(storage[index]) else { break }
       found.append(storage[index])

@@ -1,0 +1,168 @@
+import Diagnosis
+import JSONText
+import Testing
+import TimeBase
+
+@testable import Serving
+
+@Suite("Live diagnosis")
+struct LiveDiagnosisTests {
+  private static let idleLoops = FrontEndClock.Usage(
+    seconds: 10, loops: 2, busyShare: 0.05, busiestShare: 0.08, waitShare: 0, coresUsed: 0.2)
+
+  @Test("a model whose instance is always busy with kernels is device-bound, and no more than likely")
+  func saturated() throws {
+    let diagnosis = LiveWorld.saturated().diagnosis(.init(frontEnd: Self.idleLoops, loops: 2, allRequests: 3984))
+    let verdict = try #require(diagnosis.assessment?.verdict)
+    #expect(verdict.side == .device)
+    #expect(verdict.claims.map(\.regime) == [.deviceBound])
+    #expect(verdict.claims.map(\.certainty) == [.likely])
+    #expect(diagnosis.sentence == "device-bound (likely)")
+    #expect(diagnosis.instanceBusyShare > 0.99)
+    let rate = diagnosis.figures.requestsPerSecond.value
+    #expect((398...399).contains(rate))
+    // 8 requests of 20.08 ms each: what the instance can pass is what it does.
+    let capacity = try #require(diagnosis.evidence.stations[.issuingThread]?.capacity?.value)
+    #expect((capacity / rate - 1).magnitude < 0.02)
+  }
+
+  @Test("a server that waits for requests is limited upstream; where is not claimed")
+  func starved() throws {
+    let diagnosis = LiveWorld.starved().diagnosis(.init(frontEnd: Self.idleLoops, loops: 2, allRequests: 199))
+    let verdict = try #require(diagnosis.assessment?.verdict)
+    #expect(verdict.side == .upstream)
+    #expect(verdict.sideCertainty == .certain)
+    #expect(verdict.claims.isEmpty)
+    #expect(diagnosis.sentence == "upstream of this model's queue: certain; where: cannot tell")
+    let starved = try #require(diagnosis.evidence.device.starvedIdle?.value)
+    #expect(starved > 0.9)
+  }
+
+  @Test("full event loops are named, when somebody sampled them")
+  func frontEnd() throws {
+    let loops = FrontEndClock.Usage(seconds: 10, loops: 1, busyShare: 0.97, busiestShare: 0.97, waitShare: 0, coresUsed: 1)
+    let diagnosis = LiveWorld.starved().diagnosis(.init(frontEnd: loops, loops: 1, allRequests: 199))
+    let verdict = try #require(diagnosis.assessment?.verdict)
+    #expect(verdict.claims.map(\.regime) == [.frontEndBound])
+    #expect(diagnosis.assessment?.ranked.contains { $0.finding.code == .HR111 } == true)
+    let unseen = LiveWorld.starved().diagnosis()
+    #expect(unseen.assessment?.ranked.contains { $0.finding.code == .HR111 } == false)
+    #expect(unseen.assessment?.undecided.contains { $0.code == .HR111 } == true)
+  }
+
+  @Test("time between batches while requests wait is the loop's, not the device's")
+  func serializedLoop() throws {
+    var world = LiveWorld()
+    for index in 0..<900 {
+      let gather = Double(index) * 11_000 + 6_000
+      // Eight requests wait throughout; the loop takes them 10 ms after the last batch ended.
+      world.batch(arrivals: (0..<8).map { gather - 5_500 + Double($0) }, gather: gather, kernels: 500, handOver: 5_400)
+    }
+    let diagnosis = world.diagnosis()
+    #expect(diagnosis.assessment?.ranked.contains { $0.finding.code == .HR131 } == true)
+  }
+
+  @Test("nothing ran: nothing is claimed")
+  func empty() {
+    let diagnosis = LiveWorld().diagnosis()
+    #expect(diagnosis.assessment == nil && diagnosis.regime == .null)
+    #expect(diagnosis.sentence == "no requests in the last 10 s")
+    #expect(diagnosis.json["findings"] == [] && diagnosis.json["waterfall"] == [] && diagnosis.json["stations"] == [])
+    let answer = LiveWorld.answer([LiveWorld()])
+    #expect(answer.summary == "no requests in the last 10 s")
+    #expect(answer.json["regime"] == .null)
+    #expect(LiveWorld.answer([]).summary == "no model is loaded")
+  }
+
+  @Test("requests that wait and were not answered are no empty server")
+  func stuck() {
+    var world = LiveWorld()
+    world.state.queuedRequests = 3
+    world.state.readyInstances = 0
+    #expect(world.diagnosis().sentence == "no request was answered in the last 10 s: 3 wait, 1 of 1 instances are at work")
+    #expect(LiveWorld.answer([world]).summary.contains("3 wait"))
+  }
+
+  @Test("failed requests alone claim nothing of the device")
+  func failures() {
+    var world = LiveWorld()
+    for index in 0..<100 { world.failure(at: Double(index) * 90_000) }
+    let diagnosis = world.diagnosis()
+    #expect(diagnosis.failed == 100 && diagnosis.answered == 0)
+    #expect(diagnosis.assessment == nil)
+    #expect(diagnosis.sentence == "100 requests failed and none was answered in the last 10 s")
+  }
+
+  @Test("while a batch runs, the time since the last one ended is no idle time")
+  func inFlight() throws {
+    var world = LiveWorld.saturated()
+    world.events.batches.removeAll { $0.outputEnd > LiveWorld.at(5_000_000) }
+    world.events.kernels.removeAll { $0.end > LiveWorld.at(5_000_000) }
+    world.events.requests.removeAll { $0.responseStart > LiveWorld.at(5_000_000) }
+    world.state.readyInstances = 0
+    let diagnosis = world.diagnosis()
+    #expect(diagnosis.sentence == "device-bound (likely)")
+    #expect(diagnosis.notes.contains { $0.contains("batches that still run are not counted") })
+    // The same events of a server where all instances wait: five seconds of nothing.
+    world.state.readyInstances = 1
+    let idle = world.diagnosis()
+    let starved = try #require(idle.evidence.device.starvedIdle?.value)
+    #expect((0.49...0.52).contains(starved))
+  }
+
+  @Test("a load that came within the window gives no verdict")
+  func notSteady() {
+    var world = LiveWorld.saturated()
+    world.events.batches.removeAll { $0.formed < LiveWorld.at(7_000_000) }
+    world.events.kernels.removeAll { $0.start < LiveWorld.at(7_000_000) }
+    world.events.requests.removeAll { $0.responseEnd < LiveWorld.at(7_000_000) }
+    let diagnosis = world.diagnosis()
+    #expect(diagnosis.assessment?.verdict.claims.map(\.regime) == [.notSteady])
+    #expect(diagnosis.assessment?.verdict.isInconclusive == true)
+  }
+
+  @Test("idle causes and kernels add up to the window")
+  func waterfall() throws {
+    for world in [LiveWorld.saturated(), LiveWorld.starved(), LiveWorld.saturated(simulated: true)] {
+      let bars = try #require(world.diagnosis().json["waterfall"]?.arrayValue)
+      let sum = bars.reduce(0.0) { $0 + ($1["ofWall"]?["value"]?.doubleValue ?? .nan) }
+      #expect((sum - 1).magnitude < 1e-9)
+    }
+  }
+
+  @Test("simulated devices are marked wherever they show")
+  func simulated() throws {
+    let answer = LiveWorld.answer([LiveWorld.saturated(simulated: true)])
+    let json = answer.json
+    #expect(json["mode"]?.stringValue == "simulated")
+    let model = try #require(json["models"]?.arrayValue?.first)
+    #expect(model["mode"]?.stringValue == "simulated")
+    #expect(model["device"]?["isSimulated"]?.boolValue == true)
+    #expect(model["figures"]?["requestsPerSecond"]?["kind"]?.stringValue == "simulated")
+    #expect(model["regime"]?["claims"]?.arrayValue?.first?["weight"]?["kind"]?.stringValue == "simulated")
+    #expect(LivePage.text(nonce: "n").contains("SIMULATED"))
+    #expect(LiveWorld.answer([LiveWorld.saturated()]).json["mode"]?.stringValue == "measured")
+  }
+
+  @Test("the busiest model is named first, a filter leaves the others out")
+  func models() {
+    let worlds = [LiveWorld.starved(name: "a", number: 1), LiveWorld.saturated(name: "b", number: 2)]
+    let answer = LiveWorld.answer(worlds)
+    #expect(answer.focus?.state.name == "b")
+    #expect(answer.summary == "b: device-bound (likely)")
+    #expect(answer.models.map(\.answered) == [199, 3984])
+    let one = LiveWorld.answer(worlds, filter: "a")
+    #expect(one.models.map(\.state.name) == ["a"])
+    #expect(one.slices.reduce(0) { $0 + $1.answered } == 199)
+    #expect(one.models.first?.notes.contains { $0.hasPrefix("b also used this device") } == true)
+  }
+
+  @Test("slices hold every answer once, and the client is never claimed")
+  func slices() {
+    let answer = LiveWorld.answer([LiveWorld.saturated()])
+    #expect(answer.slices.count == 10)
+    #expect(answer.slices.reduce(0) { $0 + $1.answered } == 498 * 8)
+    #expect(answer.json["client"] == .null)
+    #expect(answer.notes.contains { $0.contains("cannot be seen here") })
+  }
+}

@@ -1,0 +1,221 @@
+"""`GET /v2/headroom` and the page `/headroom`: figures that add up, verdicts that fit the load, a page that draws them in Chromium."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import threading
+import time
+
+import jsonschema
+import pytest
+from serving import X, add, exchange, identity, infer_body, read_answer, request, serve, skip_loudly
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "Docs/schemas/live.json").read_text())
+BATCHING = "dynamic_batching { max_queue_delay_microseconds: 1000 }\n"
+MARKUP = "<script>alert(1)<b>"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    repository = tmp_path_factory.mktemp("live")
+    add(repository, "slow", identity("slow", [16], 8, BATCHING, delay_ms=20))
+    add(repository, "fast", identity("fast", [16], 8, BATCHING))
+    add(repository, "two", identity("two", [16], 8, BATCHING, delay_ms=5))
+    add(repository, MARKUP, identity(MARKUP, [16], 8))
+    with serve(repository) as running:
+        yield running
+
+
+def no_constant(name):
+    raise AssertionError(f"{name} is not JSON")
+
+
+def live(server, model=None):
+    answer = server.get("/v2/headroom" + (f"?model={model}" if model else ""))
+    assert answer.status == "200 OK", answer
+    assert answer.headers["content-type"] == "application/json"
+    document = json.loads(answer.body, parse_constant=no_constant)
+    jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
+    return document
+
+
+class Load:
+    """Users who each wait for their answer, then think."""
+
+    def __init__(self, server, model, users, rows=1, think=0.0):
+        self.server, self.think = server, think
+        self.data = request("POST", f"/v2/models/{model}/infer", infer_body(shape=[rows, 16], data=X * rows))
+        self.done = []
+        self.ends = threading.Event()
+        self.threads = [threading.Thread(target=self._user, daemon=True) for _ in range(users)]
+
+    def _user(self):
+        with self.server.connect() as connection, connection.makefile("rb") as stream:
+            while not self.ends.is_set():
+                connection.sendall(self.data)
+                assert read_answer(stream).status == "200 OK"
+                self.done.append(time.monotonic())
+                if self.think:
+                    time.sleep(self.think)
+
+    def rate(self, seconds):
+        now = time.monotonic()
+        return sum(moment > now - seconds for moment in list(self.done)) / seconds
+
+
+@contextlib.contextmanager
+def load(*arguments, seconds=0.0, **options):
+    running = Load(*arguments, **options)
+    for thread in running.threads:
+        thread.start()
+    try:
+        time.sleep(seconds)
+        yield running
+    finally:
+        running.ends.set()
+        for thread in running.threads:
+            thread.join(10)
+
+
+def value(figure):
+    return figure["value"]
+
+
+def model_of(document, name):
+    return next(model for model in document["models"] if model["name"] == name)
+
+
+def test_routes_answer_as_the_reference_server_does(server):
+    root = server.get("/")
+    assert (root.status, root.headers["content-type"], root.body) == ("404 Not Found", "text/plain", b'{"error":"Not Found"}')
+    page = exchange(server, request("GET", "/", headers=[("Accept", "text/html,*/*;q=0.8")]))
+    assert page.status == "302 Found" and page.headers["location"] == "/headroom"
+    for path in ("/v2/headroom", "/headroom"):
+        assert server.post(path).status.startswith("405")
+    unknown = server.get("/v2/headroom?model=nobody")
+    assert unknown.status == "404 Not Found" and "nobody" in json.loads(unknown.body)["error"]
+
+
+def test_an_idle_server_claims_nothing_and_stays_asleep(server):
+    time.sleep(0.5)
+    document = live(server, "two")
+    assert document["summary"].startswith("no requests in the last") and document["regime"] is None
+    assert document["client"] is None and any("cannot be seen here" in note for note in document["notes"])
+    model = document["models"][0]
+    assert model["regime"] is None and not model["findings"] and not model["waterfall"] and value(model["figures"]["requestsPerSecond"]) == 0
+    before = server.cpu_seconds()
+    time.sleep(1.5)
+    assert server.cpu_seconds() - before <= 0.03, "nobody asked, and the server worked"
+
+
+def test_an_instance_that_is_always_busy_limits(server):
+    with load(server, "slow", 24, seconds=11) as users:
+        live(server)
+        time.sleep(1)
+        document = live(server, "slow")
+        rate = users.rate(10)
+    model = document["models"][0]
+    assert document["mode"] == "measured" and 9.9 < document["windowSeconds"] < 10.1
+    assert abs(value(document["requestsPerSecond"]) - rate) <= 0.1 * rate, (document["requestsPerSecond"], rate)
+    figures = model["figures"]
+    assert value(figures["rowsPerSecond"]) == pytest.approx(value(figures["requestsPerSecond"]))
+    assert value(figures["rowsPerBatch"]) == pytest.approx(value(figures["requestsPerBatch"]))
+    assert value(figures["batches"]) * value(figures["requestsPerBatch"]) == pytest.approx(value(figures["answeredRequests"]), rel=0.05)
+    assert sum(slice["answeredRequests"] for slice in document["slices"]) == pytest.approx(value(figures["answeredRequests"]), rel=0.01)
+    assert sum(entry["batches"] for entry in model["batchSizes"]) == value(figures["batches"])
+    assert sum(value(bar["ofWall"]) for bar in model["waterfall"]) == pytest.approx(1, abs=1e-6)
+    # Little's law: 24 users, no think time, hardly any time outside the server.
+    assert value(figures["requestsPerSecond"]) * value(figures["meanLatencyMilliseconds"]) / 1000 == pytest.approx(24, rel=0.15)
+    assert value(figures["medianLatencyMilliseconds"]) <= value(figures["p95LatencyMilliseconds"]) <= value(figures["p99LatencyMilliseconds"])
+    assert value(figures["instanceBusyShare"]) > 0.9
+    front = document["frontEnd"]
+    assert front and 0 < value(front["busyShare"]) < 1 and 0.5 < front["sampleSeconds"] < 12.5
+    stations = {station["station"]: station for station in model["stations"]}
+    assert stations["client"]["utilization"] is None and "outside" in stations["client"]["unknownBecause"]
+    assert stations["frontEnd"]["utilization"] is not None
+    regime = document["regime"]
+    assert regime["side"] == "device" and regime["sentence"] == "device-bound (likely)", regime
+    assert regime["wouldDecide"]
+
+
+def test_a_server_that_waits_for_requests_is_limited_upstream(server):
+    with load(server, "two", 1, seconds=11, think=0.05):
+        live(server)
+        time.sleep(0.5)
+        model = live(server, "two")["models"][0]
+    assert model["regime"]["side"] == "upstream", model["regime"]
+    assert "cannot tell" in model["regime"]["sentence"] and not model["regime"]["claims"]
+    assert next(value(bar["ofWall"]) for bar in model["waterfall"] if bar["step"] == "starvedIdle") > 0.8
+    codes = {finding["code"] for finding in model["findings"]} | {item["code"] for item in model["undecided"]}
+    assert not {code for code in codes if code[2] in "234" or code in ("HR132", "HR133", "HR134", "HR141", "HR142")}, codes
+
+
+def test_a_simulated_device_is_marked(tmp_path):
+    add(tmp_path, "small8", identity("small8", [16], 8))
+    with serve(tmp_path, "--model", "linear=builtin:linear", "--device", "sim:l4") as running:
+        document = live(running, "linear")
+    assert document["mode"] == "simulated" and document["models"][0]["device"]["isSimulated"]
+
+
+# In a browser.
+
+
+def chromium(server, path="/headroom", width=1280, height=2200, dark=False, screenshot=None, folder=None):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        skip_loudly("chromium is missing")
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=0",
+        f"--window-size={width},{height}", "--virtual-time-budget=3500", f"--user-data-dir={folder}",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--screenshot={screenshot}" if screenshot else "--dump-dom",
+        f"http://127.0.0.1:{server.http_port}{path}"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr[-2000:]
+    problems = [line for line in result.stderr.splitlines() if "CONSOLE" in line or "Content Security Policy" in line]
+    assert not problems, problems
+    return result.stdout
+
+
+def element(dom, identity):
+    """Text between this element's start and the next tag."""
+    start = dom.index(f'id="{identity}"')
+    return dom[dom.index(">", start) + 1: dom.index("<", dom.index(">", start))]
+
+
+def test_the_page_shows_the_regime(server, tmp_path):
+    page = server.get("/headroom")
+    assert page.status == "200 OK" and page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    with load(server, "slow", 24, seconds=11):
+        dom = chromium(server, "/headroom?model=slow", folder=tmp_path / "profile")
+        sentence = element(dom, "sentence")
+        # The browser shares the cores with the server: the load may drift while it starts, and the page then says so.
+        assert sentence == "device-bound (likely)" or "not steady" in sentence, sentence
+        assert "slow, version 1" in dom and "SIMULATED:" in dom and 'id="banner" class="banner" role="note" hidden' in dom
+        for chart in ("requests", "latency", "waterfall", "batches"):
+            place = dom[dom.index(f'id="{chart}"'):]
+            assert "<svg" in place[:200] and "aria-label" in place[:400], chart
+        assert "unknown: lies outside this server" in dom
+        # Kept where a person asks for them.
+        shots = pathlib.Path(os.environ.get("HEADROOM_SCREENSHOTS", tmp_path))
+        shots.mkdir(parents=True, exist_ok=True)
+        for width, height, dark in ((1280, 2200, False), (1280, 2200, True), (390, 3600, False), (390, 3600, True)):
+            shot = shots / f"live-{width}-{'dark' if dark else 'light'}.png"
+            chromium(server, width=width, height=height, dark=dark, screenshot=shot, folder=tmp_path / "profile")
+            assert shot.read_bytes()[:4] == b"\x89PNG" and shot.stat().st_size > 20_000
+
+
+def test_a_model_called_like_markup_stays_text(server, tmp_path):
+    dom = chromium(server, folder=tmp_path / "profile")
+    table = dom[dom.index('id="table"'):]
+    assert "&lt;script&gt;alert(1)&lt;b&gt;" in table and MARKUP not in table
+
+
+def test_an_empty_server_says_so(tmp_path):
+    add(tmp_path, "small8", identity("small8", [16], 8))
+    with serve(tmp_path) as running:
+        dom = chromium(running, folder=tmp_path / "profile")
+        assert element(dom, "sentence").startswith("no requests in the last")
