@@ -16,6 +16,7 @@ public enum ContentCoding: String, Sendable, Hashable {
 
 /// A request line and what the server reads of its header fields. Texts stay where they are: ranges into the parsed bytes.
 public struct HTTPRequestHead: Sendable, Hashable {
+  /// What is asked for.
   public var method: HTTPMethod
   /// The target's path, without the query.
   public var path: Range<Int>
@@ -23,14 +24,17 @@ public struct HTTPRequestHead: Sendable, Hashable {
   public var query: Range<Int>
   /// "1.1"; echoed in the answer's status line, as the reference server does.
   public var majorVersion: UInt8
+  /// The digit behind the dot; echoed likewise.
   public var minorVersion: UInt8
   /// nil: none stated.
   public var contentLength: Int?
+  /// `Transfer-Encoding: chunked`.
   public var isChunked = false
   /// The connection stays open after the answer.
   public var keepsAlive: Bool
   /// `Connection: close` was said.
   public var saysClose = false
+  /// `Expect: 100-continue`.
   public var expectsContinue = false
   /// nil: a coding the server does not know.
   public var contentCoding: ContentCoding? = .identity

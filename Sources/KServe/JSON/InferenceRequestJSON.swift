@@ -7,10 +7,13 @@ public import ModelConfiguration
 public struct InferenceRequestJSON: Sendable {
   /// One input.
   public struct Input: Sendable {
+    /// Tensor's name.
     public var name: String
     /// nil: a name the protocol does not know.
     public var dataType: TensorDataType?
+    /// As stated, the row dimension included.
     public var shape: [Int]
+    /// Where the elements are.
     public var source: Source
   }
 
@@ -25,21 +28,29 @@ public struct InferenceRequestJSON: Sendable {
 
   /// One output asked for.
   public struct Output: Sendable {
+    /// Tensor's name.
     public var name: String
     /// 0: not asked for.
     public var classification: Int
     /// nil: as the request's `binary_data_output` says.
     public var isBinary: Bool?
+    /// Region that takes the output instead of the answer.
     public var sharedMemory: (region: String, offset: UInt64, byteSize: UInt64)?
   }
 
+  /// As sent; empty for none.
   public var id = ""
+  /// 0: the model's default level.
   public var priority: UInt64 = 0
+  /// Queue timeout asked for; 0: none.
   public var timeoutMicroseconds: UInt64 = 0
   /// `binary_data_output`: the default for outputs that do not say.
   public var binaryDataOutput = false
+  /// The other parameters of the request.
   public var parameters: [String: KServeParameter] = [:]
+  /// In the order sent.
   public var inputs: [Input] = []
+  /// Empty: every output of the model.
   public var outputs: [Output] = []
 
   /// Reads the document on `tape`. `model` is named in errors.

@@ -18,9 +18,11 @@ public struct JSONTape: Sendable {
 
   /// One value. `first`: text offset of a string's content, index into `numbers` of a run, or the value's own bits.
   public struct Node: Sendable, Hashable {
+    /// What the value is.
     public var kind: Kind
     /// A string has escapes.
     public var isEscaped = false
+    /// Where its content starts, or the number itself.
     public var first: Int
     /// Bytes of a string's content; elements of an array; members of an object.
     public var count: Int

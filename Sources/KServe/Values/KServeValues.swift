@@ -11,8 +11,11 @@ public enum KServeParameter: Sendable, Hashable {
 
 /// What a server says of itself (`GET v2`, ServerMetadata).
 public struct ServerMetadata: Sendable, Hashable {
+  /// The program.
   public var name: String
+  /// The program's.
   public var version: String
+  /// Protocol extensions served.
   public var extensions: [String]
 
   /// Every field stated.
@@ -27,8 +30,11 @@ public struct ServerMetadata: Sendable, Hashable {
 public struct ModelMetadata: Sendable, Hashable {
   /// One tensor; -1 for a variable dimension, the row dimension included where the model has one.
   public struct Tensor: Sendable, Hashable {
+    /// Tensor's name.
     public var name: String
+    /// Element type.
     public var dataType: TensorDataType
+    /// -1 for a variable dimension.
     public var shape: [Int]
 
     /// Every field stated.
@@ -39,11 +45,15 @@ public struct ModelMetadata: Sendable, Hashable {
     }
   }
 
+  /// As asked for by clients.
   public var name: String
   /// Versions that are ready, ascending.
   public var versions: [String]
+  /// What runs it, by the configuration.
   public var platform: String
+  /// In the configuration's order.
   public var inputs: [Tensor]
+  /// In the configuration's order.
   public var outputs: [Tensor]
 
   /// Every field stated.
@@ -58,7 +68,9 @@ public struct ModelMetadata: Sendable, Hashable {
 
 /// How often something happened and how long it took in all.
 public struct DurationCount: Sendable, Hashable {
+  /// How often.
   public var count: UInt64 = 0
+  /// Time in all.
   public var nanoseconds: UInt64 = 0
 
   /// Nothing yet.
@@ -77,15 +89,20 @@ public struct ModelStatistics: Sendable, Hashable {
   public struct Batch: Sendable, Hashable {
     /// Rows.
     public var batchSize: UInt64
+    /// Gathering the inputs.
     public var computeInput = DurationCount()
+    /// Running the model.
     public var computeInfer = DurationCount()
+    /// Bringing results back.
     public var computeOutput = DurationCount()
 
     /// No executions yet.
     public init(batchSize: UInt64) { self.batchSize = batchSize }
   }
 
+  /// As asked for by clients.
   public var name: String
+  /// A number, as text.
   public var version: String
   /// Milliseconds since the epoch; 0 for never.
   public var lastInference: UInt64 = 0
@@ -93,13 +110,21 @@ public struct ModelStatistics: Sendable, Hashable {
   public var inferenceCount: UInt64 = 0
   /// Batches.
   public var executionCount: UInt64 = 0
+  /// Requests answered, from receipt to answer.
   public var success = DurationCount()
+  /// Requests that got an error.
   public var fail = DurationCount()
+  /// Waiting for a batch.
   public var queue = DurationCount()
+  /// Gathering the inputs.
   public var computeInput = DurationCount()
+  /// Running the model.
   public var computeInfer = DurationCount()
+  /// Bringing results back.
   public var computeOutput = DurationCount()
+  /// Always none: there is no response cache.
   public var cacheHit = DurationCount()
+  /// Always none: there is no response cache.
   public var cacheMiss = DurationCount()
   /// Ascending by size.
   public var batches: [Batch] = []
@@ -113,10 +138,13 @@ public struct ModelStatistics: Sendable, Hashable {
 
 /// One line of the repository's index. Version, state and reason are empty for a model that was never loaded.
 public struct RepositoryIndexEntry: Sendable, Hashable {
+  /// As asked for by clients.
   public var name: String
+  /// A number, as text.
   public var version: String
   /// "READY", "UNAVAILABLE", "LOADING", "UNLOADING" or empty.
   public var state: String
+  /// Why it is unavailable.
   public var reason: String
 
   /// Every field stated.
@@ -130,10 +158,13 @@ public struct RepositoryIndexEntry: Sendable, Hashable {
 
 /// A registered region of system shared memory.
 public struct SharedMemoryRegion: Sendable, Hashable {
+  /// As registered.
   public var name: String
   /// POSIX object name.
   public var key: String
+  /// Bytes from the start of the object.
   public var offset: UInt64
+  /// Bytes of the region.
   public var byteSize: UInt64
 
   /// Every field stated.
@@ -147,11 +178,17 @@ public struct SharedMemoryRegion: Sendable, Hashable {
 
 /// Trace settings as the protocol shows them: every value is a list of strings ("trace_level") or one string.
 public struct TraceSettings: Sendable, Hashable {
+  /// "OFF", "TIMESTAMPS", "TENSORS".
   public var level: [String] = ["OFF"]
+  /// One request in so many is traced.
   public var rate = "1000"
+  /// Traces still to take; "-1" for no limit.
   public var count = "-1"
+  /// Traces per file; "0" for one file.
   public var logFrequency = "0"
+  /// Path that is written to.
   public var file = ""
+  /// "triton": one JSON file of traces.
   public var mode = "triton"
 
   /// The defaults.
@@ -160,10 +197,15 @@ public struct TraceSettings: Sendable, Hashable {
 
 /// Log settings as the protocol shows them.
 public struct LogSettings: Sendable, Hashable {
+  /// Path written to; empty for standard error.
   public var file = ""
+  /// Information is written.
   public var info = true
+  /// Warnings are written.
   public var warning = true
+  /// Errors are written.
   public var error = true
+  /// 0: nothing more than the above.
   public var verboseLevel: UInt32 = 0
   /// "default" or "ISO8601".
   public var format = "default"

@@ -9,10 +9,13 @@ public import TimeBase
 public struct InferenceRequest: Sendable {
   /// One input.
   public struct Input: Sendable {
+    /// Tensor's name.
     public var name: String
     /// nil for a name the protocol does not know (gRPC: shown as "<invalid>").
     public var dataType: TensorDataType?
+    /// The row dimension included where the model has one.
     public var shape: [Int]
+    /// Elements, packed.
     public var data: TensorBytes
     /// A tensor without name and shape, of the model's single input (HTTP's raw binary request): both are filled in from the model.
     public var isRaw = false
@@ -29,6 +32,7 @@ public struct InferenceRequest: Sendable {
 
   /// One output asked for.
   public struct Output: Sendable {
+    /// Tensor's name.
     public var name: String
     /// 0: the tensor itself; n: the n best classes.
     public var classification: Int
@@ -43,14 +47,17 @@ public struct InferenceRequest: Sendable {
     }
   }
 
+  /// Model asked for or answering.
   public var modelName: String
   /// As asked for; empty: the policy's choice, i.e. the latest ready.
   public var modelVersion: String
+  /// The client's name for the request; empty for none.
   public var id: String
   /// 0: the model's default level.
   public var priority: UInt64 = 0
   /// Queue timeout asked for, microseconds; 0: none.
   public var timeoutMicroseconds: UInt64 = 0
+  /// In the order sent.
   public var inputs: [Input]
   /// Empty: every output of the model.
   public var outputs: [Output]
@@ -101,8 +108,11 @@ public enum TensorBytes: Sendable {
 
 /// A place in a registered shared-memory region.
 public struct SharedMemoryTarget: Sendable, Hashable {
+  /// Registered name.
   public var region: String
+  /// Bytes from the start of the region.
   public var offset: Int
+  /// Bytes.
   public var byteSize: Int
 
   /// Every field stated.
@@ -117,8 +127,11 @@ public struct SharedMemoryTarget: Sendable, Hashable {
 public struct InferenceResponse: Sendable {
   /// One output.
   public struct Output: Sendable {
+    /// Tensor's name.
     public var name: String
+    /// Element type.
     public var dataType: TensorDataType
+    /// The row dimension included where the model has one.
     public var shape: [Int]
     /// Little endian, packed; empty when it went into shared memory.
     public var data: ByteBuffer
@@ -135,8 +148,11 @@ public struct InferenceResponse: Sendable {
     }
   }
 
+  /// Model asked for or answering.
   public var modelName: String
+  /// Version that answered.
   public var modelVersion: String
+  /// The client's name for the request; empty for none.
   public var id: String
   /// In the order asked for, or the model's.
   public var outputs: [Output]

@@ -20,17 +20,21 @@ public final class InferenceServer: KServeService {
     public var repositories: [String] = []
     /// Models by name: a file, or "builtin:HEAD".
     public var models: [String: String] = [:]
+    /// When models are loaded and unloaded.
     public var controlMode = ControlMode.none
     /// Models to load at the start in explicit mode; "*" for all.
     public var loadModels: [String] = []
+    /// Time between looks into the repositories in poll mode.
     public var pollInterval = TimeSpan.milliseconds(15_000)
     /// Ready only while every model that should be loaded is.
     public var strictReadiness = true
+    /// Clients may register system shared memory.
     public var allowsClientSharedMemory = false
     /// Control calls from elsewhere than loopback need it; nil: they are refused there.
     public var controlToken: String?
     /// Every listener is bound to loopback.
     public var isLoopback = true
+    /// Precision of weights and products on the CPU device.
     public var precision = LoadOptions.Precision.fp32
     /// Time a batch may take before its instance counts as hung.
     public var executionLimit = TimeSpan.milliseconds(300_000)
@@ -108,8 +112,10 @@ public final class InferenceServer: KServeService {
 
   // MARK: - Health and metadata
 
+  /// The process answers.
   public var isLive: Bool { true }
 
+  /// Models are loaded and the server is not draining.
   public var isReady: Bool {
     if isDraining.load(ordering: .relaxed) || isStarting.load(ordering: .relaxed) { return false }
     guard options.strictReadiness else { return true }
@@ -122,6 +128,7 @@ public final class InferenceServer: KServeService {
     }
   }
 
+  /// Name, version and extensions.
   public var metadata: ServerMetadata {
     ServerMetadata(
       name: "headroom", version: options.version,
@@ -133,13 +140,16 @@ public final class InferenceServer: KServeService {
       ])
   }
 
+  /// False also for an unknown model, as the reference server says.
   public func isModelReady(_ name: String, version: String) throws(KServeError) -> Bool {
     do throws(KServeError) { _ = try manager.table.find(name, version: version) } catch { return false }
     return true
   }
 
+  /// Throws what an inference would.
   public func checkModel(_ name: String, version: String) throws(KServeError) { _ = try manager.table.find(name, version: version) }
 
+  /// Inputs and outputs of the version, its row dimension as -1.
   public func modelMetadata(_ name: String, version: String) throws(KServeError) -> ModelMetadata {
     let model = try manager.table.find(name, version: version)
     let configuration = model.configuration
@@ -152,10 +162,12 @@ public final class InferenceServer: KServeService {
       outputs: configuration.outputs.map { ModelMetadata.Tensor(name: $0.name, dataType: $0.dataType, shape: rows + $0.dims) })
   }
 
+  /// The completed configuration.
   public func modelConfiguration(_ name: String, version: String) throws(KServeError) -> JSONValue {
     try manager.table.find(name, version: version).configuration.json()
   }
 
+  /// Counters of the ready versions; an empty name means every model.
   public func statistics(_ name: String, version: String) throws(KServeError) -> [ModelStatistics] {
     if name.isEmpty { return manager.table.allReady.map { $0.counters.current.statistics } }
     let models = manager.table.ready(name)
@@ -170,6 +182,7 @@ public final class InferenceServer: KServeService {
 
   // MARK: - Inference
 
+  /// Queues the request at its model; a model replaced in between is looked up anew, so nothing is lost.
   public func infer(
     _ request: InferenceRequest, on loop: any EventLoop, reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
   ) -> InferenceHandle {
@@ -193,6 +206,7 @@ public final class InferenceServer: KServeService {
 
   // MARK: - Repository
 
+  /// Every version known and every model of the repositories never loaded, by name.
   public func repositoryIndex(readyOnly: Bool) -> [RepositoryIndexEntry] {
     var entries: [RepositoryIndexEntry] = []
     for (name, version, state) in manager.table.states {
@@ -212,6 +226,7 @@ public final class InferenceServer: KServeService {
     return entries.sorted { ($0.name, Int($0.version) ?? 0) < ($1.name, Int($1.version) ?? 0) }
   }
 
+  /// Loads on a thread of its own; explicit mode only.
   public func loadModel(
     _ name: String, configuration: String?, files: [String: [UInt8]], on loop: any EventLoop,
     reply: @escaping @Sendable (Result<Void, KServeError>) -> Void
@@ -221,6 +236,7 @@ public final class InferenceServer: KServeService {
     }
   }
 
+  /// Unloads on a thread of its own; explicit mode only.
   public func unloadModel(
     _ name: String, unloadDependents: Bool, on loop: any EventLoop, reply: @escaping @Sendable (Result<Void, KServeError>) -> Void
   ) {
@@ -250,10 +266,14 @@ public final class InferenceServer: KServeService {
 
   // MARK: - Shared memory, settings, permission
 
+  /// Registered regions.
   public func sharedMemoryStatus(_ name: String) throws(KServeError) -> [SharedMemoryRegion] { try regions.status(name) }
+  /// Maps a POSIX shared-memory object, where allowed.
   public func registerSharedMemory(_ region: SharedMemoryRegion) throws(KServeError) { try regions.register(region) }
+  /// Unmaps; an empty name: all.
   public func unregisterSharedMemory(_ name: String) throws(KServeError) { regions.unregister(name) }
 
+  /// The server's settings, overlaid by the model's own.
   public func traceSettings(_ model: String) throws(KServeError) -> TraceSettings {
     if !model.isEmpty, !manager.table.names.contains(model) {
       throw KServeError(.notFound, "Request for unknown model: '\(model)' is not found")
@@ -265,6 +285,7 @@ public final class InferenceServer: KServeService {
     }
   }
 
+  /// Checks all changes, then applies them together.
   public func updateTraceSettings(_ model: String, _ changes: [String: [String]]) throws(KServeError) -> TraceSettings {
     _ = try traceSettings(model)
     for (key, value) in changes { try TraceSettings.check(key, value) }
@@ -280,8 +301,10 @@ public final class InferenceServer: KServeService {
     return try traceSettings(model)
   }
 
+  /// The log's settings.
   public var logSettings: LogSettings { log.settings }
 
+  /// Changes what is named; unknown keys are ignored, as by the reference server.
   public func updateLogSettings(_ changes: [String: KServeParameter]) throws(KServeError) -> LogSettings {
     var settings = log.settings
     for (key, value) in changes {
@@ -305,6 +328,7 @@ public final class InferenceServer: KServeService {
     return settings
   }
 
+  /// Loopback, or the token fits; compared in constant time.
   public func allowsControl(bearerToken: String?) -> Bool {
     if options.isLoopback { return true }
     guard let token = options.controlToken, let bearerToken else { return false }
