@@ -137,6 +137,7 @@ let package = Package(
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["Scheduling", "TimeBase"]),
+    tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),

@@ -187,9 +187,10 @@ extension JSONTape {
       var word = UInt64(littleEndian: UnsafeRawPointer(base + index).loadUnaligned(as: UInt64.self))
       guard (word & 0xF0F0_F0F0_F0F0_F0F0) | (((word &+ 0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0) &>> 4) == 0x3333_3333_3333_3333
       else { return nil }
-      word = (word & 0x0F0F_0F0F_0F0F_0F0F) &* 2561 &>> 8
-      word = (word & 0x00FF_00FF_00FF_00FF) &* 6_553_601 &>> 16
-      return (word & 0x0000_FFFF_0000_FFFF) &* 42_949_672_960_001 &>> 32
+      // Pairs, fours, all eight: shifts bind tighter than products in Swift, hence the parentheses.
+      word = ((word & 0x0F0F_0F0F_0F0F_0F0F) &* 2561) &>> 8
+      word = ((word & 0x00FF_00FF_00FF_00FF) &* 6_553_601) &>> 16
+      return ((word & 0x0000_FFFF_0000_FFFF) &* 42_949_672_960_001) &>> 32
     }
 
     /// 20 digits may still fit UInt64.
