@@ -19,6 +19,7 @@ install:
 build: install ## the release build of the program
 	swift build -c release --product headroom
 	swift build -c release --product reference-evaluate
+	swift build -c release --product grpc-echo-server
 
 bench: build ## the document's experiment in virtual time (installs what is missing, builds a release); writes report/
 	@$(RELEASE) bench

@@ -45,6 +45,7 @@ struct ServeRun {
     let metrics = HTTPServer(metricsOf: server, group: group, limits: limits)
     var grpcOptions = GRPCServerOptions()
     grpcOptions.tls = try grpcContext()
+    grpcOptions.inflate = GRPCServerOptions.zlib(limit: limits.bodyBytes)
     let grpc = GRPCServer(service: server, group: group, options: grpcOptions)
     let listening = command.listening
 

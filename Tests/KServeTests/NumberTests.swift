@@ -110,7 +110,8 @@ private func numbers(_ text: String) throws -> [Double] {
   /// Layouts: Tencent/rapidjson `include/rapidjson/internal/dtoa.h`, Prettify.
   @Test(arguments: [
     (1.0, "1.0"), (-0.0, "-0.0"), (0.1, "0.1"), (1e21, "1e21"), (1e20, "100000000000000000000.0"), (1.5e22, "1.5e22"),
-    (1e-5, "0.00001"), (1e-7, "1e-7"), (1.25e-6, "0.00000125"), (123456789.125, "123456789.125"), (.infinity, "Infinity"), (-.infinity, "-Infinity"),
+    (1e-5, "0.00001"), (1e-7, "1e-7"), (1.25e-6, "0.00000125"), (123456789.125, "123456789.125"), (.infinity, "Infinity"),
+    (-.infinity, "-Infinity"),
     (.nan, "NaN"), (.leastNonzeroMagnitude, "5e-324"),
   ])
   func numbersAreLaidOutAsTheReferenceServerDoes(value: Double, text: String) {

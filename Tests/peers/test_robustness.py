@@ -99,6 +99,14 @@ def test_half_closed_connections_get_their_answer(server):
         assert stream.read() == b""
 
 
+def test_what_was_pipelined_before_the_end_is_answered(server):
+    with server.connect() as connection, connection.makefile("rb") as stream:
+        connection.sendall(BODY * 3)
+        connection.shutdown(socket.SHUT_WR)
+        assert [read_answer(stream).status for _ in range(3)] == ["200 OK"] * 3
+        assert stream.read() == b""
+
+
 def test_expect_100_continue(server):
     with server.connect() as connection, connection.makefile("rb") as stream:
         head, _, body = BODY.partition(b"\r\n\r\n")

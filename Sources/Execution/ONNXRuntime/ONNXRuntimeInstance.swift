@@ -5,8 +5,8 @@ import TimeBase
 /// One slot over a shared session. Inputs are read where the caller wrote them; outputs stay where ONNX Runtime put them until the next
 /// `prepare`, strings excepted, which are copied once into the length-prefixed form.
 ///
-/// A caller whose strings need more memory than `prepare` reserved puts its own into `slot.inputs[i].memory`; it must live until the batch
-/// completed.
+/// Strings need more memory than the shape tells: the caller asks for it by `reserve`, or puts memory of its own into
+/// `slot.inputs[i].memory`, which must live until the batch completed.
 ///
 /// Sendable unchecked: an instance is owned by one thread at a time (`ModelInstance`), and shares only the session, which is Sendable.
 final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
@@ -72,6 +72,13 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
     }
     isPrepared = true
     return slot
+  }
+
+  func reserve(_ slot: BatchSlot, input: Int, byteCount: Int) throws(DeviceError) {
+    guard slot === self.slot, isPrepared, slot.inputs.indices.contains(input), let memory = inputMemory[input].reserve(byteCount) else {
+      throw DeviceError(.badInput, "\(model.session.name): no memory for \(byteCount) bytes of strings")
+    }
+    slot.inputs[input].memory = memory
   }
 
   func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {

@@ -56,18 +56,10 @@ public struct InferenceResponseJSON {
     return isWell
   }
 
-  /// An output that went into shared memory.
-  public mutating func append(name: String, type: TensorDataType, shape: [Int], region: String, offset: Int, byteSize: Int) {
+  /// An output that went into shared memory: the client said where, so the answer need not.
+  public mutating func append(name: String, type: TensorDataType, shape: [Int]) {
     begin(name, type, shape)
-    bytes += ",\"parameters\":{\"shared_memory_region\":".utf8
-    JSONString.write(region, into: &bytes)
-    if offset > 0 {
-      bytes += ",\"shared_memory_offset\":".utf8
-      JSONNumber.write(offset, into: &bytes)
-    }
-    bytes += ",\"shared_memory_byte_size\":".utf8
-    JSONNumber.write(byteSize, into: &bytes)
-    bytes += "}}".utf8
+    bytes += "}".utf8
   }
 
   /// Ends the document.

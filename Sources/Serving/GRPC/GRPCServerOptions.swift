@@ -31,6 +31,13 @@ public struct GRPCServerOptions: Sendable {
   /// How long a graceful shutdown waits for open calls.
   public var shutdownPatience: TimeAmount = .seconds(30)
 
+  /// zlib, with a message bounded at `limit` bytes too: a small message may claim to become a large one.
+  public static func zlib(limit: Int) -> Inflate {
+    { message, compression, maximumBytes in
+      try? BodyCoding.inflated([message], compression == .gzip ? .gzip : .deflate, limit: min(limit, maximumBytes))
+    }
+  }
+
   /// The defaults.
   public init() {}
 }

@@ -68,9 +68,12 @@ final class HTTPConnection: ChannelDuplexHandler {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if let event = event as? ChannelEvent, event == .inputClosed {
       inputHasEnded = true
-      // A request that is being worked on is still answered: the client may only have said that it has no more.
-      if case .answering = state { return }
-      context.close(promise: nil)
+      guard case .answering = state else {
+        context.close(promise: nil)
+        return
+      }
+      // A client that hung up and one that only has no more to say look alike until something is written to them. The second is owed its
+      // answer; the first costs a batch row. A reset leaves no doubt and cancels (channelInactive).
       return
     }
     context.fireUserInboundEventTriggered(event)
@@ -137,7 +140,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
     switch bytes.withUnsafeReadableBytes(HTTPRequestParser.parse) {
     case .incomplete:
-      if bytes.readableBytes > limits.headBytes {
+      if inputHasEnded {
+        close(context)
+      } else if bytes.readableBytes > limits.headBytes {
         send(.error(431, "the request's header is longer than \(limits.headBytes) bytes", closes: true), nil)
       } else if patience == nil {
         received = MonotonicClock.now
@@ -283,7 +288,7 @@ final class HTTPConnection: ChannelDuplexHandler {
   private func send(_ answer: HTTPAnswer, _ head: HTTPRequestHead?) {
     guard let context, context.channel.isActive else { return }
     if case .closed = state { return }
-    let keepsAlive = (head?.keepsAlive ?? false) && !answer.closes && !inputHasEnded
+    let keepsAlive = (head?.keepsAlive ?? false) && !answer.closes && !(inputHasEnded && (unread?.readableBytes ?? 0) == 0)
     var out = context.channel.allocator.buffer(capacity: 192 + min(answer.byteCount, 4096))
     answer.writeHead(
       into: &out, version: (head?.majorVersion ?? 1, head?.minorVersion ?? 1), keepsAlive: keepsAlive, saidClose: head?.saysClose ?? true)

@@ -119,10 +119,9 @@ struct HTTPInference {
     var tensors: [ByteBuffer] = []
     var hasBinary = false
     for output in response.outputs {
-      if let place = output.sharedMemory {
-        json.append(
-          name: output.name, type: output.dataType, shape: output.shape, region: place.region, offset: place.offset,
-          byteSize: place.byteSize)
+      if output.sharedMemory != nil {
+        // The client knows where; perf_analyzer takes any parameters for a binary output's.
+        json.append(name: output.name, type: output.dataType, shape: output.shape)
       } else if format.isBinary(output.name) {
         hasBinary = true
         json.appendBinary(name: output.name, type: output.dataType, shape: output.shape, byteCount: output.data.readableBytes)

@@ -11,6 +11,7 @@ enum MetricsText {
     let values = models.map { ($0, $0.counters.current) }
     var page = MetricsPage()
     triton(values, &page)
+    host(server, &page)
     own(values, server, &page)
     return page.text
   }
@@ -77,6 +78,20 @@ enum MetricsText {
           sum: Double(values.phases[index].sumNanoseconds) / 1e3)
       }
     }
+  }
+
+  private static func host(_ server: InferenceServer, _ page: inout MetricsPage) {
+    let host = server.host.read()
+    func one(_ name: String, _ help: String, _ value: Double) {
+      page.family(name, .gauge, help)
+      page.sample(name, [], value)
+    }
+    one("nv_cpu_utilization", "CPU utilization rate [0.0 - 1.0]", host.utilization)
+    one("nv_cpu_memory_total_bytes", "CPU total memory (RAM), in bytes", host.totalMemory)
+    one("nv_cpu_memory_used_bytes", "CPU used memory (RAM), in bytes", host.usedMemory)
+    // No GPU, no page-locked pool: what a dashboard asks for is there, and says none.
+    one("nv_pinned_memory_pool_total_bytes", "Pinned memory pool total memory size, in bytes", 0)
+    one("nv_pinned_memory_pool_used_bytes", "Pinned memory pool used memory size, in bytes", 0)
   }
 
   private static func own(_ models: [(ServedModel, ModelCounters.Values)], _ server: InferenceServer, _ page: inout MetricsPage) {

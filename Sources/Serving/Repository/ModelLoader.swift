@@ -117,7 +117,7 @@ struct ModelLoader: Sendable {
         labels: labels(configuration, place), regions: regions, live: live, number: number, executionLimit: executionLimit)
       var instances: [any ModelInstance] = []
       for _ in 0..<model.instanceCount { instances.append(try loaded.makeInstance()) }
-      try WarmUp(model: model, isOn: warmsUp, folder: place.folder).run(instances)
+      try WarmUp(model: model, isOn: warmsUp, folder: place.folder, log: log).run(instances)
       return (model, instances)
     } catch let failure as Failure {
       throw failure

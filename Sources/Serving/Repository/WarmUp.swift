@@ -7,20 +7,27 @@ import Threads
 /// Runs a new model's instances before it is reported ready: first batches are slow (page faults, kernel choice, graphs), and a user should
 /// not be the one to find out.
 ///
-/// With `model_warmup` in the configuration: its samples, as core `src/backend_model_instance.cc` runs them. Without: zeros at one row, every
-/// preferred size and the largest batch, because one size alone is not enough under dynamic batching (triton-inference-server/server#4503).
+/// With `model_warmup` in the configuration: its samples, as core `src/backend_model_instance.cc` runs them; one that fails fails the load.
+/// Without: zeros at one row, every preferred size and the largest batch, because one size alone is not enough under dynamic batching
+/// (triton-inference-server/server#4503). Nobody asked for those, so a model that takes no zeros is served all the same, with a warning;
+/// one with variable dimensions is left alone, since nothing says which sizes it is good for.
 struct WarmUp {
   let model: ServedModel
   let isOn: Bool
   let folder: String?
+  let log: ServerLog
 
   func run(_ instances: [any ModelInstance]) throws(ModelLoader.Failure) {
     let samples = model.configuration.warmupSamples
     for instance in instances {
       if !samples.isEmpty {
         for sample in samples where sample.batchSize > 0 { try run(sample, on: instance) }
-      } else if isOn, !(model.loaded is IdentityModel) {
-        for rows in defaultSizes { try run(nil, shapes: shapes(rows), on: instance, name: "of \(rows) rows") { _, _ in } }
+      } else if isOn, !(model.loaded is IdentityModel), hasFixedShapes {
+        do throws(ModelLoader.Failure) {
+          for rows in defaultSizes { try run(nil, shapes: shapes(rows), on: instance, name: "of \(rows) rows") { _, _ in } }
+        } catch {
+          log.warning("model '\(model.name)' is not warm: \(error); model_warmup in its configuration can give it other values")
+        }
       }
     }
   }
@@ -31,9 +38,10 @@ struct WarmUp {
     return Set([1, model.configuration.maxBatchSize] + preferred).filter { $0 > 0 && $0 <= model.configuration.maxBatchSize }.sorted()
   }
 
-  /// Zeros need a shape: variable dimensions count as one.
+  private var hasFixedShapes: Bool { model.configuration.inputs.allSatisfy { ($0.reshape ?? $0.dims).allSatisfy { $0 >= 0 } } }
+
   private func shapes(_ rows: Int) -> [[Int]] {
-    model.configuration.inputs.map { (model.takesRows ? [rows] : []) + ($0.reshape ?? $0.dims).map { max(1, $0) } }
+    model.configuration.inputs.map { (model.takesRows ? [rows] : []) + ($0.reshape ?? $0.dims) }
   }
 
   private func run(_ sample: WarmupSample, on instance: any ModelInstance) throws(ModelLoader.Failure) {

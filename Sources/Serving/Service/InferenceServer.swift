@@ -50,6 +50,7 @@ public final class InferenceServer: KServeService {
   let options: Options
   let manager: ModelManager
   let live = LiveRecorder()
+  let host = HostGauges()
   let regions: SharedMemoryRegions
   private let log: ServerLog
   private let isDraining = Atomic<Bool>(false)
