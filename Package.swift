@@ -62,6 +62,9 @@ let package = Package(
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
+    .target(
+      name: "LoadModel", dependencies: ["CZlib", "TimeBase", "Workload"], swiftSettings: strict,
+      linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
@@ -139,6 +142,7 @@ let package = Package(
     tests("SchedulingTests", ["Scheduling", "TimeBase"]),
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
+    tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
     tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
