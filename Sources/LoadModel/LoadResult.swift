@@ -104,7 +104,9 @@ public struct LoadResult: Sendable {
   public var latency = Histogram()
   /// From the send to the answer's last byte, ns: what a generator reports that forgets its own delays.
   public var uncorrected = Histogram()
-  /// Rows of all answers.
+  /// Answers without a fault whose last byte came inside the window: throughput. Latency is that of requests due inside it.
+  public var completed: Int64 = 0
+  /// Rows of these answers.
   public var rows: Int64 = 0
   /// Bytes received in the window.
   public var bytesReceived: Int64 = 0
@@ -140,7 +142,7 @@ public struct LoadResult: Sendable {
     return all > 0 ? Double(errorCount) / Double(all) : nil
   }
   /// Answers a second.
-  public var answersPerSecond: Double { windowSeconds > 0 ? Double(answers) / windowSeconds : 0 }
+  public var answersPerSecond: Double { windowSeconds > 0 ? Double(completed) / windowSeconds : 0 }
   /// Rows a second.
   public var rowsPerSecond: Double { windowSeconds > 0 ? Double(rows) / windowSeconds : 0 }
   /// A percentile in seconds; nil without answers.

@@ -10,6 +10,7 @@ import Workload
       windowSeconds: seconds)
     result.latency.record(milliseconds * 1_000_000, count: answers)
     result.uncorrected = result.latency
+    result.completed = answers
     result.health.sendLag.record(1000, count: answers)
     return result
   }
