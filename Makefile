@@ -28,6 +28,7 @@ test: install lint test-swift build test-counts test-peers ## everything CI chec
 	@Scripts/test-summary
 
 test-swift:
+	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	swift build --build-tests
 	swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 

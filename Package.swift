@@ -136,7 +136,7 @@ let package = Package(
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
-    tests("SchedulingTests", ["Scheduling", "TimeBase"]),
+    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),

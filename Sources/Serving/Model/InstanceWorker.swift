@@ -27,8 +27,15 @@ final class InstanceWorker: @unchecked Sendable {
   /// Runs until the model is closed or the instance given up.
   func serve() {
     var finished: ModelQueue.Finished?
-    while let work = model.queue.next(index, tenure: tenure, finished: finished) {
-      finished = ModelQueue.Finished(batch: work.batch, results: execute(work))
+    while let work = model.queue.next(index, tenure: tenure, finished: finished, beginsAtOnce: !model.limitsTurns) {
+      if model.limitsTurns {
+        model.beginTurn(index)
+        model.queue.executionBegins(index, tenure: tenure)
+      }
+      let results = execute(work)
+      // The turn of a thread that was given up ended then, and may be its successor's now.
+      if model.limitsTurns, model.queue.isServing(index, tenure: tenure) { model.endTurn(index) }
+      finished = ModelQueue.Finished(batch: work.batch, results: results)
     }
     instance?.close()
     model.workerEnded()
@@ -103,7 +110,10 @@ final class InstanceWorker: @unchecked Sendable {
     waiter.unlock()
     guard let result else { return [] }
     let times = try result.get()
-    let responses = try scatter(work, slot, rows: rows, problems)
+    let execution = InferenceResponse.Execution(
+      computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
+      outputsReady: max(gatherStart, times.outputsReady))
+    let responses = try scatter(work, slot, rows: rows, problems, execution)
     let outputsEnd = MonotonicClock.now
     model.counters.succeed(
       ModelCounters.BatchDone(
@@ -123,8 +133,10 @@ final class InstanceWorker: @unchecked Sendable {
   }
 
   /// Each request's rows of each output it asked for: one copy from the slot into the answer.
-  private func scatter(_ work: ModelQueue.Work, _ slot: BatchSlot, rows: Int, _ problems: [Int: KServeError]) throws(DeviceError)
-    -> [Result<InferenceResponse, KServeError>]
+  private func scatter(
+    _ work: ModelQueue.Work, _ slot: BatchSlot, rows: Int, _ problems: [Int: KServeError], _ execution: InferenceResponse.Execution
+  )
+    throws(DeviceError) -> [Result<InferenceResponse, KServeError>]
   {
     let takesRows = model.takesRows
     guard slot.outputs.count == model.configuration.outputs.count else {
@@ -178,12 +190,14 @@ final class InstanceWorker: @unchecked Sendable {
           failure = error
         }
       }
-      responses.append(
-        failure.map { .failure($0) }
-          ?? .success(
-            InferenceResponse(
-              modelName: model.name, modelVersion: model.versionText, id: request.request.id, outputs: outputs,
-              isSimulated: model.isSimulated)))
+      if let failure {
+        responses.append(.failure(failure))
+        continue
+      }
+      var response = InferenceResponse(
+        modelName: model.name, modelVersion: model.versionText, id: request.request.id, outputs: outputs, isSimulated: model.isSimulated)
+      response.execution = execution
+      responses.append(.success(response))
     }
     return responses
   }

@@ -143,8 +143,8 @@ final class ModelQueue: @unchecked Sendable {
   func beginTenure(_ instance: Int) -> Int { monitor.withLock { tenures[instance] } }
 
   /// Hands in the last batch's results and waits for the next batch. nil: the thread is to end, because the model is unloaded or because
-  /// the instance was given up meanwhile.
-  func next(_ instance: Int, tenure: Int, finished: Finished?) -> Work? {
+  /// the instance was given up meanwhile. `beginsAtOnce`: execution starts with the return, otherwise with `executionBegins`.
+  func next(_ instance: Int, tenure: Int, finished: Finished?, beginsAtOnce: Bool = true) -> Work? {
     let now = MonotonicClock.now
     monitor.lock()
     guard tenures[instance] == tenure else {
@@ -176,9 +176,7 @@ final class ModelQueue: @unchecked Sendable {
     }
     assigned[instance] = nil
     running[instance] = batch
-    let start = MonotonicClock.now
-    busySince[instance] = start
-    if executionLimit > .zero, start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
+    if beginsAtOnce { beginExecution(instance) }
     var requests: [PendingInference] = []
     requests.reserveCapacity(formed.requests.count)
     for request in formed.requests {
@@ -192,6 +190,24 @@ final class ModelQueue: @unchecked Sendable {
     return Work(
       batch: batch, requests: requests, rows: formed.rows, reason: formed.reason, formed: formed.formed, oldest: formed.oldest)
   }
+
+  /// The batch begins to execute: from now on its time counts. Waiting for a turn before is no hanging.
+  func executionBegins(_ instance: Int, tenure: Int) {
+    guard executionLimit > .zero else { return }
+    monitor.lock()
+    if tenures[instance] == tenure { beginExecution(instance) }
+    monitor.unlock()
+  }
+
+  private func beginExecution(_ instance: Int) {
+    guard executionLimit > .zero else { return }
+    let start = MonotonicClock.now
+    busySince[instance] = start
+    if start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
+  }
+
+  /// Whether this thread still serves the instance.
+  func isServing(_ instance: Int, tenure: Int) -> Bool { monitor.withLock { tenures[instance] == tenure } }
 
   private func complete(_ finished: Finished, _ instance: Int, _ now: Instant) {
     if let formed = scheduler.batch(finished.batch) {
