@@ -73,6 +73,13 @@ public protocol LoadedModel: AnyObject, Sendable {
   var weightBytes: Int { get }
   /// Names of the kernels a batch runs, in launch order: what the events' step numbers mean.
   func stepNames(rows: Int) -> [String]
+  /// A small batch takes less time than handing it to another thread: it may run where it arrived.
+  var isImmediate: Bool { get }
   /// An execution context of its own: one stream, its slots. Blocking.
   func makeInstance() throws(DeviceError) -> any ModelInstance
+}
+
+extension LoadedModel {
+  /// The usual case: batches take time.
+  public var isImmediate: Bool { false }
 }

@@ -7,7 +7,8 @@ import Threads
 
 /// The thread of one model instance: takes batches, gathers inputs into the slot, runs, takes the answers apart.
 ///
-/// `@unchecked Sendable`: after `start` only its own thread uses it.
+/// `@unchecked Sendable`: used by the one thread at a time that the queue gave the instance's batch to: its own, or an event loop while its own
+/// waits in `ModelQueue.next`; the queue's lock orders the two.
 final class InstanceWorker: @unchecked Sendable {
   private let model: ServedModel
   private let index: Int
@@ -40,6 +41,9 @@ final class InstanceWorker: @unchecked Sendable {
     instance?.close()
     model.workerEnded()
   }
+
+  /// Runs a batch on the calling thread, which owns the instance meanwhile (`ModelQueue.runImmediately`).
+  func run(_ work: ModelQueue.Work) -> ModelQueue.Finished { ModelQueue.Finished(batch: work.batch, results: execute(work)) }
 
   private func execute(_ work: ModelQueue.Work) -> [Result<InferenceResponse, KServeError>] {
     do throws(DeviceError) {

@@ -66,13 +66,18 @@ final class ServedModel: Sendable {
       self?.endTurn(index)
       self?.startWorker(index, nil)
     }
-    for index in 0..<instanceCount { startWorker(index, instances.indices.contains(index) ? instances[index] : nil) }
+    var workers: [InstanceWorker] = []
+    for index in 0..<instanceCount { workers.append(startWorker(index, instances.indices.contains(index) ? instances[index] : nil)) }
+    // Instances that may be given up, or have to wait for turns, need threads of their own.
+    if loaded.isImmediate, !limitsTurns { queue.runImmediately { [workers] index, work in workers[index].run(work) } }
   }
 
-  private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) {
+  @discardableResult
+  private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) -> InstanceWorker {
     let worker = InstanceWorker(self, index: index, tenure: queue.beginTenure(index), instance: instance)
     threads.wrappingAdd(1, ordering: .relaxed)
     DetachedThread.start(named: "\(name) \(index)") { worker.serve() }
+    return worker
   }
 
   func workerEnded() {
