@@ -107,6 +107,8 @@ let package = Package(
     .executableTarget(
       name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
       exclude: ["compare.py"], swiftSettings: strict),
+    .executableTarget(
+      name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",

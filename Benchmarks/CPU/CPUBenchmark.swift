@@ -30,7 +30,7 @@ struct CPUBenchmark {
     guard arguments.count >= 5, let precision = LoadOptions.Precision(rawValue: arguments[2]), let threads = Int(arguments[3]),
       let engine = CPUDeviceOptions.Engine(rawValue: arguments[4])
     else {
-      print("usage: benchmark-cpu MODEL.onnx fp32|bf16|fp16 THREADS automatic|own|onednn")
+      print("usage: benchmark-cpu MODEL.onnx fp32|bf16|fp16 THREADS automatic|own")
       exit(64)
     }
     let graph = try ONNXReader.read(path: arguments[1])
