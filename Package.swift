@@ -106,7 +106,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
-      exclude: ["compare.py"], swiftSettings: strict),
+      exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",

@@ -9,9 +9,10 @@ struct OneDNNSlices: Sendable, Hashable {
 
   init(n: Int, threads: Int) {
     self.n = n
-    // Whole blocks of oneDNN's 64 columns; a few slices more than threads even out neighbours. One thread needs no slices.
-    let wanted = (n + threads * 6 - 1) / (threads * 6)
-    width = threads == 1 ? n : min(n, (max(wanted, 128) + 63) / 64 * 64)
+    // Whole blocks of oneDNN's 64 columns, and twice as many slices as threads, so that one that a neighbour slows down takes fewer; wide ones
+    // have less to copy. One thread needs no slices.
+    let wanted = (n + threads * 2 - 1) / (threads * 2)
+    width = threads == 1 ? n : min(n, (wanted + 63) / 64 * 64)
   }
 
   var count: Int { (n + width - 1) / width }
