@@ -15,6 +15,8 @@ help: ## this list
 
 install:
 	@Scripts/install-packages
+	@# Optional: without it the CPU device runs its own kernels.
+	@Scripts/fetch-onednn || true
 
 build: install ## the release build of the program
 	swift build -c release --product headroom

@@ -106,7 +106,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
-      exclude: ["compare.py"], swiftSettings: strict),
+      exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),

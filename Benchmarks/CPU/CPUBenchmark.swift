@@ -30,11 +30,11 @@ struct CPUBenchmark {
     guard arguments.count >= 5, let precision = LoadOptions.Precision(rawValue: arguments[2]), let threads = Int(arguments[3]),
       let engine = CPUDeviceOptions.Engine(rawValue: arguments[4])
     else {
-      print("usage: benchmark-cpu MODEL.onnx fp32|bf16|fp16 THREADS automatic|own")
+      print("usage: benchmark-cpu MODEL.onnx fp32|bf16|fp16 THREADS automatic|own|onednn")
       exit(64)
     }
     let graph = try ONNXReader.read(path: arguments[1])
-    let device = CPUDevice(CPUDeviceOptions(threads: threads, engine: engine))
+    let device = try CPUDevice(CPUDeviceOptions(threads: threads, engine: engine))
     let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 256, precision: precision))
     let instance = try model.makeInstance()
     say("ready \(device.description.hardware)")

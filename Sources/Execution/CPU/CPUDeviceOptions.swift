@@ -4,10 +4,12 @@ import CKernels
 public struct CPUDeviceOptions: Sendable, Hashable {
   /// Whose products run.
   public enum Engine: String, Sendable, Hashable, CaseIterable {
-    /// The fastest there is. So far that is `own`: oneDNN is not wired up, and what is not there is not offered.
+    /// For each shape the one that was faster when the model was loaded.
     case automatic
     /// This package's own micro-kernels.
     case own
+    /// oneDNN, loaded at run time.
+    case onednn
   }
 
   /// Instruction sets of the own kernels.

@@ -101,7 +101,11 @@ struct ModelLoader: Sendable {
       case .graph(let graph):
         configuration = try configuration.completed(from: graph.signature)
         (loaded, device) = (
-          try devices.primary.load(.graph(graph), LoadOptions(maximumBatchRows: configuration.maxBatchSize, precision: precision)),
+          try devices.primary.load(
+            .graph(graph),
+            LoadOptions(
+              maximumBatchRows: configuration.maxBatchSize, precision: precision,
+              preferredRows: configuration.dynamicBatching?.preferredBatchSizes ?? [])),
           devices.primary.description
         )
       case .onnx(let file, let reason):

@@ -29,7 +29,7 @@ final class ServerFixture: Sendable {
     change(&options)
     var settings = LogSettings()
     (settings.info, settings.warning, settings.error) = (false, false, false)
-    server = InferenceServer(options, devices: ModelDevices(primary: CPUDevice(CPUDeviceOptions(threads: 1))), log: ServerLog(settings))
+    server = try InferenceServer(options, devices: ModelDevices(primary: CPUDevice(CPUDeviceOptions(threads: 1))), log: ServerLog(settings))
     let failures = server.start()
     if let failure = failures.first { throw Failure(description: "\(failure.key): \(failure.value.message)") }
   }
