@@ -15,6 +15,8 @@ help: ## this list
 
 install:
 	@Scripts/install-packages
+	@# Optional: without it the CPU device runs its own kernels.
+	@Scripts/fetch-onednn || true
 
 build: install ## the release build of the program
 	swift build -c release --product headroom
@@ -28,6 +30,7 @@ test: install lint test-swift build test-counts test-peers ## everything CI chec
 	@Scripts/test-summary
 
 test-swift:
+	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	swift build --build-tests
 	swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 

@@ -112,7 +112,9 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
-      exclude: ["compare.py"], swiftSettings: strict),
+      exclude: ["compare.py", "engines.py"], swiftSettings: strict),
+    .executableTarget(
+      name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
@@ -142,7 +144,7 @@ let package = Package(
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
-    tests("SchedulingTests", ["Scheduling", "TimeBase"]),
+    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|all SECONDS. Findings land in .build-fuzz; a new one belongs
+# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|all SECONDS. Findings land in .build-fuzz; a new one belongs
 # into Fuzz/seeds with a test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,15 +46,27 @@ grpc() {
   campaign grpc GRPCFuzzer
 }
 
+# HTTP framing and the JSON of requests: KServe and what it needs of the configuration's values.
+http() {
+  rm -rf .build-fuzz/source-http
+  mkdir -p .build-fuzz/source-http
+  local file
+  for file in Sources/KServe/{HTTP,JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift; do
+    sed -E '/^(public |package |internal )?import (KServe|ModelConfiguration|JSONText)$/d' "$file" >".build-fuzz/source-http/$(basename "$file")"
+  done
+  campaign http HTTPFuzzer
+}
+
 case $target in
-  onnx | config | grpc) "$target" ;;
+  onnx | config | grpc | http) "$target" ;;
   all)
     onnx
     config
     grpc
+    http
     ;;
   *)
-    echo "usage: Fuzz/run.sh onnx|config|grpc|all SECONDS" >&2
+    echo "usage: Fuzz/run.sh onnx|config|grpc|http|all SECONDS" >&2
     exit 64
     ;;
 esac

@@ -34,7 +34,7 @@ struct CPUBenchmark {
       exit(64)
     }
     let graph = try ONNXReader.read(path: arguments[1])
-    let device = CPUDevice(CPUDeviceOptions(threads: threads, engine: engine))
+    let device = try CPUDevice(CPUDeviceOptions(threads: threads, engine: engine))
     let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 256, precision: precision))
     let instance = try model.makeInstance()
     say("ready \(device.description.hardware)")

@@ -3,6 +3,7 @@ import Execution
 import FileAccess
 import GPUModel
 import KServe
+import Scheduling
 import NIOPosix
 import Serving
 import TimeBase
@@ -106,7 +107,8 @@ struct ServeDevice: ParsableArguments {
 
   @Option(help: ArgumentHelp("Pin the computing threads to cores from this one on.", valueName: "core")) var firstCore: Int?
 
-  @Option(help: "Whose products run on the CPU: automatic, own, onednn.") var engine: CPUDeviceOptions.Engine = .automatic
+  @Option(help: "Whose products run on the CPU: automatic (the faster for each shape, timed at load), own, or onednn.") var engine:
+    CPUDeviceOptions.Engine = .automatic
 
   @Option(help: "Seconds a batch may take before its instance is given up and made anew.") var instanceTimeoutSecs = 300
 }
@@ -118,6 +120,7 @@ struct ServeListening: ParsableArguments {
   var httpAddress = "127.0.0.1"
 
   @Option(help: ArgumentHelp("Address for gRPC.", valueName: "address")) var grpcAddress = "127.0.0.1"
+  @Option(help: ArgumentHelp("Address for metrics (default: --http-address).", valueName: "address")) var metricsAddress: String?
   @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var httpPort = 8000
   @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var grpcPort = 8001
   @Option(help: ArgumentHelp("0 for any that is free.", valueName: "port")) var metricsPort = 8002
@@ -152,7 +155,17 @@ struct ServeBehaviour: ParsableArguments {
   @Option(help: "Say what may surprise.") var logWarning: TritonFlag = .true
   @Option(help: "Say what failed.") var logError: TritonFlag = .true
   @Option(help: "Let clients register system shared memory.") var allowClientShm: TritonFlag = .false
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Traces of requests in Triton's files: level=TIMESTAMPS, triton,file=PATH, rate=1000, count=-1, triton,log-frequency=0. Repeatable.",
+      valueName: "[mode,]setting=value"))
+  var traceConfig: [TraceSetting] = []
   @Option(help: "off, or execution_count: instances take turns by the resources their groups name.") var rateLimit = "off"
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("How much of a resource there is, on every device or on one. Repeatable.", valueName: "name:count[:device]"))
+  var rateLimitResource: [RateLimitResource] = []
 
   func validate() throws {
     if !["off", "execution_count"].contains(rateLimit) { throw ValidationError("--rate-limit \(rateLimit): use off or execution_count") }
@@ -166,6 +179,40 @@ struct ServeBehaviour: ParsableArguments {
     (settings.info, settings.warning, settings.error) = (logInfo.isOn, logWarning.isOn, logError.isOn)
     settings.verboseLevel = logVerbose
     return settings
+  }
+}
+
+/// `--trace-config`'s value, as tritonserver takes it: an optional mode, a setting, its value.
+struct TraceSetting: ExpressibleByArgument {
+  let key: String
+  let value: String
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", maxSplits: 1).map(String.init)
+    guard let last = parts.last, parts.count == 1 || parts.first == "triton" else { return nil }
+    let pair = last.split(separator: "=", maxSplits: 1).map(String.init)
+    let keys = [
+      "file": "trace_file", "level": "trace_level", "rate": "trace_rate", "count": "trace_count", "log-frequency": "log_frequency",
+      "mode": "trace_mode",
+    ]
+    guard pair.count == 2, let key = keys[pair[0]] else { return nil }
+    (self.key, value) = (key, pair[1])
+  }
+}
+
+/// `--rate-limit-resource`'s value.
+struct RateLimitResource: ExpressibleByArgument {
+  let limit: ExecutionRateLimiter.Limit
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2 || parts.count == 3, !parts[0].isEmpty, let count = Int(parts[1]), count >= 0 else { return nil }
+    guard parts.count == 3 else {
+      limit = ExecutionRateLimiter.Limit(name: String(parts[0]), count: count)
+      return
+    }
+    guard let device = Int(parts[2]), device >= 0 else { return nil }
+    limit = ExecutionRateLimiter.Limit(name: String(parts[0]), count: count, device: device)
   }
 }
 

@@ -27,7 +27,13 @@ struct ServeDevices {
     guard options.device == "cpu" else {
       throw ValidationError("--device \(options.device): there is cpu, and sim:NAME for a GPU of the catalogue (`headroom plan --help`)")
     }
-    var devices = ModelDevices(primary: CPUDevice(CPUDeviceOptions(threads: threads, firstCore: options.firstCore, engine: options.engine)))
+    let primary: CPUDevice
+    do throws(DeviceError) {
+      primary = try CPUDevice(CPUDeviceOptions(threads: threads, firstCore: options.firstCore, engine: options.engine))
+    } catch {
+      throw ValidationError("--engine \(options.engine.rawValue): \(error.description)")
+    }
+    var devices = ModelDevices(primary: primary)
     do throws(DeviceError) {
       devices.onnxRuntime = ONNXRuntimeDevice(try ONNXRuntimeLibrary(), threads: threads)
     } catch {

@@ -8,7 +8,6 @@ struct ServeIgnored: ParsableArguments {
   @Option(help: .hidden) var cacheConfig: [String] = []
   @Option(help: .hidden) var cacheDirectory: String?
   @Option(help: .hidden) var responseCacheByteSize: String?
-  @Option(help: .hidden) var rateLimitResource: [String] = []
   @Option(help: .hidden) var pinnedMemoryPoolByteSize: String?
   @Option(help: .hidden) var cudaMemoryPoolByteSize: [String] = []
   @Option(help: .hidden) var cudaVirtualAddressSize: [String] = []
@@ -22,9 +21,7 @@ struct ServeIgnored: ParsableArguments {
   @Option(help: .hidden) var strictModelConfig: String?
   @Option(help: .hidden) var disableAutoCompleteConfig: String?
   @Option(help: .hidden) var hostPolicy: [String] = []
-  @Option(help: .hidden) var traceConfig: [String] = []
   @Option(help: .hidden) var metricsConfig: [String] = []
-  @Option(help: .hidden) var metricsAddress: String?
   @Option(help: .hidden) var metricsIntervalMs: String?
   @Option(help: .hidden) var allowGpuMetrics: String?
   @Option(help: .hidden) var allowCpuMetrics: String?
@@ -54,7 +51,7 @@ struct ServeIgnored: ParsableArguments {
       ("backend-config", !backendConfig.isEmpty), ("backend-directory", backendDirectory != nil),
       ("repoagent-directory", repoagentDirectory != nil), ("cache-config", !cacheConfig.isEmpty),
       ("cache-directory", cacheDirectory != nil),
-      ("response-cache-byte-size", responseCacheByteSize != nil), ("rate-limit-resource", !rateLimitResource.isEmpty),
+      ("response-cache-byte-size", responseCacheByteSize != nil),
       ("pinned-memory-pool-byte-size", pinnedMemoryPoolByteSize != nil), ("cuda-memory-pool-byte-size", !cudaMemoryPoolByteSize.isEmpty),
       ("cuda-virtual-address-size", !cudaVirtualAddressSize.isEmpty),
       ("min-supported-compute-capability", minSupportedComputeCapability != nil),
@@ -62,8 +59,8 @@ struct ServeIgnored: ParsableArguments {
       ("model-load-retry-count", modelLoadRetryCount != nil), ("model-namespacing", modelNamespacing != nil),
       ("enable-peer-access", enablePeerAccess != nil), ("model-load-gpu-limit", !modelLoadGpuLimit.isEmpty),
       ("strict-model-config", strictModelConfig != nil), ("disable-auto-complete-config", disableAutoCompleteConfig != nil),
-      ("host-policy", !hostPolicy.isEmpty), ("trace-config", !traceConfig.isEmpty), ("metrics-config", !metricsConfig.isEmpty),
-      ("metrics-address", metricsAddress != nil), ("metrics-interval-ms", metricsIntervalMs != nil),
+      ("host-policy", !hostPolicy.isEmpty), ("metrics-config", !metricsConfig.isEmpty),
+      ("metrics-interval-ms", metricsIntervalMs != nil),
       ("allow-gpu-metrics", allowGpuMetrics != nil), ("allow-cpu-metrics", allowCpuMetrics != nil),
       ("allow-sagemaker", allowSagemaker != nil), ("allow-vertex-ai", allowVertexAi != nil),
       ("http-header-forward-pattern", httpHeaderForwardPattern != nil), ("grpc-header-forward-pattern", grpcHeaderForwardPattern != nil),

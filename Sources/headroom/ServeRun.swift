@@ -33,9 +33,15 @@ struct ServeRun {
     options.executionLimit = .milliseconds(Int64(command.device.instanceTimeoutSecs) * 1000)
     options.warmsUp = command.models.warmup.isOn
     options.limitsRate = command.behaviour.rateLimit == "execution_count"
+    options.rateLimits = command.behaviour.rateLimitResource.map(\.limit)
 
     let tls = try tlsContext()
     let server = InferenceServer(options, devices: try ServeDevices(command.device).make(), log: log)
+    for setting in command.behaviour.traceConfig {
+      do throws(KServeError) { _ = try server.updateTraceSettings("", [setting.key: [setting.value]]) } catch {
+        throw ValidationError("--trace-config: \(error.message)")
+      }
+    }
     let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
     let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? max(1, min(8, cores / 2)))
     var limits = HTTPLimits()
@@ -48,6 +54,7 @@ struct ServeRun {
     grpcOptions.inflate = GRPCServerOptions.zlib(limit: limits.bodyBytes)
     let grpc = GRPCServer(service: server, group: group, options: grpcOptions)
     let listening = command.listening
+    let metricsAddress = listening.metricsAddress ?? listening.httpAddress
 
     // Listening comes before loading: health calls answer while models load.
     if listening.allowHttp.isOn {
@@ -62,7 +69,7 @@ struct ServeRun {
     }
     if listening.allowMetrics.isOn {
       Self.say(
-        "metrics on \(listening.httpAddress):\(try Self.bind("--metrics-port", listening.metricsPort) { try metrics.start(host: listening.httpAddress, port: $0) })"
+        "metrics on \(metricsAddress):\(try Self.bind("--metrics-port", listening.metricsPort) { try metrics.start(host: metricsAddress, port: $0) })"
       )
     }
     let failures = server.start()
@@ -86,6 +93,7 @@ struct ServeRun {
     server.closeModels()
     while server.unansweredRequests > 0, Self.now < deadline { usleep(5000) }
     if server.unansweredRequests > 0 { log.error("\(server.unansweredRequests) requests are left unanswered after --exit-timeout-secs") }
+    server.finishTraces()
     // What was answered last is still in the sockets' hands.
     usleep(50_000)
     try? grpc.shutdownGracefully().wait()

@@ -14,7 +14,7 @@ import TimeBase
     _ graph: Graph, rows: Int, level: CPUDeviceOptions.Level = .best, threads: Int = 2, precision: LoadOptions.Precision = .fp32,
     seed: UInt64 = 7
   ) throws -> (worst: Double, scale: Double) {
-    let device = CPUDevice(CPUDeviceOptions(threads: threads, engine: .own, level: level))
+    let device = try CPUDevice(CPUDeviceOptions(threads: threads, engine: .own, level: level))
     let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: rows, precision: precision))
     return try compare(graph, model, try model.makeInstance(), rows: rows, seed: seed)
   }
@@ -148,7 +148,7 @@ import TimeBase
 
   @Test func oneModelServesManyInstancesAtOnce() throws {
     let graph = try BuiltInHead.linear(layers: 3, hidden: 64).graph(seed: 5)
-    let device = CPUDevice(CPUDeviceOptions(threads: 2, engine: .own))
+    let device = try CPUDevice(CPUDeviceOptions(threads: 2, engine: .own))
     let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 64))
     let instances = try (0..<3).map { _ in try model.makeInstance() }
     let worst = Mutex(0.0)

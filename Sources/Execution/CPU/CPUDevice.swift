@@ -7,15 +7,24 @@ public final class CPUDevice: Device {
   public let description: DeviceDescription
   /// How it was set up.
   public let options: CPUDeviceOptions
+  /// oneDNN, where it is present and may run.
+  public let oneDNN: OneDNNLibrary?
   private let pool: WorkerPool
 
-  /// A device with threads of its own.
-  public init(_ options: CPUDeviceOptions) {
+  /// A device with threads of its own. Throws where oneDNN is forced and absent.
+  public init(_ options: CPUDeviceOptions, oneDNN search: OneDNNSearch = .standard) throws(DeviceError) {
     self.options = options
+    switch options.engine {
+    case .own: oneDNN = nil
+    case .automatic: oneDNN = try? OneDNNLibrary(search)
+    case .onednn: oneDNN = try OneDNNLibrary(search)
+    }
     pool = WorkerPool(threads: options.threads, firstCore: options.firstCore)
     let pages = sysconf(Int32(_SC_PHYS_PAGES))
     description = DeviceDescription(
-      name: "cpu", hardware: "\(Self.processor) (\(options.level)), \(options.threads) thread\(options.threads == 1 ? "" : "s")",
+      name: "cpu",
+      hardware: "\(Self.processor) (\(options.level)), \(options.threads) thread\(options.threads == 1 ? "" : "s")"
+        + (oneDNN.map { ", oneDNN \($0.version)" } ?? ""),
       isSimulated: false, computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(_SC_PAGESIZE)))
   }
 
@@ -26,7 +35,7 @@ public final class CPUDevice: Device {
     guard case .graph(let graph) = source else {
       throw DeviceError(.unsupported, "the CPU device runs graphs; an ONNX file with other operators needs ONNX Runtime")
     }
-    return try CPUModel(graph, options, pool: pool, level: self.options.level)
+    return try CPUModel(graph, options, pool: pool, level: self.options.level, engine: self.options.engine, oneDNN: oneDNN)
   }
 
   /// "AMD EPYC 9555 64-Core Processor".

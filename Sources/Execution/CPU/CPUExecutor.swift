@@ -43,8 +43,8 @@ struct CPUExecutor {
 
   private func run(_ work: CPUStep.Work) throws(DeviceError) {
     switch work {
-    case .linear(let weight, let bias, let activation, let source, let target):
-      linear(model.weights[weight], bias, activation, source, target)
+    case .linear(let weight, let bias, let activation, let source, let target, let product):
+      try linear(model.weights[weight], bias, activation, source, target, product)
     case .product(let a, let b, let target, let bytes): product(a, b, target, bytes)
     case .layerNorm(let source, let scale, let bias, let epsilon, let activation, let width, let target):
       let (x, y, s, b) = (floats(source), floats(target), floats(scale), bias.map { floats($0) })
@@ -100,27 +100,23 @@ struct CPUExecutor {
 
   // MARK: - Products
 
-  private func linear(_ weight: PackedWeight, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView) {
+  private func linear(
+    _ weight: CPUWeight, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView,
+    _ product: OneDNNProduct?
+  ) throws(DeviceError) {
     guard let shape = source.matrixRows else { return }
-    let (m, lda, n) = (shape.rows, max(shape.distance, 1), weight.n)
-    let (a, c, b) = (floats(source), floats(target), bias.map { UnsafePointer(floats($0)) })
-    let code = activation.kernelCode
+    let (m, lda) = (shape.rows, max(shape.distance, 1))
+    let (a, c, b) = (floats(source), floats(target), bias.map { floats($0) })
     var low: UnsafeMutablePointer<UInt16>?
-    let even = (weight.k + 1) / 2 * 2
-    if weight.precision == .bf16 {
-      let start = brain.assumingMemoryBound(to: UInt16.self)
+    if model.precision == .bf16 {
+      let (start, even) = (brain.assumingMemoryBound(to: UInt16.self), (weight.k + 1) / 2 * 2)
       low = start
       rows(m, width: weight.k, cost: 1) { first, count in
         headroom_to_bf16(level, a + first * lda, Int64(lda), Int64(count), Int64(weight.k), start + first * even)
       }
     }
-    let split = GEMMSplit(rows: m, panels: weight.panels, depth: weight.k, threads: pool.threads)
-    pool.run(split.tasks) { task in
-      let (rowRange, panelRange) = split[task]
-      weight.multiply(
-        level: level, a: a + rowRange.lowerBound * lda, brain: low.map { UnsafePointer($0 + rowRange.lowerBound * even) }, lda: lda,
-        rows: rowRange.count, panels: panelRange, bias: b, activation: code, c: c + rowRange.lowerBound * n, ldc: n)
-    }
+    try CPULinear(pool: pool, level: level).run(
+      weight, product, a: a, brain: low, lda: lda, rows: m, bias: b, activation: activation, c: c)
   }
 
   private func product(_ a: TensorView, _ b: TensorView, _ target: TensorView, _ packedBytes: Int) {

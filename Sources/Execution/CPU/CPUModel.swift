@@ -14,7 +14,8 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
   let precision: LoadOptions.Precision
   let pool: WorkerPool
   let level: CPUDeviceOptions.Level
-  let weights: [PackedWeight]
+  let weights: [CPUWeight]
+  private let engines: CPUEngines?
   private let weightIndex: [CPUWeightKey: Int]
   private let constantIndex: [ValueID: Int]
   /// Constants that steps read as they are; weights that are only multiplied by are not among them.
@@ -24,7 +25,10 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
   /// Row counts whose programs are kept.
   private static let kept = 512
 
-  init(_ original: Graph, _ options: LoadOptions, pool: WorkerPool, level: CPUDeviceOptions.Level) throws(DeviceError) {
+  init(
+    _ original: Graph, _ options: LoadOptions, pool: WorkerPool, level: CPUDeviceOptions.Level, engine: CPUDeviceOptions.Engine,
+    oneDNN: OneDNNLibrary?
+  ) throws(DeviceError) {
     do throws(GraphError) {
       try original.validate()
       graph = try original.rewritten(by: Rewrites.standard)
@@ -37,6 +41,9 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
     if options.precision == .bf16, level < .avx512bf16 {
       throw DeviceError(.unsupported, "this processor multiplies no bfloat16 (AVX512_BF16); use --precision fp32 or fp16")
     }
+    if options.precision == .fp16, engine == .onednn {
+      throw DeviceError(.unsupported, "oneDNN runs fp32 and bf16 here; fp16 weights need --engine own or automatic")
+    }
     self.pool = pool
     self.level = level
     precision = options.precision
@@ -48,62 +55,49 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
         name: graph[id].name, dataType: TensorDataType(graph[id].type), dims: options.maximumBatchRows > 0 ? Array(dims.dropFirst()) : dims)
     }
     signature = ModelSignature(inputs: graph.inputs.map(tensor), outputs: graph.outputs.map(tensor))
-    (weights, weightIndex) = try Self.pack(graph, options.precision, pool)
-    weightBytes = weights.reduce(0) { $0 + $1.byteCount }
-    (owned, constantIndex) = try Self.copyConstants(graph)
-    constants = owned.map { UnsafeRawPointer($0.address) }
-  }
-
-  /// Packs every weight that a linear step multiplies by, once for all steps that share it.
-  private static func pack(_ graph: Graph, _ precision: LoadOptions.Precision, _ pool: WorkerPool) throws(DeviceError) -> (
-    [PackedWeight], [CPUWeightKey: Int]
-  ) {
-    var packed: [PackedWeight] = []
-    var index: [CPUWeightKey: Int] = [:]
-    for node in graph.nodes {
-      let isTransposed: Bool
-      switch node.operation {
-      case .linear(let transposed, _): isTransposed = transposed
-      case .batchedLinear: isTransposed = false
-      default: continue
+    let (sources, index) = try CPUWeightSource.all(graph)
+    let (constantMemory, constantPlaces) = try Self.copyConstants(graph)
+    (weightIndex, owned, constantIndex) = (index, constantMemory, constantPlaces)
+    constants = constantMemory.map { UnsafeRawPointer($0.address) }
+    func program(_ rows: Int, _ engines: CPUEngines?) throws(DeviceError) -> CPUProgram {
+      var builder = CPUProgramBuilder(
+        graph: graph, weights: index, constants: constantPlaces, rows: rows, level: level, precision: options.precision, engines: engines)
+      return try builder.build()
+    }
+    guard let oneDNN, options.precision != .fp16 else {
+      engines = nil
+      weights = try sources.map { source throws(DeviceError) in
+        try source.packed(own: true, oneDNN: nil, precision: options.precision, pool: pool)
       }
-      guard node.inputs.count > 1, let id = node.inputs[1], let tensor = graph.constants[id] else { continue }
-      let matrix = Array(tensor.shape.suffix(2))
-      guard matrix.count == 2, tensor.type == .float32 else {
-        throw DeviceError(.unsupported, "layer \"\(node.name)\": a weight of shape \(tensor.shape) and type \(tensor.type.rawValue)")
-      }
-      let (k, n) = isTransposed ? (matrix[1], matrix[0]) : (matrix[0], matrix[1])
-      let slices = tensor.shape.dropLast(2).reduce(1, *)
-      for slice in 0..<slices {
-        let key = CPUWeightKey(value: id, slice: slice, isTransposed: isTransposed)
-        if index[key] != nil { continue }
-        var failure: DeviceError?
-        let weight = tensor.storage.withBytes { bytes -> PackedWeight? in
-          // Storage of a file need not be aligned.
-          guard let base = bytes.baseAddress, bytes.count >= (slice + 1) * k * n * 4 else { return nil }
-          func pack(_ floats: UnsafeBufferPointer<Float>) -> PackedWeight? {
-            do throws(DeviceError) {
-              return try PackedWeight(floats, k: k, n: n, isTransposed: isTransposed, precision: precision, pool: pool)
-            } catch {
-              failure = error
-              return nil
-            }
-          }
-          let start = base + slice * k * n * 4
-          if UInt(bitPattern: start) % 4 == 0 {
-            return pack(UnsafeBufferPointer(start: start.assumingMemoryBound(to: Float.self), count: k * n))
-          }
-          let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: k * n)
-          defer { copy.deallocate() }
-          UnsafeMutableRawBufferPointer(copy).copyMemory(from: UnsafeRawBufferPointer(start: start, count: k * n * 4))
-          return pack(UnsafeBufferPointer(copy))
+      weightBytes = weights.reduce(0) { $0 + $1.byteCount }
+      return
+    }
+    let products = OneDNNProducts(oneDNN)
+    var chosen = CPUEngines(products: products, isBrain: options.precision == .bf16, threads: pool.threads, findings: nil)
+    // What each weight has to be packed for.
+    var needs = [(own: Bool, oneDNN: Bool)](repeating: (false, true), count: sources.count)
+    if engine == .automatic {
+      let timing = CPUEngineTiming(products: products, sources: sources, precision: options.precision, pool: pool, level: level)
+      // What cannot be bound says so when such a batch comes.
+      let programs = CPUEngineTiming.batchRows(options).compactMap { try? program($0, nil) }
+      let findings = try timing.findings(programs)
+      chosen.findings = findings
+      needs = [(own: Bool, oneDNN: Bool)](repeating: (false, false), count: sources.count)
+      for step in programs.flatMap(\.steps) {
+        guard case .linear(let weight, let bias, let activation, _, _, _) = step.work else { continue }
+        let shape = CPUEngines.Shape(k: sources[weight].k, n: sources[weight].n, hasBias: bias != nil, activation: activation)
+        for finding in findings[shape] ?? [] {
+          needs[weight].oneDNN = needs[weight].oneDNN || finding.isOneDNN
+          needs[weight].own = needs[weight].own || !finding.isOneDNN
         }
-        guard let weight else { throw failure ?? DeviceError(.unsupported, "layer \"\(node.name)\": its weight cannot be read") }
-        index[key] = packed.count
-        packed.append(weight)
       }
     }
-    return (packed, index)
+    engines = chosen
+    weights = try zip(sources, needs).map { source, need throws(DeviceError) in
+      try source.packed(
+        own: need.own || !need.oneDNN, oneDNN: need.oneDNN ? products : nil, precision: options.precision, pool: pool)
+    }
+    weightBytes = weights.reduce(0) { $0 + $1.byteCount }
   }
 
   private static func copyConstants(_ graph: Graph) throws(DeviceError) -> ([AlignedMemory], [ValueID: Int]) {
@@ -135,7 +129,8 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
   func program(rows: Int) throws(DeviceError) -> CPUProgram {
     if let known = programs.withLock({ $0[rows] }) { return known }
     var builder = CPUProgramBuilder(
-      graph: graph, weights: weightIndex, constants: constantIndex, rows: rows, level: level, precision: precision)
+      graph: graph, weights: weightIndex, constants: constantIndex, rows: rows, level: level, precision: precision,
+      engines: engines)
     let program = try builder.build()
     programs.withLock { programs in
       if programs.count >= Self.kept { programs.removeAll() }

@@ -9,6 +9,8 @@ struct CPUProgramBuilder {
   let rows: Int
   let level: CPUDeviceOptions.Level
   let precision: LoadOptions.Precision
+  /// Nil: the own kernels run everything.
+  let engines: CPUEngines?
 
   private var views: [ValueID: TensorView] = [:]
   private var steps: [CPUStep] = []
@@ -19,7 +21,7 @@ struct CPUProgramBuilder {
 
   init(
     graph: Graph, weights: [CPUWeightKey: Int], constants: [ValueID: Int], rows: Int, level: CPUDeviceOptions.Level,
-    precision: LoadOptions.Precision
+    precision: LoadOptions.Precision, engines: CPUEngines?
   ) {
     self.graph = graph
     self.weights = weights
@@ -27,6 +29,7 @@ struct CPUProgramBuilder {
     self.rows = rows
     self.level = level
     self.precision = precision
+    self.engines = engines
   }
 
   mutating func build() throws(DeviceError) -> CPUProgram {
@@ -115,8 +118,7 @@ struct CPUProgramBuilder {
   private mutating func append(_ name: String, _ layer: String, _ work: CPUStep.Work, flops: Double = 0) {
     var bytes = 0.0
     work.forEachView { bytes += Double($0.byteCount) }
-    if case .linear(let weight, _, _, let source, let target) = work {
-      _ = weight
+    if case .linear(_, _, _, let source, let target, _) = work {
       bytes += Double(source.shape.last ?? 0) * Double(target.shape.last ?? 0) * (precision == .fp32 ? 4 : 2)
     }
     steps.append(CPUStep(name: name, layer: layer, work: work, floatingPointOperations: flops, bytes: bytes))
@@ -147,7 +149,11 @@ struct CPUProgramBuilder {
   }
 
   /// A view whose rows a product can read.
-  private mutating func rowsReadable(_ view: TensorView, _ node: Node) -> TensorView { view.matrixRows == nil ? dense(view, node) : view }
+  private mutating func rowsReadable(_ view: TensorView, _ node: Node) -> TensorView {
+    guard let matrix = view.matrixRows else { return dense(view, node) }
+    // Rows that repeat or overlap are no matrix.
+    return matrix.rows > 1 && matrix.distance < matrix.width ? dense(view, node) : view
+  }
 
   private mutating func add(_ node: Node, _ outputs: [ValueID: Int]) throws(DeviceError) {
     guard let output = node.outputs.first else { return }
@@ -178,7 +184,7 @@ struct CPUProgramBuilder {
         let weight = weights[CPUWeightKey(value: weightID, slice: 0, isTransposed: transposeWeight)]
       else { throw fail(node, "the weight is no constant") }
       let target = try target(output, outputs)
-      linear(weight, optional(node, 2), activation, source, target, node, transposeWeight)
+      try linear(weight, optional(node, 2), activation, source, target, node)
       views[output] = target
     case .batchedLinear(let activation): try batchedLinear(node, output, activation, outputs)
     case .matMul:
@@ -299,16 +305,19 @@ struct CPUProgramBuilder {
   }
 
   private mutating func linear(
-    _ weight: Int, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView, _ node: Node,
-    _ isTransposed: Bool
-  ) {
+    _ weight: Int, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView, _ node: Node
+  ) throws(DeviceError) {
     let (k, n) = (source.shape.last ?? 0, target.shape.last ?? 0)
     let rows = source.matrixRows?.rows ?? 0
-    if precision == .bf16 { brain = max(brain, rows * ((k + 1) / 2 * 2)) }
+    let even = (k + 1) / 2 * 2
+    if precision == .bf16 { brain = max(brain, rows * even) }
+    let product = try engines?.product(
+      CPUEngines.Shape(k: k, n: n, hasBias: bias != nil, activation: activation), rows: rows,
+      sourceDistance: precision == .bf16 ? even : max(source.matrixRows?.distance ?? 0, k))
     let suffix = activation == .none ? "" : "+\(activation.rawValue.lowercased())"
     append(
-      "gemm_\(precision.kernelName)_\(level)_linear\(suffix)", node.name,
-      .linear(weight: weight, bias: bias, activation: activation, source: source, target: target),
+      "gemm_\(precision.kernelName)_\(product == nil ? "\(level)" : "onednn")_linear\(suffix)", node.name,
+      .linear(weight: weight, bias: bias, activation: activation, source: source, target: target, oneDNN: product),
       flops: 2 * Double(rows) * Double(k) * Double(n))
   }
 
@@ -327,9 +336,8 @@ struct CPUProgramBuilder {
       guard let weight = weights[CPUWeightKey(value: weightID, slice: head, isTransposed: false)] else {
         throw fail(node, "the weight is no constant")
       }
-      linear(
-        weight, bias.map { Self.part($0, head) }, activation, rowsReadable(Self.part(source, head), node), Self.part(target, head), node,
-        false)
+      let part = rowsReadable(Self.part(source, head), node)
+      try linear(weight, bias.map { Self.part($0, head) }, activation, part, Self.part(target, head), node)
     }
     views[output] = target
   }
@@ -426,8 +434,9 @@ extension CPUStep.Work {
       return view
     }
     switch self {
-    case .linear(let weight, let bias, let activation, let source, let target):
-      self = .linear(weight: weight, bias: bias.map(changed), activation: activation, source: changed(source), target: changed(target))
+    case .linear(let weight, let bias, let activation, let source, let target, let product):
+      self = .linear(
+        weight: weight, bias: bias.map(changed), activation: activation, source: changed(source), target: changed(target), oneDNN: product)
     case .product(let a, let b, let target, let scratch):
       self = .product(a: changed(a), b: changed(b), target: changed(target), scratch: scratch)
     case .layerNorm(let source, let scale, let bias, let epsilon, let activation, let width, let target):

@@ -3,8 +3,8 @@ import ModelGraph
 /// One piece of work of a program that is bound to a number of rows.
 struct CPUStep: Sendable {
   enum Work: Sendable {
-    /// target [m][n] = activation(source [m][k] * weights[index] + bias).
-    case linear(weight: Int, bias: TensorView?, activation: Activation, source: TensorView, target: TensorView)
+    /// target [m][n] = activation(source [m][k] * weights[index] + bias). `oneDNN`: what runs it; nil: the own kernels.
+    case linear(weight: Int, bias: TensorView?, activation: Activation, source: TensorView, target: TensorView, oneDNN: OneDNNProduct?)
     /// Products of two activations, or of any operands that are not packed. `scratch`: one packed operand a task.
     case product(a: TensorView, b: TensorView, target: TensorView, scratch: Int)
     case layerNorm(

@@ -50,6 +50,8 @@ public struct LoadOptions: Sendable {
   public var maximumBatchRows: Int
   /// Arithmetic of matrix products.
   public var precision: Precision
+  /// Row counts that batches will mostly have: what engines are compared at, besides one row and the largest batch.
+  public var preferredRows: [Int]
 
   /// What a product's operands are stored as. Sums are always kept in fp32.
   public enum Precision: String, Sendable, Hashable, CaseIterable {
@@ -57,8 +59,9 @@ public struct LoadOptions: Sendable {
   }
 
   /// Options.
-  public init(maximumBatchRows: Int, precision: Precision = .fp32) {
+  public init(maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = []) {
     self.maximumBatchRows = maximumBatchRows
+    self.preferredRows = preferredRows
     self.precision = precision
   }
 }
@@ -73,6 +76,13 @@ public protocol LoadedModel: AnyObject, Sendable {
   var weightBytes: Int { get }
   /// Names of the kernels a batch runs, in launch order: what the events' step numbers mean.
   func stepNames(rows: Int) -> [String]
+  /// A small batch takes less time than handing it to another thread: it may run where it arrived.
+  var isImmediate: Bool { get }
   /// An execution context of its own: one stream, its slots. Blocking.
   func makeInstance() throws(DeviceError) -> any ModelInstance
+}
+
+extension LoadedModel {
+  /// The usual case: batches take time.
+  public var isImmediate: Bool { false }
 }

@@ -43,6 +43,9 @@ public final class IdentityModel: LoadedModel {
     self.fault = fault
   }
 
+  /// A copy takes less than handing it to another thread, unless it is told to take time or to fail.
+  public var isImmediate: Bool { delay <= .zero && fault == nil }
+
   /// One step.
   public func stepNames(rows: Int) -> [String] { ["identity"] }
 

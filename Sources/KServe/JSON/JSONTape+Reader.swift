@@ -102,6 +102,30 @@ extension JSONTape {
       return value
     }
 
+    /// A whole number of up to 18 digits with a comma, bracket or space behind it: most of what tables of labels and tokens hold. nil, and
+    /// nothing read, for anything else.
+    @inline(__always)
+    mutating func shortInteger() -> Int64? {
+      var index = position
+      let isNegative = byte(index) == UInt8(ascii: "-")
+      if isNegative { index &+= 1 }
+      let first = index
+      var value: Int64 = 0
+      while case let digit = byte(index) &- 0x30, digit < 10 {
+        value = value &* 10 &+ Int64(digit)
+        index &+= 1
+      }
+      let digits = index &- first
+      // A zero in front of others is an error that the general way words.
+      guard digits > 0, digits <= 18, digits == 1 || byte(first) != 0x30 else { return nil }
+      let end = byte(index)
+      guard end == UInt8(ascii: ",") || end == UInt8(ascii: "]") || end == 0x20 || end == 0x0A else { return nil }
+      // Whether "-0" is whole is the general way's to say too.
+      if isNegative, value == 0 { return nil }
+      position = index
+      return isNegative ? -value : value
+    }
+
     /// A number, or NaN, Inf, Infinity with a sign.
     @inline(__always)
     mutating func number() throws(JSONFault) -> Number {

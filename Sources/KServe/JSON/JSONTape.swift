@@ -158,7 +158,7 @@ public struct JSONTape: Sendable {
     let first = numbers.count
     var kind = Kind.integers
     while reader.startsNumber {
-      let number = try reader.number()
+      let number: Reader.Number = if kind == .integers, let short = reader.shortInteger() { .integer(short) } else { try reader.number() }
       switch (number, kind) {
       case (.integer(let value), .integers): numbers.append(UInt64(bitPattern: value))
       case (.integer(let value), _): numbers.append(Double(value).bitPattern)

@@ -56,6 +56,7 @@ struct InferRequestDecoder {
   private init(_ message: ByteBuffer, received: Instant) {
     self.message = message
     request = InferenceRequest(modelName: "", inputs: [], received: received, parsed: received)
+    request.frontEnd = .grpc
     request.bytesIn = message.readableBytes
   }
 

@@ -117,6 +117,7 @@ extension LiveDiagnosis {
     let why: String? =
       switch station {
       case .client, .wire: "lies outside this server"
+      case .batcher: "it waits and does not work: see held idle"
       case .frontEnd: load == nil ? "not sampled twice yet" : nil
       default: nil
       }

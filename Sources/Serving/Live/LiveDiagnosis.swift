@@ -38,6 +38,8 @@ struct LiveDiagnosis: Sendable {
   static let processorCodes: Set<FindingCode> = [.HR101, .HR102, .HR103, .HR111, .HR121, .HR123, .HR124, .HR131]
   /// Fewer answers than this show no trend.
   static let fewestAnswersForTrend = 50
+  /// A fifth of the wall: what a station must be worth to be called a limit.
+  static let heldThreshold = 0.2
 
   /// - Parameters:
   ///   - events: Of this model, since the window's start.
@@ -88,7 +90,7 @@ struct LiveDiagnosis: Sendable {
     }
     evidence.steadiness = Self.steadiness(good, window: window, kind: kind)
     evidence.stations = LiveStations.stations(
-      state, events: events, answered: good.count, window: window, kind: kind, heldIdle: evidence.device.heldIdle,
+      state, events: events, answered: good.count, window: window, kind: kind,
       surroundings: surroundings)
     if let usage = surroundings.frontEnd {
       evidence.frontEnd.coreShare = Figure(
@@ -116,6 +118,7 @@ struct LiveDiagnosis: Sendable {
       return
     }
     var assessment = Assessment(of: evidence, estimator: nil)
+    if let held = evidence.device.heldIdle { Self.weigh(held, &assessment.verdict) }
     if state.isProcessor {
       assessment.ranked.removeAll { !Self.processorCodes.contains($0.finding.code) }
       assessment.undecided.removeAll { !Self.processorCodes.contains($0.code) }
@@ -128,7 +131,13 @@ struct LiveDiagnosis: Sendable {
 
   /// What is said first of the model.
   var sentence: String {
-    if let assessment { return words(assessment.verdict.sentence.text) }
+    if let assessment {
+      let verdict = assessment.verdict
+      if let held = verdict.claims.first, held.regime == .batchingBound, held.certainty == .cannotTell, let weight = held.weight {
+        return "batching-bound or too few requests: cannot tell (the batcher held requests for company for \(weight.text) of the time)"
+      }
+      return words(verdict.sentence.text)
+    }
     if failed > 0, answered == 0 { return "\(failed) requests failed and none was answered in the last \(Self.seconds(window)) s" }
     return notes.first ?? "unknown"
   }
@@ -145,6 +154,18 @@ struct LiveDiagnosis: Sendable {
   }
 
   // MARK: - Parts
+
+  /// Held idle time has two readings that look alike from here: users who wait for their answers are slowed by the batcher's delay, and
+  /// requests that come slowly are merely held until the next one is near. Neither is claimed.
+  private static func weigh(_ held: Figure, _ verdict: inout Verdict) {
+    guard held.value >= heldThreshold, verdict.claims.isEmpty, verdict.side != .device else { return }
+    verdict.side = nil
+    verdict.sideCertainty = .cannotTell
+    verdict.claims = [RegimeClaim(.batchingBound, station: .batcher, certainty: .cannotTell, weight: held)]
+    verdict.missing = MissingEvidence(
+      ["whether users wait for the batcher"],
+      measure: "load the model with a max_queue_delay_microseconds of 0: throughput rises if the delay limits, stays if the load does")
+  }
 
   /// Batches are recorded when they end: while one runs, the time since the last end is known to nobody, and counts as no idle time.
   private static func window(_ asked: Range<Int64>, _ events: LiveTrace.Events, _ state: LiveModelState) -> Range<Int64> {

@@ -9,7 +9,7 @@ enum LiveStations {
   }
 
   static func stations(
-    _ state: LiveModelState, events: LiveTrace.Events, answered: Int, window: Range<Int64>, kind: Figure.Kind, heldIdle: Figure?,
+    _ state: LiveModelState, events: LiveTrace.Events, answered: Int, window: Range<Int64>, kind: Figure.Kind,
     surroundings: LiveDiagnosis.Surroundings
   ) -> Stations {
     let wall = Double(max(1, window.upperBound - window.lowerBound))
@@ -42,10 +42,6 @@ enum LiveStations {
           capacity: demand.flatMap {
             $0 > 0 ? Figure(Double(usage.loops) * 1000 / $0, .requestsPerSecond, .measured, source: "loops / demand") : nil
           }))
-    }
-    if let heldIdle {
-      loads.append(
-        StationLoad(.batcher, utilization: Figure(heldIdle.value, .share, kind, source: "nothing ran while requests waited for company")))
     }
     loads.append(load(.gatherAndUpload, gather, servers: instances, "gather start to first kernel"))
     loads.append(load(.issuingThread, held, servers: instances, "instances' threads from gather to outputs"))

@@ -7,7 +7,8 @@ import Threads
 
 /// The thread of one model instance: takes batches, gathers inputs into the slot, runs, takes the answers apart.
 ///
-/// `@unchecked Sendable`: after `start` only its own thread uses it.
+/// `@unchecked Sendable`: used by the one thread at a time that the queue gave the instance's batch to: its own, or an event loop while its own
+/// waits in `ModelQueue.next`; the queue's lock orders the two.
 final class InstanceWorker: @unchecked Sendable {
   private let model: ServedModel
   private let index: Int
@@ -27,12 +28,22 @@ final class InstanceWorker: @unchecked Sendable {
   /// Runs until the model is closed or the instance given up.
   func serve() {
     var finished: ModelQueue.Finished?
-    while let work = model.queue.next(index, tenure: tenure, finished: finished) {
-      finished = ModelQueue.Finished(batch: work.batch, results: execute(work))
+    while let work = model.queue.next(index, tenure: tenure, finished: finished, beginsAtOnce: !model.limitsTurns) {
+      if model.limitsTurns {
+        model.beginTurn(index)
+        model.queue.executionBegins(index, tenure: tenure)
+      }
+      let results = execute(work)
+      // The turn of a thread that was given up ended then, and may be its successor's now.
+      if model.limitsTurns, model.queue.isServing(index, tenure: tenure) { model.endTurn(index) }
+      finished = ModelQueue.Finished(batch: work.batch, results: results)
     }
     instance?.close()
     model.workerEnded()
   }
+
+  /// Runs a batch on the calling thread, which owns the instance meanwhile (`ModelQueue.runImmediately`).
+  func run(_ work: ModelQueue.Work) -> ModelQueue.Finished { ModelQueue.Finished(batch: work.batch, results: execute(work)) }
 
   private func execute(_ work: ModelQueue.Work) -> [Result<InferenceResponse, KServeError>] {
     do throws(DeviceError) {
@@ -103,7 +114,10 @@ final class InstanceWorker: @unchecked Sendable {
     waiter.unlock()
     guard let result else { return [] }
     let times = try result.get()
-    let responses = try scatter(work, slot, rows: rows, problems)
+    let execution = InferenceResponse.Execution(
+      computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
+      outputsReady: max(gatherStart, times.outputsReady))
+    let responses = try scatter(work, slot, rows: rows, problems, execution)
     let outputsEnd = MonotonicClock.now
     model.counters.succeed(
       ModelCounters.BatchDone(
@@ -123,8 +137,10 @@ final class InstanceWorker: @unchecked Sendable {
   }
 
   /// Each request's rows of each output it asked for: one copy from the slot into the answer.
-  private func scatter(_ work: ModelQueue.Work, _ slot: BatchSlot, rows: Int, _ problems: [Int: KServeError]) throws(DeviceError)
-    -> [Result<InferenceResponse, KServeError>]
+  private func scatter(
+    _ work: ModelQueue.Work, _ slot: BatchSlot, rows: Int, _ problems: [Int: KServeError], _ execution: InferenceResponse.Execution
+  )
+    throws(DeviceError) -> [Result<InferenceResponse, KServeError>]
   {
     let takesRows = model.takesRows
     guard slot.outputs.count == model.configuration.outputs.count else {
@@ -178,12 +194,14 @@ final class InstanceWorker: @unchecked Sendable {
           failure = error
         }
       }
-      responses.append(
-        failure.map { .failure($0) }
-          ?? .success(
-            InferenceResponse(
-              modelName: model.name, modelVersion: model.versionText, id: request.request.id, outputs: outputs,
-              isSimulated: model.isSimulated)))
+      if let failure {
+        responses.append(.failure(failure))
+        continue
+      }
+      var response = InferenceResponse(
+        modelName: model.name, modelVersion: model.versionText, id: request.request.id, outputs: outputs, isSimulated: model.isSimulated)
+      response.execution = execution
+      responses.append(.success(response))
     }
     return responses
   }

@@ -47,6 +47,11 @@ final class ModelQueue: @unchecked Sendable {
   private var unanswered = 0
   private var whenDrained: [@Sendable () -> Void] = []
 
+  /// Runs a batch of that instance on the calling thread; nil: batches go to the instances' threads. Set before the first request.
+  private var immediate: ((Int, Work) -> Finished)?
+  /// More bytes than this would hold up an event loop's other connections for longer than a hand-over takes.
+  private static let immediateByteLimit = 64 << 10
+
   private var deliveries: [PendingInference] = []
   private var woken: [Int] = []
 
@@ -68,6 +73,10 @@ final class ModelQueue: @unchecked Sendable {
   func start(onHang: @escaping @Sendable (Int) -> Void) {
     DetachedThread.start(named: "timer \(modelName)") { [self] in keepTime(onHang) }
   }
+
+  /// Lets batches run where their last request arrived while the instance's thread waits: for models whose work takes less time than handing
+  /// it over.
+  func runImmediately(_ run: @escaping (Int, Work) -> Finished) { monitor.withLock { immediate = run } }
 
   // MARK: - Event loops
 
@@ -100,6 +109,16 @@ final class ModelQueue: @unchecked Sendable {
       refusal = Self.error(reason, request.checked.logTag, modelName)
     }
     drain()
+    if let immediate, woken.count == 1, let instance = woken.first, let work = takeImmediate(instance) {
+      woken.removeAll(keepingCapacity: true)
+      monitor.unlock()
+      // The instance is this thread's until `complete`: its own thread waits for a batch and gets none meanwhile.
+      let finished = immediate(instance, work)
+      monitor.lock()
+      complete(finished, instance, now)
+      scheduler.instanceReady(instance, at: now)
+      drain()
+    }
     counters.setPending(scheduler.queuedRequests)
     leave(now)
     if isStopping, let other = orElse() { return other }
@@ -143,8 +162,8 @@ final class ModelQueue: @unchecked Sendable {
   func beginTenure(_ instance: Int) -> Int { monitor.withLock { tenures[instance] } }
 
   /// Hands in the last batch's results and waits for the next batch. nil: the thread is to end, because the model is unloaded or because
-  /// the instance was given up meanwhile.
-  func next(_ instance: Int, tenure: Int, finished: Finished?) -> Work? {
+  /// the instance was given up meanwhile. `beginsAtOnce`: execution starts with the return, otherwise with `executionBegins`.
+  func next(_ instance: Int, tenure: Int, finished: Finished?, beginsAtOnce: Bool = true) -> Work? {
     let now = MonotonicClock.now
     monitor.lock()
     guard tenures[instance] == tenure else {
@@ -169,16 +188,31 @@ final class ModelQueue: @unchecked Sendable {
       monitor.wait(1 + instance)
       isWaiting[instance] = false
     }
+    let work = takeAssigned(instance)
+    if work != nil, beginsAtOnce { beginExecution(instance) }
+    counters.setPending(scheduler.queuedRequests)
+    monitor.unlock()
+    return work
+  }
+
+  /// The batch just assigned to a waiting instance, where it is small enough.
+  private func takeImmediate(_ instance: Int) -> Work? {
+    guard let batch = assigned[instance], let formed = scheduler.batch(batch) else { return nil }
+    var bytes = 0
+    for request in formed.requests {
+      for input in pending[Int(request.id & 0xFFFF_FFFF)]?.request.inputs ?? [] { bytes += input.data.byteCount }
+      if bytes > Self.immediateByteLimit { return nil }
+    }
+    return takeAssigned(instance)
+  }
+
+  private func takeAssigned(_ instance: Int) -> Work? {
     guard let batch = assigned[instance], let formed = scheduler.batch(batch) else {
       assigned[instance] = nil
-      monitor.unlock()
       return nil
     }
     assigned[instance] = nil
     running[instance] = batch
-    let start = MonotonicClock.now
-    busySince[instance] = start
-    if executionLimit > .zero, start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
     var requests: [PendingInference] = []
     requests.reserveCapacity(formed.requests.count)
     for request in formed.requests {
@@ -187,11 +221,27 @@ final class ModelQueue: @unchecked Sendable {
         requests.append(found)
       }
     }
-    counters.setPending(scheduler.queuedRequests)
-    monitor.unlock()
     return Work(
       batch: batch, requests: requests, rows: formed.rows, reason: formed.reason, formed: formed.formed, oldest: formed.oldest)
   }
+
+  /// The batch begins to execute: from now on its time counts. Waiting for a turn before is no hanging.
+  func executionBegins(_ instance: Int, tenure: Int) {
+    guard executionLimit > .zero else { return }
+    monitor.lock()
+    if tenures[instance] == tenure { beginExecution(instance) }
+    monitor.unlock()
+  }
+
+  private func beginExecution(_ instance: Int) {
+    guard executionLimit > .zero else { return }
+    let start = MonotonicClock.now
+    busySince[instance] = start
+    if start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
+  }
+
+  /// Whether this thread still serves the instance.
+  func isServing(_ instance: Int, tenure: Int) -> Bool { monitor.withLock { tenures[instance] == tenure } }
 
   private func complete(_ finished: Finished, _ instance: Int, _ now: Instant) {
     if let formed = scheduler.batch(finished.batch) {
@@ -246,6 +296,8 @@ final class ModelQueue: @unchecked Sendable {
     var drained: [@Sendable () -> Void] = []
     if isClosing && unanswered == 0 {
       (drained, whenDrained) = (whenDrained, [])
+      // It holds the model, which holds this queue.
+      immediate = nil
       for instance in assigned.indices { monitor.signal(1 + instance) }
       monitor.signal(Self.timer)
     }

@@ -24,6 +24,9 @@ final class ServedModel: Sendable {
   /// Of this loading, in the live events.
   let number: Int32
   let checker: RequestChecker
+  private let gate: ResourceGate?
+  /// One an instance, where turns are limited.
+  private let tickets: [ExecutionRateLimiter.Ticket]
   private let threads = Atomic<Int>(0)
   let queue: ModelQueue
 
@@ -34,8 +37,9 @@ final class ServedModel: Sendable {
 
   init(
     name: String, version: Int, configuration: ModelConfiguration, loaded: any LoadedModel, device: DeviceDescription,
-    labels: [String: [String]], regions: SharedMemoryRegions, live: LiveRecorder, number: Int32, executionLimit: TimeSpan
-  ) {
+    labels: [String: [String]], regions: SharedMemoryRegions, live: LiveRecorder, number: Int32, executionLimit: TimeSpan,
+    gate: ResourceGate?
+  ) throws(ExecutionRateLimiter.Refusal) {
     self.name = name
     self.version = version
     versionText = String(version)
@@ -46,6 +50,8 @@ final class ServedModel: Sendable {
     self.regions = regions
     self.live = live
     self.number = number
+    self.gate = gate
+    tickets = try gate?.add(configuration) ?? []
     counters = ModelCounters(model: name, version: versionText)
     checker = RequestChecker(configuration)
     let scheduling = SchedulerConfiguration(configuration)
@@ -55,17 +61,48 @@ final class ServedModel: Sendable {
 
   /// Starts the instances' threads; `instances` were made and warmed up before.
   func start(_ instances: [any ModelInstance]) {
-    queue.start { [weak self] index in self?.startWorker(index, nil) }
-    for index in 0..<instanceCount { startWorker(index, instances.indices.contains(index) ? instances[index] : nil) }
+    queue.start { [weak self] index in
+      // What hangs keeps nothing: its turn ends here, and the late leave of its thread finds nothing to give back (see InstanceWorker).
+      self?.endTurn(index)
+      self?.startWorker(index, nil)
+    }
+    var workers: [InstanceWorker] = []
+    for index in 0..<instanceCount { workers.append(startWorker(index, instances.indices.contains(index) ? instances[index] : nil)) }
+    // Instances that may be given up, or have to wait for turns, need threads of their own.
+    if loaded.isImmediate, !limitsTurns { queue.runImmediately { [workers] index, work in workers[index].run(work) } }
   }
 
-  private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) {
+  @discardableResult
+  private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) -> InstanceWorker {
     let worker = InstanceWorker(self, index: index, tenure: queue.beginTenure(index), instance: instance)
     threads.wrappingAdd(1, ordering: .relaxed)
     DetachedThread.start(named: "\(name) \(index)") { worker.serve() }
+    return worker
   }
 
-  func workerEnded() { threads.wrappingSubtract(1, ordering: .relaxed) }
+  func workerEnded() {
+    guard threads.wrappingSubtract(1, ordering: .relaxed).newValue == 0 else { return }
+    for ticket in tickets { gate?.remove(ticket) }
+  }
+
+  /// It was never started: what it holds of the rate limiter is free.
+  func abandon() {
+    for ticket in tickets { gate?.remove(ticket) }
+  }
+
+  /// Instances share resources with others and take turns.
+  var limitsTurns: Bool { !tickets.isEmpty }
+
+  /// Waits for the instance's turn.
+  func beginTurn(_ index: Int) {
+    guard tickets.indices.contains(index) else { return }
+    gate?.enter(tickets[index])
+  }
+
+  func endTurn(_ index: Int) {
+    guard tickets.indices.contains(index) else { return }
+    gate?.leave(tickets[index])
+  }
 
   /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
   func infer(

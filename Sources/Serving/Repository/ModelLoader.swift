@@ -16,6 +16,8 @@ struct ModelLoader: Sendable {
   let live: LiveRecorder
   let executionLimit: TimeSpan
   let warmsUp: Bool
+  /// nil: instances run whenever they have a batch.
+  let gate: ResourceGate?
   let log: ServerLog
 
   /// Why a model cannot be loaded: what was wrong, where, what to do.
@@ -99,7 +101,11 @@ struct ModelLoader: Sendable {
       case .graph(let graph):
         configuration = try configuration.completed(from: graph.signature)
         (loaded, device) = (
-          try devices.primary.load(.graph(graph), LoadOptions(maximumBatchRows: configuration.maxBatchSize, precision: precision)),
+          try devices.primary.load(
+            .graph(graph),
+            LoadOptions(
+              maximumBatchRows: configuration.maxBatchSize, precision: precision,
+              preferredRows: configuration.dynamicBatching?.preferredBatchSizes ?? [])),
           devices.primary.description
         )
       case .onnx(let file, let reason):
@@ -112,13 +118,19 @@ struct ModelLoader: Sendable {
       }
       configuration = configuration.normalized()
       try configuration.validate()
-      let model = ServedModel(
+      let model = try ServedModel(
         name: configuration.name, version: version, configuration: configuration, loaded: loaded, device: device,
-        labels: labels(configuration, place), regions: regions, live: live, number: number, executionLimit: executionLimit)
-      var instances: [any ModelInstance] = []
-      for _ in 0..<model.instanceCount { instances.append(try loaded.makeInstance()) }
-      try WarmUp(model: model, isOn: warmsUp, folder: place.folder, log: log).run(instances)
-      return (model, instances)
+        labels: labels(configuration, place), regions: regions, live: live, number: number, executionLimit: executionLimit,
+        gate: gate)
+      do {
+        var instances: [any ModelInstance] = []
+        for _ in 0..<model.instanceCount { instances.append(try loaded.makeInstance()) }
+        try WarmUp(model: model, isOn: warmsUp, folder: place.folder, log: log).run(instances)
+        return (model, instances)
+      } catch {
+        model.abandon()
+        throw error
+      }
     } catch let failure as Failure {
       throw failure
     } catch {

@@ -7,6 +7,9 @@ public import TimeBase
 ///
 /// Tensor bytes are slices of what came from the socket; they are copied once, into the batch's slot.
 public struct InferenceRequest: Sendable {
+  /// Which way it came.
+  public enum FrontEnd: String, Sendable, Hashable { case http, grpc }
+
   /// One input.
   public struct Input: Sendable {
     /// Tensor's name.
@@ -69,6 +72,8 @@ public struct InferenceRequest: Sendable {
   public var parsed: Instant
   /// `Headroom-Require-Real: 1`: a simulated device must refuse.
   public var requiresReal = false
+  /// Which way it came.
+  public var frontEnd = FrontEnd.http
   /// Bytes of the body, for statistics.
   public var bytesIn = 0
 
@@ -158,6 +163,28 @@ public struct InferenceResponse: Sendable {
   public var outputs: [Output]
   /// Outputs are zeros and times come from a model: the answer's parameters must say `"simulated": true`.
   public var isSimulated: Bool
+  /// When its batch executed; nil where nobody noted it.
+  public var execution: Execution?
+
+  /// The phases of a batch.
+  public struct Execution: Sendable, Hashable {
+    /// Gathering began.
+    public var computeStart: Instant
+    /// The inputs were where the model reads them.
+    public var inputsReady: Instant
+    /// The last kernel ended.
+    public var computeEnd: Instant
+    /// The outputs could be read.
+    public var outputsReady: Instant
+
+    /// Every field stated.
+    public init(computeStart: Instant, inputsReady: Instant, computeEnd: Instant, outputsReady: Instant) {
+      self.computeStart = computeStart
+      self.inputsReady = inputsReady
+      self.computeEnd = computeEnd
+      self.outputsReady = outputsReady
+    }
+  }
 
   /// Every field stated.
   public init(modelName: String, modelVersion: String, id: String, outputs: [Output], isSimulated: Bool) {

@@ -3,6 +3,7 @@ public import JSONText
 public import KServe
 import ModelConfiguration
 public import NIOCore
+public import Scheduling
 import Synchronization
 public import TimeBase
 import Threads
@@ -42,6 +43,8 @@ public final class InferenceServer: KServeService {
     public var warmsUp = true
     /// Instances take turns by the resources that their groups name (`--rate-limit=execution_count`).
     public var limitsRate = false
+    /// Amounts of those resources; of others there is as much as the largest single need.
+    public var rateLimits: [ExecutionRateLimiter.Limit] = []
 
     /// The defaults.
     public init() {}
@@ -55,7 +58,7 @@ public final class InferenceServer: KServeService {
   private let log: ServerLog
   private let isDraining = Atomic<Bool>(false)
   private let isStarting = Atomic<Bool>(true)
-  private let trace = Mutex<(server: TraceSettings, models: [String: [String: [String]]])>((TraceSettings(), [:]))
+  let tracer = RequestTracer()
   private let poller = Monitor()
   let started = MonotonicClock.now
 
@@ -67,7 +70,8 @@ public final class InferenceServer: KServeService {
     manager = ModelManager(
       loader: ModelLoader(
         devices: devices, precision: options.precision, regions: regions, live: live, executionLimit: options.executionLimit,
-        warmsUp: options.warmsUp, log: log),
+        warmsUp: options.warmsUp,
+        gate: options.limitsRate ? ResourceGate(limits: options.rateLimits) : nil, log: log),
       repositories: options.repositories,
       fixed: options.models.mapValues { $0.hasPrefix("builtin:") ? .builtIn(String($0.dropFirst("builtin:".count))) : .file($0) }, log: log)
   }
@@ -107,6 +111,9 @@ public final class InferenceServer: KServeService {
 
   /// No request is taken any more; what is accepted is still served.
   public func closeModels() { manager.closeAll() }
+
+  /// Trace records given so far are in their files.
+  public func finishTraces() { tracer.finish() }
 
   /// Requests accepted and not yet answered.
   public var unansweredRequests: Int { manager.unanswered }
@@ -194,7 +201,7 @@ public final class InferenceServer: KServeService {
       reply(.failure(error))
       return InferenceHandle {}
     }
-    let record = LiveReply(live: live, model: model, request: request, reply: reply)
+    let record = LiveReply(live: live, tracer: tracer, model: model, request: request, reply: reply)
     return model.infer(
       request, on: loop,
       orElse: { [self] in
@@ -279,26 +286,14 @@ public final class InferenceServer: KServeService {
     if !model.isEmpty, !manager.table.names.contains(model) {
       throw KServeError(.notFound, "Request for unknown model: '\(model)' is not found")
     }
-    return trace.withLock { state in
-      var settings = state.server
-      for (key, value) in state.models[model] ?? [:] { settings.set(key, value) }
-      return settings
-    }
+    return tracer.settings(model)
   }
 
   /// Checks all changes, then applies them together.
   public func updateTraceSettings(_ model: String, _ changes: [String: [String]]) throws(KServeError) -> TraceSettings {
     _ = try traceSettings(model)
     for (key, value) in changes { try TraceSettings.check(key, value) }
-    trace.withLock { state in
-      for (key, value) in changes {
-        if model.isEmpty {
-          if value.isEmpty { state.server.set(key, TraceSettings().values(key)) } else { state.server.set(key, value) }
-        } else {
-          state.models[model, default: [:]][key] = value.isEmpty ? nil : value
-        }
-      }
-    }
+    tracer.update(model, changes)
     return try traceSettings(model)
   }
 
@@ -344,6 +339,10 @@ public final class InferenceServer: KServeService {
 /// Stamps an answer's beginning and end around the front end's writing, for the live diagnosis.
 private struct LiveReply: Sendable {
   let live: LiveRecorder
+  let tracer: RequestTracer
+  let sample: RequestTracer.Sample?
+  let frontEnd: InferenceRequest.FrontEnd
+  let requestID: String
   let model: ServedModel
   let rows: Int
   let bytesIn: Int
@@ -352,11 +351,15 @@ private struct LiveReply: Sendable {
   let reply: @Sendable (Result<InferenceResponse, KServeError>) -> Void
 
   init(
-    live: LiveRecorder, model: ServedModel, request: InferenceRequest,
+    live: LiveRecorder, tracer: RequestTracer, model: ServedModel, request: InferenceRequest,
     reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
   ) {
     self.live = live
+    self.tracer = tracer
     self.model = model
+    sample = tracer.sample(model.name)
+    frontEnd = request.frontEnd
+    requestID = request.id
     rows = model.takesRows ? request.inputs.first?.shape.first ?? 1 : 1
     bytesIn = request.bytesIn
     received = request.received
@@ -369,13 +372,22 @@ private struct LiveReply: Sendable {
     reply(result)
     var bytesOut = 0
     var failed = true
+    var execution: InferenceResponse.Execution?
     if case .success(let response) = result {
       failed = false
+      execution = response.execution
       for output in response.outputs { bytesOut += output.data.readableBytes }
+    }
+    let end = MonotonicClock.now
+    if let sample {
+      tracer.write(
+        TraceRecord(
+          model: model.name, version: model.version, requestID: requestID, frontEnd: frontEnd, received: received, parsed: parsed,
+          accepted: parsed, execution: execution, answerReady: start, answerWritten: end), sample)
     }
     live.record(
       LiveRecorder.Request(
         model: model.number, rows: Int32(clamping: rows), batch: -1, bytesIn: Int64(bytesIn), bytesOut: Int64(bytesOut), received: received,
-        parsed: parsed, enqueued: parsed, responseStart: start, responseEnd: MonotonicClock.now, failed: failed))
+        parsed: parsed, enqueued: parsed, responseStart: start, responseEnd: end, failed: failed))
   }
 }

@@ -62,6 +62,21 @@ struct LiveDiagnosisTests {
     #expect(diagnosis.assessment?.ranked.contains { $0.finding.code == .HR131 } == true)
   }
 
+  @Test("time in which the batcher holds requests is not blamed on either side")
+  func held() throws {
+    var world = LiveWorld()
+    for index in 0..<499 {
+      let arrival = Double(index) * 20_000 + 5_000
+      world.batch(arrivals: [arrival], gather: arrival + 10_000, kernels: 500, reason: .delay)
+    }
+    let diagnosis = world.diagnosis(.init(frontEnd: Self.idleLoops, loops: 2, allRequests: 499))
+    let verdict = try #require(diagnosis.assessment?.verdict)
+    #expect(verdict.side == nil && verdict.sideCertainty == .cannotTell)
+    #expect(verdict.claims.map(\.regime) == [.batchingBound] && verdict.claims.map(\.certainty) == [.cannotTell])
+    #expect(diagnosis.sentence.hasPrefix("batching-bound or too few requests: cannot tell"))
+    #expect(diagnosis.wouldDecide?.contains("max_queue_delay_microseconds") == true)
+  }
+
   @Test("nothing ran: nothing is claimed")
   func empty() {
     let diagnosis = LiveWorld().diagnosis()

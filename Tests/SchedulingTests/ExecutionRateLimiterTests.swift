@@ -1,0 +1,126 @@
+import ModelConfiguration
+import Testing
+import TimeBase
+
+@testable import Scheduling
+
+@Suite struct ExecutionRateLimiterTests {
+  private static func needs(_ resources: RateLimiter.Resource..., priority: Int = 0) -> RateLimiter {
+    RateLimiter(resources: resources, priority: priority)
+  }
+
+  @Test func instancesWithoutResourcesRunAtOnce() throws {
+    var limiter = ExecutionRateLimiter()
+    let (first, second) = (try limiter.add(nil, device: 0), try limiter.add(nil, device: 0))
+    #expect(limiter.stage(first) == [first])
+    #expect(limiter.stage(second) == [second])
+  }
+
+  /// Without a stated amount there is as much as the largest need: every instance can run alone, two of the largest cannot.
+  @Test func theLargestNeedIsWhatThereIs() throws {
+    var limiter = ExecutionRateLimiter()
+    let large = try limiter.add(Self.needs(.init(name: "R", count: 4)), device: 0)
+    let small = try limiter.add(Self.needs(.init(name: "R", count: 2)), device: 0)
+    let other = try limiter.add(Self.needs(.init(name: "R", count: 2)), device: 0)
+    #expect(limiter.stage(large) == [large])
+    #expect(limiter.stage(small) == [])
+    #expect(limiter.stage(other) == [])
+    #expect(limiter.release(large) == [small, other])
+  }
+
+  @Test func resourcesOfDevicesAreApartUnlessGlobal() throws {
+    var limiter = ExecutionRateLimiter()
+    let near = try limiter.add(Self.needs(.init(name: "R", count: 1)), device: 0)
+    let far = try limiter.add(Self.needs(.init(name: "R", count: 1)), device: 1)
+    #expect(limiter.stage(near) + limiter.stage(far) == [near, far])
+    var shared = ExecutionRateLimiter()
+    let one = try shared.add(Self.needs(.init(name: "G", isGlobal: true, count: 1)), device: 0)
+    let two = try shared.add(Self.needs(.init(name: "G", isGlobal: true, count: 1)), device: 1)
+    #expect(shared.stage(one) + shared.stage(two) == [one])
+  }
+
+  /// Priority 2 gets half the turns of priority 1.
+  @Test func turnsFollowPriority() throws {
+    var limiter = ExecutionRateLimiter()
+    let often = try limiter.add(Self.needs(.init(name: "R", count: 1), priority: 1), device: 0)
+    let rarely = try limiter.add(Self.needs(.init(name: "R", count: 1), priority: 2), device: 0)
+    var turns: [Int: Int] = [:]
+    var running = limiter.stage(often) + limiter.stage(rarely)
+    for _ in 0..<300 {
+      let current = try #require(running.first)
+      turns[current, default: 0] += 1
+      // It has its next batch before it gives the turn back, so that both ask.
+      #expect(limiter.stage(current) == [])
+      running = limiter.release(current)
+    }
+    #expect(abs((turns[often] ?? 0) - 2 * (turns[rarely] ?? 0)) <= 3)
+  }
+
+  @Test func aNeedThatDoesNotFitIsNotOvertakenForEver() throws {
+    var limiter = ExecutionRateLimiter(limits: [.init(name: "R", count: 2)])
+    let small = try limiter.add(Self.needs(.init(name: "R", count: 1)), device: 0)
+    let large = try limiter.add(Self.needs(.init(name: "R", count: 2)), device: 0)
+    let late = try limiter.add(Self.needs(.init(name: "R", count: 1)), device: 0)
+    #expect(limiter.stage(small) == [small])
+    #expect(limiter.stage(large) == [])
+    #expect(limiter.stage(late) == [])
+    #expect(limiter.release(small) == [large])
+    #expect(limiter.release(large) == [late])
+  }
+
+  @Test func whatCanNeverRunIsRefused() throws {
+    var limiter = ExecutionRateLimiter(limits: [.init(name: "R", count: 1), .init(name: "S", count: 9, device: 1)])
+    let error = #expect(throws: ExecutionRateLimiter.Refusal.self) {
+      try limiter.add(Self.needs(.init(name: "R", count: 2)), device: 0)
+    }
+    #expect(
+      error?.description
+        == "Resource count for \"R\" is limited to 1 which will prevent scheduling of one or more model instances, the minimum required count is 2"
+    )
+    _ = try limiter.add(Self.needs(.init(name: "T", count: 1)), device: 0)
+    let both = #expect(throws: ExecutionRateLimiter.Refusal.self) {
+      try limiter.add(Self.needs(.init(name: "T", isGlobal: true, count: 1)), device: 0)
+    }
+    #expect(both?.description.contains("both global and device-specific") == true)
+  }
+
+  @Test func whatIsRemovedHoldsNothing() throws {
+    var limiter = ExecutionRateLimiter()
+    let first = try limiter.add(Self.needs(.init(name: "R", count: 1)), device: 0)
+    let second = try limiter.add(Self.needs(.init(name: "R", count: 1)), device: 0)
+    #expect(limiter.stage(first) + limiter.stage(second) == [first])
+    #expect(limiter.remove(first) == [second])
+    #expect(limiter.release(first) == [])
+  }
+
+  /// Any order of events: the amount is never exceeded, and nobody waits while everything is free.
+  @Test func amountsHoldUnderAnyOrder() throws {
+    var random = SplitMix64(seed: 7)
+    for _ in 0..<60 {
+      var limiter = ExecutionRateLimiter(limits: [.init(name: "R", count: 5)])
+      var needs: [Int: Int] = [:]
+      for _ in 0..<Int.random(in: 1...6, using: &random) {
+        let count = Int.random(in: 0...5, using: &random)
+        needs[try limiter.add(Self.needs(.init(name: "R", count: count)), device: 0)] = count
+      }
+      var (staged, running): (Set<Int>, Set<Int>) = ([], [])
+      for _ in 0..<60 {
+        let ticket = Int.random(in: 1...needs.count, using: &random)
+        let granted: [Int]
+        if running.contains(ticket) {
+          running.remove(ticket)
+          granted = limiter.release(ticket)
+        } else {
+          staged.insert(ticket)
+          granted = limiter.stage(ticket)
+        }
+        for granted in granted {
+          #expect(staged.remove(granted) != nil)
+          running.insert(granted)
+        }
+        #expect(running.reduce(0) { $0 + (needs[$1] ?? 0) } <= 5)
+        #expect(!running.isEmpty || staged.isEmpty)
+      }
+    }
+  }
+}

@@ -1,0 +1,225 @@
+import KServe
+import Scheduling
+import Testing
+import Threads
+import TimeBase
+
+@testable import Serving
+
+@Suite struct InferenceServerTests {
+  private static let batching = "dynamic_batching { preferred_batch_size: [ 8 ] max_queue_delay_microseconds: 20000 }"
+
+  @Test func everyRequestOfABatchGetsItsOwnRows() async throws {
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", Self.batching)])
+    await withTaskGroup(of: Void.self) { group in
+      for index in 0..<200 {
+        group.addTask {
+          let rows = index % 3 + 1
+          let values = (0..<rows * 4).map { Float(index * 100 + $0) }
+          #expect(await fixture.infer("m", values).values == values)
+        }
+      }
+    }
+    let statistics = try fixture.server.statistics("m", version: "")[0]
+    #expect(statistics.success.count == 200)
+    #expect(statistics.executionCount < 200, "requests share batches")
+    #expect(statistics.inferenceCount == (0..<200).reduce(0) { $0 + UInt64($1 % 3 + 1) })
+  }
+
+  @Test func aBatchThatFailsFailsAlone() async throws {
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", ServerFixture.parameter("fail_batch", "3"))])
+    var problems: [Int] = []
+    for index in 1...6 {
+      let answer = await fixture.infer("m", [1, 2, 3, 4])
+      if let problem = answer.problem {
+        problems.append(index)
+        #expect(problem.status == .internalError && problem.message.contains("fail_batch"))
+      }
+    }
+    #expect(problems == [3])
+  }
+
+  @Test func aBatchThatHangsIsGivenUpAndTheNextOnesRun() async throws {
+    let hang = ServerFixture.parameter("hang_batch", "3") + " " + ServerFixture.parameter("hang_ms", "3000")
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", hang)]) { $0.executionLimit = .milliseconds(200) }
+    var problems: [Int] = []
+    for index in 1...6 {
+      let (answer, waited) = await fixture.timed(ServerFixture.request("m", [1, 2, 3, 4]))
+      #expect(waited < .milliseconds(3000), "nobody waits for what hangs")
+      if let problem = answer.problem {
+        problems.append(index)
+        #expect(problem.message.contains("did not finish the batch within 0.2 s"))
+      }
+    }
+    // A new instance counts its batches anew and hangs at its third: the sixth request.
+    #expect(problems == [3, 6])
+  }
+
+  @Test func aFullQueueAnswersAtOnceAndWhatItTookIsServed() async throws {
+    let queue = """
+      dynamic_batching { default_queue_policy { max_queue_size: 4 } }
+      \(ServerFixture.parameter("execute_delay_ms", "30"))
+      """
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", rows: 1, queue)])
+    let good = Tally()
+    let refused = Tally()
+    await withTaskGroup(of: Void.self) { group in
+      for index in 0..<60 {
+        group.addTask {
+          let values = (0..<4).map { Float(index + $0) }
+          let answer = await fixture.infer("m", values)
+          if answer.values == values {
+            good.add()
+          } else if answer.problem?.status == .unavailable, answer.problem?.message.hasSuffix("Exceeds maximum queue size") == true {
+            refused.add()
+          }
+        }
+      }
+    }
+    #expect(good.value + refused.value == 60)
+    #expect(refused.value > 0)
+    #expect(good.value >= 4)
+    let values = fixture.server.manager.table.allReady[0].counters.current
+    #expect(Int(values.failures[.rejected] ?? 0) == refused.value)
+  }
+
+  /// The deadline of a waiting request passes while a batch runs for much longer: it is answered then, not when the batch ends.
+  @Test func timeoutsActOnTime() async throws {
+    let policy = """
+      dynamic_batching { default_queue_policy { timeout_action: REJECT allow_timeout_override: true default_timeout_microseconds: 10000000 } }
+      \(ServerFixture.parameter("execute_delay_ms", "1500"))
+      """
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", rows: 1, policy)])
+    // No suspension between the two: the first one runs when the second one comes.
+    _ = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
+    while fixture.server.manager.table.allReady[0].queue.depth.readyInstances > 0 { MonotonicClock.yield() }
+    let (answer, waited) = await fixture.timed(ServerFixture.request("m", [5, 6, 7, 8], timeoutMicroseconds: 20_000))
+    #expect(answer.problem?.message == "Request timeout expired")
+    #expect(waited >= .milliseconds(20))
+    #expect(waited < .milliseconds(1000))
+    while fixture.server.unansweredRequests > 0 { await Task.yield() }
+  }
+
+  @Test func reloadsUnderTrafficLoseNothing() async throws {
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", Self.batching)]) {
+      $0.controlMode = .explicit
+      $0.loadModels = ["*"]
+    }
+    let isOver = Tally()
+    await withTaskGroup(of: Void.self) { group in
+      for client in 0..<8 {
+        group.addTask {
+          var round = 0
+          while isOver.value == 0 {
+            round += 1
+            let values = (0..<4).map { Float(client * 1000 + round % 500 + $0) }
+            #expect(await fixture.infer("m", values).values == values)
+          }
+        }
+      }
+      group.addTask {
+        for _ in 0..<20 {
+          await withCheckedContinuation { continuation in
+            fixture.server.loadModel("m", configuration: nil, files: [:], on: fixture.group.next()) { result in
+              if case .failure(let error) = result { Issue.record("\(error.message)") }
+              continuation.resume()
+            }
+          }
+        }
+        isOver.add()
+      }
+    }
+    #expect(fixture.server.unansweredRequests == 0)
+  }
+
+  /// Loads and unloads from several sides at once: a request is answered, or refused because the model is not there.
+  @Test func stormsOfLoadsAndUnloadsAnswerEveryone() async throws {
+    let fixture = try ServerFixture(["a": ServerFixture.identity("a"), "b": ServerFixture.identity("b", Self.batching)]) {
+      $0.controlMode = .explicit
+      $0.loadModels = ["*"]
+    }
+    let isOver = Tally()
+    await withTaskGroup(of: Void.self) { group in
+      for client in 0..<6 {
+        group.addTask {
+          while isOver.value == 0 {
+            let model = client % 2 == 0 ? "a" : "b"
+            let answer = await fixture.infer(model, [1, 2, 3, 4])
+            // A refusal comes at once, without giving the thread to others.
+            await Task.yield()
+            if let problem = answer.problem {
+              #expect([.notFound, .unavailable, .invalidArgument].contains(problem.status), "\(problem.message)")
+            } else {
+              #expect(answer.values == [1, 2, 3, 4])
+            }
+          }
+        }
+      }
+      await withTaskGroup(of: Void.self) { storm in
+        for side in 0..<4 {
+          storm.addTask {
+            for round in 0..<15 {
+              let model = (side + round) % 2 == 0 ? "a" : "b"
+              await withCheckedContinuation { continuation in
+                if (side + round) % 3 == 0 {
+                  fixture.server.unloadModel(model, unloadDependents: false, on: fixture.group.next()) { _ in continuation.resume() }
+                } else {
+                  fixture.server.loadModel(model, configuration: nil, files: [:], on: fixture.group.next()) { _ in continuation.resume() }
+                }
+              }
+            }
+          }
+        }
+      }
+      isOver.add()
+    }
+    #expect(fixture.server.unansweredRequests == 0)
+  }
+
+  @Test func whatIsQueuedWhenTheServerClosesIsAnswered() async throws {
+    let fixture = try ServerFixture([
+      "m": ServerFixture.identity("m", rows: 1, "dynamic_batching {} " + ServerFixture.parameter("execute_delay_ms", "5"))
+    ])
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<30 {
+        group.addTask {
+          let answer = await fixture.infer("m", [1, 2, 3, 4])
+          #expect(answer.values != nil || answer.problem?.status == .unavailable)
+        }
+      }
+      group.addTask {
+        while fixture.server.unansweredRequests == 0 { await Task.yield() }
+        fixture.server.closeModels()
+      }
+    }
+    #expect(fixture.server.unansweredRequests == 0)
+    #expect(await fixture.infer("m", [1, 2, 3, 4]).problem?.message.contains("Server is stopping") == true)
+  }
+
+  /// The bytes of each tensor are copied once on their way into the batch's slot.
+  @Test func tensorsAreCopiedOnce() async throws {
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", Self.batching)])
+    for _ in 0..<10 { _ = await fixture.infer("m", [1, 2, 3, 4, 5, 6, 7, 8]) }
+    #expect(fixture.server.manager.table.allReady[0].counters.current.bytesGathered == 10 * 8 * 4)
+  }
+
+  @Test func instancesThatShareAResourceTakeTurns() async throws {
+    func model(_ name: String) -> String {
+      ServerFixture.identity(
+        name,
+        """
+        instance_group [ { count: 1 kind: KIND_CPU rate_limiter { resources [ { name: "R" count: 1 } ] } } ]
+        \(ServerFixture.parameter("execute_delay_ms", "40"))
+        """)
+    }
+    let fixture = try ServerFixture(["a": model("a"), "b": model("b")]) { $0.limitsRate = true }
+    async let one = fixture.infer("a", [1, 2, 3, 4])
+    async let other = fixture.infer("b", [1, 2, 3, 4])
+    let times = [await one, await other].compactMap { answer -> (Instant, Instant)? in
+      guard case .success(let response) = answer, let execution = response.execution else { return nil }
+      return (execution.computeStart, execution.outputsReady)
+    }.sorted { $0.0 < $1.0 }
+    #expect(times.count == 2)
+    if times.count == 2 { #expect(times[0].1 <= times[1].0, "executions do not overlap") }
+  }
+}
