@@ -26,7 +26,7 @@ extension Report {
   }
 
   /// Words in lines of `width`.
-  static func wrap(_ text: String, width: Int, indent: String, first: String? = nil) -> [String] {
+  public static func wrap(_ text: String, width: Int, indent: String, first: String? = nil) -> [String] {
     var lines: [String] = []
     var line = first ?? indent
     var isEmpty = true
