@@ -64,7 +64,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
     .target(
-      name: "LoadModel", dependencies: ["CZlib", "TimeBase", "Workload"], swiftSettings: strict,
+      name: "LoadModel", dependencies: ["CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
@@ -79,13 +79,20 @@ let package = Package(
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
-    module("LoadGenerator", ["CEpoll", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "Threads", "TimeBase", "Workload"]),
+    module(
+      "LoadGenerator",
+      [
+        "CEpoll", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     // Layer 7
     module(
       "Experiments",
       [
-        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting",
+        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "LoadModel", "ModelConfiguration", "ModelGraph", "ONNXFormat",
+        "Planning", "Reporting",
         "Scheduling", "Simulation", "TimeBase", "Trace", "Workload", yams,
       ]),
     // Layer 8
@@ -159,7 +166,7 @@ let package = Package(
     tests("DiagnosisTests", ["Diagnosis", "Trace"]),
     tests(
       "ExperimentsTests",
-      ["Diagnosis", "Experiments", "JSONText", "Reporting", "Scheduling", "Simulation", "TimeBase", "Workload"]),
+      ["Diagnosis", "Experiments", "JSONText", "LoadModel", "Reporting", "Scheduling", "Simulation", "TimeBase", "Workload"]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
     tests(

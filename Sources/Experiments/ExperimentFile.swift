@@ -29,7 +29,7 @@ public enum ExperimentFile {
     return try reader.experiment(YAMLFields(node, path: "", file: file))
   }
 
-  private static func describe(_ error: YamlError) -> String {
+  static func describe(_ error: YamlError) -> String {
     switch error {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
       "line \(mark.line), column \(mark.column): \(problem)"

@@ -57,6 +57,8 @@ public struct LiveInterval: Sendable {
   public var earlier: Histogram
   /// How late its requests were sent, ns.
   public var sendLag: Histogram
+  /// How late its threads' loops were, ns; see `ClientHealth.schedulingLag`.
+  public var schedulingLag: Histogram
 }
 
 /// A second of one thread.
@@ -220,16 +222,19 @@ struct IntervalCollector {
     return [
       LiveInterval(
         startSeconds: seconds, phase: sum.index < 0 ? .warmUp : sum.index == Int.max ? .drain : .window, summary: summary(sum),
-        latency: sum.latency, uncorrected: sum.uncorrected, earlier: sum.earlier, sendLag: sum.sendLag)
+        latency: sum.latency, uncorrected: sum.uncorrected, earlier: sum.earlier, sendLag: sum.sendLag,
+        schedulingLag: sum.schedulingLag)
     ]
   }
 
   private func summary(_ report: WorkerReport) -> IntervalSummary {
-    IntervalSummary(
+    var summary = IntervalSummary(
       startSeconds: Double(report.startNanoseconds - start.nanoseconds) / 1e9,
       lengthSeconds: Double(report.endNanoseconds - report.startNanoseconds) / 1e9, answers: report.answers,
       errors: report.errors.reduce(0, +), latencySeconds: Double(report.latencySum) / 1e9,
       sinceSendSeconds: Double(report.sinceSendSum) / 1e9, users: report.users)
+    summary.percentiles = IntervalSummary.keptPercentiles.compactMap { report.latency.value(atPercentile: $0) }
+    return summary
   }
 
   private static func sum(_ reports: [WorkerReport]) -> WorkerReport {

@@ -14,6 +14,8 @@ public enum LoadErrorKind: String, Sendable, Hashable, CaseIterable {
   case serverStatus = "status 5xx"
   /// A status that is neither 2xx nor an error.
   case otherStatus = "other status"
+  /// A gRPC status that is not OK.
+  case grpcStatus = "grpc status"
   /// The outputs do not have the shapes they should have.
   case shape
   /// The outputs are not what the same request got before the run.
@@ -36,6 +38,11 @@ public struct IntervalSummary: Sendable, Hashable {
   public var sinceSendSeconds: Double
   /// Users or connections at its end.
   public var users: Int
+  /// Latencies of the answers that came in it at `keptPercentiles`, ns; empty without answers.
+  public var percentiles: [Int64] = []
+
+  /// Locust's (locustio/locust `locust/stats.py`, PERCENTILES_TO_REPORT).
+  public static let keptPercentiles = [50.0, 66, 75, 80, 90, 95, 98, 99, 99.9, 99.99, 100]
 
   /// A summary.
   public init(

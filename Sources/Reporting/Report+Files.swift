@@ -43,6 +43,10 @@ extension Report {
               rows.append([section.id, "\(bin.low)..\(bin.high)", series.name, "\(bin.count)", "count", "", histogram.title, "", ""])
             }
           }
+        case .chart(let chart):
+          for series in chart.series {
+            for point in series.points { rows.append([section.id, "\(point.x)", series.name, "\(point.y)", "", "", chart.title, "", ""]) }
+          }
         case .sentences, .timeline: continue
         }
       }

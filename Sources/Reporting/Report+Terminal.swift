@@ -55,8 +55,8 @@ extension Report.Block {
       return lines
     case .bars(let bars): return bars.terminalLines(width: width)
     case .histogram(let histogram): return histogram.terminalLines
-    // A timeline in characters hides more than it shows; the page has it.
-    case .timeline: return []
+    // A timeline or a chart in characters hides more than it shows; the page has it.
+    case .timeline, .chart: return []
     }
   }
 }

@@ -59,6 +59,8 @@ public struct Report: Sendable {
     case histogram(Histogram)
     /// What ran when.
     case timeline(Timeline)
+    /// Lines over a common axis.
+    case chart(LineChart)
   }
 }
 

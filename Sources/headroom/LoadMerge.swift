@@ -1,8 +1,63 @@
+import ArgumentParser
 import FileAccess
 import JSONText
 import LoadGenerator
 import LoadModel
 import Reporting
+
+/// `headroom load merge`: logs of the parts of one run become its report, any other logs one histogram for each kind of values.
+enum LoadMerge {
+  static func run(_ files: [String], output: LoadOutputOptions) throws {
+    var logs: [(name: String, log: HistogramLog)] = []
+    for file in files {
+      do { logs.append((file, try HistogramLog(text: Files.readText(file)))) } catch let error as LoadInputError {
+        throw LoadError("\(file): \(error)")
+      }
+    }
+    let parts = logs.compactMap { entry in entry.log.part.map { (name: entry.name, part: $0, log: entry.log) } }
+    if parts.isEmpty { return try printHistograms(logs.map(\.log), output) }
+    if parts.count < logs.count, let other = logs.first(where: { $0.log.part == nil }) {
+      throw LoadError("\(other.name): it is no part of a run, and others are; merge them apart")
+    }
+    let problems = RunMerge.problems(parts.map { ($0.name, $0.part) })
+    guard problems.isEmpty, let result = RunMerge.result(parts.map { ($0.part, $0.log) }) else {
+      if output.json { Terminal.print(LoadMergePage.json([], problems: problems).serialized(pretty: true)) }
+      Terminal.note("headroom load merge: the run is not valid, and there are no figures of it:")
+      for problem in problems { Terminal.note("  " + problem) }
+      throw ExitCode(4)
+    }
+    let conditions = output.failOn.compactMap { FailCondition(text: $0) }
+    let page = LoadReport(result: result, conditions: conditions, parts: parts.map(\.part))
+    if let prefix = output.csv { try page.writeCSV(prefix: prefix, startEpochSeconds: parts[0].part.startEpochSeconds) }
+    if let file = output.html { try Files.write(file, page.html) }
+    if let file = output.hdrLog {
+      var merged = HistogramLog(startEpochSeconds: parts[0].part.startEpochSeconds)
+      merged.entries = logs.flatMap(\.log.entries).sorted { $0.startSeconds < $1.startSeconds }
+      try Files.write(file, merged.text)
+    }
+    if output.json {
+      Terminal.print(page.json.serialized(pretty: true))
+    } else {
+      Terminal.print(page.lines(width: Terminal.width).joined(separator: "\n"))
+    }
+    if conditions.contains(where: { $0.isMet(by: result) }) { throw ExitCode(2) }
+    if result.answers == 0 { throw ExitCode(1) }
+  }
+
+  private static func printHistograms(_ logs: [HistogramLog], _ output: LoadOutputOptions) throws {
+    var merged: [String?: Histogram] = [:]
+    for log in logs {
+      for entry in log.entries where merged[entry.tag]?.add(entry.histogram) == nil { merged[entry.tag] = entry.histogram }
+    }
+    let tags = merged.keys.sorted { ($0 ?? "") < ($1 ?? "") }
+    let pages = tags.compactMap { tag in merged[tag].map { LoadMergePage(tag: tag, histogram: $0, files: logs.count) } }
+    if output.json {
+      Terminal.print(LoadMergePage.json(pages, problems: []).serialized(pretty: true))
+    } else {
+      Terminal.print(pages.flatMap(\.lines).joined(separator: "\n"))
+    }
+  }
+}
 
 /// What `load merge` prints of one kind of values.
 struct LoadMergePage {
@@ -11,43 +66,23 @@ struct LoadMergePage {
   var files: Int
 
   var lines: [String] {
-    func time(_ value: Double?) -> String { value.map { NumberText.time(nanoseconds: $0) } ?? "-" }
     var table = TextTable([.init(tag ?? "latency", .left), .init("value")])
-    table.add(["mean", time(histogram.mean)])
-    table.add(["min", time(histogram.minimum.map(Double.init))])
+    table.add(["mean", LoadReport.time(histogram.mean)])
+    table.add(["min", LoadReport.time(histogram.minimum.map(Double.init))])
     for percentile in LoadResult.percentiles {
-      table.add(["p" + LoadReport.name(of: percentile), time(histogram.value(atPercentile: percentile).map(Double.init))])
+      let value = histogram.value(atPercentile: percentile).map(Double.init)
+      table.add(["p" + LoadReport.name(of: percentile), LoadReport.time(value)])
     }
-    table.add(["max", time(histogram.maximum.map(Double.init))])
+    table.add(["max", LoadReport.time(histogram.maximum.map(Double.init))])
     return ["\(NumberText.grouped(histogram.count)) values of \(files) file\(files == 1 ? "" : "s"), taken as nanoseconds"] + table.lines
       + [""]
   }
 
-  static func json(_ pages: [LoadMergePage]) -> JSONValue {
+  static func json(_ pages: [LoadMergePage], problems: [String]) -> JSONValue {
     [
-      "schema": "headroom.load-merge/1", "headroom": .string(Headroom.version), "mode": "measured",
+      "schema": "headroom.load-merge/1", "headroom": .string(Headroom.version), "mode": "measured", "valid": .bool(problems.isEmpty),
+      "problems": .array(problems.map { .string($0) }),
       "histograms": .array(pages.map { ["tag": JSONValue($0.tag), "values": LoadReport.latency($0.histogram)] }),
     ]
-  }
-}
-
-/// `headroom load merge`.
-enum LoadMerge {
-  static func run(_ files: [String], json: Bool) throws {
-    var merged: [String?: Histogram] = [:]
-    for file in files {
-      let log: HistogramLog
-      do { log = try HistogramLog(text: Files.readText(file)) } catch let error as LoadInputError { throw LoadError("\(file): \(error)") }
-      for entry in log.entries {
-        if merged[entry.tag]?.add(entry.histogram) == nil { merged[entry.tag] = entry.histogram }
-      }
-    }
-    let tags = merged.keys.sorted { ($0 ?? "") < ($1 ?? "") }
-    let pages = tags.compactMap { tag in merged[tag].map { LoadMergePage(tag: tag, histogram: $0, files: files.count) } }
-    if json {
-      Terminal.print(LoadMergePage.json(pages).serialized(pretty: true))
-    } else {
-      Terminal.print(pages.flatMap(\.lines).joined(separator: "\n"))
-    }
   }
 }

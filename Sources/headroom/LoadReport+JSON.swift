@@ -24,6 +24,15 @@ extension LoadReport {
       "latencySinceSend": Self.latency(result.uncorrected),
       "requests": .array(
         result.groups.map { ["name": .string($0.name), "errors": JSONValue($0.errors), "latency": Self.latency($0.latency)] }),
+      "parts": .array(
+        parts.map {
+          [
+            "share": .string($0.share.text), "startSeconds": JSONValue($0.startEpochSeconds), "lateSeconds": JSONValue($0.lateSeconds),
+            "answersInWindow": JSONValue($0.completed), "errors": JSONValue($0.errors.values.reduce(0, +)),
+            "lateCount": JSONValue($0.health.lateCount), "busiestThreadShare": JSONValue($0.health.busiestThreadShare),
+            "verdict": .string($0.verdict),
+          ]
+        }),
       "server": serverJSON,
       "generator": [
         "verdict": .string(result.verdict.code), "words": .string(result.verdict.words), "threads": JSONValue(health.threads),
