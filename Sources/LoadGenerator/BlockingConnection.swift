@@ -17,7 +17,9 @@ final class BlockingConnection {
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     guard let settings = endpoint.tls else { return }
-    do { tls = try TLSSession(settings, host: endpoint.host, port: endpoint.port) } catch { throw LoadError("\(place): TLS: \(error)") }
+    do { tls = try TLSSession(settings, host: endpoint.host, port: endpoint.port) } catch {
+      throw LoadError("\(place): TLS: \(TLSSession.words(error))")
+    }
     var nothing: [UInt8] = []
     while let tls, !tls.isEstablished {
       try flush(tls)

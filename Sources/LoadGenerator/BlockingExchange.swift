@@ -41,7 +41,8 @@ public struct BlockingExchange: Sendable {
       if let answer = try Self.answer(in: bytes, hasEnded: false) { return answer }
       guard try connection.receive(into: &bytes) else {
         guard let answer = try Self.answer(in: bytes, hasEnded: true) else {
-          throw LoadError("\(connection.place) closed the connection without an answer")
+          throw LoadError(
+            "\(connection.place) closed the connection without an answer\(endpoint.tls == nil ? "; if it speaks TLS, write https://" : "")")
         }
         return answer
       }

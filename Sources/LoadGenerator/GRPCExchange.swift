@@ -35,7 +35,10 @@ public struct GRPCExchange: Sendable {
       session.output = []
       try connection.send(output)
       bytes.removeAll(keepingCapacity: true)
-      guard try connection.receive(into: &bytes) else { throw LoadError("\(connection.place) closed the connection without an answer") }
+      guard try connection.receive(into: &bytes) else {
+        throw LoadError(
+          "\(connection.place) closed the connection without an answer\(endpoint.tls == nil ? "; if it speaks TLS, write https://" : "")")
+      }
       switch bytes.withUnsafeBytes({ bytes in data.withUnsafeBytes { session.receive(bytes, data: $0) } }) {
       case .pending: continue
       case .broken: throw LoadError("\(connection.place) does not speak gRPC; for HTTP leave out --protocol grpc")

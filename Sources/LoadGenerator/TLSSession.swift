@@ -44,7 +44,17 @@ final class TLSSession {
   /// Whether both sides agreed; only then is there anything to encrypt.
   var isEstablished: Bool { watcher.isEstablished }
   /// Why there is no connection; nil where nothing went wrong.
-  var failure: String? { watcher.failure.map { "\($0)" } }
+  var failure: String? { watcher.failure.map(Self.words) }
+
+  /// BoringSSL's reason without the places in its source.
+  static func words(_ error: any Error) -> String {
+    let text = "\(error)"
+    if text.contains("CERTIFICATE_VERIFY_FAILED") {
+      return "the server's certificate is not believed; --ca FILE names the certificates that are"
+    }
+    guard let marker = text.firstRange(of: "OPENSSL_internal:") else { return String(text.prefix(120)) }
+    return text[marker.upperBound...].prefix { $0 != " " }.lowercased().replacing("_", with: " ")
+  }
 
   /// A session with that host, by name or address.
   init(_ settings: TLSSettings, host: String, port: Int) throws {

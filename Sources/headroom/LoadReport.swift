@@ -26,7 +26,8 @@ struct LoadReport {
     lines += wrapped("\(result.name): \(loadText)")
     lines += wrapped(windowText) + [""]
     for text in throughputTexts { lines += wrapped(text) }
-    lines += [""] + latencyTable + wrapped(latencyText) + [""]
+    lines.append("")
+    if result.answers > 0 { lines += latencyTable + wrapped(latencyText) + [""] }
     if let groups = groupTable { lines += groups + [""] }
     if let parts = partTable { lines += parts + [""] }
     if let (table, texts) = phaseTable { lines += table + texts.flatMap { wrapped($0) } + [""] }
