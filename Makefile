@@ -34,9 +34,11 @@ test-swift:
 	swift build --build-tests
 	swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
-test-counts: ## what must not be allocated is counted: fails when the scheduler allocates in steady state
+test-counts: ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
 	swift build -c release --product benchmark-scheduler
 	.build/release/benchmark-scheduler
+	swift build -c release --product benchmark-cpu
+	.build/release/benchmark-cpu allocations
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log
