@@ -105,7 +105,8 @@ let package = Package(
       path: "Benchmarks/Simulation",
       swiftSettings: strict),
     .executableTarget(
-      name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "HeapCount", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
+      name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "HeapCount", "ModelGraph", "ONNXFormat", "TimeBase"],
+      path: "Benchmarks/CPU",
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),

@@ -32,7 +32,8 @@ struct CPULinear {
     let split = GEMMSplit(rows: rows, panels: packed.panels, depth: weight.k, threads: pool.threads)
     pool.run(
       split.tasks,
-      PackedProduct(split: split, level: level, weight: packed, a: a, brain: brain, lda: lda, bias: bias, code: activation.kernelCode, c: c))
+      PackedProduct(split: split, level: level, weight: packed, a: a, brain: brain, lda: lda, bias: bias, code: activation.kernelCode, c: c)
+    )
   }
 }
 
