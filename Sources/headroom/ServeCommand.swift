@@ -154,6 +154,7 @@ struct ServeBehaviour: ParsableArguments {
   @Option(help: "Say what happens.") var logInfo: TritonFlag = .true
   @Option(help: "Say what may surprise.") var logWarning: TritonFlag = .true
   @Option(help: "Say what failed.") var logError: TritonFlag = .true
+  @Option(help: "Keep the last events, for GET /v2/headroom.") var liveEvents: TritonFlag = .true
   @Option(help: "Let clients register system shared memory.") var allowClientShm: TritonFlag = .false
   @Option(
     parsing: .singleValue,

@@ -26,6 +26,7 @@ struct ServeRun {
     options.loadModels = command.models.loadModel
     options.pollInterval = .milliseconds(Int64(command.models.repositoryPollSecs) * 1000)
     options.strictReadiness = command.models.strictReadiness.isOn
+    options.keepsEvents = command.behaviour.liveEvents.isOn
     options.allowsClientSharedMemory = command.behaviour.allowClientShm.isOn
     options.controlToken = command.listening.controlToken ?? getenv("HEADROOM_CONTROL_TOKEN").map { String(cString: $0) }
     options.isLoopback = Self.isLoopback(command.listening.httpAddress) && Self.isLoopback(command.listening.grpcAddress)

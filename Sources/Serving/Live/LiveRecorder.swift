@@ -49,11 +49,28 @@ final class LiveRecorder: Sendable {
   private let batches = Mutex(Ring<Batch>(capacity: 1 << 16))
   private let kernels = Mutex(Ring<Kernel>(capacity: 1 << 18))
 
-  func record(_ request: Request) { requests.withLock { $0.append(request) } }
+  /// Whether anything is kept.
+  let isRecording: Bool
 
-  func record(_ batch: Batch, kernels events: [Kernel]) {
+  init(isRecording: Bool = true) { self.isRecording = isRecording }
+
+  func record(_ request: Request) {
+    if isRecording { requests.withLock { $0.append(request) } }
+  }
+
+  /// `steps`: what its kernels were, as the device reported them.
+  func record(_ batch: Batch, steps: [(step: Int, start: Instant, end: Instant)]) {
+    guard isRecording else { return }
     batches.withLock { $0.append(batch) }
-    if !events.isEmpty { kernels.withLock { ring in for event in events { ring.append(event) } } }
+    if steps.isEmpty { return }
+    kernels.withLock { ring in
+      for step in steps {
+        ring.append(
+          Kernel(
+            batch: batch.id, model: batch.model, instance: batch.instance, rows: batch.rows, step: Int32(truncatingIfNeeded: step.step),
+            start: step.start, end: step.end))
+      }
+    }
   }
 
   /// What is left of the time since `start`, each in order of arrival and no more than `limits` of each: who asks holds the lock meanwhile.
