@@ -8,6 +8,7 @@ import NIOPosix
 import NIOSSL
 import Serving
 import TimeBase
+import TraceFormats
 
 /// A server from its start to its end.
 struct ServeRun {
@@ -26,7 +27,8 @@ struct ServeRun {
     options.loadModels = command.models.loadModel
     options.pollInterval = .milliseconds(Int64(command.models.repositoryPollSecs) * 1000)
     options.strictReadiness = command.models.strictReadiness.isOn
-    options.keepsEvents = command.behaviour.liveEvents.isOn
+    options.keepsEvents = command.behaviour.liveEvents.isOn || command.behaviour.record != nil
+    if command.behaviour.record != nil { options.keptRequests = command.behaviour.recordLimit }
     options.allowsClientSharedMemory = command.behaviour.allowClientShm.isOn
     options.controlToken = command.listening.controlToken ?? getenv("HEADROOM_CONTROL_TOKEN").map { String(cString: $0) }
     options.isLoopback = Self.isLoopback(command.listening.httpAddress) && Self.isLoopback(command.listening.grpcAddress)
@@ -81,7 +83,9 @@ struct ServeRun {
     }
     Self.say(server.isReady ? "ready" : "running, not ready")
     let signal = Self.waitForSignal(signals)
+    let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
     drain(server, http, grpc, metrics)
+    if let (run, path) = recorded { try Self.save(run, to: path) }
     log.info("ended after signal \(signal)")
     try? group.syncShutdownGracefully()
   }
@@ -99,6 +103,18 @@ struct ServeRun {
     usleep(50_000)
     try? grpc.shutdownGracefully().wait()
     metrics.stopListening()
+  }
+
+  private static func save(_ run: RecordedRun, to path: String) throws {
+    let models = run.models
+    for model in models {
+      let name = models.count == 1 ? path : BenchCommand.path(path, adding: model.name)
+      do { try TraceStore.write(model.trace, to: name) } catch {
+        say("--record \(name): \(error)")
+        throw ExitCode(1)
+      }
+      say("recorded \(model.trace.requests.count) requests of '\(model.name)' in \(name)")
+    }
   }
 
   private func tlsContext() throws -> NIOSSLContext? { try makeTLS(protocols: ["http/1.1"]) }

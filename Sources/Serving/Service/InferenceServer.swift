@@ -48,6 +48,8 @@ public final class InferenceServer: KServeService {
 
     /// Keeps the last events for the live diagnosis.
     public var keepsEvents = true
+    /// Requests whose events are kept at most, and as many kernels.
+    public var keptRequests = 1 << 18
 
     /// The defaults.
     public init() {}
@@ -69,7 +71,7 @@ public final class InferenceServer: KServeService {
   public init(_ options: Options, devices: ModelDevices, log: ServerLog) {
     self.options = options
     self.log = log
-    live = LiveRecorder(isRecording: options.keepsEvents)
+    live = LiveRecorder(isRecording: options.keepsEvents, capacity: options.keptRequests)
     regions = SharedMemoryRegions(isAllowed: options.allowsClientSharedMemory)
     manager = ModelManager(
       loader: ModelLoader(
