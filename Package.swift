@@ -38,6 +38,7 @@ let package = Package(
     module("ProtobufWire"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
+    .systemLibrary(name: "CEpoll"),
     // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
@@ -62,6 +63,9 @@ let package = Package(
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
+    .target(
+      name: "LoadModel", dependencies: ["CZlib", "TimeBase", "Workload"], swiftSettings: strict,
+      linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
@@ -75,6 +79,7 @@ let package = Package(
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
+    module("LoadGenerator", ["CEpoll", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "Threads", "TimeBase", "Workload"]),
     // Layer 7
     module(
       "Experiments",
@@ -88,7 +93,8 @@ let package = Package(
       name: "headroom",
       dependencies: [
         "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting", "Serving", "Execution", "KServe", "Simulation", "TimeBase", "TraceFormats", "Workload", argumentParser,
+        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "TraceFormats",
+        "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
@@ -142,6 +148,8 @@ let package = Package(
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
+    tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
+    tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
     tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(

@@ -1,0 +1,76 @@
+import Glibc
+
+/// Why a run could not be started, or not be prepared.
+public struct LoadError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// What was wrong, and what to do.
+  public let description: String
+
+  /// An error with that text.
+  public init(_ description: String) { self.description = description }
+
+  static func system(_ action: String, _ code: Int32 = errno) -> LoadError { LoadError("\(action): \(String(cString: strerror(code)))") }
+}
+
+/// Where requests go: a host's address, looked up once.
+public struct Endpoint: Sendable {
+  /// As it was given.
+  public let host: String
+  /// TCP port.
+  public let port: Int
+  private let address: [UInt8]
+  private let family: Int32
+
+  /// What a Host header says.
+  public var authority: String {
+    let name = host.contains(":") ? "[\(host)]" : host
+    return port == 80 ? name : "\(name):\(port)"
+  }
+
+  /// Looks the host up.
+  public init(host: String, port: Int) throws(LoadError) {
+    guard (1...65_535).contains(port) else { throw LoadError("port \(port): a port is from 1 to 65535") }
+    var hints = addrinfo()
+    hints.ai_family = AF_UNSPEC
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    let code = getaddrinfo(host, String(port), &hints, &list)
+    defer { if let list { freeaddrinfo(list) } }
+    guard code == 0, let entry = list?.pointee, let pointer = entry.ai_addr else {
+      throw LoadError("\(host): \(String(cString: gai_strerror(code)))")
+    }
+    self.host = host
+    self.port = port
+    family = entry.ai_family
+    address = Array(UnsafeRawBufferPointer(start: pointer, count: Int(entry.ai_addrlen)))
+  }
+
+  /// A socket that is connecting, or connected already.
+  func socket(isBlocking: Bool) -> Int32 {
+    let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | (isBlocking ? 0 : Int32(SOCK_NONBLOCK.rawValue))
+    let descriptor = Glibc.socket(family, flags, 0)
+    guard descriptor >= 0 else { return -1 }
+    var one: Int32 = 1
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    let status = address.withUnsafeBytes { raw -> Int32 in
+      guard let base = raw.baseAddress else { return -1 }
+      return connect(descriptor, base.assumingMemoryBound(to: sockaddr.self), socklen_t(raw.count))
+    }
+    if status != 0 && errno != EINPROGRESS {
+      let code = errno
+      close(descriptor)
+      errno = code
+      return -1
+    }
+    return descriptor
+  }
+
+  /// As many descriptors as the system lets us have; returns how many that is.
+  public static func raiseDescriptorLimit() -> Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(clamping: limit.rlim_cur)
+  }
+}
