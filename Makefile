@@ -45,8 +45,8 @@ test-peers: build ## the peers' own tools (Python from PyPI, in a virtual enviro
 
 test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.
-	ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
-	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+	HEADROOM_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+	HEADROOM_SANITIZED=1 swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)

@@ -84,9 +84,9 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "CEpoll", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
-        "Scheduling", "Simulation", "TimeBase", "Trace", "Workload", yams,
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams, .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     // Layer 8
     .executableTarget(
@@ -160,7 +160,10 @@ let package = Package(
     tests("DiagnosisTests", ["Diagnosis", "Trace"]),
     tests(
       "ExperimentsTests",
-      ["Diagnosis", "Experiments", "JSONText", "Reporting", "Scheduling", "Simulation", "TimeBase", "Workload"]),
+      [
+        "Diagnosis", "Experiments", "JSONText", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling", "Simulation", "Threads",
+        "TimeBase", "Trace", "Workload",
+      ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
     tests(

@@ -16,8 +16,8 @@ extension Report {
     page += "<nav aria-label=\"Sections\">"
     for section in sections { page += "<a href=\"#\(HTMLText.escaped(section.id))\">\(HTMLText.escaped(section.heading))</a>" }
     page += "</nav></header>\n<main>\n"
-    let tag = banner == nil ? "" : " <span class=\"tag\">SIMULATED</span>"
     for section in sections {
+      let tag = tag(of: section).map { " <span class=\"tag\">\($0)</span>" } ?? ""
       page += "<section id=\"\(HTMLText.escaped(section.id))\"><h2>\(HTMLText.escaped(section.heading))\(tag)</h2>"
       page += "<p class=\"soft\">\(HTMLText.escaped(section.explanation))</p>\n"
       for block in section.blocks { page += block.html(isVerdict: section.id == "verdict") }

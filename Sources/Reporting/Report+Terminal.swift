@@ -18,12 +18,14 @@ extension Report {
     for note in notes { lines += Self.wrap("note: " + note, width: width, indent: "  ", first: "") }
     for section in sections {
       lines.append("")
-      lines.append(section.heading.uppercased() + (banner == nil ? "" : "  [SIMULATED]"))
+      lines.append(section.heading.uppercased() + (tag(of: section).map { "  [\($0)]" } ?? ""))
       lines += Self.wrap(section.explanation, width: width, indent: "  ", first: "  ")
       for block in section.blocks { lines += block.terminalLines(width: width) }
     }
     return lines
   }
+
+  func tag(of section: Section) -> String? { section.tag ?? (banner == nil ? nil : "SIMULATED") }
 
   /// Words in lines of `width`.
   static func wrap(_ text: String, width: Int, indent: String, first: String? = nil) -> [String] {

@@ -37,6 +37,8 @@ public struct Report: Sendable {
     public var explanation: String
     /// In reading order.
     public var blocks: [Block]
+    /// "SIMULATED" or "MEASURED", shown beside the heading; nil where the report's banner says it.
+    public var tag: String?
 
     /// A section.
     public init(id: String, heading: String, explanation: String, blocks: [Block]) {
