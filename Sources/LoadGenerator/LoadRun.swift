@@ -20,6 +20,8 @@ public struct LoadConfiguration: Sendable {
   public var threads = 1
   /// Connections of an open loop at most, all threads together.
   public var maxConnections = 4096
+  /// Connections a thread of an open loop makes before its start; nil: enough for its rate if an answer takes 10 ms.
+  public var initialConnections: Int?
   /// How long an answer may take.
   public var timeout = TimeSpan.milliseconds(30_000)
   /// From which send lag on a request is late.
@@ -31,16 +33,30 @@ public struct LoadConfiguration: Sendable {
 
 /// A second of a running run, for a live view.
 public struct LiveInterval: Sendable {
+  /// What an interval belongs to.
+  public enum Phase: Sendable, Hashable {
+    /// Will be cut off.
+    case warmUp
+    /// Is looked at.
+    case window
+    /// Nothing new is sent, the last answers come.
+    case drain
+  }
+
   /// Since the start.
   public var startSeconds: Double
-  /// Whether it will be cut off.
-  public var isWarmUp: Bool
+  /// What it belongs to.
+  public var phase: Phase
   /// Its figures.
   public var summary: IntervalSummary
   /// Its latencies, ns.
   public var latency: Histogram
   /// Its latencies without the generator's own delays, ns.
   public var uncorrected: Histogram
+  /// Latencies of answers in it that were due before the window, ns: in no other figure.
+  public var earlier: Histogram
+  /// How late its requests were sent, ns.
+  public var sendLag: Histogram
 }
 
 /// A second of one thread.
@@ -50,15 +66,23 @@ struct WorkerReport: Sendable {
   var endNanoseconds: Int64 = 0
   var latency = Histogram()
   var uncorrected = Histogram()
+  /// Of answers that were due before the window and came in it: for the live view alone.
+  var earlier = Histogram()
   var sendLag = Histogram()
+  var schedulingLag = Histogram()
   var lateCount: Int64 = 0
   var answers: Int64 = 0
   var latencySum: Int64 = 0
+  var sinceSendSum: Int64 = 0
   var rows: Int64 = 0
   var bytesReceived: Int64 = 0
   var errors = [Int64](repeating: 0, count: LoadErrorKind.allCases.count)
   var cpuNanoseconds: Int64 = 0
   var users = 0
+  /// Each kind of request; empty where there is one.
+  var groups: [RequestGroup]
+
+  init(groups: [String]) { self.groups = groups.count > 1 ? groups.map { RequestGroup(name: $0) } : [] }
 }
 
 /// What threads and the one that started them tell each other.
@@ -70,6 +94,7 @@ final class WorkerMailbox: Sendable {
     var reachedConnectionLimit = false
     var unsentAtEnd = 0
     var failure: LoadError?
+    var errorSamples: [LoadErrorKind: String] = [:]
   }
 
   let state = Mutex(State())
@@ -161,6 +186,7 @@ public struct LoadRun: Sendable {
     result.health.connectionsOpened = state.connectionsOpened
     result.health.reachedConnectionLimit = state.reachedConnectionLimit
     result.health.unsentAtEnd = state.unsentAtEnd
+    result.errorSamples = state.errorSamples
     if let failure = state.failure { throw failure }
     return result
   }
@@ -193,7 +219,8 @@ struct IntervalCollector {
     let seconds = Double(sum.startNanoseconds - start.nanoseconds) / 1e9
     return [
       LiveInterval(
-        startSeconds: seconds, isWarmUp: sum.index < 0, summary: summary(sum), latency: sum.latency, uncorrected: sum.uncorrected)
+        startSeconds: seconds, phase: sum.index < 0 ? .warmUp : sum.index == Int.max ? .drain : .window, summary: summary(sum),
+        latency: sum.latency, uncorrected: sum.uncorrected, earlier: sum.earlier, sendLag: sum.sendLag)
     ]
   }
 
@@ -201,7 +228,8 @@ struct IntervalCollector {
     IntervalSummary(
       startSeconds: Double(report.startNanoseconds - start.nanoseconds) / 1e9,
       lengthSeconds: Double(report.endNanoseconds - report.startNanoseconds) / 1e9, answers: report.answers,
-      errors: report.errors.reduce(0, +), latencySeconds: Double(report.latencySum) / 1e9, users: report.users)
+      errors: report.errors.reduce(0, +), latencySeconds: Double(report.latencySum) / 1e9,
+      sinceSendSeconds: Double(report.sinceSendSum) / 1e9, users: report.users)
   }
 
   private static func sum(_ reports: [WorkerReport]) -> WorkerReport {
@@ -209,15 +237,19 @@ struct IntervalCollector {
     for report in reports.dropFirst() {
       sum.latency.add(report.latency)
       sum.uncorrected.add(report.uncorrected)
+      sum.earlier.add(report.earlier)
       sum.sendLag.add(report.sendLag)
+      sum.schedulingLag.add(report.schedulingLag)
       sum.lateCount += report.lateCount
       sum.answers += report.answers
       sum.latencySum += report.latencySum
+      sum.sinceSendSum += report.sinceSendSum
       sum.rows += report.rows
       sum.bytesReceived += report.bytesReceived
       sum.users += report.users
       sum.endNanoseconds = max(sum.endNanoseconds, report.endNanoseconds)
       for index in sum.errors.indices { sum.errors[index] += report.errors[index] }
+      for index in sum.groups.indices { sum.groups[index].add(report.groups[index]) }
     }
     return sum
   }
@@ -232,8 +264,14 @@ struct IntervalCollector {
       result.uncorrected.add(report.uncorrected)
       result.health.sendLag.add(report.sendLag)
       result.health.lateCount += report.lateCount
+      if result.groups.isEmpty {
+        result.groups = report.groups
+      } else {
+        for index in result.groups.indices { result.groups[index].add(report.groups[index]) }
+      }
       for (kind, count) in zip(LoadErrorKind.allCases, report.errors) where count > 0 { result.errors[kind, default: 0] += count }
       if report.startNanoseconds < end {
+        result.health.schedulingLag.add(report.schedulingLag)
         result.completed += report.answers
         result.rows += report.rows
         result.bytesReceived += report.bytesReceived

@@ -40,6 +40,8 @@ struct LoadWorker {
   private let think: ThinkTime
   private let isClosed: Bool
   private let hasExpectations: Bool
+  private let hasGroups: Bool
+  private var seenKinds: Set<LoadErrorKind> = []
 
   private let poll: Int32
   private let timer: Int32
@@ -49,15 +51,18 @@ struct LoadWorker {
   /// What stands for the timer among the connections' numbers.
   private static let timerToken = UInt64.max
   private static let tick: Int64 = 1_000_000_000
+  /// How far apart the looks at the loop's own lag are. A hundred wake-ups a second cost a thousandth of a core.
+  private static let probeSpacing: Int64 = 10_000_000
 
   private var connections: [LoadConnection] = []
   private var random: SplitMix64
-  private var report = WorkerReport()
+  private var report: WorkerReport
   private var isDraining = false
   private var end: Int64
   private var inFlight = 0
   private var armed: Int64 = .max
   private var nextTimeoutScan: Int64
+  private var nextProbe: Int64
   private var lastCPU: Int64 = 0
 
   // A closed loop: users that think or are not there yet, earliest first.
@@ -88,13 +93,16 @@ struct LoadWorker {
     timeout = configuration.timeout.nanoseconds
     end = mailbox.endNanoseconds.load(ordering: .relaxed)
     hasExpectations = plan.expectations.contains { $0 != nil }
+    hasGroups = plan.groups.count > 1
     let threads = max(1, configuration.threads)
     let share = configuration.share.split(thread, of: threads)
     let seed = SplitMix64(seed: configuration.seed)
     random = seed.split(UInt64(1000 + share.index))
+    report = WorkerReport(groups: plan.groups)
     schedule = ArrivalSchedule(configuration.load, seed: seed.split(1), share: share)
     connectionLimit = max(1, configuration.maxConnections / threads)
     nextTimeoutScan = start + 250_000_000
+    nextProbe = max(start, MonotonicClock.now.nanoseconds)
     poll = epoll_create1(Int32(EPOLL_CLOEXEC))
     timer = timerfd_create(CLOCK_MONOTONIC, Int32(TFD_NONBLOCK) | Int32(TFD_CLOEXEC))
     if case .closed(let users, let spawnRate, let think) = configuration.load {
@@ -127,6 +135,7 @@ struct LoadWorker {
       let now = MonotonicClock.now.nanoseconds
       end = mailbox.endNanoseconds.load(ordering: .relaxed)
       turnInterval(now)
+      probe(now)
       if now >= end, !isDraining { beginDrain() }
       if isDraining && inFlight == 0 && backlog.isEmpty || end == 0 { break }
       fireDue(now)
@@ -162,7 +171,7 @@ struct LoadWorker {
       case .open(let profile, _): profile.peakPerSecond
       default: 100
       }
-    let wanted = Int(min(256, max(8, peak / 100 / Double(max(1, configuration.threads)))))
+    let wanted = configuration.initialConnections ?? Int(min(256, max(8, peak / 100 / Double(max(1, configuration.threads)))))
     for _ in 0..<min(connectionLimit, wanted) { _ = openConnection() }
   }
 
@@ -170,7 +179,7 @@ struct LoadWorker {
     isDraining = true
     report.endNanoseconds = end
     publish(isLast: false)
-    report = WorkerReport()
+    report = WorkerReport(groups: plan.groups)
     report.index = Int.max
     report.startNanoseconds = max(end, 1)
     nextArrival = .max
@@ -188,9 +197,18 @@ struct LoadWorker {
       report.endNanoseconds = boundary
       publish(isLast: false)
       let index = report.index + 1
-      report = WorkerReport()
+      report = WorkerReport(groups: plan.groups)
       report.index = index
       report.startNanoseconds = boundary
+    }
+  }
+
+  /// How late the loop is at each of its probes' instants.
+  private mutating func probe(_ now: Int64) {
+    if isDraining { return }
+    while nextProbe <= now {
+      report.schedulingLag.record(now - nextProbe)
+      nextProbe += Self.probeSpacing
     }
   }
 
@@ -215,7 +233,7 @@ struct LoadWorker {
 
   /// Wakes the loop at the next thing to do; a system call only when that changed.
   private mutating func arm(_ now: Int64) {
-    var next = min(nextArrival, timers.first ?? .max, nextTimeoutScan)
+    var next = min(nextArrival, timers.first ?? .max, min(nextTimeoutScan, nextProbe))
     if !isDraining { next = min(next, min(end, windowStart &+ Int64(report.index + 1) &* Self.tick)) }
     if isDraining { next = nextTimeoutScan }
     next = max(next, now + 1)
@@ -309,7 +327,7 @@ struct LoadWorker {
   // MARK: Sending
 
   private mutating func send(_ index: Int) {
-    let request = plan.count == 1 ? 0 : Int(random.next() % UInt64(plan.count))
+    let request = plan.draw(&random)
     let now = MonotonicClock.now.nanoseconds
     connections[index].request = request
     connections[index].bytesSent = 0
@@ -481,14 +499,19 @@ struct LoadWorker {
     let connection = connections[index].head
     let (due, sentAt, request) = (connections[index].due, connections[index].sentAt, connections[index].request)
     if let kind = faultKind(index, status: connection.status, body, isStashed: isStashed) {
-      fault(kind, due: due)
+      if seenKinds.insert(kind).inserted { keepSample(kind, status: connection.status, isStashed ? nil : body) }
+      fault(kind, due: due, group: plan.requests[request].group)
     } else {
       report.answers += 1
       report.latencySum += now - due
+      report.sinceSendSum += now - sentAt
       report.rows += Int64(plan.requests[request].rows)
       if counts(due) {
         report.latency.record(now - due)
         report.uncorrected.record(now - sentAt)
+        if hasGroups { report.groups[plan.requests[request].group].latency.record(now - due) }
+      } else {
+        report.earlier.record(now - due)
       }
     }
     inFlight -= 1
@@ -521,9 +544,18 @@ struct LoadWorker {
   /// Whether a request that was due then belongs to the figures: warm-up has figures of its own, which only the live view shows.
   private func counts(_ due: Int64) -> Bool { report.index < 0 || due >= windowStart }
 
-  private mutating func fault(_ kind: LoadErrorKind, due: Int64) {
+  private mutating func fault(_ kind: LoadErrorKind, due: Int64, group: Int? = nil) {
     guard counts(due), let position = LoadErrorKind.allCases.firstIndex(of: kind) else { return }
     report.errors[position] += 1
+    if hasGroups, let group { report.groups[group].errors += 1 }
+  }
+
+  /// What the first answer of a kind of fault said.
+  private func keepSample(_ kind: LoadErrorKind, status: Int, _ body: UnsafeRawBufferPointer?) {
+    let text = String(decoding: (body ?? UnsafeRawBufferPointer(start: nil, count: 0)).prefix(160), as: UTF8.self)
+    let line = text.split(whereSeparator: \.isNewline).joined(separator: " ").filter { $0.isASCII && $0 >= " " }
+    let sample = "\(status)" + (line.isEmpty ? "" : " " + line)
+    mailbox.state.withLock { state in if state.errorSamples[kind] == nil { state.errorSamples[kind] = sample } }
   }
 
   // MARK: What comes after an answer
@@ -557,7 +589,7 @@ struct LoadWorker {
 
   /// A request that will have no answer.
   private mutating func breakOff(_ index: Int, _ kind: LoadErrorKind) {
-    fault(kind, due: connections[index].due)
+    fault(kind, due: connections[index].due, group: plan.requests[connections[index].request].group)
     inFlight -= 1
     shut(index)
     let now = MonotonicClock.now.nanoseconds

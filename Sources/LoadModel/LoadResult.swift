@@ -32,16 +32,21 @@ public struct IntervalSummary: Sendable, Hashable {
   public var errors: Int64
   /// Sum of latencies, seconds.
   public var latencySeconds: Double
+  /// Sum of the times from send to answer, seconds.
+  public var sinceSendSeconds: Double
   /// Users or connections at its end.
   public var users: Int
 
   /// A summary.
-  public init(startSeconds: Double, lengthSeconds: Double, answers: Int64, errors: Int64, latencySeconds: Double, users: Int) {
+  public init(
+    startSeconds: Double, lengthSeconds: Double, answers: Int64, errors: Int64, latencySeconds: Double, sinceSendSeconds: Double, users: Int
+  ) {
     self.startSeconds = startSeconds
     self.lengthSeconds = lengthSeconds
     self.answers = answers
     self.errors = errors
     self.latencySeconds = latencySeconds
+    self.sinceSendSeconds = sinceSendSeconds
     self.users = users
   }
 }
@@ -65,6 +70,12 @@ public struct ServerPhases: Sendable, Hashable {
   /// Outputs out of place.
   public var outputSeconds: Double
 
+  /// What its own total holds besides the parts; nil where rounding explains it.
+  public var restSeconds: Double? {
+    let rest = totalSeconds - queueSeconds - inputSeconds - inferSeconds - outputSeconds
+    return rest.magnitude > totalSeconds * 1e-3 ? rest : nil
+  }
+
   /// Mean rows of a batch; nil when nothing ran.
   public var meanBatch: Double? { batches > 0 ? Double(rows) / Double(batches) : nil }
 
@@ -81,6 +92,25 @@ public struct ServerPhases: Sendable, Hashable {
     self.inputSeconds = inputSeconds
     self.inferSeconds = inferSeconds
     self.outputSeconds = outputSeconds
+  }
+}
+
+/// One kind of request among several.
+public struct RequestGroup: Sendable, Equatable {
+  /// A model or a path.
+  public var name: String
+  /// As `LoadResult.latency`.
+  public var latency = Histogram()
+  /// Faults.
+  public var errors: Int64 = 0
+
+  /// None yet.
+  public init(name: String) { self.name = name }
+
+  /// Counts everything of another.
+  public mutating func add(_ other: RequestGroup) {
+    latency.add(other.latency)
+    errors += other.errors
   }
 }
 
@@ -112,6 +142,10 @@ public struct LoadResult: Sendable {
   public var bytesReceived: Int64 = 0
   /// Faults by kind.
   public var errors: [LoadErrorKind: Int64] = [:]
+  /// What the first fault of a kind said, where it said anything.
+  public var errorSamples: [LoadErrorKind: String] = [:]
+  /// Each kind of request where there are several.
+  public var groups: [RequestGroup] = []
   /// The window's seconds.
   public var intervals: [IntervalSummary] = []
   /// The generator itself.
@@ -179,22 +213,36 @@ public struct LoadResult: Sendable {
     return (users - share.index + share.count - 1) / share.count
   }
 
+  /// Mean latency of the answers whose last byte came in the window, whenever they were due: what Little's law and the server's counters speak
+  /// of. Without intervals that of all.
+  public var meanCompletedLatencySeconds: Double? { mean(\.latencySeconds) ?? meanLatencySeconds }
+
+  /// As `meanCompletedLatencySeconds`, from the send.
+  public var meanCompletedSinceSendSeconds: Double? { mean(\.sinceSendSeconds) ?? uncorrected.mean.map { $0 / 1e9 } }
+
+  private func mean(_ seconds: KeyPath<IntervalSummary, Double>) -> Double? {
+    let count = intervals.reduce(0) { $0 + $1.answers }
+    return count > 0 ? intervals.reduce(0) { $0 + $1[keyPath: seconds] } / Double(count) : nil
+  }
+
   /// Where the users were; nil in an open loop.
   public var balance: UserBalance? {
-    guard let users, let meanLatencySeconds else { return nil }
+    guard let users, let meanCompletedLatencySeconds else { return nil }
     return UserBalance(
-      users: users, throughput: answersPerSecond, meanLatencySeconds: meanLatencySeconds, thinkSeconds: health.thinkSeconds ?? 0)
+      users: users, throughput: answersPerSecond, meanLatencySeconds: meanCompletedLatencySeconds, thinkSeconds: health.thinkSeconds ?? 0)
   }
 
   /// Requests in flight on average: throughput times mean latency (Little).
-  public var inFlight: Double? { meanLatencySeconds.map { $0 * answersPerSecond } }
+  public var inFlight: Double? { meanCompletedLatencySeconds.map { $0 * answersPerSecond } }
 
   /// Whose figures these are.
-  public var verdict: ClientVerdict { ClientVerdict(health, isClosed: load.isClosed, balance: balance) }
+  public var verdict: ClientVerdict {
+    ClientVerdict(health, isClosed: load.isClosed, balance: balance, meanLatencySeconds: meanCompletedLatencySeconds)
+  }
 
-  /// Mean latency that the server's own statistics do not hold: network, parsing, and the generator; nil without statistics.
+  /// Mean time from send to answer that the server's own statistics do not hold: network, parsing, and the generator; nil without statistics.
   public var remainderSeconds: Double? {
-    guard let server, let mean = uncorrected.mean, server.requests > 0 else { return nil }
-    return mean / 1e9 - server.totalSeconds
+    guard let server, let meanCompletedSinceSendSeconds, server.requests > 0 else { return nil }
+    return meanCompletedSinceSendSeconds - server.totalSeconds
   }
 }

@@ -28,7 +28,7 @@ extension Report {
   func tag(of section: Section) -> String? { section.tag ?? (banner == nil ? nil : "SIMULATED") }
 
   /// Words in lines of `width`.
-  static func wrap(_ text: String, width: Int, indent: String, first: String? = nil) -> [String] {
+  public static func wrap(_ text: String, width: Int, indent: String, first: String? = nil) -> [String] {
     var lines: [String] = []
     var line = first ?? indent
     var isEmpty = true

@@ -132,6 +132,7 @@ struct LoadPaceOptions: ParsableArguments {
   @Option(help: "Seconds looked at, after the warm-up.") var duration = 10.0
   @Option(help: "Seconds cut off before. (default: until all users are there, and one more)") var warmup: Double?
   @Option(help: "Threads that send and receive.") var threads = 1
+  @Option(help: "Connections an open loop makes before its start. (default: for answers of 10 ms)") var connections: Int?
   @Option(help: "Connections of an open loop at most.") var maxConnections = 4096
   @Option(help: "Seconds an answer may take.") var timeout = 30.0
   @Option(name: .customLong("late-after-ms"), help: "A request sent later than so many milliseconds is late.") var lateAfterMilliseconds =
@@ -166,6 +167,7 @@ struct LoadPaceOptions: ParsableArguments {
     if !(duration > 0 && duration <= 86_400 * 30) { throw ValidationError("--duration \(duration): above 0, at most 30 days") }
     if let warmup, !(warmup >= 0 && warmup <= 86_400) { throw ValidationError("--warmup \(warmup): from 0 to 86400") }
     if !(1...64).contains(threads) { throw ValidationError("--threads \(threads): from 1 to 64") }
+    if let connections, !(1...1_000_000).contains(connections) { throw ValidationError("--connections \(connections): from 1 to 1000000") }
     if !(1...1_000_000).contains(maxConnections) { throw ValidationError("--max-connections \(maxConnections): from 1 to 1000000") }
     if !(timeout > 0 && timeout <= 3600) { throw ValidationError("--timeout \(timeout): above 0, at most 3600") }
     if !(lateAfterMilliseconds > 0 && lateAfterMilliseconds <= 1e6) { throw ValidationError("--late-after-ms: above 0") }

@@ -48,7 +48,7 @@ struct LoadSession {
     if command.output.json {
       Terminal.print(page.json.serialized(pretty: true))
     } else {
-      Terminal.print(page.lines.joined(separator: "\n"))
+      Terminal.print(page.lines(width: Terminal.width).joined(separator: "\n"))
     }
     if !met.isEmpty { throw ExitCode(2) }
     if result.wasInterrupted { throw ExitCode(130) }
@@ -112,6 +112,7 @@ struct LoadSession {
     }
     configuration.threads = pace.threads
     configuration.maxConnections = pace.maxConnections
+    configuration.initialConnections = pace.connections.map { ($0 + pace.threads - 1) / pace.threads }
     configuration.timeout = TimeSpan(clampingSeconds: pace.timeout)
     configuration.lateAfter = TimeSpan(clampingSeconds: pace.lateAfterMilliseconds / 1000)
     return configuration
@@ -138,10 +139,13 @@ struct LoadSession {
   private func measure(_ plan: RequestPlan, _ configuration: LoadConfiguration, _ signals: sigset_t) throws -> (LoadResult, HistogramLog) {
     let (start, epoch) = start()
     var log = HistogramLog(startEpochSeconds: epoch)
-    let view = LoadView(isQuiet: command.output.quiet, model: command.request.model, exchange: exchange)
+    let model = command.request.model
+    let impatient = BlockingExchange(endpoint, headers: exchange.headers, timeoutSeconds: 2)
+    let view = LoadView(isQuiet: command.output.quiet, totalSeconds: configuration.warmUp.seconds + configuration.duration.seconds) {
+      model.flatMap { ServerStatistics(model: $0, exchange: impatient) }
+    }
     var before: ServerStatistics?
     var after: ServerStatistics?
-    let model = command.request.model
     var waited = signals
     var result = try LoadRun(configuration, plan: plan, endpoint: endpoint).run(
       start: start,
@@ -153,7 +157,7 @@ struct LoadSession {
       windowEnds: { after = model.flatMap { ServerStatistics(model: $0, exchange: exchange) } },
       live: { interval in
         view.show(interval)
-        if interval.isWarmUp || interval.latency.count == 0 || command.output.hdrLog == nil { return }
+        if interval.phase == .warmUp || interval.latency.count == 0 || command.output.hdrLog == nil { return }
         let length = interval.summary.lengthSeconds
         log.entries.append(.init(startSeconds: interval.startSeconds, lengthSeconds: length, histogram: interval.latency))
         log.entries.append(
@@ -168,7 +172,7 @@ struct LoadSession {
 
   /// Doubles the rate until the goal is missed, then halves the gap until it is 5 %.
   private func search(_ goal: FailCondition, _ plan: RequestPlan, _ configuration: LoadConfiguration, _ signals: sigset_t) throws {
-    var search = RateSearch(goal: goal.text)
+    var search = RateSearch(condition: goal)
     var configuration = configuration
     var rate: Double = command.pace.rate.flatMap { RateProfile(text: $0)?.peakPerSecond } ?? 100
     var good: (rate: Double, result: LoadResult, log: HistogramLog)?
@@ -218,29 +222,9 @@ struct RateSearch {
     var verdict: String
   }
 
-  var goal: String
+  var condition: FailCondition
+  var goal: String { condition.text }
   var trials: [Trial] = []
   var best: Double?
   var endedClientBound = false
-}
-
-/// `headroom load merge`.
-enum LoadMerge {
-  static func run(_ files: [String], json: Bool) throws {
-    var merged: [String?: Histogram] = [:]
-    for file in files {
-      let log: HistogramLog
-      do { log = try HistogramLog(text: Files.readText(file)) } catch let error as LoadInputError { throw LoadError("\(file): \(error)") }
-      for entry in log.entries {
-        if merged[entry.tag]?.add(entry.histogram) == nil { merged[entry.tag] = entry.histogram }
-      }
-    }
-    let tags = merged.keys.sorted { ($0 ?? "") < ($1 ?? "") }
-    let pages = tags.compactMap { tag in merged[tag].map { LoadMergePage(tag: tag, histogram: $0, files: files.count) } }
-    if json {
-      Terminal.print(LoadMergePage.json(pages).serialized(pretty: true))
-    } else {
-      Terminal.print(pages.flatMap(\.lines).joined(separator: "\n"))
-    }
-  }
 }

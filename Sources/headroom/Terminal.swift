@@ -18,6 +18,13 @@ enum Terminal {
     return Int(size.ws_col)
   }
 
+  /// Columns of standard error; 120 where it is no terminal.
+  static var errorWidth: Int {
+    var size = winsize()
+    guard errorIsTerminal, ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 20 else { return 120 }
+    return Int(size.ws_col)
+  }
+
   /// Whether standard error is a terminal, where a progress line may be rewritten.
   static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 

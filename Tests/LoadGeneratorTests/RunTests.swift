@@ -140,7 +140,11 @@ import Workload
       return StandInServer.ok
     }
     defer { server.stop() }
-    let result = try Self.run(server, Self.rate(100), milliseconds: 600) { $0.maxConnections = 1 }
+    let result = try Self.run(server, Self.rate(100), milliseconds: 600) {
+      $0.maxConnections = 1
+      // Neighbours on this machine are not what is tested.
+      $0.lateAfter = .milliseconds(60)
+    }
     #expect(result.answers == 60)
     // About 30 requests were due in the stall: half of all. The uncorrected figures show one slow answer.
     #expect(try #require(result.latency.value(atPercentile: 75)) > 50_000_000)
@@ -166,6 +170,23 @@ import Workload
     #expect(result.wasInterrupted)
     #expect(result.answers > 0)
     #expect(result.windowSeconds < 30)
+  }
+
+  @Test func kindsOfRequestsAreDrawnByWeightAndToldApart() throws {
+    let server = StandInServer { _, request in
+      request.hasPrefix("GET /bad") ? .pieces(["HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nfull"]) : StandInServer.ok
+    }
+    defer { server.stop() }
+    let endpoint = try Endpoint(host: "127.0.0.1", port: server.port)
+    let plans = ["/good", "/bad"].map { RequestPlan.plain("GET", $0, endpoint: endpoint, headers: [], body: nil) }
+    let mix = RequestPlan(name: "mix", mixing: [(plans[0], 3), (plans[1], 1)])
+    let result = try Self.run(server, Self.rate(800), milliseconds: 500, plan: mix)
+    #expect(result.groups.map(\.name) == ["/good", "/bad"])
+    #expect(result.groups[0].latency == result.latency)
+    #expect(result.groups[1].errors == result.errorCount)
+    // 400 draws: five standard deviations are 43.
+    #expect((57...143).contains(result.groups[1].errors))
+    #expect(result.errorSamples[.serverStatus] == "503 full")
   }
 
   // MARK: KServe

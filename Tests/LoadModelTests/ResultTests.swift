@@ -46,13 +46,39 @@ import Workload
     #expect(result.verdict.code == "client-bound")
   }
 
-  @Test func lateSendsOfAnOpenLoopAreTheGeneratorsUnlessTheServerHoldsEveryConnection() {
+  @Test func lateSendsAreTheGeneratorsOnlyWhenItsThreadsWereLate() {
     var result = Self.open()
+    result.health.schedulingLag.record(100_000, count: 980)
     #expect(result.verdict == .notClientBound)
+    // In time itself: it waited for connections.
     result.health.lateCount = 101
-    #expect(result.verdict.code == "client-bound")
-    result.health.reachedConnectionLimit = true
     #expect(result.verdict.code == "server-behind")
+    #expect(result.verdict.words.contains("--connections"))
+    result.health.reachedConnectionLimit = true
+    #expect(result.verdict.words.contains("--max-connections"))
+    // Late for 2 % of the time.
+    result.health.schedulingLag.record(5_000_000, count: 20)
+    #expect(result.verdict.code == "client-bound")
+    #expect(result.verdict.words.contains("2 % of the time"))
+  }
+
+  @Test func aClosedLoopMayBeALittleLateWhereAnswersTakeLong() {
+    var result = Self.closed()
+    result.health.schedulingLag.record(5_000_000, count: 100)
+    #expect(result.verdict == .notClientBound)
+    // More than a tenth of the mean latency, for half of the time.
+    result.health.schedulingLag.record(11_000_000, count: 100)
+    #expect(result.verdict.code == "client-bound")
+  }
+
+  @Test func littlesLawAndTheServersCountersSpeakOfAnswersThatCame() throws {
+    var result = Self.closed()
+    result.intervals = [
+      IntervalSummary(
+        startSeconds: 0, lengthSeconds: 10, answers: 10_000, errors: 0, latencySeconds: 900, sinceSendSeconds: 800, users: 100)
+    ]
+    #expect(try (#require(result.inFlight) - 90).magnitude < 1e-6)
+    #expect(try (#require(result.meanCompletedSinceSendSeconds) - 0.08).magnitude < 1e-9)
   }
 
   @Test func aShareHasItsUsers() throws {
