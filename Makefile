@@ -23,8 +23,8 @@ build: install ## the release build of the program
 	swift build -c release --product reference-evaluate
 	swift build -c release --product grpc-echo-server
 
-bench: build ## the document's experiment in virtual time (installs what is missing, builds a release); writes report/
-	@$(RELEASE) bench
+bench: build ## the document's experiment: its GPU in virtual time, and this machine's processor for real; one report in report/
+	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu
 
 test: install lint test-swift build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary

@@ -84,9 +84,11 @@ let package = Package(
     module(
       "Experiments",
       [
-        "CEpoll", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "CEpoll", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
+        "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
-        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams, .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     // Layer 8
     .executableTarget(

@@ -39,7 +39,6 @@ extension VariantResult {
       active: Figure(Double(row.totalNanoseconds) / wall, .share, analysis.kind, source: source))
   }
 
-
   /// kernel-busy x SM fill.
   public var smActive: Figure? {
     guard let busy = evidence.device.kernelBusy, let fill = evidence.kernels.smFillOfAll else { return nil }

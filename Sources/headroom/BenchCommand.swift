@@ -144,10 +144,13 @@ struct BenchCommand: ParsableCommand {
       progress.clear()
       if let outcome { try writeTraces(outcome.variants.map(\.compared)) }
       if let measured { try writeTraces(measured.runs, adding: outcome == nil ? "" : "-cpu") }
-      guard let report = [outcome?.report, measured?.report].compactMap({ $0 }).reduce(nil, { $0?.followed(by: $1) ?? $1 }) as Report? else { return }
+      guard let report = [outcome?.report, measured?.report].compactMap({ $0 }).reduce(nil, { $0?.followed(by: $1) ?? $1 }) as Report?
+      else { return }
       let trees = [outcome?.json(version: Headroom.version), measured?.json].compactMap { $0 }
       let tree: JSONValue =
-        trees.count == 1 ? trees[0] : ["schema": "headroom.bench-both/1", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
+        trees.count == 1
+        ? trees[0]
+        : ["schema": "headroom.bench-both/1", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
       if !noFiles {
         try Files.createFolder(out)
         try Files.write(out + "/report.html", Array(report.html.utf8))
@@ -194,7 +197,9 @@ struct BenchCommand: ParsableCommand {
       return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])
     }
     guard name == "document" || !Experiment.builtInNames.contains(name) else {
-      throw ExperimentError("--device cpu: \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file")
+      throw ExperimentError(
+        "--device cpu: \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
+      )
     }
     let result = try runner.run(chosen(forProcessor: true))
     return Measured(report: result.report, json: result.json(version: Headroom.version), runs: result.variants.map(\.compared))

@@ -19,7 +19,9 @@ enum InProcessLoad {
   }
 
   /// Requests of one row to a batched model in this process, `inFlight` at any time; no socket, no HTTP.
-  static func server(_ folder: ServingFolder, inputName: String, width: Int, inFlight: Int, seconds: Double) throws(ExperimentError) -> Outcome {
+  static func server(_ folder: ServingFolder, inputName: String, width: Int, inFlight: Int, seconds: Double) throws(ExperimentError)
+    -> Outcome
+  {
     var options = InferenceServer.Options()
     options.repositories = [folder.path]
     options.keepsEvents = false
@@ -51,7 +53,8 @@ enum InProcessLoad {
       let now = MonotonicClock.now
       let request = InferenceRequest(
         modelName: folder.model,
-        inputs: [InferenceRequest.Input(name: inputName, dataType: .float32, shape: [1, width], data: .one(bytes))], received: now, parsed: now)
+        inputs: [InferenceRequest.Input(name: inputName, dataType: .float32, shape: [1, width], data: .one(bytes))], received: now,
+        parsed: now)
       _ = server.infer(request, on: loop) { result in
         if case .success = result { answered.wrappingAdd(1, ordering: .relaxed) } else { failed.wrappingAdd(1, ordering: .relaxed) }
         if !isEnding.load(ordering: .relaxed) { return loop.execute { ask() } }

@@ -1,4 +1,4 @@
-public import Diagnosis
+import Diagnosis
 public import JSONText
 public import Reporting
 import TimeBase
@@ -8,15 +8,18 @@ extension MeasuredResult {
   /// What was compared, as it is shown. Every section says MEASURED: it may stand beside simulated ones.
   public var report: Report {
     var report = Report(
-      title: "headroom bench: \(experiment.name), measured on this machine", question: Prose.ofProcessor(experiment.question), banner: nil, facts: facts,
+      title: "headroom bench: \(experiment.name), measured on this machine", question: Prose.ofProcessor(experiment.question), banner: nil,
+      facts: facts,
       notes: notes)
     let shared = RunComparison(runs: variants.map(\.compared))
     var verdict = shared.verdictSection
     verdict.explanation = "From the stations' utilization: the one that has no time left is the limit. Certain would need an experiment."
     report.sections = [verdict, utilizationSection, shared.loadSection, shared.batchSection]
     if variants.contains(where: { $0.atEqualRows != nil }) { report.sections.append(equalRowsSection) }
-    report.sections += [kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, shared.findingsSection]
-      .compactMap { $0 }
+    report.sections += [
+      kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, shared.findingsSection,
+    ]
+    .compactMap { $0 }
     report.sections = report.sections.map { section in
       var section = section.ofProcessor
       section.id = "cpu-" + section.id
@@ -118,10 +121,13 @@ extension MeasuredResult {
       .init("instances", variants.map { $0.dominant?.instances }), .init("mean time", variants.map { $0.dominant?.mean }),
       .init("share of kernel time", variants.map { $0.dominant?.share }),
       .init("second kernel", cells: variants.map { $0.kernel(1).map { .text(ComparedRun.shortened($0.name)) } ?? .unknown }),
-      .init("share of the second", variants.map { result in result.kernel(1).map { Figure($0.share, .share, .measured, source: "kernel summary") } }),
+      .init(
+        "share of the second",
+        variants.map { result in result.kernel(1).map { Figure($0.share, .share, .measured, source: "kernel summary") } }),
     ]
     return Report.Section(
-      id: "kernels", heading: "Kernel summary", explanation: "Steps of a batch by name, by their summed wall time on the instance's thread.",
+      id: "kernels", heading: "Kernel summary",
+      explanation: "Steps of a batch by name, by their summed wall time on the instance's thread.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
@@ -257,15 +263,19 @@ extension Report {
   /// Both in one: this one's sections, then the other's. Each section of either says which kind it is.
   public func followed(by other: Report) -> Report {
     var both = self
-    both.sections = sections.map { section in
-      var section = section
-      section.tag = section.tag ?? (banner == nil ? "MEASURED" : "SIMULATED")
-      return section
-    } + other.sections
+    both.sections =
+      sections.map { section in
+        var section = section
+        section.tag = section.tag ?? (banner == nil ? "MEASURED" : "SIMULATED")
+        return section
+      } + other.sections
     let kind = banner == nil ? "" : "simulated: "
     both.facts = facts.map { (kind + $0.name, $0.text) } + other.facts.map { ("measured: " + $0.name, $0.text) }
     both.notes = notes + other.notes
-    if banner != nil { both.banner = "Sections marked SIMULATED: no GPU ran and no request was sent. Sections marked MEASURED ran on this machine's processor." }
+    if banner != nil {
+      both.banner =
+        "Sections marked SIMULATED: no GPU ran and no request was sent. Sections marked MEASURED ran on this machine's processor."
+    }
     return both
   }
 }

@@ -1,5 +1,5 @@
 public import Diagnosis
-public import Trace
+import Trace
 
 /// What came of an experiment on this machine: real servers, real requests, the processor as the device.
 public struct MeasuredResult: Sendable {

@@ -117,7 +117,8 @@ public struct MeasuredRunner: Sendable {
     let latencies = outcome.histogram.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
     let throughput = Figure(outcome.requestsPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
     let compared = ComparedRun(
-      name: variant.name, run: RunTotals(answered: outcome.answersInWindow, refused: outcome.errors, batches: trace.batches.count, latencies: latencies),
+      name: variant.name,
+      run: RunTotals(answered: outcome.answersInWindow, refused: outcome.errors, batches: trace.batches.count, latencies: latencies),
       throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, trace: trace)
     var result = MeasuredVariant(
       variant: variant, compared: compared, atEqualRows: nil, serverCPUPerRequest: nil, foreignCores: nil,
@@ -198,7 +199,8 @@ extension RunEvidence {
         servers: max(1, servers), throughput: throughput)
     }
     station(
-      .client, outcome.busiestThreadShare * Double(outcome.threads) * window, servers: outcome.threads, "CPU time of the generator's threads")
+      .client, outcome.busiestThreadShare * Double(outcome.threads) * window, servers: outcome.threads,
+      "CPU time of the generator's threads")
     station(.frontEnd, loopSeconds * 1e9, servers: loops, "CPU time of the event loops")
     var (gather, output, held) = (0.0, 0.0, 0.0)
     // What reaches beyond the window is cut there.

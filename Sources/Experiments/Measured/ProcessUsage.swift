@@ -30,7 +30,9 @@ struct ProcessUsage: Sendable, Hashable {
   init?(pid: pid_t) {
     guard let tasks = try? Files.entries(of: "/proc/\(pid)/task") else { return nil }
     for task in tasks {
-      guard let text = try? Files.readText("/proc/\(pid)/task/\(task)/stat", limit: 1 << 16), let parsed = Self.parse(text) else { continue }
+      guard let text = try? Files.readText("/proc/\(pid)/task/\(task)/stat", limit: 1 << 16), let parsed = Self.parse(text) else {
+        continue
+      }
       secondsByThread[parsed.name, default: 0] += parsed.ticks / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
       threads[parsed.name, default: 0] += 1
     }

@@ -147,7 +147,9 @@ struct ModelLoader: Sendable {
 
   private func source(_ configuration: ModelConfiguration, version: Int, at place: ModelPlace) throws -> Source {
     if configuration.backend == "identity" { return .identity }
-    if configuration.platform == "headroom_builtin", case .folder = place { return .graph(try Self.builtIn(configuration).graph().withRowsFirst()) }
+    if configuration.platform == "headroom_builtin", case .folder = place {
+      return .graph(try Self.builtIn(configuration).graph().withRowsFirst())
+    }
     switch place {
     case .builtIn(let head):
       guard let known = BuiltInHead(name: head) else {
@@ -190,7 +192,9 @@ struct ModelLoader: Sendable {
     let name = configuration.parameters["head"] ?? ""
     func size(_ key: String, _ usual: Int) throws -> Int {
       guard let text = configuration.parameters[key] else { return usual }
-      guard let size = Int(text), size > 0 else { throw Failure(description: "parameter '\(key)' is '\(text)': a size above 0 is expected") }
+      guard let size = Int(text), size > 0 else {
+        throw Failure(description: "parameter '\(key)' is '\(text)': a size above 0 is expected")
+      }
       return size
     }
     switch name {

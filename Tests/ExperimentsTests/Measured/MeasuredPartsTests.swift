@@ -38,7 +38,8 @@ import Workload
   private let soon = MonotonicClock.now + .milliseconds(20_000)
 
   @Test func aChildSaysWhatItSaysAndHowItEnded() throws {
-    let child = try ChildProcess(name: "sh", path: "/bin/sh", arguments: ["-c", "echo one; echo two >&2; echo $EXTRA >&2; exit 3"], environment: ["EXTRA": "a b"])
+    let child = try ChildProcess(
+      name: "sh", path: "/bin/sh", arguments: ["-c", "echo one; echo two >&2; echo $EXTRA >&2; exit 3"], environment: ["EXTRA": "a b"])
     #expect(child.waitForLine(until: soon) { $0.last == "a b" ? $0.count : nil } == 2)
     let (ending, output) = child.wait(until: soon)
     #expect(ending == .exit(3))
