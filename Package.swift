@@ -21,7 +21,11 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 
 let package = Package(
   name: "headroom",
-  products: [.executable(name: "headroom", targets: ["headroom"])],
+  products: [
+    .executable(name: "headroom", targets: ["headroom"]),
+    // Loaded into the programs that `headroom profile --os` runs, never into headroom itself: it stands beside the executable.
+    .library(name: "headroom-os-interposer", type: .dynamic, targets: ["COSInterposer"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -40,6 +44,11 @@ let package = Package(
     .systemLibrary(name: "CZlib"),
     // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
+    // Optimized in debug builds too: it runs inside other programs' calls. Only what it interposes is exported, and it needs libc alone:
+    // the package manager links with Swift's driver, which would add Swift's runtime to programs that have none.
+    .target(
+      name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin"])],
+      linkerSettings: [.unsafeFlags(["-nostartfiles", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
