@@ -73,6 +73,7 @@ let package = Package(
     module("KServe", ["JSONText", "ModelConfiguration"]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+    module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
     .target(
@@ -96,8 +97,10 @@ let package = Package(
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting", "Serving", "Execution", "KServe", "Simulation", "TimeBase", "TraceFormats", "Workload", argumentParser,
+        "Capture", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat",
+        "Planning",
+        "Reporting", "Serving", "Execution", "KServe", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload",
+        argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],

@@ -16,12 +16,13 @@ struct Headroom: ParsableCommand {
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256
         headroom export linear -o linear.onnx
         headroom serve --model seqlen=builtin:seqlen
+        headroom profile --os -- ./server
 
       EXIT CODES
         0 ok, 1 failed, 3 inconclusive, 64 wrong usage, 130 interrupted
       """,
     version: version,
-    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self])
+    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, ProfileCommand.self])
 }
 
 extension Headroom {

@@ -46,7 +46,11 @@ public struct OSCallCapture: Sendable {
   ///   - end: when the recording ended, CLOCK_MONOTONIC nanoseconds.
   ///   - running: processes that were there until then.
   ///   - thresholdNanoseconds: shorter calls were counted alone.
-  public init(_ files: [OSCallFile], end: Int64, running: Set<Int64>, thresholdNanoseconds: Int64) {
+  ///   - command: what was run, and its process: unseen where it left no file.
+  public init(
+    _ files: [OSCallFile], end: Int64, running: Set<Int64>, thresholdNanoseconds: Int64,
+    command: (arguments: [String], process: Int64)? = nil
+  ) {
     let files = files.sorted { ($0.process, $0.started) < ($1.process, $1.started) }
     images = files.count
     processes = Set(files.map(\.process)).count
@@ -56,7 +60,9 @@ public struct OSCallCapture: Sendable {
       let names = file.functions.map { trace.names.intern($0) }
       rows.append(file, names: names)
       for (function, name) in file.functions.enumerated() {
-        if file.below[function].calls > 0 { tallies.below[name, default: .init()] = tallies.below[name, default: .init()] + file.below[function] }
+        if file.below[function].calls > 0 {
+          tallies.below[name, default: .init()] = tallies.below[name, default: .init()] + file.below[function]
+        }
         if file.dropped[function].calls > 0 {
           tallies.dropped[name, default: .init()] = tallies.dropped[name, default: .init()] + file.dropped[function]
         }
@@ -84,11 +90,23 @@ public struct OSCallCapture: Sendable {
     trace.run["capture"] = "os-calls"
     trace.run["thresholdNanoseconds"] = String(thresholdNanoseconds)
     trace.run["endNanoseconds"] = String(end)
+    if let command {
+      trace.run["command"] = command.arguments.joined(separator: " ")
+      if !files.contains(where: { $0.process == command.process }) {
+        unseen.append(Unseen(process: command.process, path: command.arguments.first ?? ""))
+      }
+    }
     if let first = files.min(by: { $0.started < $1.started }) {
       trace.run["startNanoseconds"] = String(first.started)
       trace.run["startUTCNanoseconds"] = String(first.startedRealtime)
     }
     remark(thresholdNanoseconds)
+  }
+
+  /// Takes note of files that could not be read at all.
+  public mutating func add(damage further: [String]) {
+    damage += further
+    for text in further { trace.diagnostics.append(DiagnosticEvent(severity: 2, text: trace.names.intern(text))) }
   }
 
   /// Calls in all, by what became of them.
@@ -136,7 +154,9 @@ public struct OSCallCapture: Sendable {
         }
         if !wasSeen { unseen.append(Unseen(process: note.process, path: note.path)) }
       }
-      if file.lostNotes > 0 { damage.append("process \(file.process): \(file.lostNotes) programs it started were not noted, for want of room") }
+      if file.lostNotes > 0 {
+        damage.append("process \(file.process): \(file.lostNotes) programs it started were not noted, for want of room")
+      }
     }
   }
 
@@ -146,7 +166,9 @@ public struct OSCallCapture: Sendable {
     }
     if belowCalls > 0 { add(1, "\(belowCalls) calls were shorter than \(threshold) ns: counted, not written down") }
     if cutCalls > 0 { add(1, "\(cutCalls) calls had not ended when the recording did: they end with it and return NULL") }
-    if droppedCalls > 0 { add(2, "\(droppedCalls) calls found no room and were dropped; raise --os-limit-megabytes or --os-threshold-microseconds") }
+    if droppedCalls > 0 {
+      add(2, "\(droppedCalls) calls found no room and were dropped; raise --os-limit-megabytes or --os-threshold-microseconds")
+    }
     for program in unseen { add(2, "process \(program.process) ran \(program.path), which was not seen") }
     for text in damage { add(2, text) }
     for text in Self.blindSpots { add(1, "not seen: \(text)") }

@@ -77,7 +77,8 @@ enum TraceSchema {
 
   /// Every table that is read.
   static let all = [
-    names, run, gpus, cudaDevices, threads, processes, kernelDescriptions, streams, kernels, copies, memsets, synchronizations, apiCalls, osCalls, ranges,
+    names, run, gpus, cudaDevices, threads, processes, kernelDescriptions, streams, kernels, copies, memsets, synchronizations, apiCalls,
+    osCalls, ranges,
     diagnostics, batches, requests, clientRequests, launches, counters,
   ]
 }
