@@ -140,7 +140,10 @@ let package = Package(
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
+    .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
+
     tests("ArchitectureTests", ["FileAccess"]),
+    tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),

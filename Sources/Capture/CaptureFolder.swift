@@ -19,9 +19,10 @@ public final class CaptureFolder: Sendable {
   /// - Parameters:
   ///   - thresholdNanoseconds: shorter calls are counted alone.
   ///   - limitBytes: what all processes together may write.
-  public init(thresholdNanoseconds: Int64, limitBytes: Int64) throws(CaptureError) {
+  ///   - interposer: path of the library; nil for the one beside the executable.
+  public init(thresholdNanoseconds: Int64, limitBytes: Int64, interposer given: String? = nil) throws(CaptureError) {
     self.thresholdNanoseconds = thresholdNanoseconds
-    let library = try Self.findInterposer()
+    let library = if let given { given } else { try Self.findInterposer() }
     // The interposer builds its paths in fixed room.
     let parent = getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.hasPrefix("/") && $0.utf8.count < 80 ? $0 : nil } ?? "/tmp"
     var template = Array((parent + "/headroom-os-XXXXXX").utf8CString)

@@ -11,13 +11,16 @@ public enum ProgramFile: Sendable, Hashable {
   /// Neither; the system will say.
   case unknown
 
-  /// The machine numbers of ELF that the interposer is built for.
+  // The machine numbers of ELF that the interposer is built for.
   #if arch(x86_64)
-    static let machine: UInt64 = 62
+    /// This machine in ELF.
+    public static let machine: UInt64 = 62
   #elseif arch(arm64)
-    static let machine: UInt64 = 183
+    /// This machine in ELF.
+    public static let machine: UInt64 = 183
   #else
-    static let machine: UInt64 = 0
+    /// This machine in ELF.
+    public static let machine: UInt64 = 0
   #endif
 
   /// Looks at a file's bytes. The head and the program headers decide; what follows may be missing.
