@@ -20,6 +20,7 @@ install:
 
 build: install ## the release build of the program
 	swift build -c release --product headroom
+	swift build -c release --product headroom-os-interposer
 	swift build -c release --product reference-evaluate
 	swift build -c release --product grpc-echo-server
 

@@ -21,7 +21,11 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 
 let package = Package(
   name: "headroom",
-  products: [.executable(name: "headroom", targets: ["headroom"])],
+  products: [
+    .executable(name: "headroom", targets: ["headroom"]),
+    // Loaded into the programs that `headroom profile --os` runs, never into headroom itself: it stands beside the executable.
+    .library(name: "headroom-os-interposer", type: .dynamic, targets: ["COSInterposer"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -41,6 +45,11 @@ let package = Package(
     .systemLibrary(name: "CEpoll"),
     // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
+    // Optimized in debug builds too: it runs inside other programs' calls. Only what it interposes is exported, and it needs libc alone:
+    // the package manager links with Swift's driver, which would add Swift's runtime to programs that have none.
+    .target(
+      name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin"])],
+      linkerSettings: [.unsafeFlags(["-nostartfiles", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -68,6 +77,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+    module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
     .target(
@@ -84,7 +94,7 @@ let package = Package(
     module(
       "Experiments",
       [
-        "CEpoll", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
+        "CEpoll", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
@@ -94,9 +104,9 @@ let package = Package(
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "TraceFormats",
-        "Workload", argumentParser,
+        "Capture", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
+        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
+        "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
@@ -137,7 +147,10 @@ let package = Package(
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
+    .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
+
     tests("ArchitectureTests", ["FileAccess"]),
+    tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),

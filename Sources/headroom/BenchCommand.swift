@@ -61,6 +61,9 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "With --device cpu: runs of 120 s instead of 20 s; nothing else changes.")
   var full = false
 
+  @Flag(help: "With --device cpu: do not record the servers' operating-system calls.")
+  var noOsCalls = false
+
   @Option(help: "Host profile of every variant: a name (triton-26.02-locust, headroom-local) or a JSON file.")
   var host: String?
 
@@ -191,7 +194,8 @@ struct BenchCommand: ParsableCommand {
 
   private func measure(_ progress: ProgressLine) throws -> Measured {
     let name = experiment ?? suite ?? "document"
-    let runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
+    var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
+    runner.recordsOSCalls = !noOsCalls
     if MeasuredSuite.names.contains(name) {
       let result = try MeasuredSuite.run(name, runner: runner, seconds: seconds)
       return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])

@@ -11,8 +11,8 @@ public struct MeasuredRunner: Sendable {
   public var binary: String
   /// Further arguments of `headroom serve`.
   public var serverArguments: [String] = []
-  /// Added to the servers' environment.
-  public var serverEnvironment: [String: String] = [:]
+  /// Whether the servers' operating-system calls are recorded, by the library beside this program.
+  public var recordsOSCalls = true
   /// Whether the variants are also compared at the same rows a second.
   public var comparesEqualRows = true
   /// Generator processes of a run.
@@ -37,7 +37,7 @@ public struct MeasuredRunner: Sendable {
       for variant in experiment.variants {
         progress("\(variant.name): starting its server")
         servers.append(
-          try server(variant.name, ServingFolder(variant)))
+          try server(variant.name, ServingFolder(variant), records: recordsOSCalls))
       }
       var loads: [GeneratorRun] = []
       for (server, variant) in zip(servers, experiment.variants) {
@@ -74,9 +74,9 @@ public struct MeasuredRunner: Sendable {
   }
 
   /// A server, ready.
-  func server(_ name: String, _ folder: ServingFolder) throws(ExperimentError) -> MeasuredServer {
+  func server(_ name: String, _ folder: ServingFolder, records: Bool) throws(ExperimentError) -> MeasuredServer {
     try MeasuredServer(
-      name, folder, binary: binary, arguments: serverArguments, environment: serverEnvironment, loadLimit: Self.loadLimit)
+      name, folder, binary: binary, arguments: serverArguments, recordsOSCalls: records, loadLimit: Self.loadLimit)
   }
 
   private static func text(_ workload: Workload) -> String {

@@ -58,7 +58,7 @@ public enum MeasuredSuite {
         cpu: alone.cpuSecondsPerRequest.map { $0 * 1e6 }, of: "the generator"))
 
     runner.progress("isolate: front end, identity model, \(Int(seconds)) s")
-    var server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")))
+    var server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")), records: false)
     let front: GeneratorRun
     do throws(ExperimentError) {
       front = try GeneratorRun.run(closed(64, seconds), on: server, binary: runner.binary, seed: 1)
@@ -99,7 +99,7 @@ public enum MeasuredSuite {
         of: "the process"))
 
     runner.progress("isolate: all of it, \(Int(seconds)) s")
-    server = try runner.server("linear", ServingFolder(variant))
+    server = try runner.server("linear", ServingFolder(variant), records: false)
     let whole: GeneratorRun
     do throws(ExperimentError) {
       whole = try GeneratorRun.run(closed(1000, seconds), on: server, binary: runner.binary, seed: 1)
@@ -130,7 +130,7 @@ public enum MeasuredSuite {
 
   /// 1, 2, 4, 8 generator processes with the same users in all: what grows with them was the generator's limit.
   static func clients(_ runner: MeasuredRunner, seconds: Double) throws(ExperimentError) -> SuiteResult {
-    let server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")))
+    let server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")), records: false)
     var rows: [SuiteResult.Row] = []
     var words: String?
     do throws(ExperimentError) {
