@@ -39,6 +39,9 @@ struct RunComparison {
     guard case .closed(let users)? = result.evidence.load.loop, let flight = result.evidence.load.meanInFlight,
       let outside = result.evidence.load.timeOutsideStopwatch
     else { return [] }
+    guard outside.value >= 0 else {
+      return ["of \(setting: users) users \(flight) were in flight on average (Little's law): more than there are; the window holds too few answers for the law"]
+    }
     var prose: Prose =
       "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) a cycle passed outside the stopwatch"
     if let think = result.evidence.load.meanThinkTime { prose = "\(prose), \(think) of it thinking" }
