@@ -68,7 +68,7 @@ struct LoadReport {
     return lines
   }
 
-  private var errorText: String {
+  var errorText: String {
     result.errors.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key.rawValue) \(NumberText.grouped($0.value))" }
       .joined(separator: ", ")
   }
