@@ -52,7 +52,10 @@ struct LoadSession {
     }
     if !met.isEmpty { throw ExitCode(2) }
     if result.wasInterrupted { throw ExitCode(130) }
-    if result.answers == 0 { throw ExitCode(1) }
+    if result.answers == 0 {
+      throw LoadError(
+        "no good answer from \(endpoint.host):\(endpoint.port): " + (result.errorCount > 0 ? page.errorText : "nothing was answered in the window"))
+    }
   }
 
   private func plan() throws -> RequestPlan {
