@@ -34,6 +34,10 @@ public struct IntervalSummary: Sendable, Hashable {
   public var latencySeconds: Double
   /// Users or connections at its end.
   public var users: Int
+  /// Median latency, seconds; nil without answers.
+  public var medianSeconds: Double?
+  /// 99th percentile, seconds; nil without answers.
+  public var p99Seconds: Double?
 
   /// A summary.
   public init(startSeconds: Double, lengthSeconds: Double, answers: Int64, errors: Int64, latencySeconds: Double, users: Int) {
@@ -64,6 +68,12 @@ public struct ServerPhases: Sendable, Hashable {
   public var inferSeconds: Double
   /// Outputs out of place.
   public var outputSeconds: Double
+
+  /// Of `totalSeconds`, what its parts do not name. Sums of rounded means differ from rounded sums; a nanosecond of that is nothing.
+  public var restSeconds: Double {
+    let rest = totalSeconds - queueSeconds - inputSeconds - inferSeconds - outputSeconds
+    return rest.magnitude < 1e-9 ? 0 : rest
+  }
 
   /// Mean rows of a batch; nil when nothing ran.
   public var meanBatch: Double? { batches > 0 ? Double(rows) / Double(batches) : nil }
@@ -100,6 +110,10 @@ public struct LoadResult: Sendable {
   public var windowSeconds: Double
   /// Whether somebody ended the run before its time.
   public var wasInterrupted = false
+  /// When all parts of the run were to start, seconds since 1970; nil where nobody said.
+  public var startAtEpochSeconds: Double?
+  /// How long after its start the first thread that was late began.
+  public var startedLateSeconds = 0.0
   /// From the due instant (open loop) or the end of think time (closed loop) to the answer's last byte; answers without a fault, ns.
   public var latency = Histogram()
   /// From the send to the answer's last byte, ns: what a generator reports that forgets its own delays.
@@ -149,6 +163,9 @@ public struct LoadResult: Sendable {
   public func latencySeconds(percentile: Double) -> Double? { latency.value(atPercentile: percentile).map { Double($0) / 1e9 } }
   /// The mean in seconds; nil without answers.
   public var meanLatencySeconds: Double? { latency.mean.map { $0 / 1e9 } }
+
+  /// Whether it began too long after the other parts of the run to be one of them.
+  public var hasStartedLate: Bool { startAtEpochSeconds != nil && startedLateSeconds > RunStart.toleranceSeconds }
 
   /// Late sends over all sends; nil without any.
   public var lateShare: Double? {

@@ -26,11 +26,7 @@ struct LoadReport {
     lines += throughputLines
     lines.append("")
     lines += latencyTable
-    lines.append(
-      result.load.isClosed
-        ? "latency counts from the end of think time. In a closed loop the difference to \"since send\" shows only the generator's own lag: "
-          + "while the server stalls, its users ask nothing"
-        : "latency counts from the instant a request was due; \"since send\" is what a generator shows that forgets how late it sent")
+    lines.append(Self.latencyWords(isClosed: result.load.isClosed))
     lines.append("")
     if let phases = phaseLines { lines += phases + [""] }
     lines += healthLines
@@ -42,7 +38,15 @@ struct LoadReport {
     return lines
   }
 
-  private var loadText: String {
+  /// What "latency" means.
+  static func latencyWords(isClosed: Bool) -> String {
+    isClosed
+      ? "latency counts from the end of think time. In a closed loop the difference to \"since send\" shows only the generator's own lag: "
+        + "while the server stalls, its users ask nothing"
+      : "latency counts from the instant a request was due; \"since send\" is what a generator shows that forgets how late it sent"
+  }
+
+  var loadText: String {
     let share = result.share.count > 1 ? ", share \(result.share.text)" : ""
     return switch result.load {
     case .closed(let users, let spawnRate, let think):
@@ -112,19 +116,38 @@ struct LoadReport {
     percentile == percentile.rounded() ? "\(Int(percentile))" : "\(percentile)"
   }
 
+  /// A part of a request's mean time.
+  struct Phase {
+    var name: String
+    var seconds: Double
+    /// Of the mean since send.
+    var share: Double
+    /// Whether our own clock says so, not the server's.
+    var isOurs = false
+  }
+
+  /// Where a request's mean time goes; nil where the server says nothing.
+  var phases: [Phase]? {
+    guard let server = result.server, let mean = result.uncorrected.mean, mean > 0 else { return nil }
+    let sum = mean / 1e9
+    var phases = [
+      ("server: queue", server.queueSeconds), ("server: inputs", server.inputSeconds), ("server: model", server.inferSeconds),
+      ("server: outputs", server.outputSeconds), ("server: rest of its own total", server.restSeconds),
+    ].map { Phase(name: $0, seconds: $1, share: $1 / sum) }
+    let remainder = result.remainderSeconds ?? 0
+    phases.append(
+      Phase(name: "remainder: network, HTTP, parsing, this program", seconds: remainder, share: remainder / sum, isOurs: true))
+    phases.append(Phase(name: "since send", seconds: sum, share: 1, isOurs: true))
+    return phases
+  }
+
   private var phaseLines: [String]? {
-    guard let server = result.server, let mean = result.uncorrected.mean else { return nil }
+    guard let server = result.server, let phases else { return nil }
     var table = TextTable([.init("where a request's mean time goes", .left), .init("time"), .init("share")])
-    func row(_ name: String, _ seconds: Double) { table.add([name, Self.time(seconds * 1e9), NumberText.percent(seconds * 1e9 / mean)]) }
-    row("server: queue", server.queueSeconds)
-    row("server: inputs", server.inputSeconds)
-    row("server: model", server.inferSeconds)
-    row("server: outputs", server.outputSeconds)
-    let rest = server.totalSeconds - server.queueSeconds - server.inputSeconds - server.inferSeconds - server.outputSeconds
-    row("server: rest of its own total", rest)
-    row("remainder: network, HTTP, parsing, this program", result.remainderSeconds ?? 0)
-    table.addRule()
-    row("since send", mean / 1e9)
+    for (index, phase) in phases.enumerated() {
+      if index == phases.count - 1 { table.addRule() }
+      table.add([phase.name, Self.time(phase.seconds * 1e9), index == phases.count - 1 ? "" : NumberText.percent(phase.share)])
+    }
     var lines = table.lines
     if let batch = server.meanBatch {
       lines.append(
@@ -215,12 +238,22 @@ extension LoadReport {
       ],
       "failOn": .array(conditions.map { ["condition": .string($0.text), "met": .bool($0.isMet(by: result))] }),
       "search": searchJSON,
+      "part": [
+        "share": .string(result.share.text), "seed": .string("\(result.seed)"),
+        "startAtEpochSeconds": JSONValue(result.startAtEpochSeconds),
+        "startedLateSeconds": JSONValue(result.startedLateSeconds),
+        "histograms": [
+          "latency": .string(result.latency.encoded), "latencySinceSend": .string(result.uncorrected.encoded),
+          "sendLag": .string(health.sendLag.encoded),
+        ],
+      ],
       "intervals": .array(
         result.intervals.map {
           [
             "startSeconds": JSONValue($0.startSeconds), "lengthSeconds": JSONValue($0.lengthSeconds), "answers": JSONValue($0.answers),
             "errors": JSONValue($0.errors),
             "meanLatencyMicroseconds": JSONValue($0.answers > 0 ? $0.latencySeconds / Double($0.answers) * 1e6 : nil),
+            "p50Microseconds": JSONValue($0.medianSeconds.map { $0 * 1e6 }), "p99Microseconds": JSONValue($0.p99Seconds.map { $0 * 1e6 }),
             "connections": JSONValue($0.users),
           ]
         }),
@@ -333,32 +366,5 @@ extension LoadReport {
     }
     try Files.write(
       prefix + "_failures.csv", CSVText.table(header: ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"], rows: errors))
-  }
-}
-
-/// What `load merge` prints of one kind of values.
-struct LoadMergePage {
-  var tag: String?
-  var histogram: Histogram
-  var files: Int
-
-  var lines: [String] {
-    func time(_ value: Double?) -> String { value.map { NumberText.time(nanoseconds: $0) } ?? "-" }
-    var table = TextTable([.init(tag ?? "latency", .left), .init("value")])
-    table.add(["mean", time(histogram.mean)])
-    table.add(["min", time(histogram.minimum.map(Double.init))])
-    for percentile in LoadResult.percentiles {
-      table.add(["p" + LoadReport.name(of: percentile), time(histogram.value(atPercentile: percentile).map(Double.init))])
-    }
-    table.add(["max", time(histogram.maximum.map(Double.init))])
-    return ["\(NumberText.grouped(histogram.count)) values of \(files) file\(files == 1 ? "" : "s"), taken as nanoseconds"] + table.lines
-      + [""]
-  }
-
-  static func json(_ pages: [LoadMergePage]) -> JSONValue {
-    [
-      "schema": "headroom.load-merge/1", "headroom": .string(Headroom.version), "mode": "measured",
-      "histograms": .array(pages.map { ["tag": JSONValue($0.tag), "values": LoadReport.latency($0.histogram)] }),
-    ]
   }
 }
