@@ -73,7 +73,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
     .target(
-      name: "LoadModel", dependencies: ["CZlib", "TimeBase", "Workload"], swiftSettings: strict,
+      name: "LoadModel", dependencies: ["CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
@@ -104,7 +104,8 @@ let package = Package(
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
+        "Capture", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat",
+        "Planning",
         "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
         "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
@@ -164,7 +165,7 @@ let package = Package(
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
-    tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
+    tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
     tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(

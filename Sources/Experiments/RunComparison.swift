@@ -40,7 +40,9 @@ struct RunComparison {
       let outside = result.evidence.load.timeOutsideStopwatch
     else { return [] }
     guard outside.value >= 0 else {
-      return ["of \(setting: users) users \(flight) were in flight on average (Little's law): more than there are; the window holds too few answers for the law"]
+      return [
+        "of \(setting: users) users \(flight) were in flight on average (Little's law): more than there are; the window holds too few answers for the law"
+      ]
     }
     var prose: Prose =
       "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) a cycle passed outside the stopwatch"

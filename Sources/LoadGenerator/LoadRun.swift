@@ -93,6 +93,7 @@ final class WorkerMailbox: Sendable {
     var connectionsOpened = 0
     var reachedConnectionLimit = false
     var unsentAtEnd = 0
+    var startedLateNanoseconds: Int64 = 0
     var failure: LoadError?
     var errorSamples: [LoadErrorKind: String] = [:]
   }
@@ -187,6 +188,7 @@ public struct LoadRun: Sendable {
     result.health.reachedConnectionLimit = state.reachedConnectionLimit
     result.health.unsentAtEnd = state.unsentAtEnd
     result.errorSamples = state.errorSamples
+    result.startedLateSeconds = Double(state.startedLateNanoseconds) / 1e9
     if let failure = state.failure { throw failure }
     return result
   }
@@ -225,11 +227,14 @@ struct IntervalCollector {
   }
 
   private func summary(_ report: WorkerReport) -> IntervalSummary {
-    IntervalSummary(
+    var summary = IntervalSummary(
       startSeconds: Double(report.startNanoseconds - start.nanoseconds) / 1e9,
       lengthSeconds: Double(report.endNanoseconds - report.startNanoseconds) / 1e9, answers: report.answers,
       errors: report.errors.reduce(0, +), latencySeconds: Double(report.latencySum) / 1e9,
       sinceSendSeconds: Double(report.sinceSendSum) / 1e9, users: report.users)
+    summary.medianSeconds = report.latency.value(atPercentile: 50).map { Double($0) / 1e9 }
+    summary.p99Seconds = report.latency.value(atPercentile: 99).map { Double($0) / 1e9 }
+    return summary
   }
 
   private static func sum(_ reports: [WorkerReport]) -> WorkerReport {

@@ -129,6 +129,8 @@ struct LoadWorker {
       mailbox.state.withLock { $0.failure = .system("cannot make an event loop") }
       return
     }
+    let late = MonotonicClock.now.nanoseconds - start
+    mailbox.state.withLock { $0.startedLateNanoseconds = max($0.startedLateNanoseconds, late) }
     if !isClosed { prepareOpenLoop() }
     lastCPU = Self.threadCPU()
     while true {

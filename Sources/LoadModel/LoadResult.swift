@@ -36,6 +36,10 @@ public struct IntervalSummary: Sendable, Hashable {
   public var sinceSendSeconds: Double
   /// Users or connections at its end.
   public var users: Int
+  /// Median latency, seconds; nil without answers.
+  public var medianSeconds: Double?
+  /// 99th percentile, seconds; nil without answers.
+  public var p99Seconds: Double?
 
   /// A summary.
   public init(
@@ -130,6 +134,10 @@ public struct LoadResult: Sendable {
   public var windowSeconds: Double
   /// Whether somebody ended the run before its time.
   public var wasInterrupted = false
+  /// When all parts of the run were to start, seconds since 1970; nil where nobody said.
+  public var startAtEpochSeconds: Double?
+  /// How long after its start the first thread that was late began.
+  public var startedLateSeconds = 0.0
   /// From the due instant (open loop) or the end of think time (closed loop) to the answer's last byte; answers without a fault, ns.
   public var latency = Histogram()
   /// From the send to the answer's last byte, ns: what a generator reports that forgets its own delays.
@@ -183,6 +191,9 @@ public struct LoadResult: Sendable {
   public func latencySeconds(percentile: Double) -> Double? { latency.value(atPercentile: percentile).map { Double($0) / 1e9 } }
   /// The mean in seconds; nil without answers.
   public var meanLatencySeconds: Double? { latency.mean.map { $0 / 1e9 } }
+
+  /// Whether it began too long after the other parts of the run to be one of them.
+  public var hasStartedLate: Bool { startAtEpochSeconds != nil && startedLateSeconds > RunStart.toleranceSeconds }
 
   /// Late sends over all sends; nil without any.
   public var lateShare: Double? {

@@ -43,6 +43,12 @@ extension Report {
               rows.append([section.id, "\(bin.low)..\(bin.high)", series.name, "\(bin.count)", "count", "", histogram.title, "", ""])
             }
           }
+        case .chart(let chart):
+          for line in chart.series {
+            for point in line.points {
+              rows.append([section.id, "\(point.x)", line.name, "\(point.y)", chart.yLabel, "", chart.title, "", ""])
+            }
+          }
         case .sentences, .timeline: continue
         }
       }

@@ -76,6 +76,7 @@ extension Report.Block {
     case .bars(let bars): return bars.html
     case .histogram(let histogram): return histogram.html
     case .timeline(let timeline): return timeline.html
+    case .chart(let chart): return chart.html
     }
   }
 }

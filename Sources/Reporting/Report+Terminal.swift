@@ -59,6 +59,7 @@ extension Report.Block {
     case .histogram(let histogram): return histogram.terminalLines
     // A timeline in characters hides more than it shows; the page has it.
     case .timeline: return []
+    case .chart(let chart): return chart.terminalLines(width: min(72, max(20, width - 12))).map { "  " + $0 }
     }
   }
 }

@@ -23,7 +23,8 @@ struct Headroom: ParsableCommand {
         0 ok, 1 failed, 2 a threshold crossed, 3 inconclusive, 64 wrong usage, 130 interrupted
       """,
     version: version,
-    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, LoadCommand.self,
+    subcommands: [
+      BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, LoadCommand.self,
       ProfileCommand.self,
     ])
 }

@@ -19,7 +19,8 @@ struct LoadCommand: ParsableCommand {
     discussion: """
       Closed loop: users who wait for their answers. Open loop: requests at a rate, whatever comes back; latency counts from the instant a request \
       was due, so that a stall of the server is seen by every request that should have been sent in it. Ctrl-C ends a run early and prints its \
-      report; twice, it does not wait for answers. `load merge` adds up --hdr-log files, of this program or another.
+      report; twice, it does not wait for answers. `load merge` adds up the --part files of a run that several machines shared, all of them or none, and --hdr-log files, of this program \
+      or another.
 
       EXAMPLES
         headroom load http://localhost:8080/ --users 64
@@ -27,11 +28,13 @@ struct LoadCommand: ParsableCommand {
         headroom load --model seqlen --rate 500 --poisson --rows 1-8 --duration 30 --fail-on 'p99>50ms' --fail-on 'errors>0'
         headroom load --model seqlen --rate 0-1000:30,1000:60 --duration 90 --warmup 0
         headroom load --model seqlen --find-rate 'p99<50ms'
-        headroom load --model seqlen --rate 2000 --share 0/2 --start-at 1800000000 --hdr-log a.hlog
+        headroom load --model seqlen --rate 2000 --share 0/2 --start-at 1800000000 --part part0.json
+        headroom load merge part0.json part1.json
         headroom load merge a.hlog b.hlog
 
       EXIT CODES
-        0 ok; 1 failed; 2 a --fail-on came true; 64 wrong usage; 130 interrupted.
+        0 ok; 1 failed; 2 a --fail-on came true; 4 the run is invalid: a part is missing, given twice, of another run, interrupted, or started \
+        late; 64 wrong usage; 130 interrupted.
       """)
 
   @Argument(help: ArgumentHelp("http://HOST:PORT/PATH of any server; or \"merge\" and files.", valueName: "url"))
@@ -44,7 +47,7 @@ struct LoadCommand: ParsableCommand {
 
   func validate() throws {
     if targets.first == "merge" {
-      if targets.count < 2 { throw ValidationError("load merge: name at least one --hdr-log file") }
+      if targets.count < 2 { throw ValidationError("load merge: name at least one --part or --hdr-log file") }
       return
     }
     if targets.count > 1 { throw ValidationError("give one URL, not \(targets.count)") }
@@ -52,6 +55,7 @@ struct LoadCommand: ParsableCommand {
       throw ValidationError("give a URL, or --model NAME of a KServe v2 server, and not both")
     }
     if let url = targets.first { _ = try LoadURL(url) }
+    if pace.findRate != nil, sharing.startAt != nil { throw ValidationError("--find-rate makes many runs: leave out --start-at") }
   }
 
   func run() throws {
@@ -177,7 +181,10 @@ struct LoadPaceOptions: ParsableArguments {
 /// One run on several machines.
 struct LoadSharingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("This process's part of the run, 0/4 to 3/4: every 4th arrival, or user.", valueName: "i/N")) var share = "0/1"
-  @Option(help: ArgumentHelp("When the run starts, seconds since 1970: the same for all parts.", valueName: "seconds")) var startAt: Double?
+  @Option(
+    help: ArgumentHelp(
+      "When the run starts, seconds since 1970: the same for all parts. Exit code 4 when that has passed, or threads start 0.1 s late.",
+      valueName: "seconds")) var startAt: Double?
 
   func validate() throws {
     if RunShare(text: share) == nil { throw ValidationError("--share \(share): write 0/4 to 3/4") }
@@ -197,7 +204,9 @@ struct LoadOutputOptions: ParsableArguments {
     help: ArgumentHelp("Write PREFIX_stats.csv, PREFIX_stats_history.csv and PREFIX_failures.csv in Locust's columns.", valueName: "prefix")
   )
   var csv: String?
+  @Option(help: ArgumentHelp("Write the report as a page with charts.", valueName: "file")) var html: String?
   @Option(help: ArgumentHelp("Write each second's latencies as an HdrHistogram log.", valueName: "file")) var hdrLog: String?
+  @Option(help: ArgumentHelp("Write the JSON object to a file: what `load merge` takes.", valueName: "file")) var part: String?
   @Flag(help: "No progress.") var quiet = false
 
   func validate() throws {

@@ -3,6 +3,7 @@ import FileAccess
 import Glibc
 import LoadGenerator
 import LoadModel
+import Reporting
 import Threads
 import TimeBase
 import Workload
@@ -44,17 +45,26 @@ struct LoadSession {
     let met = conditions.filter { $0.isMet(by: result) }
     let page = LoadReport(result: result, conditions: conditions, scenario: command.pace.scenario, search: search)
     if let prefix = command.output.csv { try page.writeCSV(prefix: prefix, startEpochSeconds: log.startEpochSeconds) }
+    if let file = command.output.part { try Files.write(file, page.json.serialized(pretty: true) + "\n") }
+    if let file = command.output.html { try Files.write(file, Array(page.page.html.utf8)) }
     if let file = command.output.hdrLog { try Files.write(file, log.text) }
     if command.output.json {
       Terminal.print(page.json.serialized(pretty: true))
     } else {
       Terminal.print(page.lines(width: Terminal.width).joined(separator: "\n"))
     }
+    if result.hasStartedLate {
+      Terminal.note(
+        "headroom load: invalid: threads started \(Int((result.startedLateSeconds * 1000).rounded())) ms after --start-at; run all parts again "
+          + "with a later one")
+      throw ExitCode(4)
+    }
     if !met.isEmpty { throw ExitCode(2) }
     if result.wasInterrupted { throw ExitCode(130) }
     if result.answers == 0 {
       throw LoadError(
-        "no good answer from \(endpoint.host):\(endpoint.port): " + (result.errorCount > 0 ? page.errorText : "nothing was answered in the window"))
+        "no good answer from \(endpoint.host):\(endpoint.port): "
+          + (result.errorCount > 0 ? page.errorText : "nothing was answered in the window"))
     }
   }
 
@@ -129,18 +139,25 @@ struct LoadSession {
   }
 
   /// CLOCK_MONOTONIC's instant of the start, and seconds since 1970 of the same.
-  private func start() -> (Instant, Double) {
+  private func start() throws -> (Instant, Double) {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     let epoch = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    // Threads and connections first: 20 ms are enough, and nobody waits for them.
-    let wanted = command.sharing.startAt ?? epoch + 0.02
+    let wanted: Double
+    switch RunStart(startAt: command.sharing.startAt, now: epoch) {
+    case .at(let epochSeconds): wanted = epochSeconds
+    case .missed(let seconds):
+      Terminal.note(
+        "headroom load: invalid: --start-at was \(NumberText.significant(seconds)) s ago when this part was ready; run all parts again with a later one"
+      )
+      throw ExitCode(4)
+    }
     if wanted > epoch + 1, !command.output.quiet { Terminal.note("starts in \(Int(wanted - epoch)) s") }
     return (MonotonicClock.now + TimeSpan(clampingSeconds: wanted - epoch), wanted)
   }
 
   private func measure(_ plan: RequestPlan, _ configuration: LoadConfiguration, _ signals: sigset_t) throws -> (LoadResult, HistogramLog) {
-    let (start, epoch) = start()
+    let (start, epoch) = try start()
     var log = HistogramLog(startEpochSeconds: epoch)
     let model = command.request.model
     let impatient = BlockingExchange(endpoint, headers: exchange.headers, timeoutSeconds: 2)
@@ -167,6 +184,7 @@ struct LoadSession {
           .init(tag: "uncorrected", startSeconds: interval.startSeconds, lengthSeconds: length, histogram: interval.uncorrected))
       })
     view.clear()
+    result.startAtEpochSeconds = command.sharing.startAt
     if let before, let after { result.server = after.since(before) }
     return (result, log)
   }

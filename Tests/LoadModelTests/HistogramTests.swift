@@ -144,4 +144,25 @@ import TimeBase
       _ = try? Histogram(encoded: String(decoding: broken, as: UTF8.self))
     }
   }
+
+  @Test func growingBinsHoldEveryValueOnce() {
+    var random = SplitMix64(seed: 9)
+    var histogram = Histogram()
+    var values: [Int64] = [0, 1, 99, 100, 124, 125]
+    for _ in 0..<2000 { values.append(Int64(random.next() % 1_000_000)) }
+    for value in values { histogram.record(value) }
+    let bins = histogram.growingBins
+    #expect(bins.reduce(0) { $0 + $1.count } == Int64(values.count))
+    #expect(bins.first?.low == 0)
+    #expect(bins.last?.high == 1_000_000)
+    for (left, right) in zip(bins, bins.dropFirst()) { #expect(left.high == right.low) }
+    // Values below 2048 have a bucket each.
+    for bin in bins where bin.high <= 2000 {
+      #expect(bin.count == Int64(values.count { (bin.low..<bin.high).contains($0) }))
+    }
+    #expect(Histogram().growingBins.isEmpty)
+    var hours = Histogram()
+    hours.record(.max)
+    #expect(hours.growingBins.map(\.count) == [1])
+  }
 }

@@ -33,7 +33,11 @@ extension MeasuredResult {
     var notes = experiment.notes
     notes.append("server and generator share this machine's cores: what one uses the other lacks")
     for variant in variants {
-      if variant.isClientBound { notes.append("\(variant.variant.name): \(variant.generatorWords.hasSuffix(".") ? String(variant.generatorWords.dropLast()) : variant.generatorWords)") }
+      if variant.isClientBound {
+        notes.append(
+          "\(variant.variant.name): \(variant.generatorWords.hasSuffix(".") ? String(variant.generatorWords.dropLast()) : variant.generatorWords)"
+        )
+      }
       if let foreign = variant.foreignCores, foreign.value > 0.12 {
         notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are not to be quoted")
       }

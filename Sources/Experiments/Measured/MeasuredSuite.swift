@@ -160,7 +160,9 @@ public enum MeasuredSuite {
     } else if best.value <= 0.1 {
       verdict = ["more client processes pass no more (\(best)): the limit is behind them, in front end or device, or the cores they share"]
     } else {
-      verdict = ["cannot tell: two processes change \(two), some larger number \(best); repeat it on a quiet machine, or for longer (--seconds)"]
+      verdict = [
+        "cannot tell: two processes change \(two), some larger number \(best); repeat it on a quiet machine, or for longer (--seconds)"
+      ]
     }
     if let words { verdict.append("one process says of itself: \(words)") }
     return SuiteResult(
