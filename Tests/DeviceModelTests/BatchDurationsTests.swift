@@ -4,7 +4,7 @@ import TimeBase
 
 @Suite struct BatchDurationsTests {
   static func table(_ pairs: [(Int, Double)]) -> BatchDurations? {
-    BatchDurations(pairs.map { BatchDurations.Point(rows: $0.0, nanoseconds: $0.1, quartiles: $0.1...$0.1, batches: 1) })
+    BatchDurations(pairs.map { BatchDurations.Point(rows: $0.0, nanoseconds: $0.1, quartiles: 0...1, batches: 1) })
   }
 
   @Test func measuredSizesAreGivenBack() throws {
