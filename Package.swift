@@ -89,7 +89,14 @@ let package = Package(
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
-    module("LoadGenerator", ["CEpoll", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "Threads", "TimeBase", "Workload"]),
+    module(
+      "LoadGenerator",
+      [
+        "CEpoll", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     // Layer 7
     module(
       "Experiments",
@@ -177,8 +184,8 @@ let package = Package(
     tests(
       "ExperimentsTests",
       [
-        "Diagnosis", "Experiments", "JSONText", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling", "Simulation", "Threads",
-        "TimeBase", "Trace", "Workload",
+        "Diagnosis", "Experiments", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling", "Simulation",
+        "Threads", "TimeBase", "Trace", "Workload",
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),

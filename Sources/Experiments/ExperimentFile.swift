@@ -32,7 +32,7 @@ public enum ExperimentFile {
 
   /// The first line whose nesting no experiment needs: Yams recurses, and a stack ends sooner than a file. Brackets are counted whether
   /// quoted or not; a block's depth is at most the column where its text begins.
-  private static func tooDeep(_ text: String) -> Int? {
+  static func tooDeep(_ text: String) -> Int? {
     var (line, open, column, isIndented) = (1, 0, 0, true)
     for byte in text.utf8 {
       switch byte {
@@ -47,7 +47,7 @@ public enum ExperimentFile {
     return nil
   }
 
-  private static func describe(_ error: YamlError) -> String {
+  static func describe(_ error: YamlError) -> String {
     switch error {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
       "line \(mark.line), column \(mark.column): \(problem)"

@@ -69,7 +69,7 @@ struct ExperimentReader {
     try read(&fields, into: &setting)
     let source = try source(model, &fields, all)
     guard let gpu = setting.gpu else { throw all.error("device", nil, "a device is needed here or at the top; write sim:NAME") }
-    if setting.scheduler.maximumBatchRows > 0, Double(setting.scheduler.maximumBatchRows) < Self.most(setting.workload.rows) {
+    if setting.scheduler.maximumBatchRows > 0, Double(setting.scheduler.maximumBatchRows) < Double(setting.workload.rows.largest) {
       throw all.error(
         "workload.rows", nil,
         "requests of \(setting.workload.rows.text) rows do not fit a batch of \(setting.scheduler.maximumBatchRows); raise maxBatchSize")
@@ -79,13 +79,6 @@ struct ExperimentReader {
       execution: setting.execution, workload: setting.workload, host: setting.host)
     variant.deviceTimeScale = setting.deviceTimeScale
     return variant
-  }
-
-  private static func most(_ rows: RowDistribution) -> Double {
-    switch rows {
-    case .fixed(let count): Double(count)
-    case .uniform(_, let high): Double(high)
-    }
   }
 
   private func source(_ name: String, _ fields: inout YAMLFields, _ all: YAMLFields) throws(ExperimentError) -> ModelSource {
@@ -163,7 +156,9 @@ struct ExperimentReader {
     } else if let users {
       workload.load = .closed(users: users, spawnRate: spawn ?? 100, think: think ?? .constant(.zero))
     }
-    if let rows = try fields.value("rows", "50 or a range such as 1-100", { RowDistribution(text: $0) }) { workload.rows = rows }
+    if let rows = try fields.value("rows", "50, a range such as 1-100 or shares such as 1:60,8:30,32:10", { RowDistribution(text: $0) }) {
+      workload.rows = rows
+    }
     if let warmUp = try fields.number("warmUpSeconds", 0...86_400) { workload.warmUp = TimeSpan(clampingSeconds: warmUp) }
     if let seconds = try fields.number("seconds", 0.1...86_400) { workload.duration = TimeSpan(clampingSeconds: seconds) }
     return workload

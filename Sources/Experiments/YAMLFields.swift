@@ -26,6 +26,9 @@ struct YAMLFields {
     }
   }
 
+  /// As they stand in the file.
+  var names: [String] { order }
+
   func fieldPath(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 
   func error(_ name: String, _ node: YAMLNode?, _ reason: String) -> ExperimentError {

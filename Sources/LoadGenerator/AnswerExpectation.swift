@@ -1,3 +1,4 @@
+import Glibc
 import JSONText
 import KServe
 
@@ -37,6 +38,28 @@ struct AnswerExpectation: Sendable {
     self.values = values
   }
 
+  /// A ModelInferResponse.
+  init(message: [UInt8], verifiesValues: Bool) throws(LoadError) {
+    header = message
+    isBinary = true
+    self.verifiesValues = verifiesValues
+    guard let (outputs, tensors) = message.withUnsafeBytes({ KServeGRPC.outputs(of: $0) }) else {
+      throw LoadError("the answer has no raw outputs")
+    }
+    self.outputs = outputs
+    self.tensors = tensors
+    values = []
+  }
+
+  /// What is wrong with the length-prefixed answer to the same call.
+  func fault(inCall body: UnsafeRawBufferPointer) -> Fault? {
+    guard let message = GRPCRequest.message(in: body) else { return .shape }
+    // The same bytes, or a message in which only the values may differ.
+    if Self.equal(message, header) { return nil }
+    guard let (own, ownTensors) = KServeGRPC.outputs(of: message), own == outputs else { return .shape }
+    return !verifiesValues || ownTensors.withUnsafeBytes({ binaryValuesAgree($0) }) ? nil : .values
+  }
+
   private static func outputs(_ bytes: UnsafeRawBufferPointer) -> ([Output], [JSONValue?])? {
     guard let tree = try? JSONValue.parse(bytes), let list = tree["outputs"]?.arrayValue else { return nil }
     var outputs: [Output] = []
@@ -70,7 +93,8 @@ struct AnswerExpectation: Sendable {
   }
 
   private static func equal(_ left: UnsafeRawBufferPointer, _ right: [UInt8]) -> Bool {
-    left.count == right.count && right.withUnsafeBytes { right in left.elementsEqual(right) }
+    guard left.count == right.count, let pointer = left.baseAddress else { return left.count == right.count }
+    return memcmp(pointer, right, right.count) == 0
   }
 
   /// JSON answers differ in their numbers, hence in length. Their shapes are found without reading the numbers; where that does not settle it, all

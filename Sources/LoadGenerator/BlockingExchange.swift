@@ -1,4 +1,3 @@
-import Glibc
 import KServe
 
 /// One request at a time, waiting for its answer: metadata, statistics and the answers others are compared with.
@@ -35,35 +34,19 @@ public struct BlockingExchange: Sendable {
 
   /// The answer to a whole request, on a connection of its own.
   public func send(_ request: [UInt8]) throws(LoadError) -> Answer {
-    let descriptor = endpoint.socket(isBlocking: true)
-    let place = "\(endpoint.host):\(endpoint.port)"
-    guard descriptor >= 0 else { throw LoadError.system("cannot connect to \(place)") }
-    defer { close(descriptor) }
-    var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    var sent = 0
-    while sent < request.count {
-      let count = request[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-      if count < 0 && errno == EINTR { continue }
-      if count <= 0 { throw LoadError.system("\(place) took no request") }
-      sent += count
-    }
+    let connection = try BlockingConnection(endpoint, timeoutSeconds: timeoutSeconds)
+    try connection.send(request)
     var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {
       if let answer = try Self.answer(in: bytes, hasEnded: false) { return answer }
-      let count = recv(descriptor, &chunk, chunk.count, 0)
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 { throw LoadError.system("\(place) sent no answer") }
-      if count == 0 {
+      guard try connection.receive(into: &bytes) else {
         guard let answer = try Self.answer(in: bytes, hasEnded: true) else {
-          throw LoadError("\(place) closed the connection without an answer")
+          throw LoadError(
+            "\(connection.place) closed the connection without an answer\(endpoint.tls == nil ? "; if it speaks TLS, write https://" : "")")
         }
         return answer
       }
-      if bytes.count + count > Self.bodyLimit { throw LoadError("\(place): the answer is longer than \(Self.bodyLimit) bytes") }
-      bytes.append(contentsOf: chunk[0..<count])
+      if bytes.count > Self.bodyLimit { throw LoadError("\(connection.place): the answer is longer than \(Self.bodyLimit) bytes") }
     }
   }
 

@@ -17,17 +17,19 @@ public struct Endpoint: Sendable {
   public let host: String
   /// TCP port.
   public let port: Int
+  /// How connections are secured; nil: not at all.
+  public let tls: TLSSettings?
   private let address: [UInt8]
   private let family: Int32
 
   /// What a Host header says.
   public var authority: String {
     let name = host.contains(":") ? "[\(host)]" : host
-    return port == 80 ? name : "\(name):\(port)"
+    return port == (tls == nil ? 80 : 443) ? name : "\(name):\(port)"
   }
 
   /// Looks the host up.
-  public init(host: String, port: Int) throws(LoadError) {
+  public init(host: String, port: Int, tls: TLSSettings? = nil) throws(LoadError) {
     guard (1...65_535).contains(port) else { throw LoadError("port \(port): a port is from 1 to 65535") }
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC
@@ -40,6 +42,7 @@ public struct Endpoint: Sendable {
     }
     self.host = host
     self.port = port
+    self.tls = tls
     family = entry.ai_family
     address = Array(UnsafeRawBufferPointer(start: pointer, count: Int(entry.ai_addrlen)))
   }

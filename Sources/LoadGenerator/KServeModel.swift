@@ -1,7 +1,7 @@
 import JSONText
 import KServe
 import ModelConfiguration
-public import LoadModel
+import ProtobufWire
 import TimeBase
 public import Workload
 
@@ -53,12 +53,45 @@ public struct KServeModel: Sendable {
   private let path: String
   private let inputs: [Tensor]
   private let maxBatchSize: Int64
-  private let exchange: BlockingExchange
+  private let version: String?
+  private let transport: KServeTransport
+
+  /// Asks the server for its metadata and configuration over HTTP.
+  public init(name: String, version: String?, exchange: BlockingExchange) throws(LoadError) {
+    try self.init(name: name, version: version, transport: .http(exchange))
+  }
 
   /// Asks the server for its metadata and configuration.
-  public init(name: String, version: String?, exchange: BlockingExchange) throws(LoadError) {
+  public init(name: String, version: String?, transport: KServeTransport) throws(LoadError) {
+    switch transport {
+    case .http(let exchange): try self.init(name: name, version: version, http: exchange)
+    case .grpc(let exchange): try self.init(name: name, version: version, grpc: exchange)
+    }
+  }
+
+  private init(name: String, version: String?, grpc exchange: GRPCExchange) throws(LoadError) {
     self.name = name
-    self.exchange = exchange
+    self.version = version
+    transport = .grpc(exchange)
+    path = name
+    let asked = KServeGRPC.named(name, version: version)
+    let metadata = try exchange.call("ModelMetadata", asked)
+    do {
+      inputs = try KServeGRPC.inputs(of: metadata).map { input in
+        guard let type = TensorDataType(kserveName: input.dataType) else {
+          throw LoadError("ModelMetadata: input \(input.name) is of the unknown datatype \(input.dataType)")
+        }
+        return Tensor(name: input.name, dataType: type, shape: input.shape)
+      }
+    } catch let error as LoadError { throw error } catch { throw LoadError("ModelMetadata: the answer is broken: \(error)") }
+    // Other servers have no such call: their models' first open dimension is taken as rows.
+    maxBatchSize = (try? KServeGRPC.maxBatchSize(of: exchange.call("ModelConfig", asked))) ?? -1
+  }
+
+  private init(name: String, version: String?, http exchange: BlockingExchange) throws(LoadError) {
+    self.name = name
+    self.version = version
+    transport = .http(exchange)
     path = "/v2/models/\(name)" + (version.map { "/versions/\($0)" } ?? "")
     let metadata = try Self.document(path, exchange)
     guard let list = metadata["inputs"]?.arrayValue else { throw LoadError("\(path): the metadata has no inputs") }
@@ -88,33 +121,56 @@ public struct KServeModel: Sendable {
   public func plan(_ options: RequestOptions, verifiesValues: Bool) throws(LoadError) -> RequestPlan {
     var plan = RequestPlan(name: name)
     var random = SplitMix64(seed: options.seed).split(0x6461_7461)
-    if case .fixed(let rows) = options.rows, maxBatchSize >= 0, rows > max(1, maxBatchSize) {
-      throw LoadError("--rows \(rows): model \(name) takes \(max(1, maxBatchSize)) rows a request at most")
+    let rows = options.rows.largest
+    if maxBatchSize >= 0, rows > max(1, maxBatchSize) {
+      throw LoadError("\(rows) rows: model \(name) takes \(max(1, maxBatchSize)) rows a request at most")
     }
-    let variety = options.data == .zero && options.rows == .fixed(Int(options.rows.mean)) ? 1 : max(1, options.variety)
+    let variety = options.data == .zero && options.rows == .fixed(options.rows.largest) ? 1 : max(1, options.variety)
+    let headerBlock: [UInt8] =
+      switch transport {
+      case .http: []
+      case .grpc(let exchange): try exchange.headerBlock("ModelInfer")
+      }
     for number in 0..<variety {
-      let rows = options.rows.sample(&random)
-      let bytes = try request(rows: rows, number: number, options, &random)
+      // Evenly over the distribution, by steps of the golden ratio: any number of requests has nearly its mean.
+      let step = (Double(number) + 0.5) * 0.618_033_988_749_895
+      let rows = options.rows.rows(at: step - step.rounded(.down))
+      let tensors = try tensors(rows: rows, number: number, options, &random)
+      let bytes =
+        switch transport {
+        case .http(let exchange): try request(tensors, options, exchange)
+        case .grpc: headerBlock + (try GRPCRequest.prefixed(message(tensors)))
+        }
       if plan.byteCount + bytes.count > Self.byteLimit {
         if plan.count > 0 { break }
         throw LoadError("a request would take \(bytes.count) bytes; ask for fewer rows")
       }
-      plan.add(bytes, rows: rows)
+      plan.add(bytes, headerCount: headerBlock.count, rows: rows)
     }
-    for index in 0..<plan.count {
-      let answer = try exchange.send(plan.bytes(of: index))
-      guard answer.status == 200 else {
-        throw LoadError("POST \(path)/infer: status \(answer.status): \(String(decoding: answer.body.prefix(300), as: UTF8.self))")
-      }
-      plan.expect(try AnswerExpectation(answer, verifiesValues: verifiesValues), of: index)
-    }
+    for index in 0..<plan.count { plan.expect(try expectation(of: plan.bytes(of: index), headerBlock, verifiesValues), of: index) }
     return plan
   }
 
-  private func request(rows: Int, number: Int, _ options: RequestOptions, _ random: inout SplitMix64) throws(LoadError) -> [UInt8] {
-    var json = "{\"inputs\":["
-    var tensors: [UInt8] = []
-    for (index, input) in inputs.enumerated() {
+  private func expectation(of request: [UInt8], _ headers: [UInt8], _ verifiesValues: Bool) throws(LoadError) -> AnswerExpectation {
+    switch transport {
+    case .http(let exchange):
+      let answer = try exchange.send(request)
+      guard answer.status == 200 else {
+        throw LoadError("POST \(path)/infer: status \(answer.status): \(String(decoding: answer.body.prefix(300), as: UTF8.self))")
+      }
+      return try AnswerExpectation(answer, verifiesValues: verifiesValues)
+    case .grpc(let exchange):
+      let answer = try exchange.call("ModelInfer", headers: headers, data: Array(request[headers.count...]))
+      return try AnswerExpectation(message: answer, verifiesValues: verifiesValues)
+    }
+  }
+
+  /// Shape and bytes of each input.
+  private func tensors(rows: Int, number: Int, _ options: RequestOptions, _ random: inout SplitMix64) throws(LoadError) -> [(
+    shape: [Int64], bytes: [UInt8]
+  )] {
+    var tensors: [(shape: [Int64], bytes: [UInt8])] = []
+    for input in inputs {
       let shape = try self.shape(of: input, rows: rows, options)
       var count: Int64 = 1
       for size in shape {
@@ -122,24 +178,52 @@ public struct KServeModel: Sendable {
         guard size >= 0, !overflow, product <= 1 << 28 else { throw LoadError("input \(input.name) of shape \(shape) is too large") }
         count = product
       }
-      let bytes = try self.bytes(of: input, count: Int(count), number: number, options, &random)
+      tensors.append((shape, try bytes(of: input, count: Int(count), number: number, options, &random)))
+    }
+    return tensors
+  }
+
+  /// An HTTP request.
+  private func request(_ tensors: [(shape: [Int64], bytes: [UInt8])], _ options: RequestOptions, _ exchange: BlockingExchange)
+    throws(LoadError) -> [UInt8]
+  {
+    var json = "{\"inputs\":["
+    for (index, (input, tensor)) in zip(inputs, tensors).enumerated() {
       if index > 0 { json += "," }
       json += "{\"name\":"
       JSONValue.quote(input.name, into: &json)
-      json += ",\"shape\":[\(shape.map(String.init).joined(separator: ","))],\"datatype\":\"\(input.dataType.kserveName)\","
+      json += ",\"shape\":[\(tensor.shape.map(String.init).joined(separator: ","))],\"datatype\":\"\(input.dataType.kserveName)\","
       if options.isBinary {
-        json += "\"parameters\":{\"binary_data_size\":\(bytes.count)}}"
-        tensors += bytes
+        json += "\"parameters\":{\"binary_data_size\":\(tensor.bytes.count)}}"
       } else {
-        json += "\"data\":[" + (try Self.elements(bytes, input)) + "]}"
+        json += "\"data\":[" + (try Self.elements(tensor.bytes, input)) + "]}"
       }
     }
     json += options.isBinary ? "],\"parameters\":{\"binary_data_output\":true}}" : "]}"
     var headers = options.headers
     headers.append(options.isBinary ? "Content-Type: application/octet-stream" : "Content-Type: application/json")
     if options.isBinary { headers.append("Inference-Header-Content-Length: \(json.utf8.count)") }
-    let body = Array(json.utf8) + tensors
+    var body = Array(json.utf8)
+    if options.isBinary { for tensor in tensors { body += tensor.bytes } }
     return RequestText.head("POST", path + "/infer", endpoint: exchange.endpoint, headers: headers, bodyLength: body.count) + body
+  }
+
+  /// A ModelInferRequest.
+  private func message(_ tensors: [(shape: [Int64], bytes: [UInt8])]) -> [UInt8] {
+    var writer = WireWriter()
+    writer.text(1, name)
+    if let version { writer.text(2, version) }
+    for (input, tensor) in zip(inputs, tensors) {
+      writer.message(5) { writer in
+        writer.text(1, input.name)
+        writer.text(2, input.dataType.kserveName)
+        var packed = WireWriter()
+        for size in tensor.shape { packed.varint(UInt64(bitPattern: size)) }
+        writer.bytes(3, packed.bytes)
+      }
+    }
+    for tensor in tensors { writer.bytes(7, tensor.bytes) }
+    return writer.bytes
   }
 
   private func shape(of input: Tensor, rows: Int, _ options: RequestOptions) throws(LoadError) -> [Int64] {
@@ -220,41 +304,5 @@ public struct KServeModel: Sendable {
       }
     }
     return texts.joined(separator: ",")
-  }
-}
-
-/// The server's counters of a model at one moment.
-public struct ServerStatistics: Sendable, Hashable {
-  private var requests: Int64
-  private var rows: Int64
-  private var batches: Int64
-  private var nanoseconds: [Int64]
-
-  /// Reads /v2/models/NAME/stats; nil where there is no such page.
-  public init?(model: String, exchange: BlockingExchange) {
-    guard let answer = try? exchange.get("/v2/models/\(model)/stats"), answer.status == 200, let tree = try? JSONValue.parse(answer.body),
-      let models = tree["model_stats"]?.arrayValue
-    else { return nil }
-    (requests, rows, batches) = (0, 0, 0)
-    nanoseconds = [0, 0, 0, 0, 0]
-    for entry in models {
-      rows &+= entry["inference_count"]?.integerValue ?? 0
-      batches &+= entry["execution_count"]?.integerValue ?? 0
-      let phases = entry["inference_stats"]
-      requests &+= phases?["success"]?["count"]?.integerValue ?? 0
-      for (index, name) in ["success", "queue", "compute_input", "compute_infer", "compute_output"].enumerated() {
-        nanoseconds[index] &+= phases?[name]?["ns"]?.integerValue ?? 0
-      }
-    }
-  }
-
-  /// What happened since an earlier moment; nil when nothing did.
-  public func since(_ earlier: ServerStatistics) -> ServerPhases? {
-    let count = requests &- earlier.requests
-    guard count > 0 else { return nil }
-    let seconds = zip(nanoseconds, earlier.nanoseconds).map { Double($0 &- $1) / 1e9 / Double(count) }
-    return ServerPhases(
-      requests: count, rows: rows &- earlier.rows, batches: batches &- earlier.batches, totalSeconds: seconds[0], queueSeconds: seconds[1],
-      inputSeconds: seconds[2], inferSeconds: seconds[3], outputSeconds: seconds[4])
   }
 }

@@ -57,6 +57,8 @@ public struct LiveInterval: Sendable {
   public var earlier: Histogram
   /// How late its requests were sent, ns.
   public var sendLag: Histogram
+  /// How late its threads' loops were, ns; see `ClientHealth.schedulingLag`.
+  public var schedulingLag: Histogram
 }
 
 /// A second of one thread.
@@ -93,7 +95,6 @@ final class WorkerMailbox: Sendable {
     var connectionsOpened = 0
     var reachedConnectionLimit = false
     var unsentAtEnd = 0
-    var startedLateNanoseconds: Int64 = 0
     var failure: LoadError?
     var errorSamples: [LoadErrorKind: String] = [:]
   }
@@ -188,7 +189,6 @@ public struct LoadRun: Sendable {
     result.health.reachedConnectionLimit = state.reachedConnectionLimit
     result.health.unsentAtEnd = state.unsentAtEnd
     result.errorSamples = state.errorSamples
-    result.startedLateSeconds = Double(state.startedLateNanoseconds) / 1e9
     if let failure = state.failure { throw failure }
     return result
   }
@@ -222,7 +222,8 @@ struct IntervalCollector {
     return [
       LiveInterval(
         startSeconds: seconds, phase: sum.index < 0 ? .warmUp : sum.index == Int.max ? .drain : .window, summary: summary(sum),
-        latency: sum.latency, uncorrected: sum.uncorrected, earlier: sum.earlier, sendLag: sum.sendLag)
+        latency: sum.latency, uncorrected: sum.uncorrected, earlier: sum.earlier, sendLag: sum.sendLag,
+        schedulingLag: sum.schedulingLag)
     ]
   }
 
@@ -232,8 +233,7 @@ struct IntervalCollector {
       lengthSeconds: Double(report.endNanoseconds - report.startNanoseconds) / 1e9, answers: report.answers,
       errors: report.errors.reduce(0, +), latencySeconds: Double(report.latencySum) / 1e9,
       sinceSendSeconds: Double(report.sinceSendSum) / 1e9, users: report.users)
-    summary.medianSeconds = report.latency.value(atPercentile: 50).map { Double($0) / 1e9 }
-    summary.p99Seconds = report.latency.value(atPercentile: 99).map { Double($0) / 1e9 }
+    summary.percentiles = IntervalSummary.keptPercentiles.compactMap { report.latency.value(atPercentile: $0) }
     return summary
   }
 

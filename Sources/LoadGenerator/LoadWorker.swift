@@ -9,7 +9,7 @@ import Workload
 
 /// A connection of the generator: a user of a closed loop, or one of an open loop's pool.
 struct LoadConnection {
-  enum State { case closed, connecting, idle, sending, awaitingHead, readingBody, readingChunks, readingToEnd }
+  enum State { case closed, connecting, securing, idle, sending, awaitingHead, readingBody, readingChunks, readingToEnd }
 
   var descriptor: Int32 = -1
   var state = State.closed
@@ -25,6 +25,28 @@ struct LoadConnection {
   var chunks = ChunkedBody()
   /// A head in pieces, then a body in pieces where it will be looked at.
   var stash: [UInt8] = []
+  /// What TLS and gRPC have of their own; a plain connection costs none of it.
+  var layers: ConnectionLayers?
+}
+
+/// What lies between a request's bytes and the socket.
+final class ConnectionLayers {
+  var tls: TLSSession?
+  var http2: HTTP2Session?
+  /// For the socket.
+  var output: [UInt8] = []
+  var sent = 0
+
+  init(isGRPC: Bool) { if isGRPC { http2 = HTTP2Session() } }
+
+  /// Everything the layers have to say, ready for the socket.
+  func collect() {
+    if let frames = http2?.output, !frames.isEmpty, tls?.isEstablished != false {
+      http2?.output.removeAll(keepingCapacity: true)
+      if let tls { frames.withUnsafeBytes { tls.send($0) } } else { output += frames }
+    }
+    tls?.takeOutput(into: &output)
+  }
 }
 
 /// One thread's event loop. Everything lies in plain arrays that only grow; between requests nothing is allocated.
@@ -41,6 +63,9 @@ struct LoadWorker {
   private let isClosed: Bool
   private let hasExpectations: Bool
   private let hasGroups: Bool
+  private let isGRPC: Bool
+  /// Requests go to the socket as they lie ready.
+  private let isPlain: Bool
   private var seenKinds: Set<LoadErrorKind> = []
 
   private let poll: Int32
@@ -94,6 +119,8 @@ struct LoadWorker {
     end = mailbox.endNanoseconds.load(ordering: .relaxed)
     hasExpectations = plan.expectations.contains { $0 != nil }
     hasGroups = plan.groups.count > 1
+    isGRPC = plan.isGRPC
+    isPlain = !plan.isGRPC && endpoint.tls == nil
     let threads = max(1, configuration.threads)
     let share = configuration.share.split(thread, of: threads)
     let seed = SplitMix64(seed: configuration.seed)
@@ -129,8 +156,6 @@ struct LoadWorker {
       mailbox.state.withLock { $0.failure = .system("cannot make an event loop") }
       return
     }
-    let late = MonotonicClock.now.nanoseconds - start
-    mailbox.state.withLock { $0.startedLateNanoseconds = max($0.startedLateNanoseconds, late) }
     if !isClosed { prepareOpenLoop() }
     lastCPU = Self.threadCPU()
     while true {
@@ -342,7 +367,48 @@ struct LoadWorker {
       report.sendLag.record(lag)
       if lag > configuration.lateAfter.nanoseconds { report.lateCount += 1 }
     }
-    continueSending(index)
+    if isPlain { continueSending(index) } else { sendThroughLayers(index) }
+  }
+
+  private mutating func sendThroughLayers(_ index: Int) {
+    guard let layers = connections[index].layers else { return breakOff(index, .connection) }
+    let prepared = plan.requests[connections[index].request]
+    connections[index].state = .awaitingHead
+    plan.arena.withUnsafeBytes { raw in
+      let bytes = UnsafeRawBufferPointer(rebasing: raw[prepared.start..<(prepared.start + prepared.count)])
+      if isGRPC {
+        layers.http2?.begin(
+          headers: UnsafeRawBufferPointer(rebasing: bytes[..<prepared.headerCount]),
+          data: UnsafeRawBufferPointer(rebasing: bytes[prepared.headerCount...]))
+      } else {
+        layers.tls?.send(bytes)
+      }
+    }
+    flush(index, layers)
+  }
+
+  /// Gives the socket what the layers have for it, as far as it takes it.
+  private mutating func flush(_ index: Int, _ layers: ConnectionLayers) {
+    layers.collect()
+    let descriptor = connections[index].descriptor
+    while layers.sent < layers.output.count {
+      let count = layers.output.withUnsafeBytes { raw in
+        Glibc.send(descriptor, raw.baseAddress?.advanced(by: layers.sent), raw.count - layers.sent, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        if errno == EAGAIN { return }
+        switch connections[index].state {
+        case .securing: failConnect(index)
+        case .idle: drop(index)
+        default: breakOff(index, .connection)
+        }
+        return
+      }
+      layers.sent += count
+    }
+    layers.output.removeAll(keepingCapacity: true)
+    layers.sent = 0
   }
 
   private mutating func continueSending(_ index: Int) {
@@ -377,16 +443,102 @@ struct LoadWorker {
       var code: Int32 = 0
       var length = socklen_t(MemoryLayout<Int32>.size)
       getsockopt(connections[index].descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
-      if code != 0 || flags & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { return failConnect(index) }
+      if code != 0 || flags & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
+        if seenKinds.insert(.connect).inserted { keepSample(.connect, String(cString: strerror(code))) }
+        return failConnect(index)
+      }
       if flags & EPOLLOUT.rawValue == 0 { return }
-      connecting -= 1
-      connections[index].state = .idle
-      becameIdle(index)
+      if isPlain { isReady(index) } else { beginLayers(index) }
       return
+    }
+    if let layers = connections[index].layers, flags & EPOLLOUT.rawValue != 0 {
+      flush(index, layers)
+      if connections[index].descriptor < 0 { return }
     }
     if connections[index].state == .sending, flags & EPOLLOUT.rawValue != 0 { continueSending(index) }
     let hangsUp = flags & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
     if flags & EPOLLIN.rawValue != 0 || hangsUp { receive(index, hangsUp: hangsUp) }
+  }
+
+  /// A connection that can carry requests.
+  private mutating func isReady(_ index: Int) {
+    connecting -= 1
+    connections[index].state = .idle
+    becameIdle(index)
+  }
+
+  private mutating func beginLayers(_ index: Int) {
+    let layers = ConnectionLayers(isGRPC: isGRPC)
+    connections[index].layers = layers
+    guard let settings = endpoint.tls else { return isReady(index) }
+    guard let tls = try? TLSSession(settings, host: endpoint.host, port: endpoint.port) else { return failConnect(index) }
+    layers.tls = tls
+    connections[index].state = .securing
+    flush(index, layers)
+  }
+
+  /// Bytes off the socket on their way through TLS and HTTP/2.
+  private mutating func receiveThroughLayers(_ index: Int, _ layers: ConnectionLayers, _ bytes: UnsafeRawBufferPointer) {
+    guard let tls = layers.tls else { return receivePlaintext(index, layers, bytes) }
+    var plaintext: [UInt8] = []
+    let isFine = tls.receive(bytes) { plaintext += $0 }
+    if !isFine {
+      if connections[index].state == .securing {
+        if seenKinds.insert(.connect).inserted { keepSample(.connect, "TLS: \(tls.failure ?? "")") }
+        failConnect(index)
+      } else if connections[index].state == .idle {
+        drop(index)
+      } else {
+        breakOff(index, .connection)
+      }
+      return
+    }
+    if connections[index].state == .securing {
+      flush(index, layers)
+      if tls.isEstablished, connections[index].layers === layers { isReady(index) }
+    }
+    if connections[index].layers === layers { plaintext.withUnsafeBytes { receivePlaintext(index, layers, $0) } }
+    if connections[index].layers === layers { flush(index, layers) }
+  }
+
+  private mutating func receivePlaintext(_ index: Int, _ layers: ConnectionLayers, _ bytes: UnsafeRawBufferPointer) {
+    if bytes.isEmpty { return }
+    guard isGRPC else { return consume(index, bytes) }
+    let prepared = plan.requests[connections[index].request]
+    let outcome = plan.arena.withUnsafeBytes { raw in
+      let data = UnsafeRawBufferPointer(rebasing: raw[(prepared.start + prepared.headerCount)..<(prepared.start + prepared.count)])
+      return layers.http2?.receive(bytes, data: data) ?? .broken
+    }
+    let isWaiting = connections[index].state == .awaitingHead
+    switch outcome {
+    case .answered where isWaiting: finishCall(index, layers)
+    case .reset where isWaiting: breakOff(index, .connection)
+    case .broken: if isWaiting { breakOff(index, .protocolBroken) } else { drop(index) }
+    default:
+      // The peer is going away, and nobody waits for it.
+      if !isWaiting, layers.http2?.takesCalls == false { drop(index) }
+    }
+    if connections[index].layers === layers { flush(index, layers) }
+  }
+
+  /// A gRPC call's answer.
+  private mutating func finishCall(_ index: Int, _ layers: ConnectionLayers) {
+    guard let session = layers.http2 else { return }
+    var kind: LoadErrorKind?
+    if !(200..<300).contains(session.httpStatus) {
+      kind =
+        (400..<500).contains(session.httpStatus) ? .clientStatus : (500..<600).contains(session.httpStatus) ? .serverStatus : .otherStatus
+    } else if session.status != 0 {
+      kind = .grpcStatus
+    } else if let expectation = plan.expectations[connections[index].request] {
+      switch session.message.withUnsafeBytes({ expectation.fault(inCall: $0) }) {
+      case .shape: kind = .shape
+      case .values: kind = .values
+      case nil: break
+      }
+    }
+    if let kind, seenKinds.insert(kind).inserted { keepSample(kind, "\(session.status) \(session.statusMessage)") }
+    conclude(index, kind, keepsAlive: session.takesCalls)
   }
 
   private mutating func receive(_ index: Int, hangsUp: Bool) {
@@ -400,7 +552,8 @@ struct LoadWorker {
       }
       if count == 0 { return peerClosed(index) }
       report.bytesReceived += Int64(count)
-      consume(index, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count]))
+      let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count])
+      if let layers = connections[index].layers { receiveThroughLayers(index, layers, bytes) } else { consume(index, bytes) }
       // Edge-triggered: a short read means that the socket is empty, unless the peer has closed it behind that. The descriptor may be another's by now.
       if count < buffer.count && !hangsUp || connections[index].descriptor != descriptor { return }
     }
@@ -409,6 +562,7 @@ struct LoadWorker {
   private mutating func peerClosed(_ index: Int) {
     switch connections[index].state {
     case .idle, .closed: drop(index)
+    case .securing: failConnect(index)
     case .readingToEnd: finish(index, UnsafeRawBufferPointer(start: nil, count: 0), isStashed: true)
     default: breakOff(index, .connection)
     }
@@ -428,7 +582,7 @@ struct LoadWorker {
         whole.withUnsafeBytes { readHead(index, $0) }
       }
     case .readingBody, .readingChunks, .readingToEnd: readBody(index, bytes)
-    case .closed, .connecting: break
+    case .closed, .connecting, .securing: break
     // Bytes nobody asked for.
     case .idle: drop(index)
     }
@@ -497,11 +651,21 @@ struct LoadWorker {
   }
 
   private mutating func finish(_ index: Int, _ body: UnsafeRawBufferPointer, isStashed: Bool) {
+    let head = connections[index].head
+    let kind = faultKind(index, status: head.status, body, isStashed: isStashed)
+    if let kind, seenKinds.insert(kind).inserted {
+      let text = String(decoding: (isStashed ? UnsafeRawBufferPointer(start: nil, count: 0) : body).prefix(300), as: UTF8.self)
+      keepSample(kind, "\(head.status) \(text)")
+    }
+    if isStashed || !connections[index].stash.isEmpty { connections[index].stash.removeAll(keepingCapacity: true) }
+    conclude(index, kind, keepsAlive: head.keepsAlive)
+  }
+
+  /// An answer, good or bad, and what comes after it.
+  private mutating func conclude(_ index: Int, _ kind: LoadErrorKind?, keepsAlive: Bool) {
     let now = MonotonicClock.now.nanoseconds
-    let connection = connections[index].head
     let (due, sentAt, request) = (connections[index].due, connections[index].sentAt, connections[index].request)
-    if let kind = faultKind(index, status: connection.status, body, isStashed: isStashed) {
-      if seenKinds.insert(kind).inserted { keepSample(kind, status: connection.status, isStashed ? nil : body) }
+    if let kind {
       fault(kind, due: due, group: plan.requests[request].group)
     } else {
       report.answers += 1
@@ -517,8 +681,7 @@ struct LoadWorker {
       }
     }
     inFlight -= 1
-    if isStashed || !connections[index].stash.isEmpty { connections[index].stash.removeAll(keepingCapacity: true) }
-    if connection.keepsAlive {
+    if keepsAlive {
       connections[index].state = .idle
     } else {
       shut(index)
@@ -552,12 +715,10 @@ struct LoadWorker {
     if hasGroups, let group { report.groups[group].errors += 1 }
   }
 
-  /// What the first answer of a kind of fault said.
-  private func keepSample(_ kind: LoadErrorKind, status: Int, _ body: UnsafeRawBufferPointer?) {
-    let text = String(decoding: (body ?? UnsafeRawBufferPointer(start: nil, count: 0)).prefix(160), as: UTF8.self)
-    let line = text.split(whereSeparator: \.isNewline).joined(separator: " ").filter { $0.isASCII && $0 >= " " }
-    let sample = "\(status)" + (line.isEmpty ? "" : " " + line)
-    mailbox.state.withLock { state in if state.errorSamples[kind] == nil { state.errorSamples[kind] = sample } }
+  /// What the first answer of a kind of fault said, as one line.
+  private func keepSample(_ kind: LoadErrorKind, _ text: String) {
+    let line = text.split(whereSeparator: \.isWhitespace).joined(separator: " ").filter { $0.isASCII && $0 >= " " }
+    mailbox.state.withLock { state in if state.errorSamples[kind] == nil { state.errorSamples[kind] = String(line.prefix(160)) } }
   }
 
   // MARK: What comes after an answer
@@ -609,10 +770,11 @@ struct LoadWorker {
   }
 
   private mutating func shut(_ index: Int) {
-    if connections[index].state == .connecting { connecting -= 1 }
+    if connections[index].state == .connecting || connections[index].state == .securing { connecting -= 1 }
     if connections[index].descriptor >= 0 { Glibc.close(connections[index].descriptor) }
     connections[index].descriptor = -1
     connections[index].state = .closed
+    connections[index].layers = nil
     connections[index].stash.removeAll(keepingCapacity: true)
   }
 
@@ -622,7 +784,7 @@ struct LoadWorker {
       switch connections[index].state {
       case .sending, .awaitingHead, .readingBody, .readingChunks, .readingToEnd:
         if now - connections[index].sentAt > timeout { breakOff(index, .timeout) }
-      case .connecting: if connections[index].hasRequest, now - connections[index].due > timeout { failConnect(index) }
+      case .connecting, .securing: if connections[index].hasRequest, now - connections[index].due > timeout { failConnect(index) }
       case .closed, .idle: break
       }
     }

@@ -6,6 +6,8 @@ public struct RequestPlan: Sendable {
   struct Prepared: Sendable {
     var start: Int
     var count: Int
+    /// Bytes at its start that are gRPC's header block; 0 for HTTP/1.1.
+    var headerCount = 0
     var rows: Int
     /// Which kind of request it is.
     var group: Int
@@ -48,14 +50,16 @@ public struct RequestPlan: Sendable {
     }
   }
 
+  /// Whether they are gRPC calls.
+  var isGRPC: Bool { requests.contains { $0.headerCount > 0 } }
   /// Requests that may be drawn.
   public var count: Int { requests.count }
   /// Bytes of all of them.
   public var byteCount: Int { arena.count }
 
-  mutating func add(_ bytes: [UInt8], rows: Int, expecting expectation: AnswerExpectation? = nil) {
-    requests.append(Prepared(start: arena.count, count: bytes.count, rows: rows, group: 0))
-    expectations.append(expectation)
+  mutating func add(_ bytes: [UInt8], headerCount: Int = 0, rows: Int) {
+    requests.append(Prepared(start: arena.count, count: bytes.count, headerCount: headerCount, rows: rows, group: 0))
+    expectations.append(nil)
     arena.append(contentsOf: bytes)
   }
 
@@ -80,7 +84,7 @@ public struct RequestPlan: Sendable {
 extension RequestPlan {
   /// Plain HTTP: always the same request.
   public static func plain(_ method: String, _ path: String, endpoint: Endpoint, headers: [String], body: [UInt8]?) -> RequestPlan {
-    var plan = RequestPlan(name: path)
+    var plan = RequestPlan(name: "\(endpoint.tls == nil ? "http" : "https")://\(endpoint.authority)\(path)")
     plan.add(RequestText.head(method, path, endpoint: endpoint, headers: headers, bodyLength: body?.count) + (body ?? []), rows: 1)
     return plan
   }

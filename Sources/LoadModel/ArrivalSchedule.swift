@@ -44,6 +44,34 @@ public enum OfferedLoad: Sendable, Hashable {
   /// Requests come when they came once.
   case replay([Instant])
 
+  /// One line that differs where loads differ: "closed 1000 100.0 uniform:0.1,0.5", "open 500.0 poisson", "replay 120 59.5".
+  public var text: String {
+    switch self {
+    case .closed(let users, let spawnRate, let think): "closed \(users) \(spawnRate) \(think.text)"
+    case .open(let profile, let isPoisson): "open \(profile.text) \(isPoisson ? "poisson" : "constant")"
+    case .replay(let times): "replay \(times.count) \(Double(times.last?.nanoseconds ?? 0) / 1e9)"
+    }
+  }
+
+  /// What `text` wrote, of a recording its length alone; nil for anything else.
+  public init?(text: String) {
+    let words = text.split(separator: " ").map(String.init)
+    switch (words.first, words.count) {
+    case ("closed", 4):
+      guard let users = Int(words[1]), (1...1_000_000).contains(users), let spawnRate = Double(words[2]), spawnRate > 0,
+        let think = ThinkTime(text: words[3])
+      else { return nil }
+      self = .closed(users: users, spawnRate: spawnRate, think: think)
+    case ("open", 3):
+      guard let profile = RateProfile(text: words[1]), ["poisson", "constant"].contains(words[2]) else { return nil }
+      self = .open(profile, isPoisson: words[2] == "poisson")
+    case ("replay", 3):
+      guard let count = Int(words[1]), (0...(1 << 24)).contains(count) else { return nil }
+      self = .replay(Array(repeating: .zero, count: count))
+    default: return nil
+    }
+  }
+
   /// Whether users wait for their answers.
   public var isClosed: Bool { if case .closed = self { true } else { false } }
 }

@@ -1,7 +1,7 @@
 public import TimeBase
 
 /// How the generator itself fared: whether the figures are the server's or its own.
-public struct ClientHealth: Sendable {
+public struct ClientHealth: Sendable, Equatable {
   /// Threads that send and receive.
   public var threads = 1
   /// CPU time of these threads in the window.

@@ -5,8 +5,7 @@ public struct LoadInputError: Error, Sendable, Hashable, CustomStringConvertible
   /// What was wrong.
   public let description: String
 
-  /// With that text.
-  public init(_ description: String) { self.description = description }
+  init(_ description: String) { self.description = description }
 }
 
 /// HdrHistogram's V2 form (HdrHistogram/HdrHistogram `EncodableHistogram.java`, `AbstractHistogram.java`: cookies, a 40-byte header, counts

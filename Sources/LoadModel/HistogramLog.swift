@@ -25,6 +25,8 @@ public struct HistogramLog: Sendable, Equatable {
   public var startEpochSeconds: Double
   /// In the order they were recorded.
   public var entries: [Entry]
+  /// Which part of a run it is, in a comment that other readers skip; nil where the log says nothing of it.
+  public var part: RunPart?
 
   /// A log.
   public init(startEpochSeconds: Double, entries: [Entry] = []) {
@@ -36,6 +38,7 @@ public struct HistogramLog: Sendable, Equatable {
   public var text: String {
     var text = "#[Histogram log format version 1.3]\n"
     text += "#[StartTime: \(Self.decimal(startEpochSeconds)) (seconds since epoch)]\n"
+    if let part { text += part.comment }
     text += "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
     for entry in entries {
       if let tag = entry.tag { text += "Tag=\(tag)," }
@@ -56,6 +59,9 @@ public struct HistogramLog: Sendable, Equatable {
         let words = line.dropFirst("#[StartTime:".count).split(separator: " ")
         startEpochSeconds = words.first.flatMap { Double($0) } ?? 0
       }
+      do throws(LoadInputError) { if let part = try RunPart(comment: line) { self.part = part } } catch {
+        throw LoadInputError("line \(number): \(error)")
+      }
       if line.isEmpty || line.hasPrefix("#") || line.hasPrefix("\"StartTimestamp\"") { continue }
       var fields = line.split(separator: ",", omittingEmptySubsequences: false)
       var tag: String?
@@ -70,7 +76,8 @@ public struct HistogramLog: Sendable, Equatable {
         entries.append(Entry(tag: tag, startSeconds: start, lengthSeconds: length, histogram: try Histogram(encoded: fields[3])))
       } catch { throw LoadInputError("line \(number): \(error)") }
     }
-    if entries.isEmpty { throw LoadInputError("there is no histogram in it") }
+    // A part that never began has none, and still says who it is.
+    if entries.isEmpty, part == nil { throw LoadInputError("there is no histogram in it") }
   }
 
   /// Everything with that tag as one histogram; nil where there is nothing.

@@ -14,6 +14,8 @@ public enum LoadErrorKind: String, Sendable, Hashable, CaseIterable {
   case serverStatus = "status 5xx"
   /// A status that is neither 2xx nor an error.
   case otherStatus = "other status"
+  /// A gRPC status that is not OK.
+  case grpcStatus = "grpc status"
   /// The outputs do not have the shapes they should have.
   case shape
   /// The outputs are not what the same request got before the run.
@@ -36,10 +38,11 @@ public struct IntervalSummary: Sendable, Hashable {
   public var sinceSendSeconds: Double
   /// Users or connections at its end.
   public var users: Int
-  /// Median latency, seconds; nil without answers.
-  public var medianSeconds: Double?
-  /// 99th percentile, seconds; nil without answers.
-  public var p99Seconds: Double?
+  /// Latencies of the answers that came in it at `keptPercentiles`, ns; empty without answers.
+  public var percentiles: [Int64] = []
+
+  /// Locust's (locustio/locust `locust/stats.py`, PERCENTILES_TO_REPORT).
+  public static let keptPercentiles = [50.0, 66, 75, 80, 90, 95, 98, 99, 99.9, 99.99, 100]
 
   /// A summary.
   public init(
@@ -134,10 +137,6 @@ public struct LoadResult: Sendable {
   public var windowSeconds: Double
   /// Whether somebody ended the run before its time.
   public var wasInterrupted = false
-  /// When all parts of the run were to start, seconds since 1970; nil where nobody said.
-  public var startAtEpochSeconds: Double?
-  /// How long after its start the first thread that was late began.
-  public var startedLateSeconds = 0.0
   /// From the due instant (open loop) or the end of think time (closed loop) to the answer's last byte; answers without a fault, ns.
   public var latency = Histogram()
   /// From the send to the answer's last byte, ns: what a generator reports that forgets its own delays.
@@ -191,9 +190,6 @@ public struct LoadResult: Sendable {
   public func latencySeconds(percentile: Double) -> Double? { latency.value(atPercentile: percentile).map { Double($0) / 1e9 } }
   /// The mean in seconds; nil without answers.
   public var meanLatencySeconds: Double? { latency.mean.map { $0 / 1e9 } }
-
-  /// Whether it began too long after the other parts of the run to be one of them.
-  public var hasStartedLate: Bool { startAtEpochSeconds != nil && startedLateSeconds > RunStart.toleranceSeconds }
 
   /// Late sends over all sends; nil without any.
   public var lateShare: Double? {

@@ -1,83 +1,151 @@
-public import JSONText
+import JSONText
 
-/// One process's part of a run that several share, as its JSON says.
-public struct RunPart: Sendable {
-  /// Which part.
+/// One process's part of a run that several share, as its histogram log carries it: enough to tell whether all parts are there and belong
+/// together, and to add them up.
+public struct RunPart: Sendable, Equatable {
+  /// Which part of how many.
   public var share: RunShare
-  /// Of all draws: the parts keep to one schedule only with the same one. As text, since JSON's numbers end at 2^53.
-  public var seed: String
-  /// When all parts were to start, seconds since 1970; nil where nobody said.
-  public var startAtEpochSeconds: Double?
-  /// How long after that its threads began.
-  public var startedLateSeconds: Double
+  /// Of all draws.
+  public var seed: UInt64
+  /// When the run was to start, seconds since 1970.
+  public var startEpochSeconds: Double
+  /// How long after that this part was ready, seconds; 0 where it was in time.
+  public var lateSeconds: Double
   /// What was asked.
   public var name: String
-  /// Load, warm-up and window, as one text: parts of one run have the same.
+  /// What was offered, as `OfferedLoad.text` has it.
   public var load: String
-  /// Whether somebody ended it early.
-  public var wasInterrupted: Bool
-  /// Answers without a fault a second of the window.
-  public var answersPerSecond: Double
-  /// Rows of them.
-  public var rowsPerSecond: Double
-  /// Bytes received.
-  public var bytesReceivedPerSecond: Double
-  /// Faults by kind.
-  public var errors: [String: Int64]
-  /// Requests sent late.
-  public var lateCount: Int64
-  /// Whose figures they are.
+  /// Cut off before the window, seconds.
+  public var warmUpSeconds: Double
+  /// How long the window was to be, seconds.
+  public var plannedSeconds: Double
+  /// How long it was, seconds.
+  public var windowSeconds: Double
+  /// Whether somebody ended it before its time.
+  public var wasInterrupted = false
+  /// As in `LoadResult`.
+  public var completed: Int64 = 0
+  /// As in `LoadResult`.
+  public var rows: Int64 = 0
+  /// As in `LoadResult`.
+  public var bytesReceived: Int64 = 0
+  /// As in `LoadResult`.
+  public var errors: [LoadErrorKind: Int64] = [:]
+  /// As in `LoadResult`.
+  public var intervals: [IntervalSummary] = []
+  /// Its own health, without the histograms, which are in the log.
+  public var health = ClientHealth()
+  /// `ClientVerdict.code`.
   public var verdict: String
-  /// Latencies, ns.
-  public var latency: Histogram
-  /// Latencies since send, ns.
-  public var uncorrected: Histogram
-  /// How late requests were sent, ns.
-  public var sendLag: Histogram
 
-  /// Reads what --part or --json wrote; errors name the field.
-  public init(json: JSONValue) throws(LoadInputError) {
-    func field<Value>(_ path: String, _ read: (JSONValue) -> Value?) throws(LoadInputError) -> Value {
-      var node: JSONValue? = json
-      for name in path.split(separator: ".") { node = node?[String(name)] }
-      guard let node else { throw LoadInputError("\(path) is missing: only what --part or --json of this version wrote can be merged") }
-      guard let value = read(node) else { throw LoadInputError("\(path) is not what it should be") }
+  /// Histograms of a part, by their tag in its log.
+  public enum Tag: String, Sendable, CaseIterable {
+    /// `LoadResult.uncorrected`.
+    case uncorrected
+    /// `ClientHealth.sendLag`.
+    case sendLag = "send-lag"
+    /// `ClientHealth.schedulingLag`.
+    case schedulingLag = "scheduling-lag"
+  }
+
+  /// The part that a result is.
+  public init(_ result: LoadResult, startEpochSeconds: Double, lateSeconds: Double, plannedSeconds: Double) {
+    (share, seed, name, load) = (result.share, result.seed, result.name, result.load.text)
+    self.startEpochSeconds = startEpochSeconds
+    self.lateSeconds = lateSeconds
+    self.plannedSeconds = plannedSeconds
+    (warmUpSeconds, windowSeconds, wasInterrupted) = (result.warmUpSeconds, result.windowSeconds, result.wasInterrupted)
+    (completed, rows, bytesReceived, errors) = (result.completed, result.rows, result.bytesReceived, result.errors)
+    (intervals, health, verdict) = (result.intervals, result.health, result.verdict.code)
+    health.sendLag = Histogram()
+    health.schedulingLag = Histogram()
+  }
+
+  // MARK: As a comment of a log
+
+  static let marker = "#[Headroom part: "
+
+  /// The comment's line.
+  var comment: String { Self.marker + json.serialized(pretty: false) + "]\n" }
+
+  private var json: JSONValue {
+    [
+      "schema": "headroom.load-part/1", "share": .string(share.text), "seed": .string(String(seed)), "start": JSONValue(startEpochSeconds),
+      "lateSeconds": JSONValue(lateSeconds), "name": .string(name), "load": .string(load), "warmUpSeconds": JSONValue(warmUpSeconds),
+      "plannedSeconds": JSONValue(plannedSeconds), "windowSeconds": JSONValue(windowSeconds), "interrupted": .bool(wasInterrupted),
+      "completed": JSONValue(completed), "rows": JSONValue(rows), "bytesReceived": JSONValue(bytesReceived),
+      "errors": .object(errors.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init($0.key.rawValue, JSONValue($0.value)) }),
+      "intervals": .array(
+        intervals.map {
+          [
+            JSONValue($0.startSeconds), JSONValue($0.lengthSeconds), JSONValue($0.answers), JSONValue($0.errors),
+            JSONValue($0.latencySeconds), JSONValue($0.sinceSendSeconds), JSONValue($0.users),
+          ]
+        }),
+      "threads": JSONValue(health.threads), "cpuSeconds": JSONValue(health.cpuSeconds),
+      "busiestThreadShare": JSONValue(health.busiestThreadShare), "lateCount": JSONValue(health.lateCount),
+      "lateAfterNanoseconds": JSONValue(health.lateAfter.nanoseconds), "connectionsOpened": JSONValue(health.connectionsOpened),
+      "connectionErrors": JSONValue(health.connectionErrors), "reachedConnectionLimit": .bool(health.reachedConnectionLimit),
+      "unsentAtEnd": JSONValue(health.unsentAtEnd), "thinkSeconds": JSONValue(health.thinkSeconds), "verdict": .string(verdict),
+    ]
+  }
+
+  /// Reads a comment's line; nil for any other comment.
+  init?(comment line: some StringProtocol) throws(LoadInputError) {
+    guard line.hasPrefix(Self.marker), line.hasSuffix("]") else { return nil }
+    let text = String(line.dropFirst(Self.marker.count).dropLast())
+    guard let tree = try? JSONValue.parse(text), tree["schema"]?.stringValue == "headroom.load-part/1" else {
+      throw LoadInputError("the line that says which part of a run this is cannot be read")
+    }
+    func value<T>(_ name: String, _ convert: (JSONValue) -> T?) throws(LoadInputError) -> T {
+      guard let value = tree[name].flatMap(convert) else { throw LoadInputError("the part of a run has no \(name) that can be read") }
       return value
     }
-    func text(_ path: String) throws(LoadInputError) -> String { try field(path, \.stringValue) }
-    func number(_ path: String) throws(LoadInputError) -> Double { try field(path) { $0.doubleValue.flatMap { $0 >= 0 ? $0 : nil } } }
-    func count(_ path: String) throws(LoadInputError) -> Int64 { try field(path) { $0.integerValue.flatMap { $0 >= 0 ? $0 : nil } } }
-    func histogram(_ path: String) throws(LoadInputError) -> Histogram {
-      let encoded = try text(path)
-      do throws(LoadInputError) { return try Histogram(encoded: encoded) } catch { throw LoadInputError("\(path): \(error)") }
+    func count(_ name: String) throws(LoadInputError) -> Int64 {
+      try value(name) { $0.integerValue.flatMap { (0...(1 << 53)).contains($0) ? $0 : nil } }
     }
-    guard try text("schema") == "headroom.load/1" else { throw LoadInputError("schema is not headroom.load/1") }
-    share = try field("part.share") { $0.stringValue.flatMap { RunShare(text: $0) } }
-    seed = try text("part.seed")
-    startAtEpochSeconds = try field("part.startAtEpochSeconds") { node -> Double?? in
-      if node == .null { return .some(nil) }
-      return node.doubleValue.map { .some($0) }
+    func seconds(_ name: String) throws(LoadInputError) -> Double {
+      try value(name) { $0.doubleValue.flatMap { (0...1e11).contains($0) ? $0 : nil } }
     }
-    startedLateSeconds = try number("part.startedLateSeconds")
-    name = try text("name")
-    let lengths = (try number("warmUpSeconds"), try number("windowSeconds"))
-    wasInterrupted = try field("interrupted", \.boolValue)
-    // An interrupted window is shorter, which is said by itself.
-    load =
-      (try field("load") { $0 }).serialized(pretty: false) + ", warm-up \(lengths.0) s" + (wasInterrupted ? "" : ", window \(lengths.1) s")
-    answersPerSecond = try number("requestsPerSecond")
-    rowsPerSecond = try number("rowsPerSecond")
-    bytesReceivedPerSecond = try number("bytesReceivedPerSecond")
-    var errors: [String: Int64] = [:]
-    for member in try field("errorsByKind", \.objectValue) {
-      guard let count = member.value.integerValue, count >= 0 else { throw LoadInputError("errorsByKind.\(member.name) is no count") }
-      errors[member.name] = count
+    share = try value("share") { $0.stringValue.flatMap { RunShare(text: $0) } }
+    seed = try value("seed") { $0.stringValue.flatMap { UInt64($0) } }
+    startEpochSeconds = try seconds("start")
+    lateSeconds = try seconds("lateSeconds")
+    name = try value("name", \.stringValue)
+    load = try value("load", \.stringValue)
+    warmUpSeconds = try seconds("warmUpSeconds")
+    plannedSeconds = try seconds("plannedSeconds")
+    windowSeconds = try seconds("windowSeconds")
+    wasInterrupted = try value("interrupted", \.boolValue)
+    completed = try count("completed")
+    rows = try count("rows")
+    bytesReceived = try count("bytesReceived")
+    for member in try value("errors", \.objectValue) {
+      guard let kind = LoadErrorKind(rawValue: member.name), let count = member.value.integerValue, count >= 0, count < 1 << 53 else {
+        throw LoadInputError("the part of a run counts errors of the kind \"\(member.name)\", which is none")
+      }
+      errors[kind] = count
     }
-    self.errors = errors
-    lateCount = try count("generator.lateCount")
-    verdict = try text("generator.verdict")
-    latency = try histogram("part.histograms.latency")
-    uncorrected = try histogram("part.histograms.latencySinceSend")
-    sendLag = try histogram("part.histograms.sendLag")
+    for entry in try value("intervals", \.arrayValue) {
+      let numbers = (entry.arrayValue ?? []).compactMap(\.doubleValue)
+      guard numbers.count == 7, numbers.allSatisfy({ (0...1e15).contains($0) }) else {
+        throw LoadInputError("an interval of the part of a run is not seven numbers")
+      }
+      intervals.append(
+        IntervalSummary(
+          startSeconds: numbers[0], lengthSeconds: numbers[1], answers: Int64(numbers[2]), errors: Int64(numbers[3]),
+          latencySeconds: numbers[4], sinceSendSeconds: numbers[5], users: Int(numbers[6])))
+    }
+    health.threads = Int(try count("threads"))
+    health.cpuSeconds = try seconds("cpuSeconds")
+    health.busiestThreadShare = try seconds("busiestThreadShare")
+    health.lateCount = try count("lateCount")
+    health.lateAfter = .nanoseconds(try count("lateAfterNanoseconds"))
+    health.connectionsOpened = Int(try count("connectionsOpened"))
+    health.connectionErrors = try count("connectionErrors")
+    health.reachedConnectionLimit = try value("reachedConnectionLimit", \.boolValue)
+    health.unsentAtEnd = Int(try count("unsentAtEnd"))
+    health.thinkSeconds = tree["thinkSeconds"]?.doubleValue
+    verdict = try value("verdict", \.stringValue)
   }
 }

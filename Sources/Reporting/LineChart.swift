@@ -26,6 +26,10 @@ public struct LineChart: Sendable {
   public var series: [Series]
   /// The y axis' top where it is known (1 for a share), else the data's.
   public var top: Double?
+  /// On a page: whether the y axis counts decades.
+  public var isLogarithmic = false
+  /// On a page: marks of the x axis where its numbers are not what is to be read.
+  public var xMarks: [(x: Double, text: String)] = []
 
   /// A chart.
   public init(title: String, explanation: String, xLabel: String, yLabel: String, series: [Series], top: Double? = nil) {

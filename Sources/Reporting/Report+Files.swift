@@ -44,9 +44,9 @@ extension Report {
             }
           }
         case .chart(let chart):
-          for line in chart.series {
-            for point in line.points {
-              rows.append([section.id, "\(point.x)", line.name, "\(point.y)", chart.yLabel, "", chart.title, "", ""])
+          for series in chart.series {
+            for point in series.points {
+              rows.append([section.id, "\(point.x)", series.name, "\(point.y)", chart.yLabel, "", chart.title, "", ""])
             }
           }
         case .sentences, .timeline: continue

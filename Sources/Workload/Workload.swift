@@ -40,13 +40,47 @@ public enum RowDistribution: Sendable, Hashable {
   case fixed(Int)
   /// Anything between the two, equally likely.
   case uniform(Int, Int)
+  /// Some numbers, each with its share; shares need not sum up to anything.
+  case shares([Share])
+
+  /// A number of rows and how often it comes.
+  public struct Share: Sendable, Hashable {
+    /// Rows of a request.
+    public var rows: Int
+    /// Relative to the others' weights.
+    public var weight: Double
+
+    /// A share.
+    public init(rows: Int, weight: Double) {
+      self.rows = rows
+      self.weight = weight
+    }
+  }
 
   /// One draw; always takes one number.
-  @inlinable public func sample(_ random: inout SplitMix64) -> Int {
-    let unit = random.nextUnitDouble()
+  @inlinable public func sample(_ random: inout SplitMix64) -> Int { rows(at: random.nextUnitDouble()) }
+
+  /// The rows below which `unit` of all requests lie, from 0 to 1.
+  public func rows(at unit: Double) -> Int {
     switch self {
     case .fixed(let rows): return rows
-    case .uniform(let low, let high): return low + Int(unit * Double(high - low + 1))
+    case .uniform(let low, let high): return min(high, low + Int(unit * Double(high - low + 1)))
+    case .shares(let shares):
+      var left = unit * shares.reduce(0) { $0 + $1.weight }
+      for share in shares {
+        left -= share.weight
+        if left < 0 { return share.rows }
+      }
+      return shares.last?.rows ?? 1
+    }
+  }
+
+  /// The most rows a request may have.
+  public var largest: Int {
+    switch self {
+    case .fixed(let rows): rows
+    case .uniform(_, let high): high
+    case .shares(let shares): shares.map(\.rows).max() ?? 1
     }
   }
 
@@ -55,11 +89,25 @@ public enum RowDistribution: Sendable, Hashable {
     switch self {
     case .fixed(let rows): Double(rows)
     case .uniform(let low, let high): Double(low + high) / 2
+    case .shares(let shares):
+      shares.reduce(0) { $0 + Double($1.rows) * $1.weight } / max(shares.reduce(0) { $0 + $1.weight }, .leastNormalMagnitude)
     }
   }
 
-  /// "50" or "1-100"; nil for anything else, zero rows among it.
+  /// "50", "1-100" or "1:60,8:30,32:10"; nil for anything else, zero rows among it.
   public init?(text: String) {
+    if text.contains(":") {
+      var shares: [Share] = []
+      for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let halves = part.split(separator: ":", omittingEmptySubsequences: false)
+        guard halves.count == 2, let rows = Int(halves[0]), (1...(1 << 20)).contains(rows), let weight = Double(halves[1]), weight > 0,
+          weight <= 1e9
+        else { return nil }
+        shares.append(Share(rows: rows, weight: weight))
+      }
+      self = .shares(shares)
+      return
+    }
     let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
     switch ends.count {
     case 1:
@@ -77,6 +125,7 @@ public enum RowDistribution: Sendable, Hashable {
     switch self {
     case .fixed(let rows): "\(rows)"
     case .uniform(let low, let high): "\(low)-\(high)"
+    case .shares(let shares): shares.map { "\($0.rows):\($0.weight)" }.joined(separator: ",")
     }
   }
 }

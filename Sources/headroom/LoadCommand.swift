@@ -1,10 +1,8 @@
 import ArgumentParser
+import Experiments
 import FileAccess
-import Glibc
 import LoadGenerator
 import LoadModel
-import TimeBase
-import Workload
 
 /// `headroom load`: the load generator.
 struct LoadCommand: ParsableCommand {
@@ -14,53 +12,74 @@ struct LoadCommand: ParsableCommand {
     usage: """
       headroom load URL [options]
       headroom load --model NAME [--url HOST:PORT] [options]
+      headroom load SCENARIO.yaml [options]
       headroom load merge FILE ...
       """,
     discussion: """
       Closed loop: users who wait for their answers. Open loop: requests at a rate, whatever comes back; latency counts from the instant a request \
       was due, so that a stall of the server is seen by every request that should have been sent in it. Ctrl-C ends a run early and prints its \
-      report; twice, it does not wait for answers. `load merge` adds up the --part files of a run that several machines shared, all of them or none, and --hdr-log files, of this program \
-      or another.
+      report; twice, it does not wait for answers. A scenario file mixes requests by weight (--init prints one). `load merge` adds up --hdr-log \
+      files, of this program or another; of the parts of one run it demands that all are there and in time.
 
       EXAMPLES
         headroom load http://localhost:8080/ --users 64
         headroom load --model seqlen --users 1000 --spawn-rate 100 --think uniform:0.1,0.5
         headroom load --model seqlen --rate 500 --poisson --rows 1-8 --duration 30 --fail-on 'p99>50ms' --fail-on 'errors>0'
+        headroom load --model seqlen --url localhost:8001 --protocol grpc --users 16
+        headroom load --init > mix.yaml; headroom load mix.yaml --duration 60 --html report.html
         headroom load --model seqlen --rate 0-1000:30,1000:60 --duration 90 --warmup 0
         headroom load --model seqlen --find-rate 'p99<50ms'
-        headroom load --model seqlen --rate 2000 --share 0/2 --start-at 1800000000 --part part0.json
-        headroom load merge part0.json part1.json
+        headroom load --model seqlen --rate 2000 --share 0/2 --start-at 1800000000 --hdr-log a.hlog
         headroom load merge a.hlog b.hlog
 
       EXIT CODES
-        0 ok; 1 failed; 2 a --fail-on came true; 4 the run is invalid: a part is missing, given twice, of another run, interrupted, or started \
-        late; 64 wrong usage; 130 interrupted.
+        0 ok; 1 failed; 2 a --fail-on came true; 3 --find-rate found none; 4 a part of a shared run is missing or late; 64 wrong usage; \
+      130 interrupted.
       """)
 
-  @Argument(help: ArgumentHelp("http://HOST:PORT/PATH of any server; or \"merge\" and files.", valueName: "url"))
+  @Argument(help: ArgumentHelp("http://HOST:PORT/PATH of any server; a scenario file; or \"merge\" and files.", valueName: "url"))
   var targets: [String] = []
 
+  @Flag(name: .customLong("init"), help: "Print a commented scenario file and end.") var printsTemplate = false
   @OptionGroup(title: "What is sent") var request: LoadRequestOptions
   @OptionGroup(title: "When it is sent") var pace: LoadPaceOptions
   @OptionGroup(title: "One run on several machines") var sharing: LoadSharingOptions
   @OptionGroup(title: "What comes out") var output: LoadOutputOptions
 
+  /// The scenario file among the arguments.
+  var scenarioFile: String? { targets.first.flatMap { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") ? $0 : nil } }
+
   func validate() throws {
+    if printsTemplate { return }
     if targets.first == "merge" {
-      if targets.count < 2 { throw ValidationError("load merge: name at least one --part or --hdr-log file") }
+      if targets.count < 2 { throw ValidationError("load merge: name at least one --hdr-log file") }
       return
     }
-    if targets.count > 1 { throw ValidationError("give one URL, not \(targets.count)") }
-    if targets.isEmpty == (request.model == nil) {
-      throw ValidationError("give a URL, or --model NAME of a KServe v2 server, and not both")
+    if targets.count > 1 { throw ValidationError("give one URL or scenario file, not \(targets.count)") }
+    if scenarioFile != nil {
+      let given = [
+        ("--model", request.model != nil), ("--rows", request.rows != nil), ("--data", request.data != nil),
+        ("--method", request.method != nil),
+        ("--body-file", request.bodyFile != nil), ("--input", !request.input.isEmpty), ("--shape", !request.shape.isEmpty),
+      ]
+      if let (name, _) = given.first(where: { $0.1 }) {
+        throw ValidationError("\(name): the scenario file says what is sent; write it there")
+      }
+      return
     }
-    if let url = targets.first { _ = try LoadURL(url) }
-    if pace.findRate != nil, sharing.startAt != nil { throw ValidationError("--find-rate makes many runs: leave out --start-at") }
+    if targets.isEmpty == (request.model == nil) {
+      throw ValidationError("give a URL, --model NAME of a KServe v2 server, or a scenario file, and only one of them")
+    }
+    if let url = targets.first {
+      _ = try LoadURL(url)
+      if request.encoding == .grpc { throw ValidationError("--protocol grpc: give --model; a plain URL is HTTP") }
+    }
   }
 
   func run() throws {
+    if printsTemplate { return Terminal.print(String(LoadScenarioFile.template.dropLast())) }
     do {
-      if targets.first == "merge" { return try LoadMerge.run(Array(targets.dropFirst()), json: output.json) }
+      if targets.first == "merge" { return try LoadMerge.run(Array(targets.dropFirst()), output: output) }
       try LoadSession(self).run()
     } catch let error as LoadError {
       Terminal.note("headroom load: \(error)")
@@ -68,183 +87,9 @@ struct LoadCommand: ParsableCommand {
     } catch let error as FileError {
       Terminal.note("headroom load: \(error)")
       throw ExitCode(1)
+    } catch let error as ExperimentError {
+      Terminal.note("headroom load: \(error)")
+      throw ExitCode(1)
     }
-  }
-}
-
-/// What is sent.
-struct LoadRequestOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Model of a KServe v2 server.", valueName: "name")) var model: String?
-  @Option(help: ArgumentHelp("Its version; the server's choice otherwise.", valueName: "number")) var modelVersion: String?
-  @Option(help: ArgumentHelp("Where the server is.", valueName: "host:port")) var url = "localhost:8000"
-  @Option(name: .customLong("protocol"), help: "How tensors travel: binary or json.") var encoding: Encoding = .binary
-  @Option(help: "Rows of a request: 8, or 1-16 for any number between.") var rows = "1"
-  @Option(help: "Inputs: random, zero, or file with --input.") var data: Data = .random
-  @Option(help: ArgumentHelp("Bytes of an input, row after row. May be repeated.", valueName: "name=file")) var input: [String] = []
-  @Option(
-    help: ArgumentHelp("Sizes of an input whose dimensions the model leaves open, without rows. May be repeated.", valueName: "name:sizes"))
-  var shape: [String] = []
-  @Flag(help: "Compare each answer's values with those the same request got before the run.") var verify = false
-  @Option(help: ArgumentHelp("Method of a plain URL. (default: GET, or POST with a body)", valueName: "name")) var method: String?
-  @Option(help: ArgumentHelp("Body of a plain URL.", valueName: "file")) var bodyFile: String?
-  @Option(help: ArgumentHelp("Header of every request. May be repeated.", valueName: "name: value")) var header: [String] = []
-  @Option(help: ArgumentHelp("Authorization: Bearer.", valueName: "token")) var bearer: String?
-
-  enum Encoding: String, ExpressibleByArgument, CaseIterable { case binary, json }
-  enum Data: String, ExpressibleByArgument, CaseIterable { case random, zero, file }
-
-  func validate() throws {
-    if RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 8 or 1-16") }
-    for text in header where !text.contains(":") || text.contains(where: \.isNewline) {
-      throw ValidationError("--header \(text): write 'Name: value'")
-    }
-    if let bearer, bearer.contains(where: \.isNewline) { throw ValidationError("--bearer: a token has no line end") }
-    for text in input where !text.contains("=") { throw ValidationError("--input \(text): write NAME=FILE") }
-    if data == .file && input.isEmpty { throw ValidationError("--data file: give --input NAME=FILE for each input") }
-    _ = try shapes()
-  }
-
-  var headers: [String] { header + (bearer.map { ["Authorization: Bearer \($0)"] } ?? []) }
-
-  func shapes() throws -> [String: [Int64]] {
-    var shapes: [String: [Int64]] = [:]
-    for text in shape {
-      guard let colon = text.lastIndex(of: ":") else { throw ValidationError("--shape \(text): write NAME:3,224,224") }
-      let sizes = text[text.index(after: colon)...].split(separator: ",").map { Int64($0) }
-      guard !sizes.isEmpty, sizes.allSatisfy({ ($0 ?? 0) > 0 }) else { throw ValidationError("--shape \(text): write NAME:3,224,224") }
-      shapes[String(text[..<colon])] = sizes.compactMap { $0 }
-    }
-    return shapes
-  }
-}
-
-/// When it is sent.
-struct LoadPaceOptions: ParsableArguments {
-  @Option(help: "Closed loop: so many users, a connection each. (default: 1)") var users: Int?
-  @Option(help: "Users that start in a second. (default: all in one)") var spawnRate: Double?
-  @Option(help: "Between an answer and the next request, seconds: constant:0.2, uniform:0.1,0.5 or exponential:0.3.") var think =
-    "constant:0"
-  @Option(
-    help: ArgumentHelp("Open loop: requests a second; 0-1000:30 ramps in 30 s, 100:10,200:10 steps.", valueName: "profile"))
-  var rate: String?
-  @Flag(help: "Arrivals of the open loop are independent of one another, not evenly spaced.") var poisson = false
-  @Option(help: ArgumentHelp("Open loop: a time a line, seconds since the start.", valueName: "file")) var replay: String?
-  @Option(
-    help: ArgumentHelp("An MLPerf scenario: single-stream, multi-stream, server (with --rate) or offline.", valueName: "name"))
-  var scenario: Scenario?
-  @Option(help: ArgumentHelp("Search the highest --rate at which this holds, as in 'p99<50ms'.", valueName: "goal")) var findRate: String?
-  @Option(help: "Seconds looked at, after the warm-up.") var duration = 10.0
-  @Option(help: "Seconds cut off before. (default: until all users are there, and one more)") var warmup: Double?
-  @Option(help: "Threads that send and receive.") var threads = 1
-  @Option(help: "Connections an open loop makes before its start. (default: for answers of 10 ms)") var connections: Int?
-  @Option(help: "Connections of an open loop at most.") var maxConnections = 4096
-  @Option(help: "Seconds an answer may take.") var timeout = 30.0
-  @Option(name: .customLong("late-after-ms"), help: "A request sent later than so many milliseconds is late.") var lateAfterMilliseconds =
-    1.0
-  @Option(help: "Seed of all draws.") var seed: UInt64 = 1
-
-  enum Scenario: String, ExpressibleByArgument, CaseIterable {
-    case singleStream = "single-stream"
-    case multiStream = "multi-stream"
-    case server, offline
-  }
-
-  func validate() throws {
-    if let users, !(1...1_000_000).contains(users) { throw ValidationError("--users \(users): from 1 to 1000000") }
-    if let spawnRate, !(spawnRate > 0 && spawnRate <= 1e7) { throw ValidationError("--spawn-rate \(spawnRate): above 0") }
-    if ThinkTime(text: think) == nil {
-      throw ValidationError("--think \(think): write constant:0.2, uniform:0.1,0.5 or exponential:0.3, in seconds")
-    }
-    if let rate, RateProfile(text: rate) == nil { throw ValidationError("--rate \(rate): write 500, 0-1000:30 or 100:10,200:10") }
-    if [users != nil, rate != nil && findRate == nil, replay != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("--users is a closed loop, --rate and --replay are open ones: give one of them")
-    }
-    if scenario == .server && rate == nil && findRate == nil { throw ValidationError("--scenario server: give --rate") }
-    if let scenario, scenario != .server, users != nil || rate != nil || replay != nil {
-      throw ValidationError("--scenario \(scenario.rawValue) says itself when to send: leave out --users, --rate and --replay")
-    }
-    if let findRate {
-      guard FailCondition(text: findRate) != nil else { throw ValidationError("--find-rate \(findRate): write a goal as p99<50ms") }
-      if let rate, RateProfile(text: rate)?.isConstant != true { throw ValidationError("--find-rate starts from a constant --rate") }
-      if users != nil || replay != nil { throw ValidationError("--find-rate is an open loop: leave out --users and --replay") }
-    }
-    if !(duration > 0 && duration <= 86_400 * 30) { throw ValidationError("--duration \(duration): above 0, at most 30 days") }
-    if let warmup, !(warmup >= 0 && warmup <= 86_400) { throw ValidationError("--warmup \(warmup): from 0 to 86400") }
-    if !(1...64).contains(threads) { throw ValidationError("--threads \(threads): from 1 to 64") }
-    if let connections, !(1...1_000_000).contains(connections) { throw ValidationError("--connections \(connections): from 1 to 1000000") }
-    if !(1...1_000_000).contains(maxConnections) { throw ValidationError("--max-connections \(maxConnections): from 1 to 1000000") }
-    if !(timeout > 0 && timeout <= 3600) { throw ValidationError("--timeout \(timeout): above 0, at most 3600") }
-    if !(lateAfterMilliseconds > 0 && lateAfterMilliseconds <= 1e6) { throw ValidationError("--late-after-ms: above 0") }
-  }
-}
-
-/// One run on several machines.
-struct LoadSharingOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("This process's part of the run, 0/4 to 3/4: every 4th arrival, or user.", valueName: "i/N")) var share = "0/1"
-  @Option(
-    help: ArgumentHelp(
-      "When the run starts, seconds since 1970: the same for all parts. Exit code 4 when that has passed, or threads start 0.1 s late.",
-      valueName: "seconds")) var startAt: Double?
-
-  func validate() throws {
-    if RunShare(text: share) == nil { throw ValidationError("--share \(share): write 0/4 to 3/4") }
-    if let startAt, !(startAt > 0 && startAt < 1e11) { throw ValidationError("--start-at \(startAt): seconds since 1970") }
-  }
-}
-
-/// What comes out.
-struct LoadOutputOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "End with exit code 2 when this comes true: p99>50ms, mean>1s, late>1%, errors>0, rps<1000, cpu>80%. May be repeated.",
-      valueName: "condition"))
-  var failOn: [String] = []
-  @Flag(help: "Print one JSON object in place of the report.") var json = false
-  @Option(
-    help: ArgumentHelp("Write PREFIX_stats.csv, PREFIX_stats_history.csv and PREFIX_failures.csv in Locust's columns.", valueName: "prefix")
-  )
-  var csv: String?
-  @Option(help: ArgumentHelp("Write the report as a page with charts.", valueName: "file")) var html: String?
-  @Option(help: ArgumentHelp("Write each second's latencies as an HdrHistogram log.", valueName: "file")) var hdrLog: String?
-  @Option(help: ArgumentHelp("Write the JSON object to a file: what `load merge` takes.", valueName: "file")) var part: String?
-  @Flag(help: "No progress.") var quiet = false
-
-  func validate() throws {
-    for text in failOn where FailCondition(text: text) == nil {
-      throw ValidationError("--fail-on \(text): write p99>50ms, mean>1s, max>1s, late>1%, errors>0, errors>1%, rps<1000 or cpu>80%")
-    }
-  }
-}
-
-/// http://HOST:PORT/PATH, or HOST:PORT.
-struct LoadURL {
-  var host: String
-  var port: Int
-  var path: String
-
-  init(_ text: String) throws {
-    var rest = text[...]
-    if rest.hasPrefix("https://") { throw ValidationError("\(text): TLS is not supported yet; use http://") }
-    if rest.hasPrefix("http://") { rest = rest.dropFirst("http://".count) }
-    let slash = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) ?? rest.endIndex
-    let authority = rest[..<slash]
-    let tail = rest[slash...].prefix { $0 != "#" }
-    path = tail.hasPrefix("/") ? String(tail) : "/" + tail
-    var portText: Substring?
-    if authority.hasPrefix("["), let close = authority.firstIndex(of: "]") {
-      host = String(authority[authority.index(after: authority.startIndex)..<close])
-      let behind = authority[authority.index(after: close)...]
-      portText = behind.hasPrefix(":") ? behind.dropFirst() : nil
-    } else if let colon = authority.lastIndex(of: ":") {
-      host = String(authority[..<colon])
-      portText = authority[authority.index(after: colon)...]
-    } else {
-      host = String(authority)
-    }
-    let number = portText.map { Int($0) } ?? 80
-    guard !host.isEmpty, let number, (1...65_535).contains(number), !path.contains(where: { $0.isWhitespace || $0.isNewline }) else {
-      throw ValidationError("\(text): write http://HOST:PORT/PATH")
-    }
-    port = number
   }
 }

@@ -2,62 +2,75 @@ import FileAccess
 import LoadModel
 import Reporting
 
+/// Locust's files (locustio/locust `locust/stats.py`): the same columns, so that what reads those reads these. Times are milliseconds, not rounded
+/// to two digits, and those of answers without a fault.
 extension LoadReport {
-  /// Locust's percentiles (locustio/locust `locust/stats.py`, PERCENTILES_TO_REPORT).
-  private static let locustPercentiles: [(name: String, value: Double)] = [
-    ("50%", 50), ("66%", 66), ("75%", 75), ("80%", 80), ("90%", 90), ("95%", 95), ("98%", 98), ("99%", 99), ("99.9%", 99.9),
-    ("99.99%", 99.99),
-    ("100%", 100),
-  ]
+  private static let percentileNames = IntervalSummary.keptPercentiles.map { name(of: $0) + "%" }
 
-  /// Milliseconds as Locust has them, but not rounded to two digits.
+  /// Nanoseconds as milliseconds.
   private static func milliseconds(_ nanoseconds: Double?) -> String { nanoseconds.map { "\(($0 / 1e3).rounded() / 1e3)" } ?? "N/A" }
 
+  private static func milliseconds(_ nanoseconds: Int64?) -> String { milliseconds(nanoseconds.map(Double.init)) }
+
   func writeCSV(prefix: String, startEpochSeconds: Double) throws(FileError) {
-    let type = "HTTP"
-    let failures = result.errorCount
-    let failuresPerSecond = result.windowSeconds > 0 ? Double(failures) / result.windowSeconds : 0
-    let size = result.completed > 0 ? Double(result.bytesReceived) / Double(result.completed) : 0
-    let latency = result.latency
-    var row = [
-      type, result.name, "\(latency.count + failures)", "\(failures)", Self.milliseconds(latency.value(atPercentile: 50).map(Double.init)),
-    ]
-    row += [
-      Self.milliseconds(latency.mean), Self.milliseconds(latency.minimum.map(Double.init)),
-      Self.milliseconds(latency.maximum.map(Double.init)),
-    ]
-    row += ["\(size)", "\(result.answersPerSecond)", "\(failuresPerSecond)"]
-    row += Self.locustPercentiles.map { Self.milliseconds(latency.value(atPercentile: $0.value).map(Double.init)) }
-    var total = row
-    (total[0], total[1]) = ("", "Aggregated")
+    try Files.write(prefix + "_stats.csv", statistics)
+    try Files.write(prefix + "_stats_history.csv", history(startEpochSeconds))
+    try Files.write(prefix + "_failures.csv", failures)
+  }
+
+  private var meanAnswerBytes: Double { result.completed > 0 ? Double(result.bytesReceived) / Double(result.completed) : 0 }
+
+  private var statistics: String {
     let header = [
       "Type", "Name", "Request Count", "Failure Count", "Median Response Time", "Average Response Time", "Min Response Time",
       "Max Response Time", "Average Content Size", "Requests/s", "Failures/s",
     ]
-    let names = Self.locustPercentiles.map(\.name)
-    try Files.write(prefix + "_stats.csv", CSVText.table(header: header + names, rows: [row, total]))
+    var rows = result.groups.map { row("HTTP", $0.name, $0.latency, $0.errors) }
+    if rows.isEmpty { rows.append(row("HTTP", result.name, result.latency, result.errorCount)) }
+    rows.append(row("", "Aggregated", result.latency, result.errorCount))
+    return CSVText.table(header: header + Self.percentileNames, rows: rows)
+  }
 
-    let history = result.intervals.map { interval in
+  private func row(_ type: String, _ name: String, _ latency: Histogram, _ errors: Int64) -> [String] {
+    let seconds = max(result.windowSeconds, 1e-9)
+    return [
+      type, name, "\(latency.count + errors)", "\(errors)", Self.milliseconds(latency.value(atPercentile: 50)),
+      Self.milliseconds(latency.mean),
+      Self.milliseconds(latency.minimum), Self.milliseconds(latency.maximum), "\(meanAnswerBytes)",
+      "\(Double(latency.count + errors) / seconds)", "\(Double(errors) / seconds)",
+    ] + IntervalSummary.keptPercentiles.map { Self.milliseconds(latency.value(atPercentile: $0)) }
+  }
+
+  private func history(_ startEpochSeconds: Double) -> String {
+    let header =
+      ["Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s"] + Self.percentileNames + [
+        "Total Request Count", "Total Failure Count", "Total Median Response Time", "Total Average Response Time",
+        "Total Min Response Time", "Total Max Response Time", "Total Average Content Size",
+      ]
+    var (answers, errors, latencySeconds): (Int64, Int64, Double) = (0, 0, 0)
+    var most: Int64?
+    let rows = result.intervals.map { interval in
       let length = max(interval.lengthSeconds, 1e-9)
-      let mean = interval.answers > 0 ? Self.milliseconds(interval.latencySeconds / Double(interval.answers) * 1e9) : "N/A"
+      answers += interval.answers
+      errors += interval.errors
+      latencySeconds += interval.latencySeconds
+      most = [most, interval.percentiles.last].compactMap { $0 }.max()
+      let percentiles = interval.percentiles.isEmpty ? Self.percentileNames.map { _ in "N/A" } : interval.percentiles.map(Self.milliseconds)
       return [
         "\(Int64(startEpochSeconds + interval.startSeconds))", "\(interval.users)", "", "Aggregated",
-        "\(Double(interval.answers) / length)",
-        "\(Double(interval.errors) / length)",
-      ] + names.map { _ in "N/A" } + ["\(interval.answers + interval.errors)", "\(interval.errors)", "N/A", mean, "N/A", "N/A", "\(size)"]
-    }
-    let historyHeader =
-      ["Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s"] + names + [
-        "Total Request Count", "Total Failure Count", "Total Median Response Time", "Total Average Response Time",
-        "Total Min Response Time",
-        "Total Max Response Time", "Total Average Content Size",
+        "\(Double(interval.answers + interval.errors) / length)", "\(Double(interval.errors) / length)",
+      ] + percentiles + [
+        "\(answers + errors)", "\(errors)", "N/A", Self.milliseconds(answers > 0 ? latencySeconds / Double(answers) * 1e9 : nil), "N/A",
+        Self.milliseconds(most), "\(meanAnswerBytes)",
       ]
-    try Files.write(prefix + "_stats_history.csv", CSVText.table(header: historyHeader, rows: history))
-
-    let errors = result.errors.sorted { $0.key.rawValue < $1.key.rawValue }.map {
-      [type, result.name, $0.key.rawValue, "\($0.value)", "", ""]
     }
-    try Files.write(
-      prefix + "_failures.csv", CSVText.table(header: ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"], rows: errors))
+    return CSVText.table(header: header, rows: rows)
+  }
+
+  private var failures: String {
+    let rows = result.errors.sorted { $0.key.rawValue < $1.key.rawValue }.map { kind, count in
+      ["HTTP", result.name, kind.rawValue + (result.errorSamples[kind].map { ": \($0)" } ?? ""), "\(count)", "", ""]
+    }
+    return CSVText.table(header: ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"], rows: rows)
   }
 }

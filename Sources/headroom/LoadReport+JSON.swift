@@ -24,6 +24,15 @@ extension LoadReport {
       "latencySinceSend": Self.latency(result.uncorrected),
       "requests": .array(
         result.groups.map { ["name": .string($0.name), "errors": JSONValue($0.errors), "latency": Self.latency($0.latency)] }),
+      "parts": .array(
+        parts.map {
+          [
+            "share": .string($0.share.text), "startSeconds": JSONValue($0.startEpochSeconds), "lateSeconds": JSONValue($0.lateSeconds),
+            "answersInWindow": JSONValue($0.completed), "errors": JSONValue($0.errors.values.reduce(0, +)),
+            "lateCount": JSONValue($0.health.lateCount), "busiestThreadShare": JSONValue($0.health.busiestThreadShare),
+            "verdict": .string($0.verdict),
+          ]
+        }),
       "server": serverJSON,
       "generator": [
         "verdict": .string(result.verdict.code), "words": .string(result.verdict.words), "threads": JSONValue(health.threads),
@@ -39,22 +48,12 @@ extension LoadReport {
       ],
       "failOn": .array(conditions.map { ["condition": .string($0.text), "met": .bool($0.isMet(by: result))] }),
       "search": searchJSON,
-      "part": [
-        "share": .string(result.share.text), "seed": .string("\(result.seed)"),
-        "startAtEpochSeconds": JSONValue(result.startAtEpochSeconds),
-        "startedLateSeconds": JSONValue(result.startedLateSeconds),
-        "histograms": [
-          "latency": .string(result.latency.encoded), "latencySinceSend": .string(result.uncorrected.encoded),
-          "sendLag": .string(health.sendLag.encoded),
-        ],
-      ],
       "intervals": .array(
         result.intervals.map {
           [
             "startSeconds": JSONValue($0.startSeconds), "lengthSeconds": JSONValue($0.lengthSeconds), "answers": JSONValue($0.answers),
             "errors": JSONValue($0.errors),
             "meanLatencyMicroseconds": JSONValue($0.answers > 0 ? $0.latencySeconds / Double($0.answers) * 1e6 : nil),
-            "p50Microseconds": JSONValue($0.medianSeconds.map { $0 * 1e6 }), "p99Microseconds": JSONValue($0.p99Seconds.map { $0 * 1e6 }),
             "connections": JSONValue($0.users),
           ]
         }),

@@ -11,6 +11,8 @@ struct LoadReport {
   var conditions: [FailCondition]
   var scenario: LoadPaceOptions.Scenario?
   var search: RateSearch?
+  /// The parts of a run that several shared.
+  var parts: [RunPart] = []
 
   // MARK: Text
 
@@ -19,12 +21,15 @@ struct LoadReport {
     func wrapped(_ text: String, indent: String = "") -> [String] {
       Report.wrap(text, width: width, indent: indent + "  ", first: indent)
     }
-    var lines = searchLines
+    var lines = searchTexts.flatMap { wrapped($0) }
+    if !lines.isEmpty { lines.append("") }
     lines += wrapped("\(result.name): \(loadText)")
     lines += wrapped(windowText) + [""]
     for text in throughputTexts { lines += wrapped(text) }
-    lines += [""] + latencyTable + wrapped(latencyText) + [""]
+    lines.append("")
+    if result.answers > 0 { lines += latencyTable + wrapped(latencyText) + [""] }
     if let groups = groupTable { lines += groups + [""] }
+    if let parts = partTable { lines += parts + [""] }
     if let (table, texts) = phaseTable { lines += table + texts.flatMap { wrapped($0) } + [""] }
     lines.append("the generator itself")
     for text in healthTexts { lines += wrapped(text, indent: "  ") }
@@ -84,7 +89,7 @@ struct LoadReport {
     return lines
   }
 
-  var errorText: String {
+  private var errorText: String {
     result.errors.sorted { $0.key.rawValue < $1.key.rawValue }.map { kind, count in
       "\(kind.rawValue) \(NumberText.grouped(count))" + (result.errorSamples[kind].map { " (first: \($0))" } ?? "")
     }.joined(separator: ", ")
@@ -151,6 +156,19 @@ struct LoadReport {
     return table.lines
   }
 
+  /// A line for each part of a shared run.
+  private var partTable: [String]? {
+    guard !parts.isEmpty else { return nil }
+    var table = TextTable([.init("part", .left)] + ["answers", "errors", "late sends", "CPU", "verdict"].map { .init($0) })
+    for part in parts.sorted(by: { $0.share.index < $1.share.index }) {
+      table.add([
+        part.share.text, NumberText.grouped(part.completed), NumberText.grouped(part.errors.values.reduce(0, +)),
+        NumberText.grouped(part.health.lateCount), NumberText.percent(part.health.busiestThreadShare), part.verdict,
+      ])
+    }
+    return table.lines
+  }
+
   /// The parts of a request's mean time in the window, longest road first; nil without the server's statistics.
   var phases: [(name: String, seconds: Double)]? {
     guard let server = result.server, let remainder = result.remainderSeconds else { return nil }
@@ -208,7 +226,8 @@ struct LoadReport {
     return lines + [result.verdict.words]
   }
 
-  private var searchLines: [String] {
+  /// Every trial of a search and what came of them; empty without one.
+  var searchTexts: [String] {
     guard let search else { return [] }
     var lines = search.trials.indices.map { search.line(of: $0) }
     if let best = search.best {
@@ -217,7 +236,7 @@ struct LoadReport {
       lines.append("no rate tried keeps \(search.goal)")
     }
     if search.endedClientBound { lines.append("a trial was client-bound: the server may take more") }
-    return lines + [""]
+    return lines
   }
 }
 

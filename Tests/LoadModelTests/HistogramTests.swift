@@ -23,11 +23,10 @@ import TimeBase
       #expect(histogram.minimum == values.first)
       #expect(histogram.maximum == values.last)
       for percentile in [0.0, 1, 25, 50, 75, 90, 99, 99.9, 99.99, 100] {
-        // In whole numbers: 99.9 % of 1,000 is the 999th, whatever 0.999 is in binary.
-        let rank = max(1, (Int((percentile * 100).rounded()) * count + 9999) / 10_000)
+        let rank = max(1, Int((percentile / 100 * Double(count)).rounded(.up)))
         let exact = values[rank - 1]
         let read = try #require(histogram.value(atPercentile: percentile))
-        #expect(read >= exact, "p\(percentile) of \(count)")
+        #expect(read >= exact)
         #expect(Double(read) <= Double(exact) * 1.001 + 1)
       }
     }
@@ -143,26 +142,5 @@ import TimeBase
       // Read or refused: both are fine.
       _ = try? Histogram(encoded: String(decoding: broken, as: UTF8.self))
     }
-  }
-
-  @Test func growingBinsHoldEveryValueOnce() {
-    var random = SplitMix64(seed: 9)
-    var histogram = Histogram()
-    var values: [Int64] = [0, 1, 99, 100, 124, 125]
-    for _ in 0..<2000 { values.append(Int64(random.next() % 1_000_000)) }
-    for value in values { histogram.record(value) }
-    let bins = histogram.growingBins
-    #expect(bins.reduce(0) { $0 + $1.count } == Int64(values.count))
-    #expect(bins.first?.low == 0)
-    #expect(bins.last?.high == 1_000_000)
-    for (left, right) in zip(bins, bins.dropFirst()) { #expect(left.high == right.low) }
-    // Values below 2048 have a bucket each.
-    for bin in bins where bin.high <= 2000 {
-      #expect(bin.count == Int64(values.count { (bin.low..<bin.high).contains($0) }))
-    }
-    #expect(Histogram().growingBins.isEmpty)
-    var hours = Histogram()
-    hours.record(.max)
-    #expect(hours.growingBins.map(\.count) == [1])
   }
 }

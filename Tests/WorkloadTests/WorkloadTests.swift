@@ -21,7 +21,8 @@ import Workload
     #expect(ThinkTime(text: text) == nil)
   }
 
-  @Test(arguments: ["", "0", "-1", "5-1", "1-2-3", "x", "99999999999999999999"]) func badRowsAreRefused(text: String) {
+  @Test(arguments: ["", "0", "-1", "5-1", "1-2-3", "x", "99999999999999999999", "1:", "1:0", "0:1", "1:1,", "1:nan"])
+  func badRowsAreRefused(text: String) {
     #expect(RowDistribution(text: text) == nil)
   }
 
@@ -30,6 +31,20 @@ import Workload
     var random = SplitMix64(seed: 1)
     let drawn = Set((0..<10_000).map { _ in rows.sample(&random) })
     #expect(drawn == Set(2...9))
+  }
+
+  @Test func rowsComeAsOftenAsTheirShareSays() throws {
+    let rows = try #require(RowDistribution(text: "1:60,8:30,32:10"))
+    var random = SplitMix64(seed: 2)
+    var counts: [Int: Int] = [:]
+    for _ in 0..<10_000 { counts[rows.sample(&random), default: 0] += 1 }
+    // Five standard deviations of the largest are 245.
+    for (size, expected) in [1: 6000, 8: 3000, 32: 1000] { #expect((counts[size, default: 0] - expected).magnitude < 245) }
+    #expect(counts.count == 3)
+    #expect((rows.mean - 6.2).magnitude < 1e-9)
+    #expect(rows.largest == 32)
+    #expect(RowDistribution(text: rows.text) == rows)
+    #expect([0, 0.59, 0.61, 0.89, 0.91, 1].map { rows.rows(at: $0) } == [1, 1, 8, 8, 32, 32])
   }
 
   @Test func poissonArrivalsKeepTheirRate() throws {

@@ -1,0 +1,163 @@
+import ArgumentParser
+import Experiments
+import FileAccess
+import LoadGenerator
+import LoadModel
+import TimeBase
+import Workload
+
+/// What a run of `headroom load` is to be: the scenario file, or the options, and where both speak the options.
+struct LoadSettings {
+  let scenario: LoadScenario
+  let endpoint: Endpoint
+  let encoding: LoadScenario.Encoding
+  let headers: [String]
+  let seed: UInt64
+  let failOn: [FailCondition]
+  let configuration: LoadConfiguration
+  private let command: LoadCommand
+
+  init(_ command: LoadCommand) throws {
+    self.command = command
+    let request = command.request
+    let url: LoadURL
+    if let file = command.scenarioFile {
+      scenario = try LoadScenarioFile.read(path: file)
+      encoding = request.encoding ?? scenario.encoding ?? .binary
+      if encoding == .grpc, let path = scenario.requests.compactMap(\.path).first {
+        throw ValidationError("--protocol grpc: \(file) asks for \(path), and over gRPC there are models only")
+      }
+      url = try Self.server(request.url ?? scenario.url, encoding)
+    } else if let model = request.model {
+      var wanted = LoadScenario.Request(.model(name: model, version: request.modelVersion))
+      wanted.rows = request.rows.flatMap { RowDistribution(text: $0) } ?? .fixed(command.pace.scenario == .multiStream ? 8 : 1)
+      wanted.data = request.data ?? .random
+      wanted.shapes = try request.shapes()
+      for text in request.input {
+        let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+        if parts.count == 2 { wanted.inputFiles[parts[0]] = parts[1] }
+      }
+      scenario = LoadScenario(requests: [wanted])
+      encoding = request.encoding ?? .binary
+      url = try Self.server(request.url, encoding)
+    } else {
+      url = try LoadURL(command.targets.first ?? "")
+      scenario = LoadScenario(requests: [.init(.path(url.path, method: request.method, bodyFile: request.bodyFile))])
+      encoding = .binary
+    }
+    headers = scenario.headers + request.headers
+    if request.ca != nil, !url.isSecure { throw ValidationError("--ca: only https:// needs certificates") }
+    let tls = url.isSecure ? try TLSSettings(certificateFile: request.ca, offersHTTP2: encoding == .grpc) : nil
+    endpoint = try Endpoint(host: url.host, port: url.port, tls: tls)
+    seed = command.pace.seed ?? scenario.seed ?? 1
+    failOn = scenario.failOn + command.output.failOn.compactMap { FailCondition(text: $0) }
+    configuration = try Self.configuration(command, scenario, seed: seed)
+  }
+
+  private static func server(_ text: String?, _ encoding: LoadScenario.Encoding) throws -> LoadURL {
+    let port = encoding == .grpc ? 8001 : 8000
+    let url = try LoadURL(text ?? "localhost", defaultPort: port)
+    if url.path != "/" { throw ValidationError("--url \(text ?? ""): give host and port alone; the model's path is known") }
+    return url
+  }
+
+  private static func configuration(_ command: LoadCommand, _ scenario: LoadScenario, seed: UInt64) throws -> LoadConfiguration {
+    let pace = command.pace
+    var configuration = LoadConfiguration(load: try load(pace, scenario))
+    configuration.share = RunShare(text: command.sharing.share) ?? .whole
+    configuration.seed = seed
+    configuration.duration = TimeSpan(clampingSeconds: pace.duration ?? scenario.seconds ?? 10)
+    if let warmup = pace.warmup ?? scenario.warmUpSeconds {
+      configuration.warmUp = TimeSpan(clampingSeconds: warmup)
+    } else if case .closed(let users, let spawnRate, _) = configuration.load {
+      configuration.warmUp = TimeSpan(clampingSeconds: min(86_400, Double(users) / spawnRate + 1))
+    }
+    configuration.threads = pace.threads
+    configuration.maxConnections = pace.maxConnections
+    configuration.initialConnections = pace.connections.map { ($0 + pace.threads - 1) / pace.threads }
+    configuration.timeout = TimeSpan(clampingSeconds: pace.timeout)
+    configuration.lateAfter = TimeSpan(clampingSeconds: pace.lateAfterMilliseconds / 1000)
+    return configuration
+  }
+
+  private static func load(_ pace: LoadPaceOptions, _ scenario: LoadScenario) throws -> OfferedLoad {
+    if let name = pace.scenario, name != .server {
+      // Offline is all samples at once; over HTTP that is enough requests in flight that the server always has a full batch.
+      return .closed(users: name == .offline ? 256 : 1, spawnRate: 1e7, think: .constant(.zero))
+    }
+    if let rate = pace.rate ?? (pace.findRate == nil ? nil : "100"), let profile = RateProfile(text: rate) {
+      return .open(profile, isPoisson: pace.poisson || pace.scenario == .server)
+    }
+    if let file = pace.replay {
+      do { return .replay(try RecordedArrivals.read(Files.readText(file))) } catch let error as LoadInputError {
+        throw LoadError("\(file): \(error)")
+      }
+    }
+    let think = pace.think.flatMap { ThinkTime(text: $0) }
+    if let users = pace.users {
+      return .closed(users: users, spawnRate: pace.spawnRate ?? Double(users), think: think ?? .constant(.zero))
+    }
+    switch scenario.load {
+    case .closed(let users, let spawnRate, let ownThink):
+      return .closed(users: users, spawnRate: pace.spawnRate ?? spawnRate, think: think ?? ownThink)
+    case .some(let load):
+      if think != nil || pace.spawnRate != nil { throw ValidationError("--think: the scenario file's load is an open loop; give --users") }
+      return load
+    case nil: return .closed(users: 1, spawnRate: pace.spawnRate ?? 1, think: think ?? .constant(.zero))
+    }
+  }
+
+  // MARK: Requests
+
+  /// How the server is asked about its models, with that patience.
+  func transport(timeoutSeconds: Int = 60) -> KServeTransport {
+    encoding == .grpc
+      ? .grpc(GRPCExchange(endpoint, headers: headers, timeoutSeconds: timeoutSeconds))
+      : .http(BlockingExchange(endpoint, headers: headers, timeoutSeconds: timeoutSeconds))
+  }
+
+  /// The models that are asked, each once; none where something else is asked too, which no model's counters hold.
+  var models: [String] {
+    var names: [String] = []
+    for request in scenario.requests {
+      guard case .model(let name, _) = request.target else { return [] }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
+  }
+
+  /// Builds every request, and asks the server each once.
+  func plan() throws -> RequestPlan {
+    let parts = try scenario.requests.map { (plan: try plan(of: $0), weight: $0.weight) }
+    if parts.count == 1 { return parts[0].plan }
+    return RequestPlan(name: command.scenarioFile ?? "mix", mixing: parts)
+  }
+
+  private func plan(of request: LoadScenario.Request) throws -> RequestPlan {
+    switch request.target {
+    case .path(let path, let method, let bodyFile):
+      let body = try bodyFile.map { try Files.read($0, limit: 1 << 28) }
+      return .plain(method ?? (body == nil ? "GET" : "POST"), path, endpoint: endpoint, headers: headers, body: body)
+    case .model(let name, let version):
+      var options = KServeModel.RequestOptions()
+      options.rows = request.rows
+      options.isBinary = encoding != .json
+      options.seed = seed
+      options.headers = headers
+      options.shapes = request.shapes
+      // Enough different row counts that their distribution is met.
+      if request.rows != .fixed(request.rows.largest) { options.variety = 256 }
+      switch request.data {
+      case .random: options.data = .random
+      case .zero: options.data = .zero
+      case .file: options.data = .files(try request.inputFiles.mapValues { try Files.read($0) })
+      }
+      return try KServeModel(name: name, version: version, transport: transport()).plan(options, verifiesValues: command.request.verify)
+    }
+  }
+}
+
+extension LoadScenario.Request {
+  /// Of anything that is no model.
+  fileprivate var path: String? { if case .path(let path, _, _) = target { path } else { nil } }
+}
