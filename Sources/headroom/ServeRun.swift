@@ -45,8 +45,7 @@ struct ServeRun {
         throw ValidationError("--trace-config: \(error.message)")
       }
     }
-    let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? max(1, min(8, cores / 2)))
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? Self.eventLoops)
     var limits = HTTPLimits()
     limits.bodyBytes = command.listening.httpMaxInputSize
     limits.connections = command.listening.maxConnections
@@ -134,6 +133,9 @@ struct ServeRun {
   }
 
   // MARK: - The process
+
+  /// Event loops where none are asked for.
+  static var eventLoops: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
 
   private static var now: Instant {
     var time = timespec()
