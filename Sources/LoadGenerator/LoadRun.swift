@@ -58,6 +58,7 @@ struct WorkerReport: Sendable {
   var bytesReceived: Int64 = 0
   var errors = [Int64](repeating: 0, count: LoadErrorKind.allCases.count)
   var cpuNanoseconds: Int64 = 0
+  var unreadNanoseconds: Int64 = 0
   var users = 0
 }
 
@@ -216,6 +217,7 @@ struct IntervalCollector {
       sum.rows += report.rows
       sum.bytesReceived += report.bytesReceived
       sum.users += report.users
+      sum.unreadNanoseconds += report.unreadNanoseconds
       sum.endNanoseconds = max(sum.endNanoseconds, report.endNanoseconds)
       for index in sum.errors.indices { sum.errors[index] += report.errors[index] }
     }
@@ -232,6 +234,7 @@ struct IntervalCollector {
       result.uncorrected.add(report.uncorrected)
       result.health.sendLag.add(report.sendLag)
       result.health.lateCount += report.lateCount
+      result.health.unreadSeconds += Double(report.unreadNanoseconds) / 1e9
       for (kind, count) in zip(LoadErrorKind.allCases, report.errors) where count > 0 { result.errors[kind, default: 0] += count }
       if report.startNanoseconds < end {
         result.completed += report.answers

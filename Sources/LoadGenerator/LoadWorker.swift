@@ -59,6 +59,9 @@ struct LoadWorker {
   private var armed: Int64 = .max
   private var nextTimeoutScan: Int64
   private var lastCPU: Int64 = 0
+  private var runQueue: RunQueue?
+  private var lastWaited: Int64 = 0
+  private var lastWaitedAt: Int64 = 0
 
   // A closed loop: users that think or are not there yet, earliest first.
   private var timers = TimerHeap()
@@ -123,6 +126,8 @@ struct LoadWorker {
     }
     if !isClosed { prepareOpenLoop() }
     lastCPU = Self.threadCPU()
+    runQueue = RunQueue()
+    lastWaited = runQueue?.waitedNanoseconds ?? 0
     while true {
       let now = MonotonicClock.now.nanoseconds
       end = mailbox.endNanoseconds.load(ordering: .relaxed)
@@ -137,6 +142,7 @@ struct LoadWorker {
         mailbox.state.withLock { $0.failure = .system("waiting for sockets failed") }
         break
       }
+      noteWait(events: max(0, Int(count)))
       for index in 0..<max(0, Int(count)) {
         let token = events[index].data.u64
         if token == Self.timerToken { armed = .max } else { handle(Int(token), events[index].events) }
@@ -150,6 +156,7 @@ struct LoadWorker {
     for connection in connections where connection.descriptor >= 0 { Glibc.close(connection.descriptor) }
     if poll >= 0 { Glibc.close(poll) }
     if timer >= 0 { Glibc.close(timer) }
+    runQueue?.close()
     buffer.deallocate()
     events.deallocate()
   }
@@ -211,6 +218,17 @@ struct LoadWorker {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+
+  /// What came while this thread waited for a core lay unread: what woke it for the whole wait, the others for half of it on average. The kernel is
+  /// asked once a millisecond at most, so a shorter wait may go unseen and a longer one never does.
+  private mutating func noteWait(events: Int) {
+    let now = MonotonicClock.now.nanoseconds
+    if now - lastWaitedAt < 1_000_000 || events == 0 { return }
+    lastWaitedAt = now
+    guard let waited = runQueue?.waitedNanoseconds else { return }
+    report.unreadNanoseconds += (waited - lastWaited) * Int64(events + 1) / 2
+    lastWaited = waited
   }
 
   /// Wakes the loop at the next thing to do; a system call only when that changed.

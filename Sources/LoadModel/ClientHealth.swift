@@ -8,6 +8,8 @@ public struct ClientHealth: Sendable {
   public var cpuSeconds = 0.0
   /// The busiest thread's share of a core.
   public var busiestThreadShare = 0.0
+  /// How long answers lay unread because their thread waited for a core: of all of them together; 0 where the kernel does not say.
+  public var unreadSeconds = 0.0
   /// How long after its due instant a request was written: the thread's own delays, and waits for a connection.
   public var sendLag = Histogram()
   /// Requests sent later than `lateAfter`.
@@ -71,8 +73,9 @@ public enum ClientVerdict: Sendable, Hashable {
 
   /// The rule. A thread above 90 % of a core has no time left (Locust warns there too). In an open loop more than 1 % late sends while
   /// connections were free mean that the thread did not get to run (perf_analyzer warns above 1 % delayed). In a closed loop more than 5 % of the
-  /// users outside both stopwatch and think time are in the generator.
-  public init(_ health: ClientHealth, isClosed: Bool, balance: UserBalance?) {
+  /// users outside both stopwatch and think time are in the generator. In both, what answers lay unread while a thread waited for a core is part of their
+  /// latency; more than a tenth of it is the generator's machine, not the server.
+  public init(_ health: ClientHealth, isClosed: Bool, balance: UserBalance?, unreadShare: Double?) {
     let busy = Int((health.busiestThreadShare * 100).rounded())
     let sent = health.sendLag.count
     let late = sent > 0 ? Double(health.lateCount) / Double(sent) : 0
@@ -93,6 +96,10 @@ public enum ClientVerdict: Sendable, Hashable {
       self = .clientBound(
         reason: "\(Int((balance.outside / balance.users * 100).rounded())) % of the users were neither waiting for an answer nor thinking",
         advice: "look at connection errors; otherwise give --threads more or a core of its own")
+    } else if let unreadShare, unreadShare > 0.1 {
+      self = .clientBound(
+        reason: "answers lay unread for \(Int((unreadShare * 100).rounded())) % of their latency, while the generator's threads waited for a core",
+        advice: "give it cores of its own, or use another machine; until then latencies are too long by that")
     } else {
       self = .notClientBound
     }

@@ -189,8 +189,17 @@ public struct LoadResult: Sendable {
   /// Requests in flight on average: throughput times mean latency (Little).
   public var inFlight: Double? { meanLatencySeconds.map { $0 * answersPerSecond } }
 
+  /// How long an answer lay unread on average because its thread waited for a core, seconds; nil without answers.
+  public var meanUnreadSeconds: Double? {
+    let count = answers + errorCount
+    return count > 0 ? health.unreadSeconds / Double(count) : nil
+  }
+
   /// Whose figures these are.
-  public var verdict: ClientVerdict { ClientVerdict(health, isClosed: load.isClosed, balance: balance) }
+  public var verdict: ClientVerdict {
+    let unreadShare = meanUnreadSeconds.flatMap { unread in meanLatencySeconds.map { unread / max($0, 1e-9) } }
+    return ClientVerdict(health, isClosed: load.isClosed, balance: balance, unreadShare: unreadShare)
+  }
 
   /// Mean latency that the server's own statistics do not hold: network, parsing, and the generator; nil without statistics.
   public var remainderSeconds: Double? {

@@ -140,7 +140,8 @@ struct LoadReport {
     let perRequest = result.completed > 0 ? health.cpuSeconds / Double(result.completed) * 1e6 : nil
     lines.append(
       "  CPU: busiest of \(health.threads) thread\(health.threads == 1 ? "" : "s") at \(NumberText.percent(health.busiestThreadShare)) of a core"
-        + (perRequest.map { ", \(NumberText.significant($0)) us a request" } ?? ""))
+        + (perRequest.map { ", \(NumberText.significant($0)) us a request" } ?? "")
+        + (result.meanUnreadSeconds.map { "; answers lay unread \(Self.time($0 * 1e9)) on average while it waited for one" } ?? ""))
     func lag(_ percentile: Double) -> String { Self.time(health.sendLag.value(atPercentile: percentile).map(Double.init)) }
     lines.append(
       "  send lag: p50 \(lag(50)), p99 \(lag(99)), max \(lag(100)); late by more than \(health.lateAfter.milliseconds) ms: "
@@ -205,6 +206,7 @@ extension LoadReport {
       "generator": [
         "verdict": .string(result.verdict.code), "words": .string(result.verdict.words), "threads": JSONValue(health.threads),
         "cpuSeconds": JSONValue(health.cpuSeconds), "busiestThreadShare": JSONValue(health.busiestThreadShare),
+        "unreadMicroseconds": JSONValue(result.meanUnreadSeconds.map { $0 * 1e6 }),
         "sendLag": Self.latency(health.sendLag), "lateAfterMicroseconds": JSONValue(health.lateAfter.microseconds),
         "lateCount": JSONValue(health.lateCount), "lateShare": JSONValue(result.lateShare),
         "connectionsOpened": JSONValue(health.connectionsOpened), "connectionErrors": JSONValue(health.connectionErrors),

@@ -55,6 +55,17 @@ import Workload
     #expect(result.verdict.code == "server-behind")
   }
 
+  @Test(arguments: [false, true]) func answersThatLieUnreadAreTheGeneratorsMachine(isOpen: Bool) {
+    var result = isOpen ? Self.open() : Self.closed()
+    // Of 100 ms each.
+    result.health.unreadSeconds = 0.009 * 10_000
+    #expect(result.verdict == .notClientBound)
+    result.health.unreadSeconds = 0.054 * 10_000
+    #expect(result.meanUnreadSeconds == 0.054)
+    #expect(result.verdict.code == "client-bound")
+    #expect(result.verdict.words.contains("54 % of their latency"))
+  }
+
   @Test func aShareHasItsUsers() throws {
     var result = Self.closed(users: 10)
     result.share = try #require(RunShare(text: "0/4"))
