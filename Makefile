@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-sanitized test-peers lint format dist install fuzz clean
+.PHONY: help bench build test test-swift test-counts test-sanitized test-peers test-cluster lint format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ test-counts: ## what must not be allocated is counted: fails when the scheduler,
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log
+
+test-cluster: build ## one load run on several tasks, on a real Slurm and a real Ray of daemons on this machine (installs both; minutes)
+	Scripts/test-cluster
 
 test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.

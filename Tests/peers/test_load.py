@@ -14,6 +14,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import time
 from fractions import Fraction
 
@@ -105,16 +106,17 @@ def test_steps_and_ramps_deliver_the_profiles_integral():
 
 
 def test_poisson_arrivals_have_the_variance_of_their_mean():
-    with Stub() as stub:
-        run(stub.url, "--rate", 1000, "--poisson", "--warmup", 0, "--duration", 3, "--seed", 5)
-        counts = {}
-        for arrival in stub.arrivals:
-            counts[int(arrival / 0.01)] = counts.get(int(arrival / 0.01), 0) + 1
-    # 300 bins of 10 each: the index of dispersion is 1 with a deviation of sqrt(2 / 299); even spacing has 0.
-    inner = list(counts.values())[1:-1]
-    assert 0.6 < statistics.pvariance(inner) / statistics.fmean(inner) < 1.6
-    # Draws of a seed: 3000 with a deviation of 55.
-    assert abs(len(stub.arrivals) - 3000) < 4 * 55
+    """60 stretches of 50 arrivals each: variance over mean is 1 with a deviation of sqrt(2 / 59); of even spacing it is 0."""
+    def attempt():
+        with Stub() as stub:
+            run(stub.url, "--rate", 1000, "--poisson", "--warmup", 0, "--duration", 3, "--seed", 5)
+        counts = collections.Counter(int((arrival - stub.arrivals[0]) / 0.05) for arrival in stub.arrivals)
+        inner = [counts[stretch] for stretch in range(59)]
+        assert 0.4 < statistics.pvariance(inner) / statistics.fmean(inner) < 1.8
+        # The count's own deviation is 55.
+        assert abs(len(stub.arrivals) - 3000) < 4 * 55
+
+    again(attempt)
 
 
 @pytest.mark.parametrize("loop", [["--rate", "300", "--poisson"], ["--rate", "100:1,400:1"]], ids=["poisson", "steps"])
@@ -186,7 +188,7 @@ def test_throughput_and_mean_latency_agree_with_wrk(paced, tmp_path, name):
             assert result["failed"] == 0
             theirs.append((result["requests"] / result["seconds"], result["mean"]))
             document = run(*arguments, "--users", connections, "--spawn-rate", 10_000, "--warmup", 0.5, "--duration", 2.5)
-            assert document["errors"] == 0
+            assert document["errors"] == 0 and document["generator"]["verdict"] == "not-client-bound", document["generator"]
             ours.append((document["requestsPerSecond"], document["latency"]["meanMicroseconds"]))
         for figure in range(2):
             mine, other = (statistics.median(run[figure] for run in runs) for runs in (ours, theirs))
@@ -261,20 +263,36 @@ def test_the_mlperf_scenarios(server, scenario, words):
 
 
 def test_a_generator_that_is_held_up_says_so_and_one_that_is_not_does_not():
-    """Stopped for 30 ms of every 60 it sends half of its requests late; the same rate unhindered sends none."""
+    """Stopped for 50 ms of every 100 it sends half of its requests late; the same rate unhindered sends none."""
     with Stub() as stub:
-        options = ["--json", "--quiet", stub.url, "--rate", 500, "--warmup", 0.5, "--duration", 2, "--late-after-ms", 5]
+        options = ["--json", "--quiet", stub.url, "--rate", 500, "--warmup", 0.5, "--duration", 2, "--late-after-ms", 10]
         process = start(*options)
-        hinder(process, stopped=0.03, running=0.03)
+        hinder(process, stopped=0.05, running=0.05)
         held = checked(Ended(process))["generator"]
         assert held["verdict"] == "client-bound" and "late though connections were free" in held["words"], held
         assert held["lateShare"] > 0.1
 
         def attempt():
-            free = checked(load(*options))["generator"]
+            # Where it may, ahead of whoever else uses this machine.
+            free = checked(load(*options, before=["nice", "-n", "-15"]))["generator"]
             assert free["verdict"] == "not-client-bound" and free["lateShare"] < 0.01, free
 
         again(attempt)
+
+
+def test_users_whose_generator_waits_for_a_core_are_not_believed(server):
+    """A busy loop has the core that the generator may use. Nothing is late in a closed loop: answers lie unread."""
+    need("taskset")
+    core = str(min(os.sched_getaffinity(0)))
+    with subprocess.Popen(["taskset", "-c", core, sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            process = start("--json", "--quiet", "--model", "fast", "--url", server.http, "--users", 8, "--spawn-rate", 1000, "--warmup", 0.5,
+                            "--duration", 2, before=["taskset", "-c", core, "nice", "-n", "10"])
+            generator = checked(Ended(process))["generator"]
+        finally:
+            busy.kill()
+    assert generator["verdict"] == "client-bound" and "answers lay unread" in generator["words"], generator
+    assert generator["busiestThreadShare"] < 0.9
 
 
 def test_a_server_that_cannot_keep_up_is_not_called_the_clients_fault(server):
@@ -420,6 +438,7 @@ def test_no_server_is_1_and_names_host_and_port():
         for arguments in (["--model", "fast", "--url", address], [f"http://{address}/", "--duration", 0.3, "--warmup", 0]):
             ended = load(*arguments, "--quiet")
             assert ended.code == 1 and address in ended.error, ended
+        assert f"no good answer from {address}: connect " in ended.error
 
 
 def test_a_model_that_is_not_there_is_1_and_is_named(server):
