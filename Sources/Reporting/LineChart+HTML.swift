@@ -15,7 +15,7 @@ extension LineChart {
       let height = SVGPatterns.number(along(mark))
       text += "<line x1=\"\(Int(Self.left))\" x2=\"\(Int(Self.right))\" y1=\"\(height)\" y2=\"\(height)\" style=\"stroke:var(--line)\"/>"
       text += "<text class=\"soft\" text-anchor=\"end\" x=\"\(Int(Self.left) - 6)\" y=\"\(SVGPatterns.number(along(mark) + 4))\">"
-      text += "\(NumberText.axis(mark))</text>"
+      text += "\(isLogarithmic ? Self.decadeText(mark) : NumberText.axis(mark))</text>"
     }
     let marks =
       xMarks.isEmpty
@@ -51,7 +51,12 @@ extension LineChart {
       text += "style=\"stroke-width:2;stroke:var(--s\(index % 9))\(dash.isEmpty ? "" : ";stroke-dasharray:\(dash)")\"/></svg>"
       text += "\(HTMLText.escaped(line.name))</span>"
     }
-    return text + "</div><figcaption>\(HTMLText.escaped(yLabel)). \(HTMLText.escaped(explanation))</figcaption></figure>\n"
+    return text + "</div><figcaption>Upwards: \(HTMLText.escaped(yLabel)). \(HTMLText.escaped(explanation))</figcaption></figure>\n"
+  }
+
+  /// "0.01", "1", "1,000".
+  private static func decadeText(_ value: Double) -> String {
+    NumberText.fixed(value, decimals: value < 1 ? Int((-decades(value)).rounded()) : 0)
   }
 
   /// Where values lie on the y axis, 0 to 1, and which of them are marked.

@@ -15,7 +15,10 @@ enum LoadMerge {
       }
     }
     let parts = logs.compactMap { entry in entry.log.part.map { (name: entry.name, part: $0, log: entry.log) } }
-    if parts.isEmpty { return try printHistograms(logs.map(\.log), output) }
+    // Runs that were whole by themselves are added up as histograms, as files of other programs are.
+    if parts.isEmpty || logs.count > 1 && parts.allSatisfy({ $0.part.share.count == 1 }) {
+      return try printHistograms(logs.map(\.log), output)
+    }
     if parts.count < logs.count, let other = logs.first(where: { $0.log.part == nil }) {
       throw LoadError("\(other.name): it is no part of a run, and others are; merge them apart")
     }

@@ -52,7 +52,8 @@ extension LoadReport {
       ])
     return Report.Section(
       id: "throughput", heading: "Throughput", explanation: "Answers without a fault whose last byte came inside the window.",
-      blocks: [.sentences(heading: nil, throughputTexts.map(Self.prose))] + (seconds.count > 1 ? [.chart(chart)] : []))
+      blocks: [.sentences(heading: nil, throughputTexts.filter { $0 != result.stability.words }.map(Self.prose))]
+        + (seconds.count > 1 ? [.chart(chart)] : []))
   }
 
   private var latencySection: Report.Section {
