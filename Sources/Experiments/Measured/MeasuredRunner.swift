@@ -90,7 +90,7 @@ public struct MeasuredRunner: Sendable {
     var copy = workload
     copy.load = .open(.poisson(perSecond: max(0.5, rowsPerSecond / workload.rows.mean)))
     copy.warmUp = .milliseconds(1000)
-    copy.duration = TimeSpan(clampingSeconds: max(5, workload.duration.seconds / 2.5))
+    copy.duration = TimeSpan(clampingSeconds: max(2, workload.duration.seconds / 2.5))
     return copy
   }
 
