@@ -338,8 +338,7 @@ def test_their_logs_merge_here(tmp_path):
         with path.open("w") as stream:
             writer = HistogramLogWriter(stream)
             writer.output_log_format_version()
-            # Their writer takes seconds here, whatever its name says.
-            writer.output_start_time(1_700_000_000)
+            writer.output_start_time(1_700_000_000_000)
             writer.output_legend()
             for interval in range(2):
                 histogram = HdrHistogram(1, HOUR, 3)
