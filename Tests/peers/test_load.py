@@ -338,7 +338,8 @@ def test_their_logs_merge_here(tmp_path):
         with path.open("w") as stream:
             writer = HistogramLogWriter(stream)
             writer.output_log_format_version()
-            writer.output_start_time(1_700_000_000_000)
+            # Its output_start_time fails on any date of ours.
+            writer.output_comment("[StartTime: 1700000000.000 (seconds since epoch)]")
             writer.output_legend()
             for interval in range(2):
                 histogram = HdrHistogram(1, HOUR, 3)
