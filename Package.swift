@@ -46,9 +46,9 @@ let package = Package(
     // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
     // Optimized in debug builds too: it runs inside other programs' calls. Only what it interposes is exported, and it needs libc alone:
-    // the package manager links with Swift's driver, which would add Swift's runtime to programs that have none.
+    // the package manager links with Swift's driver, which would add Swift's runtime to programs that have none, and a sanitizer would too.
     .target(
-      name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin"])],
+      name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin", "-fno-sanitize=all"])],
       linkerSettings: [.unsafeFlags(["-nostartfiles", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),

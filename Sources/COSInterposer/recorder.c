@@ -121,7 +121,7 @@ static int extend_file(uint64_t from, uint64_t bytes) {
     atomic_fetch_add(&control->bytes_left, (int64_t)bytes);
     return 0;
   }
-  long descriptor = system_call(SYS_openat, AT_FDCWD, (long)state->path, O_RDWR | O_CLOEXEC, 0, 0, 0);
+  long descriptor = system_call(SYS_openat, AT_FDCWD, (long)state->path, O_WRONLY | O_CLOEXEC, 0, 0, 0);
   if (descriptor < 0) return 0;
   // Blocks are taken now: a full disk must show here and not as a SIGBUS in the program's next call.
   long failed = system_call(SYS_fallocate, descriptor, 0, (long)from, (long)bytes, 0, 0);
@@ -264,6 +264,8 @@ static int map_file(void) {
     if (descriptor < 0 && descriptor != -17 /* EEXIST */) return 0;
   }
   if (descriptor < 0) return 0;
+  // A server that gives its rights up later must still be able to extend its file. The folder's name cannot be guessed or listed.
+  if (system_call(SYS_geteuid, 0, 0, 0, 0, 0, 0) == 0) system_call(SYS_fchmod, descriptor, 0622, 0, 0, 0, 0);
   if (!extend_file(0, FIRST_EXTENT_BYTES)) {
     system_call(SYS_close, descriptor, 0, 0, 0, 0, 0);
     return 0;

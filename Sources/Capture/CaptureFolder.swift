@@ -45,6 +45,11 @@ public final class CaptureFolder: Sendable {
       remove()
       throw CaptureError(.failed, "\(error)")
     }
+    // Programs started by root may go on as somebody else: they must find the folder and make files in it, and may not list it.
+    if geteuid() == 0 {
+      chmod(path, 0o1733)
+      chmod(path + "/control", 0o666)
+    }
   }
 
   /// The environment variables a program needs to be recorded, given those it would have.
@@ -67,7 +72,7 @@ public final class CaptureFolder: Sendable {
   /// What could be read of the processes' files, and what could not.
   public func read() -> (files: [OSCallFile], damage: [String]) {
     var (files, damage): ([OSCallFile], [String]) = ([], [])
-    for name in names.sorted() where name.hasSuffix(".oscalls") {
+    for name in names.sorted() where name.hasSuffix(".oscalls") && isRegular(name) {
       do throws(FileError) {
         let mapped = try MappedFile(path: path + "/" + name)
         mapped.withBytes { bytes in
@@ -86,6 +91,12 @@ public final class CaptureFolder: Sendable {
   public func remove() {
     for name in names { unlink(path + "/" + name) }
     rmdir(path)
+  }
+
+  /// Others may have put something there that opening would wait for.
+  private func isRegular(_ name: String) -> Bool {
+    var status = stat()
+    return lstat(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
   private var names: [String] {

@@ -124,6 +124,12 @@ import TraceFormats
     #expect(recording.calls("sched_yield").count == 20_000)
   }
 
+  @Test func programsThatGiveUpTheirRightsAreRecordedAllTheSame() throws {
+    let recording = try Recording(["give-up-rights", "20000"], thresholdNanoseconds: 0)
+    #expect(recording.status == 0 && recording.capture.droppedCalls == 0)
+    #expect(recording.calls("sched_yield").count == 20_000)
+  }
+
   @Test func callsThatDoNotEndAreCutOff() throws {
     let recording = try Recording(["block", "1", "30"])
     #expect(recording.status == 0)
