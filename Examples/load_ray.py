@@ -46,7 +46,8 @@ def main():
             try:
                 text = ray.get(reference)
             except ray.exceptions.RayError as error:
-                print(f"share {number}/{tasks} was lost: {str(error).splitlines()[0]}", file=sys.stderr)
+                why = getattr(error, "cause", None) or str(error).splitlines()[0]
+                print(f"share {number}/{tasks} was lost: {why}", file=sys.stderr)
                 continue
             if text:
                 paths.append(pathlib.Path(folder) / f"part-{number}")
