@@ -30,6 +30,7 @@ struct BenchCommand: ParsableCommand {
         headroom bench --device cpu                                  # about 2.5 minutes; --full: 120 s a run
         headroom bench --device sim:rtx-pro-6000 --device cpu        # both, one report
         headroom bench --device cpu --suite isolate
+        headroom bench --validate                                    # about 2.5 minutes: how well does virtual time predict this machine?
         headroom bench iso-m
         headroom bench --rivals
 
@@ -51,6 +52,16 @@ struct BenchCommand: ParsableCommand {
 
   @Flag(help: "Print the document's figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
   var validation = false
+
+  @Flag(
+    name: .customLong("validate"),
+    help:
+      "Measure this machine (or take --host FILE), predict the experiment in virtual time, then run it for real; the errors are printed and added to --ledger."
+  )
+  var validatesPrediction = false
+
+  @Option(help: ArgumentHelp("Where --validate adds its line.", valueName: "file.jsonl"))
+  var ledger = "validation.jsonl"
 
   @Option(
     help: ArgumentHelp(
@@ -123,6 +134,9 @@ struct BenchCommand: ParsableCommand {
     }
     if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 50 or 1-100") }
     if device.count(where: { $0 != "cpu" }) > 1 { throw ValidationError("--device: one simulated device at a time") }
+    if validatesPrediction && !device.isEmpty {
+      throw ValidationError("--validate runs in virtual time and on the processor: leave out --device")
+    }
     if full && (!device.contains("cpu") || seconds != nil) { throw ValidationError("--full goes with --device cpu, and without --seconds") }
     if experiment != nil, suite != nil { throw ValidationError("give the experiment once: as the argument or with --suite") }
   }
@@ -140,6 +154,21 @@ struct BenchCommand: ParsableCommand {
         let page = try Validation.page { progress.report($0) }
         progress.clear()
         return Terminal.print(page)
+      }
+      if validatesPrediction {
+        let outcome = try BenchValidation(
+          experiment: chosen(forProcessor: true), host: host.map { try ExperimentFile.host($0) }, binary: Self.executable,
+          recordsOSCalls: !noOsCalls
+        ) { progress.report($0) }.run()
+        progress.clear()
+        try BenchValidation.append(outcome.entry, to: ledger)
+        if json {
+          Terminal.print(outcome.entry.serialized(pretty: true))
+        } else {
+          Terminal.print(outcome.report.terminalLines(width: Terminal.width).joined(separator: "\n"))
+          Terminal.print("\nadded to \(ledger)")
+        }
+        return
       }
       let measures = device.contains("cpu")
       let outcome = measures && device.count == 1 ? nil : try simulate(progress)

@@ -27,6 +27,7 @@ final class ChildProcess: Sendable {
     var errorLines: [String] = []
     var standard: [UInt8] = []
     var openStreams = 2
+    var errorsAreOpen = true
   }
 
   private let output = Mutex(Output())
@@ -73,7 +74,7 @@ final class ChildProcess: Sendable {
     let (standard, errors) = (outPipe[0], errorPipe[0])
     DetachedThread.start(named: "child output") { [self] in
       Self.read(standard) { bytes in output.withLock { $0.standard += bytes } }
-      streamEnded()
+      streamEnded(isErrors: false)
     }
     DetachedThread.start(named: "child errors") { [self] in
       var line: [UInt8] = []
@@ -96,7 +97,7 @@ final class ChildProcess: Sendable {
           changed.broadcast()
         }
       }
-      streamEnded()
+      streamEnded(isErrors: true)
     }
   }
 
@@ -108,7 +109,7 @@ final class ChildProcess: Sendable {
     changed.lock()
     defer { changed.unlock() }
     while true {
-      let (lines, isOpen) = output.withLock { ($0.errorLines, $0.openStreams == 2) }
+      let (lines, isOpen) = output.withLock { ($0.errorLines, $0.errorsAreOpen) }
       if let found = find(lines) { return found }
       if !isOpen || MonotonicClock.now >= deadline { return nil }
       changed.wait(until: deadline)
@@ -134,9 +135,12 @@ final class ChildProcess: Sendable {
     return (ended, output.withLock { $0.standard })
   }
 
-  private func streamEnded() {
+  private func streamEnded(isErrors: Bool) {
     changed.lock()
-    output.withLock { $0.openStreams -= 1 }
+    output.withLock { output in
+      output.openStreams -= 1
+      if isErrors { output.errorsAreOpen = false }
+    }
     changed.unlock()
     changed.broadcast()
   }

@@ -16,15 +16,30 @@ struct GeneratorRun {
   /// What others used of the machine in the window, in cores; nil where it cannot be told.
   var foreignCores: Double?
 
-  /// Runs it. The start is fixed beforehand, so that generator and observer look at the same window.
+  /// Runs it. The start is fixed beforehand, so that generator and observer look at the same window; a generator that is not ready by then
+  /// says so, and gets more time.
   static func run(_ workload: Workload, on server: MeasuredServer, binary: String, seed: UInt64, processes: Int = 1)
     throws(ExperimentError) -> GeneratorRun
   {
+    for lead in [0.7, 3.0] {
+      if let run = try attempt(workload, on: server, binary: binary, seed: seed, processes: processes, lead: lead) { return run }
+    }
+    guard let run = try attempt(workload, on: server, binary: binary, seed: seed, processes: processes, lead: 12) else {
+      throw ExperimentError("the load generator was not ready 12 s after it was started against \(server.name): this machine is too busy")
+    }
+    return run
+  }
+
+  /// `headroom load`'s exit code where the start had passed before it was ready.
+  private static let missedItsStart: Int32 = 4
+
+  /// `lead`: seconds for the generator to read the model's shapes, to try its requests and to open its first connections. nil: it was late.
+  private static func attempt(
+    _ workload: Workload, on server: MeasuredServer, binary: String, seed: UInt64, processes: Int, lead: Double
+  ) throws(ExperimentError) -> GeneratorRun? {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     let (monotonic, epoch) = (MonotonicClock.now, Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
-    // Time for the generator to read the model's shapes and to open its first connections.
-    let lead = 0.7
     var arguments = [
       "load", "--model", server.folder.model, "--url", server.address, "--rows", workload.rows.text, "--duration",
       "\(workload.duration.seconds)", "--warmup", "\(workload.warmUp.seconds)", "--seed", "\(seed)", "--start-at", "\(epoch + lead)",
@@ -52,8 +67,13 @@ struct GeneratorRun {
     let (after, machineAfter) = (server.usage, ProcessUsage.machine())
     let ownAfter = generators.map { ProcessUsage(pid: $0.process.pid)?.seconds }
     var outcomes: [GeneratorOutcome] = []
+    var isLate = false
     for generator in generators {
       let ended = generator.process.wait(until: end + .milliseconds(120_000))
+      if ended.ending == .exit(missedItsStart) {
+        isLate = true
+        continue
+      }
       guard ended.ending == .exit(0) else {
         let said = generator.process.errorLines.suffix(3).joined(separator: " | ")
         throw ExperimentError("the load generator ended with \(ended.ending) against \(server.name); it said: \(said)")
@@ -65,6 +85,7 @@ struct GeneratorRun {
         throw ExperimentError("the load generator's report cannot be read: \(error)")
       }
     }
+    if isLate { return nil }
     guard let before, let after, let outcome = GeneratorOutcome.merged(outcomes) else {
       throw ExperimentError("the server of \(server.name) ended while it was under load")
     }

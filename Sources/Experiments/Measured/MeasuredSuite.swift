@@ -42,6 +42,15 @@ public enum MeasuredSuite {
       duration: TimeSpan(clampingSeconds: seconds))
   }
 
+  /// CPU seconds of a request of the load generator, against a server that does nothing.
+  public static func generatorCost(binary: String, seconds: Double) throws(ExperimentError) -> Double {
+    let null = try NullServer()
+    defer { null.close() }
+    let alone = try GeneratorRun.plain("http://127.0.0.1:\(null.port)/", users: 64, seconds: seconds, binary: binary)
+    guard let cost = alone.cpuSecondsPerRequest else { throw ExperimentError("the load generator did not say what CPU time it took") }
+    return cost
+  }
+
   // MARK: - isolate
 
   /// Each station by itself, then all together: which one the whole is made of.

@@ -35,7 +35,7 @@ import Workload
 
   // MARK: - Other processes
 
-  private let soon = MonotonicClock.now + .milliseconds(20_000)
+  private var soon: Instant { MonotonicClock.now + .milliseconds(60_000) }
 
   @Test func aChildSaysWhatItSaysAndHowItEnded() throws {
     let child = try ChildProcess(
@@ -87,6 +87,32 @@ import Workload
     #expect(cut.requests.id == [1, 2])
     #expect(cut.run["windowStartNanoseconds"] == "100")
     #expect(recorder.trace.batches.count == 4)
+  }
+
+  // MARK: - Predictions
+
+  private func run(_ name: String, _ latencies: [Int64], rate: Double) throws -> ComparedRun {
+    let trace = TraceRecorder().trace
+    let analysis = try TraceAnalysis(of: trace, context: RunContext())
+    return ComparedRun(
+      name: name, run: RunTotals(answered: latencies.count, refused: 0, batches: 0, latencies: latencies.map { ($0, 1) }),
+      throughputFigure: Figure(rate, .requestsPerSecond, .measured, source: "test"), analysis: analysis, evidence: analysis.evidence,
+      assessment: Assessment(of: analysis.evidence, estimator: nil), trace: trace)
+  }
+
+  @Test func aPredictionIsJudgedByItsAims() throws {
+    let predicted = [try run("a", [1_000_000, 2_000_000], rate: 108), try run("gone", [1], rate: 1)]
+    let comparison = TwinComparison(predicted: predicted, measured: [try run("a", [1_000_000, 3_000_000], rate: 100)])
+    #expect(comparison.lines.allSatisfy { $0.variant == "a" })
+    let rate = try #require(comparison.lines.first { $0.quantity == "requests/s" })
+    let error = try #require(rate.error)
+    #expect(rate.isMet == true && (error - 0.08).magnitude < 1e-12)
+    let tail = try #require(comparison.lines.first { $0.quantity == "p95" })
+    #expect(tail.isMet == false, "a third too low")
+    let lines = comparison.report(experiment: "e", facts: [], notes: []).terminalLines(width: 100)
+    #expect(lines.contains { $0.contains("a: p95") && $0.contains("missed") })
+    let entry = comparison.ledgerEntry(version: "1", epochSeconds: 5, experiment: "e", host: "h", device: "d")
+    #expect(entry["lines"]?.arrayValue?.count == comparison.lines.count)
   }
 
   // MARK: - The null server's requests
