@@ -23,7 +23,8 @@ __attribute__((used, section(".swift1_autolink_entries"))) static const char lin
 enum {
   FIRST_CHUNK_BYTES = 8 << 10,
   CHUNK_BYTES = 64 << 10,
-  FIRST_EXTENT_BYTES = 128 << 10,
+  // Small: a build starts thousands of processes that make a few calls each.
+  FIRST_EXTENT_BYTES = 32 << 10,
   EXTENT_BYTES = 1 << 20,
   // A chunk with less room is not worth handing on to another thread.
   WORTH_KEEPING_BYTES = 1 << 10,
@@ -140,8 +141,9 @@ static int extend_file(uint64_t from, uint64_t bytes) {
 static struct oscalls_chunk *fresh_chunk(uint32_t bytes) {
   struct oscalls_header *header = state->header;
   uint64_t offset = atomic_load_explicit(&header->used_bytes, memory_order_relaxed);
-  if (offset + bytes > state->extent_end) {
-    uint64_t extent = state->extent_end < EXTENT_BYTES ? FIRST_EXTENT_BYTES : EXTENT_BYTES;
+  while (offset + bytes > state->extent_end) {
+    // Twice as much each time, up to a limit.
+    uint64_t extent = state->extent_end < EXTENT_BYTES ? state->extent_end : EXTENT_BYTES;
     if (state->extent_end + extent > state->reserved_bytes || !extend_file(state->extent_end, extent)) return NULL;
     state->extent_end += extent;
   }
@@ -273,7 +275,7 @@ static int map_file(void) {
   state->extent_end = FIRST_EXTENT_BYTES;
   // Only addresses; a program that limits them gets less.
   int64_t left = atomic_load(&control->bytes_left);
-  uint64_t reserved = ((uint64_t)(left > 0 ? left : 0) + FIRST_EXTENT_BYTES + EXTENT_BYTES) & ~(uint64_t)(EXTENT_BYTES - 1);
+  uint64_t reserved = ((uint64_t)(left > 0 ? left : 0) + 2 * EXTENT_BYTES) & ~(uint64_t)(EXTENT_BYTES - 1);
   long place = -1;
   for (; reserved >= FIRST_EXTENT_BYTES; reserved >>= 1) {
     place = system_call(SYS_mmap, 0, (long)reserved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);

@@ -126,32 +126,26 @@ public struct OSCallCapture: Sendable {
   ]
 
   private mutating func describe(_ files: [OSCallFile]) {
-    var seen: Set<Int64> = []
+    // exec: a process, and its thread, is what it ran last.
+    var programs: [Int64: NameID] = [:]
+    var threadNames: [Int64: NameID] = [:]
     for file in files {
-      let process = GlobalID.process(file.process)
-      let name = trace.names.intern(file.program)
-      if let known = trace.processes.firstIndex(where: { $0.process == process }) {
-        // exec: the process is what it ran last.
-        trace.processes[known].name = name
-      } else {
-        trace.processes.append(ProcessDescription(process: process, name: name))
-      }
+      programs[GlobalID.process(file.process)] = trace.names.intern(file.program)
       for (number, name) in file.threadNames.sorted(by: { $0.key < $1.key }) {
-        let thread = GlobalID.thread(process: file.process, thread: number)
-        if !seen.insert(thread).inserted { trace.threads.removeAll { $0.thread == thread } }
-        trace.threads.append(ThreadDescription(thread: thread, name: trace.names.intern(name)))
+        threadNames[GlobalID.thread(process: file.process, thread: number)] = trace.names.intern(name)
       }
     }
-    threads = seen.count
+    trace.processes = programs.sorted { $0.key < $1.key }.map { ProcessDescription(process: $0.key, name: $0.value) }
+    trace.threads = threadNames.sorted { $0.key < $1.key }.map { ThreadDescription(thread: $0.key, name: $0.value) }
+    threads = threadNames.count
   }
 
   private mutating func findUnseen(_ files: [OSCallFile]) {
+    let lastStarts = Dictionary(files.map { ($0.process, $0.started) }, uniquingKeysWith: max)
     for file in files {
       for note in file.notes where !note.failed {
         // A program that was seen left a file of its process that began after the one that started it, or is a child's first.
-        let wasSeen = files.contains { other in
-          other.process == note.process && (note.process != file.process || other.started > file.started)
-        }
+        let wasSeen = lastStarts[note.process].map { note.process != file.process || $0 > file.started } ?? false
         if !wasSeen { unseen.append(Unseen(process: note.process, path: note.path)) }
       }
       if file.lostNotes > 0 {
