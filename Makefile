@@ -42,6 +42,7 @@ test-counts: ## what must not be allocated is counted: fails when the scheduler,
 	.build/release/benchmark-cpu allocations
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
+	@Scripts/install-packages test
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log
 
 test-cluster: build ## one load run on several tasks, on a real Slurm and a real Ray of daemons on this machine (installs both; minutes)
