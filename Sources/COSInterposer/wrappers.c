@@ -163,8 +163,10 @@ WRAP(ssize, readv, (int file, const void *parts, int count), (file, parts, count
 WRAP(ssize, writev, (int file, const void *parts, int count), (file, parts, count), EARLY(writev, file, parts, count, 0, 0, 0))
 WRAP(ssize, pread, (int file, void *to, size_t bytes, offset at), (file, to, bytes, at), EARLY(pread64, file, to, bytes, at, 0, 0))
 WRAP(ssize, pread64, (int file, void *to, size_t bytes, offset at), (file, to, bytes, at), EARLY(pread64, file, to, bytes, at, 0, 0))
-WRAP(ssize, pwrite, (int file, const void *from, size_t bytes, offset at), (file, from, bytes, at), EARLY(pwrite64, file, from, bytes, at, 0, 0))
-WRAP(ssize, pwrite64, (int file, const void *from, size_t bytes, offset at), (file, from, bytes, at), EARLY(pwrite64, file, from, bytes, at, 0, 0))
+WRAP(ssize, pwrite, (int file, const void *from, size_t bytes, offset at),
+     (file, from, bytes, at), EARLY(pwrite64, file, from, bytes, at, 0, 0))
+WRAP(ssize, pwrite64, (int file, const void *from, size_t bytes, offset at),
+     (file, from, bytes, at), EARLY(pwrite64, file, from, bytes, at, 0, 0))
 WRAP(ssize, preadv, (int file, const void *parts, int count, offset at), (file, parts, count, at), no_such_function())
 WRAP(ssize, preadv64, (int file, const void *parts, int count, offset at), (file, parts, count, at), no_such_function())
 WRAP(ssize, pwritev, (int file, const void *parts, int count, offset at), (file, parts, count, at), no_such_function())
@@ -176,39 +178,50 @@ WRAP_CHECKED(ssize, pread64_chk, pread64, (int file, void *to, size_t bytes, off
 // MARK: Sockets
 
 WRAP(ssize, recv, (int file, void *to, size_t bytes, int flags), (file, to, bytes, flags), no_such_function())
-WRAP(ssize, recvfrom, (int file, void *to, size_t bytes, int flags, void *address, socket_length *length), (file, to, bytes, flags, address, length), no_such_function())
+WRAP(ssize, recvfrom, (int file, void *to, size_t bytes, int flags, void *address, socket_length *length),
+     (file, to, bytes, flags, address, length), no_such_function())
 WRAP(ssize, recvmsg, (int file, void *message, int flags), (file, message, flags), no_such_function())
-WRAP(int, recvmmsg, (int file, void *messages, unsigned count, int flags, void *timeout), (file, messages, count, flags, timeout), no_such_function())
+WRAP(int, recvmmsg, (int file, void *messages, unsigned count, int flags, void *timeout),
+     (file, messages, count, flags, timeout), no_such_function())
 WRAP(ssize, send, (int file, const void *from, size_t bytes, int flags), (file, from, bytes, flags), no_such_function())
-WRAP(ssize, sendto, (int file, const void *from, size_t bytes, int flags, const void *address, socket_length length), (file, from, bytes, flags, address, length), no_such_function())
+WRAP(ssize, sendto, (int file, const void *from, size_t bytes, int flags, const void *address, socket_length length),
+     (file, from, bytes, flags, address, length), no_such_function())
 WRAP(ssize, sendmsg, (int file, const void *message, int flags), (file, message, flags), no_such_function())
 WRAP(int, sendmmsg, (int file, void *messages, unsigned count, int flags), (file, messages, count, flags), no_such_function())
 WRAP(int, accept, (int file, void *address, socket_length *length), (file, address, length), no_such_function())
 WRAP(int, accept4, (int file, void *address, socket_length *length, int flags), (file, address, length, flags), no_such_function())
 WRAP(int, connect, (int file, const void *address, socket_length length), (file, address, length), no_such_function())
 WRAP_CHECKED(ssize, recv_chk, recv, (int file, void *to, size_t bytes, size_t size, int flags), (file, to, bytes, size, flags))
-WRAP_CHECKED(ssize, recvfrom_chk, recvfrom, (int file, void *to, size_t bytes, size_t size, int flags, void *address, socket_length *length), (file, to, bytes, size, flags, address, length))
+WRAP_CHECKED(ssize, recvfrom_chk, recvfrom,
+     (int file, void *to, size_t bytes, size_t size, int flags, void *address, socket_length *length),
+     (file, to, bytes, size, flags, address, length))
 
 // MARK: Files
 
 // Callers may leave the mode out; what is then handed on is whatever the register held, and the real function does not look at it either.
 WRAP(int, open, (const char *path, int flags, file_mode mode), (path, flags, mode), EARLY(openat, -100, path, flags, mode, 0, 0))
 WRAP(int, open64, (const char *path, int flags, file_mode mode), (path, flags, mode), EARLY(openat, -100, path, flags, mode, 0, 0))
-WRAP(int, openat, (int folder, const char *path, int flags, file_mode mode), (folder, path, flags, mode), EARLY(openat, folder, path, flags, mode, 0, 0))
-WRAP(int, openat64, (int folder, const char *path, int flags, file_mode mode), (folder, path, flags, mode), EARLY(openat, folder, path, flags, mode, 0, 0))
+WRAP(int, openat, (int folder, const char *path, int flags, file_mode mode),
+     (folder, path, flags, mode), EARLY(openat, folder, path, flags, mode, 0, 0))
+WRAP(int, openat64, (int folder, const char *path, int flags, file_mode mode),
+     (folder, path, flags, mode), EARLY(openat, folder, path, flags, mode, 0, 0))
 WRAP(int, close, (int file), (file), EARLY(close, file, 0, 0, 0, 0, 0))
 WRAP(int, fsync, (int file), (file), EARLY(fsync, file, 0, 0, 0, 0, 0))
 WRAP(int, fdatasync, (int file), (file), EARLY(fdatasync, file, 0, 0, 0, 0, 0))
 WRAP(int, flock, (int file, int operation), (file, operation), EARLY(flock, file, operation, 0, 0, 0, 0))
-WRAP(int, ioctl, (int file, unsigned long request, void *argument), (file, request, argument), EARLY(ioctl, file, request, argument, 0, 0, 0))
+WRAP(int, ioctl, (int file, unsigned long request, void *argument),
+     (file, request, argument), EARLY(ioctl, file, request, argument, 0, 0, 0))
 WRAP(ssize, sendfile, (int to, int from, offset *at, size_t bytes), (to, from, at, bytes), EARLY(sendfile, to, from, at, bytes, 0, 0))
 WRAP(ssize, sendfile64, (int to, int from, offset *at, size_t bytes), (to, from, at, bytes), EARLY(sendfile, to, from, at, bytes, 0, 0))
-WRAP(ssize, splice, (int from, offset *fromAt, int to, offset *toAt, size_t bytes, unsigned flags), (from, fromAt, to, toAt, bytes, flags), EARLY(splice, from, fromAt, to, toAt, bytes, flags))
+WRAP(ssize, splice, (int from, offset *fromAt, int to, offset *toAt, size_t bytes, unsigned flags),
+     (from, fromAt, to, toAt, bytes, flags), EARLY(splice, from, fromAt, to, toAt, bytes, flags))
 
 // MARK: Memory (other allocators call these early)
 
-WRAP(void *, mmap, (void *at, size_t bytes, int protection, int flags, int file, offset from), (at, bytes, protection, flags, file, from), EARLY(mmap, at, bytes, protection, flags, file, from))
-WRAP(void *, mmap64, (void *at, size_t bytes, int protection, int flags, int file, offset from), (at, bytes, protection, flags, file, from), EARLY(mmap, at, bytes, protection, flags, file, from))
+WRAP(void *, mmap, (void *at, size_t bytes, int protection, int flags, int file, offset from),
+     (at, bytes, protection, flags, file, from), EARLY(mmap, at, bytes, protection, flags, file, from))
+WRAP(void *, mmap64, (void *at, size_t bytes, int protection, int flags, int file, offset from),
+     (at, bytes, protection, flags, file, from), EARLY(mmap, at, bytes, protection, flags, file, from))
 WRAP(int, munmap, (void *at, size_t bytes), (at, bytes), EARLY(munmap, at, bytes, 0, 0, 0, 0))
 WRAP(int, mprotect, (void *at, size_t bytes, int protection), (at, bytes, protection), EARLY(mprotect, at, bytes, protection, 0, 0, 0))
 WRAP(int, madvise, (void *at, size_t bytes, int advice), (at, bytes, advice), EARLY(madvise, at, bytes, advice, 0, 0, 0))
@@ -221,14 +234,20 @@ WRAP(int, usleep, (unsigned microseconds), (microseconds), no_such_function())
 WRAP(unsigned, sleep, (unsigned seconds), (seconds), seconds)
 WRAP(int, sched_yield, (void), (), EARLY(sched_yield, 0, 0, 0, 0, 0, 0))
 WRAP(int, poll, (void *files, unsigned long count, int milliseconds), (files, count, milliseconds), no_such_function())
-WRAP(int, ppoll, (void *files, unsigned long count, const void *timeout, const void *signals), (files, count, timeout, signals), no_such_function())
-WRAP(int, select, (int count, void *reads, void *writes, void *errors, void *timeout), (count, reads, writes, errors, timeout), no_such_function())
-WRAP(int, pselect, (int count, void *reads, void *writes, void *errors, const void *timeout, const void *signals), (count, reads, writes, errors, timeout, signals), no_such_function())
+WRAP(int, ppoll, (void *files, unsigned long count, const void *timeout, const void *signals),
+     (files, count, timeout, signals), no_such_function())
+WRAP(int, select, (int count, void *reads, void *writes, void *errors, void *timeout),
+     (count, reads, writes, errors, timeout), no_such_function())
+WRAP(int, pselect, (int count, void *reads, void *writes, void *errors, const void *timeout, const void *signals),
+     (count, reads, writes, errors, timeout, signals), no_such_function())
 WRAP(int, epoll_wait, (int file, void *events, int count, int milliseconds), (file, events, count, milliseconds), no_such_function())
-WRAP(int, epoll_pwait, (int file, void *events, int count, int milliseconds, const void *signals), (file, events, count, milliseconds, signals), no_such_function())
-WRAP(int, epoll_pwait2, (int file, void *events, int count, const void *timeout, const void *signals), (file, events, count, timeout, signals), no_such_function())
+WRAP(int, epoll_pwait, (int file, void *events, int count, int milliseconds, const void *signals),
+     (file, events, count, milliseconds, signals), no_such_function())
+WRAP(int, epoll_pwait2, (int file, void *events, int count, const void *timeout, const void *signals),
+     (file, events, count, timeout, signals), no_such_function())
 WRAP_CHECKED(int, poll_chk, poll, (void *files, unsigned long count, int milliseconds, size_t size), (files, count, milliseconds, size))
-WRAP_CHECKED(int, ppoll_chk, ppoll, (void *files, unsigned long count, const void *timeout, const void *signals, size_t size), (files, count, timeout, signals, size))
+WRAP_CHECKED(int, ppoll_chk, ppoll, (void *files, unsigned long count, const void *timeout, const void *signals, size_t size),
+     (files, count, timeout, signals, size))
 
 // MARK: Threads
 
@@ -246,13 +265,15 @@ static int spin_for(void *mutex) {
 
 WRAP_LOCK(pthread_mutex_lock, pthread_mutex_trylock(mutex), (void *mutex), (mutex), spin_for(mutex))
 WRAP_LOCK(pthread_mutex_timedlock, pthread_mutex_trylock(mutex), (void *mutex, const void *end), (mutex, end), ENOSYS_NUMBER)
-WRAP_LOCK(pthread_mutex_clocklock, pthread_mutex_trylock(mutex), (void *mutex, int clock, const void *end), (mutex, clock, end), ENOSYS_NUMBER)
+WRAP_LOCK(pthread_mutex_clocklock, pthread_mutex_trylock(mutex),
+     (void *mutex, int clock, const void *end), (mutex, clock, end), ENOSYS_NUMBER)
 WRAP_LOCK(pthread_rwlock_rdlock, pthread_rwlock_tryrdlock(lock), (void *lock), (lock), ENOSYS_NUMBER)
 WRAP_LOCK(pthread_rwlock_wrlock, pthread_rwlock_trywrlock(lock), (void *lock), (lock), ENOSYS_NUMBER)
 WRAP_LOCK(pthread_rwlock_timedrdlock, pthread_rwlock_tryrdlock(lock), (void *lock, const void *end), (lock, end), ENOSYS_NUMBER)
 WRAP_LOCK(pthread_rwlock_timedwrlock, pthread_rwlock_trywrlock(lock), (void *lock, const void *end), (lock, end), ENOSYS_NUMBER)
 
-WRAP(int, pthread_create, (void *thread, const void *attributes, void *(*body)(void *), void *argument), (thread, attributes, body, argument), EAGAIN_NUMBER)
+WRAP(int, pthread_create, (void *thread, const void *attributes, void *(*body)(void *), void *argument),
+     (thread, attributes, body, argument), EAGAIN_NUMBER)
 WRAP(int, pthread_join, (unsigned long thread, void **result), (thread, result), ENOSYS_NUMBER)
 WRAP(int, pthread_timedjoin_np, (unsigned long thread, void **answer, const void *end), (thread, answer, end), ENOSYS_NUMBER)
 WRAP(int, pthread_barrier_wait, (void *barrier), (barrier), ENOSYS_NUMBER)
@@ -268,7 +289,8 @@ static int try_semaphore(void *semaphore) {
 
 WRAP_LOCK(sem_wait, try_semaphore(semaphore), (void *semaphore), (semaphore), (int)no_such_function())
 WRAP_LOCK(sem_timedwait, try_semaphore(semaphore), (void *semaphore, const void *end), (semaphore, end), (int)no_such_function())
-WRAP_LOCK(sem_clockwait, try_semaphore(semaphore), (void *semaphore, int clock, const void *end), (semaphore, clock, end), (int)no_such_function())
+WRAP_LOCK(sem_clockwait, try_semaphore(semaphore),
+     (void *semaphore, int clock, const void *end), (semaphore, clock, end), (int)no_such_function())
 
 // MARK: Signals
 
@@ -310,7 +332,7 @@ long headroom_syscall(long number, long a, long b, long c, long d, long e, long 
 
 // MARK: Children and other programs
 
-// vfork is left alone: it returns twice on one stack, which a function around it would destroy. A child made by it is seen from its exec on.
+// vfork is left alone: it returns twice on one stack, which a function around it would destroy. Its child is seen from its exec on.
 WRAP(process, fork, (void), (), no_such_function())
 WRAP(process, wait, (int *status), (status), no_such_function())
 WRAP(process, wait3, (int *status, int options, void *usage), (status, options, usage), no_such_function())
@@ -441,12 +463,14 @@ static int spawned(
   return result;
 }
 
-EXPORTED int posix_spawn(process *child, const char *path, const void *actions, const void *attributes, char *const *arguments, char *const *list) {
+EXPORTED int posix_spawn(
+    process *child, const char *path, const void *actions, const void *attributes, char *const *arguments, char *const *list) {
   ensure_resolved();
   return spawned((spawn)real.posix_spawn, F_posix_spawn, child, path, actions, attributes, arguments, list);
 }
 
-EXPORTED int posix_spawnp(process *child, const char *path, const void *actions, const void *attributes, char *const *arguments, char *const *list) {
+EXPORTED int posix_spawnp(
+    process *child, const char *path, const void *actions, const void *attributes, char *const *arguments, char *const *list) {
   ensure_resolved();
   return spawned((spawn)real.posix_spawnp, F_posix_spawnp, child, path, actions, attributes, arguments, list);
 }
