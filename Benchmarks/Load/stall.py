@@ -1,120 +1,169 @@
-#!/usr/bin/env python3
-"""A server that stands still for a second, as four stopwatches see it; draws Docs/images/stall.svg and prints its figures as Markdown.
+"""A server that stands still for a second, as four measurements show it: figures on standard output, the figure as SVG.
 
-    Benchmarks/Load/stall.py [--seconds 10] [--output Docs/images/stall.svg]
+    python3 Benchmarks/Load/stall.py [--binary .build/release/headroom] [--output Docs/load-stall.svg]
 
-Needs wrk from Debian. The server is `headroom serve` with an identity model, stopped with SIGSTOP in the middle of each run.
+Needs nginx, wrk and ab (apache2-utils). nginx's worker is stopped for one second of ten (SIGSTOP), in every measurement alike.
 """
 import argparse
+import csv
 import json
 import math
+import os
 import pathlib
-import sys
+import re
+import signal
+import subprocess
 import tempfile
-from xml.sax.saxutils import escape
+import threading
+import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "Tests/peers"))
-import loading  # noqa: E402
-import serving  # noqa: E402
+from compare import nginx
 
-RATE, CONNECTIONS = 1000, 8
-PERCENTILES = {"50": "p50", "75": "p75", "90": "p90", "95": "p95", "99": "p99", "99.9": "p99_9", "99.99": "p99_99"}
-COLOURS = ["#c0392b", "#e69f00", "#2c7fb8", "#7f8c8d", "#238b45"]
+SECONDS, STALL, RATE, USERS = 10, 1.0, 500, 4
+PERCENTILES = [100 * (1 - 10 ** (-step / 12)) for step in range(0, 12 * 5 + 1)]
 
 
-def answered(server):
-    return int(json.loads(server.get("/v2/models/fast/stats").body)["model_stats"][0]["inference_stats"]["success"]["count"])
+def stalled(worker, command):
+    """A command's output; four seconds after its start the worker stands still for one."""
+    def stall():
+        time.sleep(4)
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(STALL)
+        os.kill(worker, signal.SIGCONT)
+    thread = threading.Thread(target=stall)
+    thread.start()
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    thread.join()
+    return text
 
 
-def stalled(server, process, seconds):
-    """A run whose server stands still for a second once a third of it is over."""
-    first = answered(server)
-    assert serving.until(lambda: answered(server) > first + RATE * seconds / 3, seconds)
-    loading.stall(server.process.pid, 1)
-    return process
+def curve(values):
+    """(nines, seconds) of sorted values, as far as there is a value to the right."""
+    return [
+        (-math.log10(1 - percentile / 100), values[min(len(values) - 1, math.ceil(len(values) * percentile / 100) - 1 if percentile else 0)])
+        for percentile in PERCENTILES if len(values) * (1 - percentile / 100) >= 1]
 
 
-def measure(seconds):
-    """Milliseconds by percentile, by stopwatch."""
-    with tempfile.TemporaryDirectory(prefix="headroom-stall-") as folder:
-        serving.add(folder, "fast", serving.identity("fast", [16], 8))
-        with serving.serve(folder) as server:
-            options = ["--json", "--quiet", "--model", "fast", "--url", server.http, "--warmup", 0, "--duration", seconds]
-
-            def ours(*arguments):
-                ended = loading.Ended(stalled(server, loading.start(*options, *arguments), seconds))
-                assert ended.code == 0, ended
-                return json.loads(ended.out)
-
-            open_loop = ours("--rate", RATE, "--max-connections", CONNECTIONS)
-            closed_loop = ours("--users", CONNECTIONS, "--spawn-rate", 1000)
-            process = loading.start_wrk(
-                f"http://{server.http}/v2/models/fast/infer", CONNECTIONS, seconds, folder, threads=CONNECTIONS, script=loading.ANSWERS_SCRIPT)
-            wrk = loading.wrk_result(stalled(server, process, seconds))["percentiles"]
-
-    def points(histogram):
-        return {percentile: histogram[name + "Microseconds"] / 1000 for percentile, name in PERCENTILES.items()}
-
-    return {
-        f"open loop, {RATE:,}/s, from the instant a request was due": points(open_loop["latency"]),
-        "the same run, uncorrected: from the send": points(open_loop["latencySinceSend"]),
-        f"wrk, {CONNECTIONS} connections, as measured": {name: wrk[name]["answers"] / 1000 for name in PERCENTILES},
-        "the same run, as wrk prints it: with its guess of what it missed": {name: wrk[name]["printed"] / 1000 for name in PERCENTILES},
-        f"closed loop, {CONNECTIONS} users": points(closed_loop["latency"]),
-    }
-
-
-def table(series):
-    lines = ["| | " + " | ".join("p" + name for name in PERCENTILES) + " |", "|---" * (len(PERCENTILES) + 1) + "|"]
-    for name, points in series.items():
-        lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" if value < 100 else f"{value:.0f}" for value in points.values()) + " |")
-    return "\n".join(lines)
+def decode(log):
+    """Values of a histogram log's untagged entries, as many of each as it counts; see HdrHistogram's V2 form."""
+    import base64
+    import zlib
+    values = []
+    for line in log.splitlines():
+        if line.startswith(("#", '"', "Tag=")):
+            continue
+        packed = base64.b64decode(line.split(",")[-1])
+        plain = zlib.decompress(packed[8:])[40:]
+        position = index = 0
+        while position < len(plain):
+            value = shift = 0
+            for group in range(9):
+                byte = plain[position]
+                position += 1
+                value |= (byte & 0x7F if group < 8 else byte) << shift
+                shift += 7
+                if group < 8 and byte < 0x80:
+                    break
+            number = (value >> 1) ^ -(value & 1)
+            if number < 0:
+                index -= number
+                continue
+            bucket = max(0, (index >> 10) - 1)
+            sub = (index & 1023) + 1024 if index >= 1024 else index
+            values += [(sub << bucket) / 1e9] * number
+            index += 1
+    return sorted(values)
 
 
-def drawing(series, seconds):
-    """Both axes logarithmic: nines to the right, milliseconds upwards."""
-    width, height, left, right, top, bottom = 760, 450, 64, 34, 44, 140
-    values = [value for points in series.values() for value in points.values()]
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    nines = {name: -math.log10(1 - float(name) / 100) for name in PERCENTILES}
-    first, last = min(nines.values()), max(nines.values())
+def measure(options, folder, url):
+    worker = int(subprocess.run(["pgrep", "-P", (folder / "pid").read_text().strip()], capture_output=True, text=True).stdout.split()[0])
+    curves = []
+    for name, pace in ((f"headroom load, open loop, {RATE}/s", ["--rate", RATE]), (f"headroom load, closed loop, {USERS} users", ["--users", USERS])):
+        log = folder / "run.hlog"
+        command = [options.binary, "load", url, *map(str, pace), "--duration", str(SECONDS), "--warmup", "0", "--hdr-log", str(log), "--json", "--quiet"]
+        document = json.loads(stalled(worker, command))
+        curves.append((name, curve(decode(log.read_text()))))
+        assert document["errors"] == 0
+    raw = folder / "ab.tsv"
+    stalled(worker, ["ab", "-q", "-k", "-c", str(USERS), "-t", str(SECONDS), "-n", "10000000", "-g", str(raw), url])
+    # Whole milliseconds; 0 is below a half.
+    times = sorted(max(0.00005, int(row["ttime"]) / 1000) for row in csv.DictReader(raw.open(), delimiter="\t"))
+    curves.append((f"ab, closed loop, {USERS} connections", curve(times)))
+    script = folder / "done.lua"
+    wanted = ",".join(f"{percentile:.6f}" for percentile in PERCENTILES)
+    script.write_text(
+        f"done = function(s, l, r) for _, p in pairs({{{wanted}}}) do io.write(string.format('P %.6f %d\\n', p, l:percentile(p))) end "
+        "io.write(string.format('N %d\\n', s.requests)) end\n")
+    text = stalled(worker, ["wrk", "-t1", f"-c{USERS}", f"-d{SECONDS}", "-s", str(script), url])
+    points = [(-math.log10(1 - float(p) / 100), int(us) / 1e6) for p, us in re.findall(r"^P ([\d.]+) (\d+)", text, re.MULTILINE)]
+    curves.append((f"wrk 4.1, {USERS} connections, with the samples it adds", [point for point in points if point[1] > 0]))
+    return curves
 
-    def x(name):
-        return left + (nines[name] - first) / (last - first) * (width - left - right)
 
-    def y(value):
-        return top + (high - math.log10(value)) / (high - low) * (height - top - bottom)
+def text(seconds):
+    return f"{seconds:.2f} s" if seconds >= 0.9995 else f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="#222">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<text x="{left}" y="20" font-size="14">A server that stands still for 1 s of {seconds}: latency by percentile, ms</text>']
-    for power in range(low, high + 1):
-        parts.append(f'<path d="M{left} {y(10**power):.1f}H{width - right}" stroke="#ddd"/>'
-                     f'<text x="{left - 6}" y="{y(10**power) + 4:.1f}" text-anchor="end">{10**power:g}</text>')
-    for name in PERCENTILES:
-        parts.append(f'<path d="M{x(name):.1f} {top}V{height - bottom}" stroke="#eee"/>'
-                     f'<text x="{x(name):.1f}" y="{height - bottom + 18}" text-anchor="middle">p{name}</text>')
-    for number, (name, points) in enumerate(series.items()):
-        line = " ".join(f"{x(percentile):.1f},{y(value):.1f}" for percentile, value in points.items())
-        dashes = ' stroke-dasharray="6 4"' if "the same run" in name else ""
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"{dashes}/>')
-        at = height - bottom + 42 + 20 * number
-        parts.append(f'<path d="M{left} {at - 4}h34" stroke="{COLOURS[number]}" stroke-width="2"{dashes}/>'
-                     f'<text x="{left + 44}" y="{at}">{escape(name)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+
+def svg(curves):
+    left, right, top, bottom = 70, 740, 74, 330
+    low, high, most = -5, 0.3, 5
+    lines = [f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 470" font-family="system-ui, sans-serif" font-size="13">
+<style>
+svg {{ --ink: #1b1f24; --faint: #8a939e; --paper: #ffffff; --line0: #0b62c4; --line1: #b3470b; --line2: #1c7a3d; --line3: #7a2fa0; }}
+@media (prefers-color-scheme: dark) {{
+  svg {{ --ink: #e8eaed; --faint: #7d8791; --paper: #15181c; --line0: #6db3ff; --line1: #ff9a5c; --line2: #6fd694; --line3: #d39bf2; }}
+}}
+text {{ fill: var(--ink); }} .faint {{ fill: var(--faint); }} .paper {{ fill: var(--paper); }} .axis {{ stroke: var(--faint); }}
+path {{ fill: none; stroke-width: 2; }}
+</style>
+<rect class="paper" width="760" height="470"/>
+<text x="20" y="24" font-weight="600">A server that stands still for one second of ten</text>
+<text class="faint" x="20" y="44" font-size="12">Latency by percentile, measured. An open loop asks on while the server stalls; of a closed one each user asks once.</text>"""]
+
+    def across(nines):
+        return left + nines / most * (right - left)
+
+    def along(seconds):
+        return bottom - (math.log10(seconds) - low) / (high - low) * (bottom - top)
+
+    for exponent in range(-5, 1):
+        y = along(10 ** exponent)
+        lines.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke-opacity="0.3"/>')
+        lines.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{text(10.0 ** exponent).replace(".00", "")}</text>')
+    for nines, name in enumerate(("0", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %")):
+        lines.append(f'<text x="{across(nines):.1f}" y="{bottom + 18}" text-anchor="{"end" if nines == most else "middle"}">{name}</text>')
+    lines.append(f'<text x="{(left + right) / 2}" y="{bottom + 38}" text-anchor="middle">percentile</text>')
+    for index, (name, points) in enumerate(curves):
+        dash = ("", "6 3", "2 3", "8 3 2 3")[index]
+        style = f'style="stroke: var(--line{index})"' + (f' stroke-dasharray="{dash}"' if dash else "")
+        path = "".join(f"{'L' if number else 'M'}{across(x):.1f} {along(y):.1f}" for number, (x, y) in enumerate(points))
+        lines.append(f'<path {style} d="{path}"><title>{name}</title></path>')
+        lines.append(f'<path {style} d="M{left} {bottom + 62 + 20 * index}h28"/>')
+        lines.append(f'<text x="{left + 36}" y="{bottom + 66 + 20 * index}">{name}</text>')
+    return "\n".join(lines) + "\n</svg>\n"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Docs/images/stall.svg")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=".build/release/headroom")
+    parser.add_argument("--output", default="Docs/load-stall.svg")
     options = parser.parse_args()
-    series = measure(options.seconds)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(drawing(series, options.seconds))
-    print(table(series))
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        process, url = nginx(folder, False)
+        try:
+            curves = measure(options, folder, url)
+        finally:
+            process.terminate()
+            process.wait()
+    for name, points in curves:
+        at = {}
+        for wanted in (50, 99, 99.9, 99.99):
+            nines = -math.log10(1 - wanted / 100)
+            at[wanted] = next((y for x, y in points if x >= nines - 1e-9), points[-1][1])
+        print(f"{name}: " + ", ".join(f"p{key:g} {text(value)}" for key, value in at.items()))
+    pathlib.Path(options.output).write_text(svg(curves))
 
 
 if __name__ == "__main__":
