@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-sanitized test-peers lint format dist install fuzz clean
+.PHONY: help bench build test test-swift test-counts test-sanitized test-peers test-cluster lint format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,11 +20,12 @@ install:
 
 build: install ## the release build of the program
 	swift build -c release --product headroom
+	swift build -c release --product headroom-os-interposer
 	swift build -c release --product reference-evaluate
 	swift build -c release --product grpc-echo-server
 
-bench: build ## the document's experiment in virtual time (installs what is missing, builds a release); writes report/
-	@$(RELEASE) bench
+bench: build ## the document's experiment: its GPU in virtual time, and this machine's processor for real; one report in report/
+	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu
 
 test: install lint test-swift build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
@@ -34,17 +35,23 @@ test-swift:
 	swift build --build-tests
 	swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
-test-counts: ## what must not be allocated is counted: fails when the scheduler allocates in steady state
+test-counts: ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
 	swift build -c release --product benchmark-scheduler
 	.build/release/benchmark-scheduler
+	swift build -c release --product benchmark-cpu
+	.build/release/benchmark-cpu allocations
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
+	@Scripts/install-packages test
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log
+
+test-cluster: build ## one load run on several tasks, on a real Slurm and a real Ray of daemons on this machine (installs both; minutes)
+	Scripts/test-cluster
 
 test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.
-	ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
-	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+	HEADROOM_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+	HEADROOM_SANITIZED=1 swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)

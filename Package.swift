@@ -21,7 +21,11 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 
 let package = Package(
   name: "headroom",
-  products: [.executable(name: "headroom", targets: ["headroom"])],
+  products: [
+    .executable(name: "headroom", targets: ["headroom"]),
+    // Loaded into the programs that `headroom profile --os` runs, never into headroom itself: it stands beside the executable.
+    .library(name: "headroom-os-interposer", type: .dynamic, targets: ["COSInterposer"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -41,6 +45,11 @@ let package = Package(
     .systemLibrary(name: "CEpoll"),
     // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
+    // Optimized in debug builds too: it runs inside other programs' calls. Only what it interposes is exported, and it needs libc alone:
+    // the package manager links with Swift's driver, which would add Swift's runtime to programs that have none, and a sanitizer would too.
+    .target(
+      name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin", "-fno-sanitize=all"])],
+      linkerSettings: [.unsafeFlags(["-nostartfiles", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
@@ -68,6 +77,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+    module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6
     .target(
@@ -91,17 +101,20 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "LoadModel", "ModelConfiguration", "ModelGraph", "ONNXFormat",
-        "Planning", "Reporting",
-        "Scheduling", "Simulation", "TimeBase", "Trace", "Workload", yams,
+        "CEpoll", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
+        "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "Reporting",
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     // Layer 8
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "TraceFormats",
-        "Workload", argumentParser,
+        "Capture", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat",
+        "Planning",
+        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
+        "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
@@ -118,7 +131,8 @@ let package = Package(
       path: "Benchmarks/Simulation",
       swiftSettings: strict),
     .executableTarget(
-      name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "ModelGraph", "ONNXFormat", "TimeBase"], path: "Benchmarks/CPU",
+      name: "benchmark-cpu", dependencies: ["CKernels", "Execution", "HeapCount", "ModelGraph", "ONNXFormat", "TimeBase"],
+      path: "Benchmarks/CPU",
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),
@@ -141,7 +155,10 @@ let package = Package(
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
+    .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
+
     tests("ArchitectureTests", ["FileAccess"]),
+    tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),
@@ -155,7 +172,7 @@ let package = Package(
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
-    tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
+    tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
     tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
@@ -166,7 +183,10 @@ let package = Package(
     tests("DiagnosisTests", ["Diagnosis", "Trace"]),
     tests(
       "ExperimentsTests",
-      ["Diagnosis", "Experiments", "JSONText", "LoadModel", "Reporting", "Scheduling", "Simulation", "TimeBase", "Workload"]),
+      [
+        "Diagnosis", "Experiments", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling", "Simulation",
+        "Threads", "TimeBase", "Trace", "Workload",
+      ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
     tests(

@@ -2,6 +2,7 @@ import CKernels
 import Dispatch
 import Execution
 import Glibc
+import HeapCount
 import ModelGraph
 import ONNXFormat
 import Synchronization
@@ -9,6 +10,7 @@ import TimeBase
 
 /// A co-process for `Benchmarks/CPU/compare.py`: loads a model, then answers lines on standard input.
 ///
+///     benchmark-cpu allocations      -> heap allocations of a batch in steady state; fails unless the own kernels take none
 ///     benchmark-cpu MODEL.onnx fp32 2 automatic
 ///     rows 8      -> milliseconds of one batch
 ///     steps 8     -> milliseconds by step
@@ -27,6 +29,7 @@ struct CPUBenchmark {
 
   static func main() throws {
     let arguments = CommandLine.arguments
+    if arguments.count == 2, arguments[1] == "allocations" { exit(try Allocations.count() ? 0 : 1) }
     guard arguments.count >= 5, let precision = LoadOptions.Precision(rawValue: arguments[2]), let threads = Int(arguments[3]),
       let engine = CPUDeviceOptions.Engine(rawValue: arguments[4])
     else {

@@ -31,6 +31,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "Tests/peers"))
 os.environ.setdefault("HEADROOM_BINARY", str(ROOT / ".build/release/headroom"))
+import loading  # noqa: E402
+
 TICKS = os.sysconf("SC_CLK_TCK")
 DOCUMENT = """dynamic_batching {
   preferred_batch_size: [128, 256]
@@ -72,14 +74,6 @@ def repository(folder):
         (folder / name / "config.pbtxt").write_text(configuration)
     binary = os.environ.get("HEADROOM_REAL_BINARY", os.environ["HEADROOM_BINARY"])
     subprocess.run([binary, "export", "linear", "-o", str(folder / "linear/1/model.onnx")], check=True, capture_output=True)
-
-
-def head_and_body(model, name, size):
-    """A request of one row with one binary tensor, answered in binary."""
-    head = json.dumps({
-        "inputs": [{"name": name, "shape": [1, size], "datatype": "FP32", "parameters": {"binary_data_size": 4 * size}}],
-        "parameters": {"binary_data_output": True}}, separators=(",", ":")).encode()
-    return head, head + struct.pack(f"<{size}f", *[number / size for number in range(size)])
 
 
 def grpc_body(model, name, size):
@@ -149,7 +143,7 @@ def measured(target, client):
 
 def wrk(target, model, connections, seconds, folder):
     name, size = MODELS[model]
-    head, body = head_and_body(model, name, size)
+    head, body = loading.infer_request(name, size)
     (folder / "body").write_bytes(body)
     if target.name != "nginx":
         check(target, model, head, body)
@@ -211,7 +205,7 @@ def open_loop(target, model, rate, seconds, connections=1000):
     generator that could not keep its own times says so (`behind`), and its latencies are upper bounds.
     """
     name, size = MODELS[model]
-    head, body = head_and_body(model, name, size)
+    head, body = loading.infer_request(name, size)
     data = http_request(model, head, body)
     host, port = target.http.rsplit(":", 1)
     poll, free, due, need = select.epoll(), [], {}, {}
@@ -299,34 +293,8 @@ def triton(models):
 
 @contextlib.contextmanager
 def nginx(folder):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = folder / "nginx"
-    place.mkdir()
-    (place / "nginx.conf").write_text(f"""worker_processes 1;
-daemon off;
-pid {place}/pid;
-error_log {place}/error.log crit;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path {place}/body; proxy_temp_path {place}/proxy; fastcgi_temp_path {place}/fastcgi;
-  uwsgi_temp_path {place}/uwsgi; scgi_temp_path {place}/scgi;
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "ok"; }} }}
-}}
-""")
-    process = subprocess.Popen(["nginx", "-p", str(place), "-c", str(place / "nginx.conf")], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield Target("nginx", f"127.0.0.1:{port}", None, lambda: family(process.pid))
-    finally:
-        process.terminate()
-        process.wait(10)
+    with loading.nginx(folder / "nginx") as (address, process):
+        yield Target("nginx", address, None, lambda: family(process.pid))
 
 
 def client(case, target, seconds, folder):

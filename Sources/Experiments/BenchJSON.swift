@@ -1,4 +1,4 @@
-import Diagnosis
+public import Diagnosis
 public import JSONText
 import Reporting
 import Simulation
@@ -88,7 +88,8 @@ extension VariantResult {
 }
 
 extension Summary.Row {
-  var json: JSONValue {
+  /// The row with all its columns.
+  public var json: JSONValue {
     [
       "name": .string(name), "share": JSONValue(share), "count": JSONValue(count), "totalNanoseconds": JSONValue(totalNanoseconds),
       "averageNanoseconds": JSONValue(averageNanoseconds), "medianNanoseconds": JSONValue(medianNanoseconds),

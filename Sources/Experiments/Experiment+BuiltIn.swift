@@ -58,6 +58,21 @@ extension Experiment {
       notes: ["19 large GEMMs a batch in every head: the document's kernel counts are divisible by 19, its text says 20"])
   }
 
+  /// The document's experiment as a processor can do it: one row a request, and as many users as each head needs to show where it ends.
+  public static func documentOnProcessor(seconds: Double = 20) throws(ExperimentError) -> Experiment {
+    var experiment = try document(seconds: seconds)
+    experiment.name = "document"
+    experiment.repetitions = 1
+    experiment.notes = ["one row a request; 1,000, 200 and 64 users: what a processor does in a second is far below a GPU's"]
+    for (index, users) in [1000, 200, 64].enumerated() where experiment.variants.indices.contains(index) {
+      // All users are there after two seconds; another one lets the wave that makes spread out.
+      experiment.variants[index].workload = Workload(
+        load: .closed(users: users, spawnRate: Double(users) / 2, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(1),
+        warmUp: .milliseconds(3000), duration: TimeSpan(clampingSeconds: seconds))
+    }
+    return experiment
+  }
+
   /// What the document says about its earlier parts: a mid-size encoder whose gaps are copies, and a tiny one in a serialized loop, with
   /// one and more instances.
   public static func parts(seconds: Double = 5) throws(ExperimentError) -> Experiment {

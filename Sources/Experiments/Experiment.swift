@@ -65,6 +65,8 @@ public struct Variant: Sendable {
   public var host: HostProfile
   /// Every kernel's time, multiplied: 2 is a device half as fast.
   public var deviceTimeScale = 1.0
+  /// A processor with measured batch times in place of the GPU; `gpu` then only helps to plan the bytes.
+  public var processor: ProcessorDevice?
 
   /// A variant with every field stated.
   public init(
@@ -105,6 +107,7 @@ public struct Variant: Sendable {
     var world = SimulationConfiguration(
       model: name, workload: workload, scheduler: scheduler, plan: plan, host: host, seed: seed, keepsTrace: keepsTrace)
     world.execution = execution
+    world.processor = processor
     if deviceTimeScale != 1 { world.scales[.kernels] = deviceTimeScale }
     return world
   }

@@ -20,6 +20,7 @@ public enum ExperimentFile {
   ///   - file: for messages.
   ///   - folder: relative paths in the file start here; ends in "/" unless empty.
   public static func parse(_ text: String, file: String, folder: String = "") throws(ExperimentError) -> Experiment {
+    if let line = tooDeep(text) { throw ExperimentError("\(file):\(line): nested too deeply for an experiment") }
     let node: YAMLNode?
     do { node = try Yams.compose(yaml: text) } catch let error as YamlError {
       throw ExperimentError("\(file): \(Self.describe(error))")
@@ -27,6 +28,23 @@ public enum ExperimentFile {
     guard let node else { throw ExperimentError("\(file): the file is empty; `headroom bench --init` writes one to start from") }
     var reader = ExperimentReader(file: file, folder: folder)
     return try reader.experiment(YAMLFields(node, path: "", file: file))
+  }
+
+  /// The first line whose nesting no experiment needs: Yams recurses, and a stack ends sooner than a file. Brackets are counted whether
+  /// quoted or not; a block's depth is at most the column where its text begins.
+  static func tooDeep(_ text: String) -> Int? {
+    var (line, open, column, isIndented) = (1, 0, 0, true)
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\n"): (line, column, isIndented) = (line + 1, 0, true)
+      case UInt8(ascii: "["), UInt8(ascii: "{"): (open, isIndented) = (open + 1, false)
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): (open, isIndented) = (max(0, open - 1), false)
+      case UInt8(ascii: " "), UInt8(ascii: "-"), UInt8(ascii: "?"), UInt8(ascii: ":"): if isIndented { column += 1 }
+      default: isIndented = false
+      }
+      if open > 64 || column > 128 { return line }
+    }
+    return nil
   }
 
   static func describe(_ error: YamlError) -> String {

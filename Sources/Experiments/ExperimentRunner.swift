@@ -147,8 +147,14 @@ public enum EvidenceProbe {
 extension Variant {
   /// What a trace of this variant does not say by itself.
   public func context(plan: Plan) -> RunContext {
-    var context = RunContext()
+    var context = servingContext
     context.plan = plan
+    return context
+  }
+
+  /// The same without a plan: what is served and asked, whatever runs it.
+  var servingContext: RunContext {
+    var context = RunContext()
     switch workload.load {
     case .closed(let users, _, let think):
       context.loop = .closed(users: users)

@@ -19,6 +19,7 @@ public enum LoadScenarioFile {
   ///   - file: for messages.
   ///   - folder: relative paths in the file start here; ends in "/" unless empty.
   public static func parse(_ text: String, file: String, folder: String = "") throws(ExperimentError) -> LoadScenario {
+    if let line = ExperimentFile.tooDeep(text) { throw ExperimentError("\(file):\(line): nested too deeply for a scenario") }
     let node: YAMLNode?
     do { node = try Yams.compose(yaml: text) } catch let error as YamlError {
       throw ExperimentError("\(file): \(ExperimentFile.describe(error))")

@@ -69,9 +69,10 @@ extension Histogram {
       let most = max(1, series.bins.map(\.count).max() ?? 1)
       text += "<text x=\"0\" y=\"\(SVGPatterns.number(top + 14))\">\(HTMLText.escaped(series.name))</text>"
       text += "<text class=\"soft\" x=\"0\" y=\"\(SVGPatterns.number(top + 30))\">max \(NumberText.grouped(most))</text>"
-      for bin in series.bins where bin.count > 0 {
-        let x = left + (bin.low - low) / (high - low) * width
-        let barWidth = max(3, (bin.high - bin.low) / (high - low) * width - 1)
+      let even = width / Double(max(1, series.bins.count))
+      for (number, bin) in series.bins.enumerated() where bin.count > 0 {
+        let x = isEven ? left + Double(number) * even : left + (bin.low - low) / (high - low) * width
+        let barWidth = max(isEven ? 1 : 3, (isEven ? even : (bin.high - bin.low) / (high - low) * width) - 1)
         let barHeight = max(1, Double(bin.count) / Double(most) * (height - 8))
         let ends =
           bin.high > bin.low ? "\(NumberText.significant(bin.low)) to \(NumberText.significant(bin.high))" : NumberText.significant(bin.low)
@@ -83,15 +84,27 @@ extension Histogram {
       text +=
         "<line x1=\"\(Int(left))\" x2=\"\(Int(left + width))\" y1=\"\(SVGPatterns.number(top + height))\" y2=\"\(SVGPatterns.number(top + height))\" "
       text += "style=\"stroke:var(--line)\"/>"
-      for tick in stride(from: 0.0, through: 1, by: 0.25) {
-        let value = low + (high - low) * tick
+      for tick in isEven ? evenTicks(series) : stride(from: 0.0, through: 1, by: 0.25).map({ ($0, low + (high - low) * $0) }) {
+        let (place, value) = tick
         text +=
-          "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(left + tick * width))\" y=\"\(SVGPatterns.number(top + height + 15))\">"
+          "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(left + place * width))\" y=\"\(SVGPatterns.number(top + height + 15))\">"
         text += "\(NumberText.significant(value))</text>"
       }
     }
     return text
       + "</svg></div><figcaption>\(HTMLText.escaped(xLabel)); height: \(HTMLText.escaped(yLabel)). \(HTMLText.escaped(explanation))</figcaption></figure>\n"
+  }
+}
+
+extension Histogram {
+  /// Ends of some ten bins: where on the axis, and what stands there.
+  private func evenTicks(_ series: Series) -> [(Double, Double)] {
+    let bins = series.bins
+    let step = max(1, (bins.count + 9) / 10)
+    return stride(from: 0, through: bins.count, by: step).compactMap { index in
+      let value: Double? = index < bins.count ? bins[index].low : bins.last?.high
+      return value.map { (Double(index) / Double(max(1, bins.count)), $0) }
+    }
   }
 }
 

@@ -45,7 +45,9 @@ extension Report {
           }
         case .chart(let chart):
           for series in chart.series {
-            for point in series.points { rows.append([section.id, "\(point.x)", series.name, "\(point.y)", "", "", chart.title, "", ""]) }
+            for point in series.points {
+              rows.append([section.id, "\(point.x)", series.name, "\(point.y)", chart.yLabel, "", chart.title, "", ""])
+            }
           }
         case .sentences, .timeline: continue
         }

@@ -14,10 +14,14 @@ extension Report {
     page += "</dl>"
     for note in notes { page += "<p class=\"soft\">Note: \(HTMLText.escaped(note)).</p>" }
     page += "<nav aria-label=\"Sections\">"
-    for section in sections { page += "<a href=\"#\(HTMLText.escaped(section.id))\">\(HTMLText.escaped(section.heading))</a>" }
-    page += "</nav></header>\n<main>\n"
-    let tag = banner == nil ? "" : " <span class=\"tag\">SIMULATED</span>"
+    let isMixed = Set(sections.map { tag(of: $0) }).count > 1
     for section in sections {
+      let kind = isMixed ? tag(of: section).map { " (\($0.lowercased()))" } ?? "" : ""
+      page += "<a href=\"#\(HTMLText.escaped(section.id))\">\(HTMLText.escaped(section.heading + kind))</a>"
+    }
+    page += "</nav></header>\n<main>\n"
+    for section in sections {
+      let tag = tag(of: section).map { " <span class=\"tag\">\($0)</span>" } ?? ""
       page += "<section id=\"\(HTMLText.escaped(section.id))\"><h2>\(HTMLText.escaped(section.heading))\(tag)</h2>"
       page += "<p class=\"soft\">\(HTMLText.escaped(section.explanation))</p>\n"
       for block in section.blocks { page += block.html(isVerdict: section.id == "verdict") }

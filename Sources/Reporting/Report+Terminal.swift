@@ -18,12 +18,14 @@ extension Report {
     for note in notes { lines += Self.wrap("note: " + note, width: width, indent: "  ", first: "") }
     for section in sections {
       lines.append("")
-      lines.append(section.heading.uppercased() + (banner == nil ? "" : "  [SIMULATED]"))
+      lines.append(section.heading.uppercased() + (tag(of: section).map { "  [\($0)]" } ?? ""))
       lines += Self.wrap(section.explanation, width: width, indent: "  ", first: "  ")
       for block in section.blocks { lines += block.terminalLines(width: width) }
     }
     return lines
   }
+
+  func tag(of section: Section) -> String? { section.tag ?? (banner == nil ? nil : "SIMULATED") }
 
   /// Words in lines of `width`.
   public static func wrap(_ text: String, width: Int, indent: String, first: String? = nil) -> [String] {
@@ -55,8 +57,9 @@ extension Report.Block {
       return lines
     case .bars(let bars): return bars.terminalLines(width: width)
     case .histogram(let histogram): return histogram.terminalLines
-    // A timeline or a chart in characters hides more than it shows; the page has it.
-    case .timeline, .chart: return []
+    // A timeline in characters hides more than it shows; the page has it.
+    case .timeline: return []
+    case .chart(let chart): return chart.terminalLines(width: min(72, max(20, width - 12))).map { "  " + $0 }
     }
   }
 }

@@ -37,6 +37,8 @@ public struct Report: Sendable {
     public var explanation: String
     /// In reading order.
     public var blocks: [Block]
+    /// "SIMULATED" or "MEASURED", shown beside the heading; nil where the report's banner says it.
+    public var tag: String?
 
     /// A section.
     public init(id: String, heading: String, explanation: String, blocks: [Block]) {
@@ -59,7 +61,7 @@ public struct Report: Sendable {
     case histogram(Histogram)
     /// What ran when.
     case timeline(Timeline)
-    /// Lines over a common axis.
+    /// Lines over an axis.
     case chart(LineChart)
   }
 }
@@ -167,6 +169,8 @@ public struct Histogram: Sendable {
   public var series: [Series]
   /// One sentence.
   public var explanation: String
+  /// Bins are drawn equally wide, whatever their ends: for bins that grow with the value. All series have the same bins then.
+  public var isEven = false
 
   /// A histogram.
   public init(title: String, xLabel: String, yLabel: String, series: [Series], explanation: String) {

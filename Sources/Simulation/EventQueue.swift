@@ -84,4 +84,8 @@ enum EventKind: UInt8 {
   case outputsSeen
   /// The batch's responses may leave; subject: run.
   case batchDone
+  /// A batch's inputs are together on a processor; subject: run.
+  case processorStarts
+  /// A batch may have ended on a processor; subject: the plan's number.
+  case processorDue
 }

@@ -17,6 +17,8 @@ public struct SimulationConfiguration: Sendable {
   public var host: HostProfile
   /// How batches reach the device.
   public var execution = ExecutionOptions()
+  /// A processor that runs the batches in place of the plan's GPU; the plan then tells bytes alone.
+  public var processor: ProcessorDevice?
   /// Every time of one kind, multiplied; 1 where not named.
   public var scales: [SimulatedTime: Double] = [:]
   /// Seed of every draw.

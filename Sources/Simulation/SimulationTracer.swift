@@ -68,6 +68,14 @@ struct SimulationTracer {
     issuedAt = [Int64](repeating: windowStart, count: instances)
     reasons = DepartureReason.allCases.map { recorder.name($0.rawValue) }
     recorder.setRun(simulated: true)
+    if let processor = configuration.processor {
+      recorder.add(GPUDescription(id: 0, cudaDevice: 0, name: "CPU: \(processor.name)"), simulated: true)
+      let name = recorder.name("batch (its time was measured)")
+      let kernel = recorder.kernel(KernelDescription(demangledName: name, shortName: name, grid: (0, 0, 0), block: (0, 0, 0)))
+      tables[0] = (kernels: [kernel], usesEx: [false])
+      self.recorder = recorder
+      return
+    }
     recorder.add(
       GPUDescription(
         id: 0, cudaDevice: 0, name: gpu.name, smCount: Int64(gpu.smCount), memoryBandwidth: Int64(gpu.memoryGigabytesPerSecond * 1e9),
@@ -160,6 +168,14 @@ struct SimulationTracer {
       table.kernels[Int(kernel.kernel)], on: streams[Int(kernel.stream)], from: Instant(nanoseconds: kernel.start),
       to: Instant(nanoseconds: kernel.end), correlation: usesGraphs ? run.correlation : run.correlation + Int64(kernel.kernel),
       graphNode: usesGraphs ? Int64(kernel.kernel) + 1 : Trace.unknown)
+  }
+
+  /// A whole batch on a processor.
+  mutating func processorRan(_ run: World.Run, end: Int64) {
+    guard let kernel = tables[0]?.kernels.first else { return }
+    recorder.recordKernel(
+      kernel, on: streams[Int(run.instance)], from: Instant(nanoseconds: run.computeStart), to: Instant(nanoseconds: end),
+      correlation: run.correlation)
   }
 
   mutating func copyRan(_ copy: GPUMachine.CopyRun, run: World.Run) {

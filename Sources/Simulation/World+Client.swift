@@ -55,6 +55,7 @@ extension World {
     }
     let job = Self.serve(&clientFree, at: now, lasting: cost)
     result.busy.client += inWindow(job.start, job.end)
+    requests[index].work = job.end - job.start
     requests[index].visitsLeft -= 1
     events.insert(.clientVisitDone, slot, at: job.end)
   }
@@ -63,6 +64,8 @@ extension World {
 
   mutating func clientVisitDone(_ slot: Int32) {
     let index = Int(slot)
+    workDone(Double(requests[index].work))
+    requests[index].work = 0
     let done = costs.clientVisits - requests[index].visitsLeft
     if requests[index].goesOut {
       if done < costs.clientVisitsBefore {
@@ -114,11 +117,13 @@ extension World {
     let job = Self.serve(&frontEndFree, at: now, lasting: costs.parse + costs.parsePerByte * bytes(requests[index].rows))
     result.busy.frontEnd += inWindow(job.start, job.end)
     tracer?.frontEndJob(core: job.core, start: job.start, end: job.end)
+    requests[index].work = job.end - job.start
     events.insert(.requestParsed, slot, at: job.end)
   }
 
   mutating func requestParsed(_ slot: Int32) {
     let index = Int(slot)
+    workDone(Double(requests[index].work))
     requests[index].parsed = now
     requests[index].enqueued = now
     countQueue()
@@ -145,6 +150,7 @@ extension World {
     let job = Self.serve(&frontEndFree, at: now, lasting: costs.respond)
     result.busy.frontEnd += inWindow(job.start, job.end)
     tracer?.frontEndJob(core: job.core, start: job.start, end: job.end)
+    requests[index].work = job.end - job.start
     requests[index].responseStart = job.start
     requests[index].responseEnd = job.end
     events.insert(.responseSent, slot, at: job.end)
@@ -152,6 +158,8 @@ extension World {
 
   mutating func responseSent(_ slot: Int32) {
     let index = Int(slot)
+    workDone(Double(requests[index].work))
+    requests[index].work = 0
     let size = requests[index].status == 0 ? responseBytes.fixed + responseBytes.perRow * Double(requests[index].rows) : responseBytes.fixed
     let start = max(now, downlinkFree)
     downlinkFree = start + Int64((size * costs.wirePerByte).rounded())

@@ -24,6 +24,11 @@ extension World {
   mutating func plannedBatch(rows: Int) throws(PlanError) -> PlannedBatch {
     if let known = planned[rows] { return known }
     let plan = try configuration.plan.at(rows: max(1, rows))
+    if processor != nil {
+      let batch = PlannedBatch(table: 0, kernels: 1, inputBytes: Double(plan.inputBytes), outputBytes: Double(plan.outputBytes))
+      planned[rows] = batch
+      return batch
+    }
     var timings = plan.launches.map { KernelTiming($0, bytesPerNanosecond: bytesPerNanosecond) }
     if costs.kernels != 1 { for index in timings.indices { timings[index].nanoseconds *= costs.kernels } }
     let batch = PlannedBatch(
@@ -158,8 +163,10 @@ extension World {
     guard let run = runs[Int(slot)] else { return }
     let start = max(now, responderFree[Int(run.instance)])
     let end = start + Int64(costs.batchResponse.rounded())
-    tracer?.responded(
-      run, seen: now, computeSeen: run.computeEnd + Int64(costs.eventWakeUp.rounded()), since: responderFree[Int(run.instance)], end: end)
+    if processor == nil {
+      tracer?.responded(
+        run, seen: now, computeSeen: run.computeEnd + Int64(costs.eventWakeUp.rounded()), since: responderFree[Int(run.instance)], end: end)
+    }
     responderFree[Int(run.instance)] = end
     events.insert(.batchDone, slot, at: end)
   }
@@ -171,6 +178,10 @@ extension World {
     freeRuns.append(slot)
     countQueue()
     scheduler.complete(run.batch, at: Instant(nanoseconds: now))
+    if processor != nil {
+      workDone(costs.batchResponse)
+      releaseProcessor(run.instance)
+    }
   }
 }
 

@@ -23,6 +23,8 @@ struct World {
     var responseEnd: Int64 = 0
     var firstByte: Int64 = 0
     var batch: Int64 = -1
+    /// Length of the client's or front end's piece of work that it waits for.
+    var work: Int64 = 0
     var goesOut = false
   }
 
@@ -71,6 +73,8 @@ struct World {
   var now: Int64 = 0
   var scheduler: Scheduler
   var machine: GPUMachine
+  var processor: ProcessorMachine?
+  var processorGeneration: Int32 = 0
   var tracer: SimulationTracer?
   var result = SimulationResult()
 
@@ -114,12 +118,16 @@ struct World {
     let instances = configuration.scheduler.instances
     let uploadStreams = configuration.execution.overlapsCopies ? instances : 0
     machine = GPUMachine(streams: instances + uploadStreams, dispatchGapNanoseconds: costs.dispatchGap)
+    processor = configuration.processor.map { ProcessorMachine(threads: $0.threads, cores: $0.sharedCores) }
     let seed = SplitMix64(seed: configuration.seed)
     rowDraws = seed.split(1)
     clientFree = [Int64](repeating: 0, count: costs.clientCores)
     frontEndFree = [Int64](repeating: 0, count: costs.frontEndCores)
-    threads = [IssuingThread](repeating: IssuingThread(), count: configuration.execution.issuing == .perDevice ? 1 : instances)
-    permits = [Int32](repeating: Int32(clamping: max(1, configuration.execution.permits)), count: instances)
+    // A processor's instances have a thread each, which computes too.
+    let hasOneThread = configuration.execution.issuing == .perDevice && processor == nil
+    threads = [IssuingThread](repeating: IssuingThread(), count: hasOneThread ? 1 : instances)
+    let permitted = processor == nil ? Int32(clamping: max(1, configuration.execution.permits)) : 1
+    permits = [Int32](repeating: permitted, count: instances)
     responderFree = [Int64](repeating: 0, count: instances)
 
     let one = try configuration.plan.at(rows: 1)
@@ -167,7 +175,7 @@ struct World {
       guard events.firstTime <= windowEnd, let event = events.popFirst() else { break }
       if !measured, event.time >= windowStart {
         measured = true
-        busyAtWindowStart = machine.kernelBusyNanoseconds
+        busyAtWindowStart = kernelBusyNanoseconds
         queueSince = windowStart
         queueArea = 0
       }
@@ -221,6 +229,8 @@ struct World {
     case .batchDone:
       batchDone(event.subject)
       try drainActions()
+    case .processorStarts: processorStarts(event.subject)
+    case .processorDue: processorDue(event.subject)
     }
   }
 
@@ -236,7 +246,12 @@ struct World {
   mutating func drainActions() throws(PlanError) {
     while let action = scheduler.nextAction() {
       switch action {
-      case .start(let id, let instance): try startBatch(id, instance: instance)
+      case .start(let id, let instance):
+        if let processor = configuration.processor {
+          try startOnProcessor(id, instance: instance, processor)
+        } else {
+          try startBatch(id, instance: instance)
+        }
       case .timeOut(let request): answer(Int32(truncatingIfNeeded: request), .timeout)
       case .respond(let request): answer(Int32(truncatingIfNeeded: request), nil)
       }
@@ -256,11 +271,12 @@ struct World {
     if !lags.isEmpty { result.sendLagP99Nanoseconds = lags[min(lags.count - 1, lags.count * 99 / 100)] }
     let window = Double(max(1, windowEnd - windowStart))
     result.meanQueuedRequests = queueArea / window
-    result.busy.kernels = Double(machine.kernelBusyNanoseconds - busyAtWindowStart)
+    result.busy.kernels = Double(kernelBusyNanoseconds - busyAtWindowStart)
     result.trace = tracer?.finish(window: (windowStart, windowEnd), events: result.events)
   }
 
   var isInWindow: Bool { now >= windowStart }
+  private var kernelBusyNanoseconds: Int64 { processor?.busyNanoseconds ?? machine.kernelBusyNanoseconds }
 }
 
 /// The profile's costs in nanoseconds, scaled.

@@ -24,6 +24,10 @@ public struct Trace: Sendable, Hashable {
   public var gpus: [GPUDescription] = []
   /// What processes call them.
   public var cudaDevices: [CUDADeviceMapping] = []
+  /// Threads that have names.
+  public var threads: [ThreadDescription] = []
+  /// Processes whose programs are known.
+  public var processes: [ProcessDescription] = []
 
   /// Kernels that ran.
   public var kernels = KernelTable()

@@ -17,7 +17,8 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench", abstract: "Run an experiment: plan, serve, load, trace and diagnose every variant, and compare them.",
     discussion: """
       Without an argument: the source document's experiment (three classification heads behind one Triton configuration, 1,000 users), \
-      in virtual time. Everything simulated says so.
+      in virtual time. Everything simulated says so. With --device cpu the same heads are served for real: each variant's server and the \
+      load generator are processes of this program, and the same diagnosis reads the server's trace.
 
       Prints the comparison, and writes report.html, figures.csv and report.json into --out.
 
@@ -26,6 +27,10 @@ struct BenchCommand: ParsableCommand {
         headroom bench --seconds 30 --goal cost
         headroom bench --variant seqlen --device sim:h100 --trace run.sqlite --chrome run.json
         headroom bench --init > experiment.yaml; headroom bench experiment.yaml
+        headroom bench --device cpu                                  # about 2.5 minutes; --full: 120 s a run
+        headroom bench --device sim:rtx-pro-6000 --device cpu        # both, one report
+        headroom bench --device cpu --suite isolate
+        headroom bench --validate                                    # about 2.5 minutes: how well does virtual time predict this machine?
         headroom bench iso-m
         headroom bench --rivals
 
@@ -36,7 +41,7 @@ struct BenchCommand: ParsableCommand {
   @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")
   var experiment: String?
 
-  @Option(help: "A built-in experiment by name; the same as the argument.")
+  @Option(help: "A built-in experiment by name, as the argument; with --device cpu also isolate and clients.")
   var suite: String?
 
   @Flag(name: .customLong("init"), help: "Print a commented experiment file and end.")
@@ -48,8 +53,27 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Print the document's figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
   var validation = false
 
-  @Option(help: "Device of every variant, as in sim:rtx-pro-6000.")
-  var device: String?
+  @Flag(
+    name: .customLong("validate"),
+    help:
+      "Measure this machine (or take --host FILE), predict the experiment in virtual time, then run it for real; the errors are printed and added to --ledger."
+  )
+  var validatesPrediction = false
+
+  @Option(help: ArgumentHelp("Where --validate adds its line.", valueName: "file.jsonl"))
+  var ledger = "validation.jsonl"
+
+  @Option(
+    help: ArgumentHelp(
+      "Device of every variant: sim:NAME in virtual time, cpu for this machine's processor and real requests; both may be given.",
+      valueName: "sim:name|cpu"))
+  var device: [String] = []
+
+  @Flag(help: "With --device cpu: runs of 120 s instead of 20 s; nothing else changes.")
+  var full = false
+
+  @Flag(help: "With --device cpu: do not record the servers' operating-system calls.")
+  var noOsCalls = false
 
   @Option(help: "Host profile of every variant: a name (triton-26.02-locust, headroom-local) or a JSON file.")
   var host: String?
@@ -109,6 +133,11 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("--p99-goal-ms \(p99GoalMilliseconds): above 0, at most 3600000")
     }
     if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 50 or 1-100") }
+    if device.count(where: { $0 != "cpu" }) > 1 { throw ValidationError("--device: one simulated device at a time") }
+    if validatesPrediction && !device.isEmpty {
+      throw ValidationError("--validate runs in virtual time and on the processor: leave out --device")
+    }
+    if full && (!device.contains("cpu") || seconds != nil) { throw ValidationError("--full goes with --device cpu, and without --seconds") }
     if experiment != nil, suite != nil { throw ValidationError("give the experiment once: as the argument or with --suite") }
   }
 
@@ -126,14 +155,34 @@ struct BenchCommand: ParsableCommand {
         progress.clear()
         return Terminal.print(page)
       }
-      let experiment = try chosen()
-      var runner = ExperimentRunner { progress.report($0) }
-      runner.explains = !noGains
-      let result = try runner.run(experiment)
+      if validatesPrediction {
+        let outcome = try BenchValidation(
+          experiment: chosen(forProcessor: true), host: host.map { try ExperimentFile.host($0) }, binary: Self.executable,
+          recordsOSCalls: !noOsCalls
+        ) { progress.report($0) }.run()
+        progress.clear()
+        try BenchValidation.append(outcome.entry, to: ledger)
+        if json {
+          Terminal.print(outcome.entry.serialized(pretty: true))
+        } else {
+          Terminal.print(outcome.report.terminalLines(width: Terminal.width).joined(separator: "\n"))
+          Terminal.print("\nadded to \(ledger)")
+        }
+        return
+      }
+      let measures = device.contains("cpu")
+      let outcome = measures && device.count == 1 ? nil : try simulate(progress)
+      let measured = measures ? try measure(progress) : nil
       progress.clear()
-      try writeTraces(result)
-      let report = result.report
-      let tree = result.json(version: Headroom.version)
+      if let outcome { try writeTraces(outcome.variants.map(\.compared)) }
+      if let measured { try writeTraces(measured.runs, adding: outcome == nil ? "" : "-cpu") }
+      guard let report = [outcome?.report, measured?.report].compactMap({ $0 }).reduce(nil, { $0?.followed(by: $1) ?? $1 }) as Report?
+      else { return }
+      let trees = [outcome?.json(version: Headroom.version), measured?.json].compactMap { $0 }
+      let tree: JSONValue =
+        trees.count == 1
+        ? trees[0]
+        : ["schema": "headroom.bench-both/1", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
       if !noFiles {
         try Files.createFolder(out)
         try Files.write(out + "/report.html", Array(report.html.utf8))
@@ -146,7 +195,8 @@ struct BenchCommand: ParsableCommand {
         Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
         if !noFiles { Terminal.print("\nwritten: \(out)/report.html, \(out)/figures.csv, \(out)/report.json") }
       }
-      if result.variants.contains(where: { $0.assessment.verdict.isInconclusive }) { throw ExitCode(3) }
+      let verdicts = (outcome?.variants.map(\.assessment) ?? []) + (measured?.runs.map(\.assessment) ?? [])
+      if verdicts.contains(where: { $0.verdict.isInconclusive }) { throw ExitCode(3) }
     } catch let error as ExperimentError {
       progress.clear()
       Terminal.note("headroom bench: \(error)")
@@ -158,11 +208,50 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
+  private func simulate(_ progress: ProgressLine) throws -> ExperimentResult {
+    var runner = ExperimentRunner { progress.report($0) }
+    runner.explains = !noGains
+    return try runner.run(chosen())
+  }
+
+  /// A measured experiment's report, figures and runs.
+  struct Measured {
+    var report: Report
+    var json: JSONValue
+    var runs: [ComparedRun]
+  }
+
+  private func measure(_ progress: ProgressLine) throws -> Measured {
+    let name = experiment ?? suite ?? "document"
+    var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
+    runner.recordsOSCalls = !noOsCalls
+    if MeasuredSuite.names.contains(name) {
+      let result = try MeasuredSuite.run(name, runner: runner, seconds: seconds)
+      return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])
+    }
+    guard name == "document" || !Experiment.builtInNames.contains(name) else {
+      throw ExperimentError(
+        "--device cpu: \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
+      )
+    }
+    let result = try runner.run(chosen(forProcessor: true))
+    return Measured(report: result.report, json: result.json(version: Headroom.version), runs: result.variants.map(\.compared))
+  }
+
+  /// This program's own file.
+  private static var executable: String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : CommandLine.arguments[0]
+  }
+
   /// The experiment with the command line's changes.
-  private func chosen() throws -> Experiment {
+  private func chosen(forProcessor: Bool = false) throws -> Experiment {
     let name = experiment ?? suite ?? "document"
     var chosen: Experiment
-    if Experiment.builtInNames.contains(name) {
+    if forProcessor, name == "document" {
+      chosen = try Experiment.documentOnProcessor(seconds: seconds ?? (full ? 120 : 20))
+    } else if Experiment.builtInNames.contains(name) {
       chosen = try Experiment.builtIn(name, seconds: seconds)
     } else if suite != nil {
       throw ExperimentError("no suite is called \"\(name)\"; there are \(Experiment.builtInNames.joined(separator: ", "))")
@@ -175,7 +264,7 @@ struct BenchCommand: ParsableCommand {
       }
       chosen.variants.removeAll { !variant.contains($0.name) }
     }
-    let gpu = try device.map { try ExperimentFile.gpu(device: $0) }
+    let gpu = try device.first { $0 != "cpu" }.map { try ExperimentFile.gpu(device: $0) }
     let profile = try host.map { try ExperimentFile.host($0) }
     for index in chosen.variants.indices {
       if let gpu { chosen.variants[index].gpu = gpu }
@@ -193,15 +282,15 @@ struct BenchCommand: ParsableCommand {
     return chosen
   }
 
-  private func writeTraces(_ result: ExperimentResult) throws {
-    for variant in result.variants {
-      if let trace { try write(variant, to: trace) { try TraceStore.write(variant.trace, to: $0) } }
-      if let chrome { try write(variant, to: chrome) { try ChromeTrace.write(variant.trace, to: $0) } }
+  private func writeTraces(_ runs: [ComparedRun], adding suffix: String = "") throws {
+    for run in runs {
+      if let trace { try write(run, to: trace) { try TraceStore.write(run.trace, to: $0) } }
+      if let chrome { try write(run, to: chrome) { try ChromeTrace.write(run.trace, to: $0) } }
     }
-    func write(_ variant: VariantResult, to path: String, _ body: (String) throws -> Void) throws {
-      let name = result.variants.count == 1 ? path : Self.path(path, adding: variant.variant.name)
+    func write(_ run: ComparedRun, to path: String, _ body: (String) throws -> Void) throws {
+      let name = runs.count == 1 && suffix.isEmpty ? path : Self.path(path, adding: run.name + suffix)
       do { try body(name) } catch { throw ExperimentError("\(error)") }
-      if !quiet { Terminal.note("trace of \(variant.variant.name): \(name)") }
+      if !quiet { Terminal.note("trace of \(run.name): \(name)") }
     }
   }
 

@@ -5,32 +5,44 @@ import KernelFitting
 
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "calibrate", abstract: "Fit a GPU's constants to measured GEMMs.",
+    commandName: "calibrate", abstract: "Measure this machine, or fit a GPU's constants to measured GEMMs.",
     discussion: """
-      Measure the 24 products that --print-shapes lists (a second of GPU time each: median of some hundred replays), put the times into a
+      --host measures what our server and a client cost around a model on this machine, and writes the profile that `headroom bench \
+      --host FILE.json` and `host: FILE.json` in an experiment file read. --processor times whole batches of a model on the CPU device.
+
+      For a GPU: measure the 24 products that --print-shapes lists (a second of GPU time each: median of some hundred replays), put the times into a
       column median_us, and give the file back. The fit is held near the constants of the GPU's family, so that 24 points are enough.
 
       EXAMPLES
+        headroom calibrate --host -o host.json
+        headroom calibrate --processor linear --max-batch-size 256 -o linear.json
         headroom calibrate --print-shapes > shapes.csv
         headroom calibrate --gpu l4 --gpu-measurements measured.csv -o l4.json
         headroom plan model.onnx --gpu l4 --constants l4.json
+
+      EXIT CODES
+        0 measured or fitted; 1 failed; 64 usage.
       """)
+
+  @OptionGroup(title: "This machine") var machine: CalibrateMachine
+  @OptionGroup(title: "Sizes of a built-in model") var sizes: ModelOptions
 
   @Flag(help: "List the 24 products to measure, as CSV.") var printShapes = false
   @Option(help: "The GPU the measurements were made on.") var gpu: String?
   @Option(help: ArgumentHelp("JSON file with a GPU of your own.", valueName: "file")) var gpuFile: String?
   @Option(help: ArgumentHelp("CSV with columns m, n, k, median_us and optionally batch, dtype.", valueName: "file")) var gpuMeasurements:
     String?
-  @Option(name: [.short, .long], help: "File to write the constants to.") var output: String?
+  @Option(name: [.short, .long], help: "File to write the constants, the profile or the times to.") var output: String?
 
   func run() throws {
+    if machine.isAsked { return try machine.run(output: output, sizes: sizes) }
     if printShapes {
       Terminal.print("m,n,k")
       for shape in Measurement.designedShapes { Terminal.print("\(shape.m),\(shape.n),\(shape.k)") }
       return
     }
     guard let gpu, let gpuMeasurements, let output else {
-      throw ValidationError("--gpu, --gpu-measurements and --output are needed (or --print-shapes)")
+      throw ValidationError("--gpu, --gpu-measurements and --output are needed (or --host, --processor, --print-shapes)")
     }
     var options = GPUOptions()
     options.gpu = gpu

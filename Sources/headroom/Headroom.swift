@@ -17,12 +17,16 @@ struct Headroom: ParsableCommand {
         headroom export linear -o linear.onnx
         headroom serve --model seqlen=builtin:seqlen
         headroom load --model seqlen --users 64
+        headroom profile --os -- ./server
 
       EXIT CODES
         0 ok, 1 failed, 2 a threshold crossed, 3 inconclusive, 64 wrong usage, 130 interrupted
       """,
     version: version,
-    subcommands: [BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, LoadCommand.self])
+    subcommands: [
+      BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, LoadCommand.self,
+      ProfileCommand.self,
+    ])
 }
 
 extension Headroom {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Execution
 import FileAccess
 import GPUModel
+import Glibc
 import KServe
 import Scheduling
 import NIOPosix
@@ -154,6 +155,13 @@ struct ServeBehaviour: ParsableArguments {
   @Option(help: "Say what happens.") var logInfo: TritonFlag = .true
   @Option(help: "Say what may surprise.") var logWarning: TritonFlag = .true
   @Option(help: "Say what failed.") var logError: TritonFlag = .true
+  @Option(help: "Keep the last events, for GET /v2/headroom.") var liveEvents: TritonFlag = .true
+  @Option(
+    help: ArgumentHelp(
+      "At the end write what was done as a trace, SQLite; with several models their names are added.", valueName: "file.sqlite"))
+  var record: String?
+  @Option(help: ArgumentHelp("Requests, and kernels, that --record keeps at most: the last ones.", valueName: "count"))
+  var recordLimit = 2_000_000
   @Option(help: "Let clients register system shared memory.") var allowClientShm: TritonFlag = .false
   @Option(
     parsing: .singleValue,
@@ -170,6 +178,12 @@ struct ServeBehaviour: ParsableArguments {
   func validate() throws {
     if !["off", "execution_count"].contains(rateLimit) { throw ValidationError("--rate-limit \(rateLimit): use off or execution_count") }
     if !["default", "ISO8601"].contains(logFormat) { throw ValidationError("--log-format \(logFormat): use default or ISO8601") }
+    if recordLimit < 1 { throw ValidationError("--record-limit \(recordLimit): at least 1") }
+    if let record {
+      // Found out now, not after the run.
+      let folder = record.lastIndex(of: "/").map { String(record[...$0]) } ?? "."
+      if access(folder, W_OK) != 0 { throw ValidationError("--record \(record): cannot write in \(folder)") }
+    }
     if exitTimeoutSecs < 0 { throw ValidationError("--exit-timeout-secs must not be negative") }
   }
 

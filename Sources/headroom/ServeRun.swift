@@ -8,6 +8,7 @@ import NIOPosix
 import NIOSSL
 import Serving
 import TimeBase
+import TraceFormats
 
 /// A server from its start to its end.
 struct ServeRun {
@@ -26,6 +27,8 @@ struct ServeRun {
     options.loadModels = command.models.loadModel
     options.pollInterval = .milliseconds(Int64(command.models.repositoryPollSecs) * 1000)
     options.strictReadiness = command.models.strictReadiness.isOn
+    options.keepsEvents = command.behaviour.liveEvents.isOn || command.behaviour.record != nil
+    if command.behaviour.record != nil { options.keptRequests = command.behaviour.recordLimit }
     options.allowsClientSharedMemory = command.behaviour.allowClientShm.isOn
     options.controlToken = command.listening.controlToken ?? getenv("HEADROOM_CONTROL_TOKEN").map { String(cString: $0) }
     options.isLoopback = Self.isLoopback(command.listening.httpAddress) && Self.isLoopback(command.listening.grpcAddress)
@@ -42,8 +45,7 @@ struct ServeRun {
         throw ValidationError("--trace-config: \(error.message)")
       }
     }
-    let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? max(1, min(8, cores / 2)))
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? Self.eventLoops)
     var limits = HTTPLimits()
     limits.bodyBytes = command.listening.httpMaxInputSize
     limits.connections = command.listening.maxConnections
@@ -80,7 +82,9 @@ struct ServeRun {
     }
     Self.say(server.isReady ? "ready" : "running, not ready")
     let signal = Self.waitForSignal(signals)
+    let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
     drain(server, http, grpc, metrics)
+    if let (run, path) = recorded { try Self.save(run, to: path) }
     log.info("ended after signal \(signal)")
     try? group.syncShutdownGracefully()
   }
@@ -100,6 +104,18 @@ struct ServeRun {
     metrics.stopListening()
   }
 
+  private static func save(_ run: RecordedRun, to path: String) throws {
+    let models = run.models
+    for model in models {
+      let name = models.count == 1 ? path : BenchCommand.path(path, adding: model.name)
+      do { try TraceStore.write(model.trace, to: name) } catch {
+        say("--record \(name): \(error)")
+        throw ExitCode(1)
+      }
+      say("recorded \(model.trace.requests.count) requests of '\(model.name)' in \(name)")
+    }
+  }
+
   private func tlsContext() throws -> NIOSSLContext? { try makeTLS(protocols: ["http/1.1"]) }
   private func grpcContext() throws -> NIOSSLContext? { try makeTLS(protocols: ["h2"]) }
 
@@ -117,6 +133,9 @@ struct ServeRun {
   }
 
   // MARK: - The process
+
+  /// Event loops where none are asked for.
+  static var eventLoops: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
 
   private static var now: Instant {
     var time = timespec()

@@ -275,7 +275,8 @@ struct ONNXRuntimeTests {
   }
 
   /// 20,000 batches with values, statuses and type infos: a leak of one small object each would show as megabytes.
-  @Test func memoryStaysWhereItIs() throws {
+  // A sanitizer keeps what is freed: its memory says nothing of ours.
+  @Test(.enabled(if: getenv("HEADROOM_SANITIZED") == nil)) func memoryStaysWhereItIs() throws {
     let instance = try Fixture.load(Fixture.path("topk"), rows: 4).makeInstance()
     func rounds(_ count: Int) throws {
       for round in 0..<count {

@@ -73,6 +73,9 @@ import Workload
   @Test func deepAndLargeFilesEnd() {
     #expect(Self.reason(String(repeating: "[", count: 5000)) != "no error")
     #expect(Self.reason(String(repeating: "a: {", count: 500)) != "no error")
+    // As deep as the size limit allows: a parser that recurses must not see it.
+    for unit in ["[", "{", "- ", "? "] { #expect(Self.reason("\n" + String(repeating: unit, count: 400_000)).contains("e.yaml:2: nested")) }
+    #expect(Self.reason((0..<1000).map { String(repeating: " ", count: $0) + "a:" }.joined(separator: "\n")).contains("nested"))
     // Aliases that double at each line.
     var bomb = "a0: &a0 [x, x]\n"
     for level in 1..<40 { bomb += "a\(level): &a\(level) [*a\(level - 1), *a\(level - 1)]\n" }

@@ -19,6 +19,8 @@ import Testing
             .bars(StackedBars(bars: [(evil, [.init(label: evil, figure: figure, style: 1, isEstimated: true)])])),
             .histogram(
               Histogram(title: evil, xLabel: evil, yLabel: evil, series: [.init(name: evil, bins: [(1, 2, 3)])], explanation: evil)),
+            .chart(
+              LineChart(title: evil, explanation: evil, xLabel: evil, yLabel: evil, series: [.init(name: evil, points: [(0, 1), (1, 2)])])),
             .timeline(
               Timeline(title: evil, explanation: evil, range: 0..<10, lanes: [(evil, [.init(start: 1, end: 2, label: evil, style: 3)])])),
           ])
@@ -65,4 +67,22 @@ import Testing
     #expect(line.contains("SSSS") && line.contains("HHHH"))
     #expect((line.filter { $0 == "S" }.count - line.filter { $0 == "H" }.count).magnitude <= 1)
   }
+
+  @Test func chartsAreDrawnAndBinsThatGrowAreDrawnEvenly() {
+    let chart = LineChart(title: "t", explanation: "e", xLabel: "x", yLabel: "y", series: [.init(name: "a", points: [(0, 1), (2, 2)])])
+    var histogram = Histogram(
+      title: "t", xLabel: "x", yLabel: "y", series: [.init(name: "a", bins: [(1, 10, 2), (10, 100, 2)])], explanation: "e")
+    histogram.isEven = true
+    let report = Report(
+      title: "t", question: "q", banner: nil, facts: [],
+      sections: [.init(id: "s", heading: "h", explanation: "e", blocks: [.chart(chart), .histogram(histogram)])])
+    #expect(report.html.contains("<path d=\"M") && report.html.contains("role=\"img\" aria-label=\"t\""))
+    #expect(report.html.components(of: "width=\"409.00\"") == 2)
+    #expect(report.csv.contains("s,2.0,a,2.0,y,,t,,"))
+  }
+}
+
+extension String {
+  /// How often `text` stands in it.
+  fileprivate func components(of text: String) -> Int { ranges(of: text).count }
 }

@@ -62,7 +62,7 @@ import TraceFormats
     #expect(finish["bp"]?.stringValue == "e")
 
     let processes = events.filter { $0["name"]?.stringValue == "process_name" }.compactMap { $0["args"]?["name"]?.stringValue }
-    #expect(processes == ["process 4711", "GPU 0: H200 SXM (simulated by headroom)", "serving"])
+    #expect(processes == ["process 4711 /usr/bin/server", "GPU 0: H200 SXM (simulated by headroom)", "serving"])
   }
 
   /// Spans of one track either follow each other or lie one inside the other; else a viewer draws nonsense.

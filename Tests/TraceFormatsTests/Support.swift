@@ -134,6 +134,8 @@ struct RandomTrace {
           clockRate: int64(), totalMemoryBytes: int64(), l2CacheBytes: int64(), computeMajor: int64(), computeMinor: int64(),
           maxWarpsPerSM: int64(), maxBlocksPerSM: int64(), maxRegistersPerSM: int64(), maxSharedMemoryBytesPerSM: int64()))
       trace.cudaDevices.append(CUDADeviceMapping(gpu: int64(), cudaDevice: int64(), process: int64()))
+      trace.threads.append(ThreadDescription(thread: int64(), name: name()))
+      trace.processes.append(ProcessDescription(process: int64(), name: name()))
     }
     for _ in 0..<count() {
       trace.kernels.append(
@@ -211,6 +213,8 @@ struct RandomTrace {
     recorder.recordCopy(
       bytes: 64, direction: 1, on: stream, from: at(500), to: at(900), correlation: 4, sourceKind: 1, destinationKind: 2)
     recorder.recordOSCall(recorder.name("poll"), thread: thread, from: at(4000), to: at(5000))
+    recorder.trace.threads.append(ThreadDescription(thread: thread, name: recorder.name("instance 0")))
+    recorder.trace.processes.append(ProcessDescription(process: process, name: recorder.name("/usr/bin/server")))
     recorder.recordLaunch(correlation: 5, batch: 1, step: 0)
     recorder.trace.memsets.append(MemsetEvent(start: 100, end: 200, stream: stream, bytes: 8, memoryKind: 2))
     recorder.trace.synchronizations.append(SynchronizationEvent(start: 4000, end: 4500, stream: stream, type: 3))

@@ -124,6 +124,8 @@ import TraceFormats
     expectRefusal("CUPTI_ACTIVITY_KIND_MEMSET") { $0.memsets.append(MemsetEvent(start: 0, end: 1, stream: stream, bytes: 1)) }
     expectRefusal("CUPTI_ACTIVITY_KIND_RUNTIME") { $0.apiCalls.append(APICall(start: 0, end: 1, name: name)) }
     expectRefusal("CUPTI_ACTIVITY_KIND_RUNTIME") { $0.apiCalls.append(APICall(start: 0, end: 1, name: NameID(rawValue: -2))) }
+    expectRefusal("ThreadNames") { $0.threads.append(ThreadDescription(thread: 1, name: name)) }
+    expectRefusal("PROCESSES") { $0.processes.append(ProcessDescription(process: 1, name: name)) }
     expectRefusal("OSRT_API") { $0.osCalls.append(OSCall(start: 0, end: 1, name: name)) }
     expectRefusal("NVTX_EVENTS") { $0.ranges.append(RangeEvent(start: 0, text: name)) }
     expectRefusal("HEADROOM_BATCH") { $0.batches.append(BatchEvent(id: 0, model: name, rows: 1, requests: 1)) }
@@ -196,6 +198,8 @@ import TraceFormats
     uint32Value int32Value floatValue jsonTextId jsonText binaryData
     OSRT_API
       start end globalTid nameId eventClass returnValue nestingLevel callchainId argumentsId
+    PROCESSES
+      globalPid pid name
     StringIds
       id value
     TARGET_INFO_CUDA_DEVICE
@@ -205,5 +209,7 @@ import TraceFormats
     maxBlocksPerSm computeMajor computeMinor vmId busLocation isDiscrete pwGpuId uuid luid chipName ctxswDevPath ctrlDevPath revision \
     nodeMask constantMemory maxIPC maxRegistersPerBlock maxShmemPerBlock maxShmemPerBlockOptin threadsPerWarp asyncEngines \
     maxThreadsPerBlock maxBlockDimX maxBlockDimY maxBlockDimZ maxGridDimX maxGridDimY maxGridDimZ smMajor smMinor
+    ThreadNames
+      nameId globalTid priority
     """
 }

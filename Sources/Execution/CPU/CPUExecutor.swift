@@ -47,24 +47,20 @@ struct CPUExecutor {
       try linear(model.weights[weight], bias, activation, source, target, product)
     case .product(let a, let b, let target, let bytes): product(a, b, target, bytes)
     case .layerNorm(let source, let scale, let bias, let epsilon, let activation, let width, let target):
-      let (x, y, s, b) = (floats(source), floats(target), floats(scale), bias.map { floats($0) })
-      rows(source.count / width, width: width, cost: 4) { first, count in
-        headroom_layernorm(
-          level, x + first * width, s, b, epsilon, activation.kernelCode, y + first * width, Int64(count), Int64(width))
-      }
-    case .softmax(let source, let width, let target):
-      let (x, y) = (floats(source), floats(target))
       guard width > 0 else { return }
-      rows(source.count / width, width: width, cost: 8) { first, count in
-        headroom_softmax(level, x + first * width, y + first * width, Int64(count), Int64(width))
-      }
+      rows(
+        .layerNorm(
+          source: floats(source), scale: floats(scale), bias: bias.map { UnsafePointer(floats($0)) }, epsilon: epsilon,
+          activation: activation.kernelCode, target: floats(target)), source.count / width, width: width, cost: 4)
+    case .softmax(let source, let width, let target):
+      guard width > 0 else { return }
+      rows(.softmax(source: floats(source), target: floats(target)), source.count / width, width: width, cost: 8)
     case .softmaxStrided(let source, let axis, let target):
       ElementLoops.softmax(floats(source), floats(target), shape: source.shape, axis: axis)
     case .activate(let activation, let source, let target):
-      let (x, y) = (floats(source), floats(target))
-      rows(source.count, width: 1, cost: activation == .relu ? 1 : 8) { first, count in
-        headroom_activate(level, activation.kernelCode, x + first, y + first, Int64(count))
-      }
+      rows(
+        .activate(activation.kernelCode, source: floats(source), target: floats(target)), source.count, width: 1,
+        cost: activation == .relu ? 1 : 8)
     case .unary(let operation, let source, let target): ElementLoops.unary(operation, floats(source), floats(target), target.count)
     case .binary(let operation, let a, let b, let target): try binary(operation, a, b, target)
     case .reduceMean(let source, let axes, let target):
@@ -87,15 +83,9 @@ struct CPUExecutor {
   // MARK: - Parallel loops
 
   /// Splits rows over the threads where there is enough to do; `cost`: rough work an element.
-  private func rows(_ rows: Int, width: Int, cost: Int, _ body: (Int, Int) -> Void) {
-    // A region costs some microseconds; below this one thread is as fast.
-    let work = rows * width * cost
-    guard work > 1 << 16, pool.threads > 1, rows > 1 else { return body(0, rows) }
-    let parts = min(rows, pool.threads * 4, max(1, work >> 14))
-    pool.run(parts) { part in
-      let (first, end) = (rows * part / parts, rows * (part + 1) / parts)
-      body(first, end - first)
-    }
+  private func rows(_ kernel: RowWork.Kernel, _ rows: Int, width: Int, cost: Int) {
+    let work = RowWork(kernel, level: level, rows: rows, width: width, cost: cost, threads: pool.threads)
+    pool.run(work.parts, work)
   }
 
   // MARK: - Products
@@ -106,22 +96,19 @@ struct CPUExecutor {
   ) throws(DeviceError) {
     guard let shape = source.matrixRows else { return }
     let (m, lda) = (shape.rows, max(shape.distance, 1))
-    let (a, c, b) = (floats(source), floats(target), bias.map { floats($0) })
+    let (a, c, b) = (floats(source), floats(target), bias.map { UnsafePointer(floats($0)) })
     var low: UnsafeMutablePointer<UInt16>?
     if model.precision == .bf16 {
-      let (start, even) = (brain.assumingMemoryBound(to: UInt16.self), (weight.k + 1) / 2 * 2)
+      let start = brain.assumingMemoryBound(to: UInt16.self)
       low = start
-      rows(m, width: weight.k, cost: 1) { first, count in
-        headroom_to_bf16(level, a + first * lda, Int64(lda), Int64(count), Int64(weight.k), start + first * even)
-      }
+      rows(.toBrain(source: a, distance: lda, target: start), m, width: weight.k, cost: 1)
     }
     try CPULinear(pool: pool, level: level).run(
       weight, product, a: a, brain: low, lda: lda, rows: m, bias: b, activation: activation, c: c)
   }
 
   private func product(_ a: TensorView, _ b: TensorView, _ target: TensorView, _ packedBytes: Int) {
-    let leading = Array(target.shape.dropLast(2))
-    let blocks = leading.reduce(1, *)
+    let blocks = target.shape.dropLast(2).reduce(1, *)
     let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], b.shape[b.shape.count - 1])
     guard m > 0, n > 0, blocks > 0 else { return }
     let (x, z, y) = (floats(a), floats(b), floats(target))
@@ -129,21 +116,15 @@ struct CPUExecutor {
       y.update(repeating: 0, count: target.count)
       return
     }
-    let (offsetsA, offsetsB) = (StridedReader(a.leading), StridedReader(b.leading))
-    let rowStride = Int64(b.strides[b.strides.count - 2])
-    let columnStride = Int64(b.strides[b.strides.count - 1])
-    let lda = Int64(a.shape[a.shape.count - 2] == 1 ? k : a.strides[a.strides.count - 2])
+    let lda = a.shape[a.shape.count - 2] == 1 ? k : a.strides[a.strides.count - 2]
     // A packed operand a thread: as many tasks as there are scratch areas, each with its share of the blocks.
     let parts = min(blocks, pool.threads)
-    pool.run(parts) { part in
-      let packed = (scratch + part * program.scratchBytes).assumingMemoryBound(to: Float.self)
-      for block in blocks * part / parts..<blocks * (part + 1) / parts {
-        headroom_pack_strided_f32(z + offsetsB[block], Int64(k), Int64(n), rowStride, columnStride, packed)
-        headroom_gemm_f32(
-          level, x + offsetsA[block], lda, Int64(m), Int64(k), packed, 0, Int64((n + 31) / 32), Int64(n), nil, 0, y + block * m * n,
-          Int64(n))
-      }
-    }
+    pool.run(
+      parts,
+      BlockProducts(
+        level: level, parts: parts, blocks: blocks, m: m, k: k, n: n, a: x, lda: lda, offsetsA: StridedReader(a, droppingLast: 2), b: z,
+        rowStride: b.strides[b.strides.count - 2], columnStride: b.strides[b.strides.count - 1],
+        offsetsB: StridedReader(b, droppingLast: 2), scratch: scratch, scratchBytes: program.scratchBytes, c: y))
   }
 
   // MARK: - Elements
@@ -156,15 +137,8 @@ struct CPUExecutor {
       if let code = operation.kernelCode, a.isContiguous, let period = b.period {
         let count = target.count
         guard count > 0 else { return }
-        if period == count {
-          rows(count, width: 1, cost: 1) { first, length in
-            headroom_binary(level, code, x + first, z + first, y + first, Int64(length), Int64(length))
-          }
-        } else {
-          rows(count / period, width: period, cost: 1) { first, length in
-            headroom_binary(level, code, x + first * period, z, y + first * period, Int64(length * period), Int64(period))
-          }
-        }
+        let kernel: RowWork.Kernel = period == count ? .binary(code, x, z, target: y) : .binaryRepeated(code, x, z, target: y)
+        rows(kernel, period == count ? count : count / period, width: period == count ? 1 : period, cost: 1)
         return
       }
       let (left, right) = (StridedReader(a), StridedReader(b))
@@ -241,30 +215,33 @@ struct CPUExecutor {
   }
 }
 
-/// How a product is cut into tasks: all rows for some panels, so that each panel of weights is read from memory once; rows are cut only when
-/// there are very many.
-struct GEMMSplit {
-  let rows: Int
-  let panels: Int
-  let rowParts: Int
-  let panelParts: Int
+/// A stack of products of two activations: the right one of each block is packed, then multiplied by.
+struct BlockProducts: PoolWork {
+  let level: Int32
+  let parts: Int
+  let blocks: Int
+  let m: Int
+  let k: Int
+  let n: Int
+  let a: UnsafePointer<Float>
+  let lda: Int
+  let offsetsA: StridedReader
+  let b: UnsafePointer<Float>
+  let rowStride: Int
+  let columnStride: Int
+  let offsetsB: StridedReader
+  /// A packed operand for each part.
+  let scratch: UnsafeMutableRawPointer
+  let scratchBytes: Int
+  let c: UnsafeMutablePointer<Float>
 
-  init(rows: Int, panels: Int, depth: Int, threads: Int) {
-    self.rows = rows
-    self.panels = panels
-    // 384 rows at a time: four blocks of the kernels' 96.
-    rowParts = max(1, (rows + 383) / 384)
-    // Some tasks more than threads even out neighbours; not so many that a task is shorter than taking it.
-    let work = 2 * Double(rows) * Double(panels) * 32 * Double(depth)
-    let weights = Double(panels) * 32 * Double(depth) * 4
-    let worth = max(1, Int(max(work / 1_500_000, weights / 250_000)))
-    panelParts = threads == 1 ? 1 : min(panels, max(1, min(worth, threads * 6)))
-  }
-
-  var tasks: Int { rowParts * panelParts }
-
-  subscript(task: Int) -> (rows: Range<Int>, panels: Range<Int>) {
-    let (row, panel) = (task / panelParts, task % panelParts)
-    return (rows * row / rowParts..<rows * (row + 1) / rowParts, panels * panel / panelParts..<panels * (panel + 1) / panelParts)
+  func run(_ part: Int) {
+    let packed = (scratch + part * scratchBytes).assumingMemoryBound(to: Float.self)
+    for block in blocks * part / parts..<blocks * (part + 1) / parts {
+      headroom_pack_strided_f32(b + offsetsB[block], Int64(k), Int64(n), Int64(rowStride), Int64(columnStride), packed)
+      headroom_gemm_f32(
+        level, a + offsetsA[block], Int64(lda), Int64(m), Int64(k), packed, 0, Int64((n + 31) / 32), Int64(n), nil, 0, c + block * m * n,
+        Int64(n))
+    }
   }
 }

@@ -10,13 +10,13 @@ struct CPULinear {
   func run(
     _ weight: CPUWeight, _ product: OneDNNProduct?, a: UnsafeMutablePointer<Float>, brain: UnsafeMutablePointer<UInt16>?, lda: Int,
     rows: Int,
-    bias: UnsafeMutablePointer<Float>?, activation: Activation, c: UnsafeMutablePointer<Float>
+    bias: UnsafePointer<Float>?, activation: Activation, c: UnsafeMutablePointer<Float>
   ) throws(DeviceError) {
     if let product, let packed = weight.oneDNN {
       let failure = Atomic<Int32>(0)
       let source = brain.map { UnsafeMutableRawPointer($0) } ?? UnsafeMutableRawPointer(a)
       pool.run(product.tasks) { task in
-        let status = product.run(task, packed, source: source, bias: bias, target: c)
+        let status = product.run(task, packed, source: source, bias: bias.map { UnsafeMutablePointer(mutating: $0) }, target: c)
         if status != 0 { failure.store(status, ordering: .relaxed) }
       }
       let status = failure.load(ordering: .relaxed)
@@ -29,14 +29,30 @@ struct CPULinear {
     guard let packed = weight.own else {
       throw DeviceError(.batchFailed, "a \(weight.k) x \(weight.n) weight was not packed for its kernel")
     }
-    let (even, n, code) = ((weight.k + 1) / 2 * 2, weight.n, activation.kernelCode)
     let split = GEMMSplit(rows: rows, panels: packed.panels, depth: weight.k, threads: pool.threads)
-    pool.run(split.tasks) { task in
-      let (rowRange, panelRange) = split[task]
-      packed.multiply(
-        level: level, a: a + rowRange.lowerBound * lda, brain: brain.map { UnsafePointer($0 + rowRange.lowerBound * even) }, lda: lda,
-        rows: rowRange.count, panels: panelRange, bias: bias.map { UnsafePointer($0) }, activation: code, c: c + rowRange.lowerBound * n,
-        ldc: n)
-    }
+    pool.run(
+      split.tasks,
+      PackedProduct(split: split, level: level, weight: packed, a: a, brain: brain, lda: lda, bias: bias, code: activation.kernelCode, c: c)
+    )
+  }
+}
+
+/// A product with a packed weight by the own kernels.
+private struct PackedProduct: PoolWork {
+  let split: GEMMSplit
+  let level: Int32
+  let weight: PackedWeight
+  let a: UnsafePointer<Float>
+  let brain: UnsafePointer<UInt16>?
+  let lda: Int
+  let bias: UnsafePointer<Float>?
+  let code: Int32
+  let c: UnsafeMutablePointer<Float>
+
+  func run(_ task: Int) {
+    let (rows, panels) = split[task]
+    weight.multiply(
+      level: level, a: a + rows.lowerBound * lda, brain: brain.map { $0 + rows.lowerBound * ((weight.k + 1) / 2 * 2) }, lda: lda,
+      rows: rows.count, panels: panels, bias: bias, activation: code, c: c + rows.lowerBound * weight.n, ldc: weight.n)
   }
 }

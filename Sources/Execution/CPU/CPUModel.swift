@@ -139,7 +139,7 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
     return program
   }
 
-  func stepNames(rows: Int) -> [String] { (try? program(rows: max(1, rows)).steps.map { "\($0.name) \($0.layer)" }) ?? [] }
+  func stepNames(rows: Int) -> [String] { (try? program(rows: max(1, rows)).steps.map(\.name)) ?? [] }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance { CPUInstance(self) }
 }

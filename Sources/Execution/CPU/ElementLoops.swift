@@ -1,27 +1,28 @@
 import Glibc
 import ModelGraph
 
-/// Element offsets of a view in row-major order of its shape.
+/// Element offsets of a view in row-major order of its shape, or of its first axes.
 struct StridedReader {
-  private let shape: [Int]
-  private let strides: [Int]
+  private let view: TensorView
+  private let axes: Range<Int>
   private let isDense: Bool
 
-  init(_ view: TensorView) {
-    shape = view.shape
-    strides = view.strides
-    isDense = view.isContiguous
+  /// `droppingLast`: axes at the end that are somebody else's.
+  init(_ view: TensorView, droppingLast: Int = 0) {
+    self.view = view
+    axes = 0..<max(0, view.shape.count - droppingLast)
+    isDense = view.isContiguous(axes: axes)
   }
 
-  var count: Int { shape.reduce(1, *) }
+  var count: Int { view.shape[axes].reduce(1, *) }
 
   /// The offset of the index-th element.
   subscript(index: Int) -> Int {
     if isDense { return index }
     var (rest, offset) = (index, 0)
-    for axis in shape.indices.reversed() where shape[axis] > 1 {
-      offset += rest % shape[axis] * strides[axis]
-      rest /= shape[axis]
+    for axis in axes.reversed() where view.shape[axis] > 1 {
+      offset += rest % view.shape[axis] * view.strides[axis]
+      rest /= view.shape[axis]
     }
     return offset
   }
@@ -32,22 +33,13 @@ struct StridedReader {
 }
 
 extension TensorView {
-  /// The leading dimensions of a stack of matrices.
-  var leading: TensorView {
-    var view = self
-    view.shape.removeLast(2)
-    view.strides.removeLast(2)
-    return view
-  }
-
   /// Elements after which a view repeats itself from the start; the whole for one that does not. nil where it is neither.
   var period: Int? {
     if isContiguous { return count }
-    let repeated = zip(shape, strides).prefix { $0.0 == 1 || $0.1 == 0 }.count
-    var rest = self
-    rest.shape.removeFirst(repeated)
-    rest.strides.removeFirst(repeated)
-    return rest.isContiguous ? max(1, rest.count) : nil
+    var repeated = 0
+    while repeated < shape.count, shape[repeated] == 1 || strides[repeated] == 0 { repeated += 1 }
+    guard isContiguous(axes: repeated..<shape.count) else { return nil }
+    return max(1, shape[repeated...].reduce(1, *))
   }
 }
 
@@ -111,16 +103,19 @@ enum ElementLoops {
 
   static func mean(_ x: UnsafePointer<Float>, shape: [Int], axes: [Int], _ y: UnsafeMutablePointer<Float>, count: Int) {
     for index in 0..<count { y[index] = 0 }
-    let reduced = Set(axes)
-    // Strides of the target with 0 where a dimension is summed.
-    var strides = [Int](repeating: 0, count: shape.count)
-    var stride = 1
-    for axis in shape.indices.reversed() where !reduced.contains(axis) {
-      strides[axis] = stride
-      stride *= shape[axis]
+    let total = shape.reduce(1, *)
+    for index in 0..<total {
+      // The target's offset: as the source's, without the axes that are summed.
+      var (rest, offset, stride) = (index, 0, 1)
+      for axis in shape.indices.reversed() {
+        let place = rest % shape[axis]
+        rest /= shape[axis]
+        if axes.contains(axis) { continue }
+        offset += place * stride
+        stride *= shape[axis]
+      }
+      y[offset] += x[index]
     }
-    let places = StridedReader(TensorView(buffer: .arena, offset: 0, type: .float32, shape: shape, strides: strides))
-    places.forEach { index, offset in y[offset] += x[index] }
     let factor = 1 / Float(max(1, axes.reduce(1) { $0 * shape[$1] }))
     for index in 0..<count { y[index] *= factor }
   }
@@ -135,12 +130,7 @@ enum ElementLoops {
       return
     }
     let (step, stepOut) = (from.strides[from.strides.count - 1], to.strides[to.strides.count - 1])
-    var (outerIn, outerOut) = (from, to)
-    for keyPath in [\TensorView.shape, \TensorView.strides] {
-      outerIn[keyPath: keyPath].removeLast()
-      outerOut[keyPath: keyPath].removeLast()
-    }
-    let (rowsIn, rowsOut) = (StridedReader(outerIn), StridedReader(outerOut))
+    let (rowsIn, rowsOut) = (StridedReader(from, droppingLast: 1), StridedReader(to, droppingLast: 1))
     for row in 0..<rowsIn.count {
       let (a, b) = (x + rowsIn[row], y + rowsOut[row])
       if step == 1 && stepOut == 1 {

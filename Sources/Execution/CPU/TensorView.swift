@@ -22,12 +22,17 @@ struct TensorView: Sendable, Hashable {
   var count: Int { shape.reduce(1, *) }
   var byteCount: Int { count * type.memorySize }
 
+  // A batch asks these of every step: plain loops, nothing on the heap.
+
   /// Row-major and without gaps.
-  var isContiguous: Bool {
+  var isContiguous: Bool { isContiguous(axes: shape.indices) }
+
+  /// The same of some neighbouring axes alone.
+  func isContiguous(axes: Range<Int>) -> Bool {
     var expected = 1
-    for (size, stride) in zip(shape, strides).reversed() where size != 1 {
-      if stride != expected { return false }
-      expected *= size
+    for axis in axes.reversed() where shape[axis] != 1 {
+      if strides[axis] != expected { return false }
+      expected *= shape[axis]
     }
     return true
   }
@@ -63,14 +68,13 @@ struct TensorView: Sendable, Hashable {
   var matrixRows: (rows: Int, width: Int, distance: Int)? {
     guard let width = shape.last else { return nil }
     guard width <= 1 || strides.last == 1 else { return nil }
-    let leading = zip(shape, strides).dropLast().filter { $0.0 != 1 }
-    guard let inner = leading.last else { return (1, width, width) }
-    var expected = inner.1
-    for (size, stride) in leading.reversed() {
-      if stride != expected { return nil }
-      expected *= size
+    var (rows, distance): (Int, Int?) = (1, nil)
+    for axis in shape.indices.dropLast().reversed() where shape[axis] != 1 {
+      if let distance, strides[axis] != distance * rows { return nil }
+      if distance == nil { distance = strides[axis] }
+      rows *= shape[axis]
     }
-    return (leading.reduce(1) { $0 * $1.0 }, width, inner.1)
+    return (rows, width, distance ?? width)
   }
 }
 

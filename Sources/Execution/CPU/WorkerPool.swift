@@ -2,6 +2,12 @@ import CKernels
 import Synchronization
 import Threads
 
+/// Tasks for a pool's threads. A value, not a closure: a region on the way of a batch takes nothing from the heap.
+protocol PoolWork {
+  /// Called once a task, on any of the threads.
+  func run(_ task: Int)
+}
+
 /// Threads that share one piece of work at a time with the thread that brings it.
 ///
 /// Work comes as regions: a number of tasks and a body. Tasks are taken one by one, so that a thread that a neighbour slows down takes fewer.
@@ -25,9 +31,16 @@ final class WorkerPool: @unchecked Sendable {
   /// One caller at a time: several instances share the pool.
   private let owner = Monitor()
 
-  /// A closure that does not escape, behind one address.
+  /// A work of any type, behind one address.
   private struct Body {
-    let call: (Int) -> Void
+    let work: UnsafeRawPointer
+    let call: (UnsafeRawPointer, Int) -> Void
+  }
+
+  private struct ClosureWork: PoolWork {
+    let body: (Int) -> Void
+
+    func run(_ task: Int) { body(task) }
   }
 
   /// About 20 us of spinning: longer than the gap between two layers, shorter than what a sleeping thread costs to wake.
@@ -53,13 +66,19 @@ final class WorkerPool: @unchecked Sendable {
 
   /// Runs `body` for every task from 0, on all threads; returns when all are done. Not reentrant.
   func run(_ tasks: Int, _ body: (Int) -> Void) {
+    withoutActuallyEscaping(body) { run(tasks, ClosureWork(body: $0)) }
+  }
+
+  /// The same without an allocation.
+  func run<Work: PoolWork>(_ tasks: Int, _ work: Work) {
     if tasks <= 1 || threads == 1 {
-      for task in 0..<max(0, tasks) { body(task) }
+      for task in 0..<max(0, tasks) { work.run(task) }
       return
     }
     owner.lock()
-    withoutActuallyEscaping(body) { escaping in
-      withUnsafePointer(to: Body(call: escaping)) { pointer in
+    withUnsafePointer(to: work) { work in
+      let body = Body(work: UnsafeRawPointer(work)) { $0.assumingMemoryBound(to: Work.self).pointee.run($1) }
+      withUnsafePointer(to: body) { pointer in
         self.body.store(UInt(bitPattern: pointer), ordering: .relaxed)
         taskCount.store(tasks, ordering: .relaxed)
         tasksDone.store(0, ordering: .relaxed)
@@ -69,7 +88,7 @@ final class WorkerPool: @unchecked Sendable {
           sleep.withLock {}
           sleep.broadcast()
         }
-        work(region)
+        self.work(region)
         // Only tasks that a helper has begun are waited for.
         var spins = 0
         while tasksDone.load(ordering: .acquiring) < tasks {
@@ -92,7 +111,7 @@ final class WorkerPool: @unchecked Sendable {
       let task = Int(seen & 0xFFFF_FFFF)
       guard task < count else { return }
       guard ticket.compareExchange(expected: seen, desired: seen &+ 1, ordering: .acquiringAndReleasing).exchanged else { continue }
-      UnsafePointer<Body>(bitPattern: address)?.pointee.call(task)
+      if let body = UnsafePointer<Body>(bitPattern: address)?.pointee { body.call(body.work, task) }
       tasksDone.wrappingAdd(1, ordering: .releasing)
     }
   }

@@ -34,8 +34,6 @@ struct LiveDiagnosis: Sendable {
   let meanWait: Figure?
   let notes: [String]
 
-  /// Findings that a processor's kernels have no part in: launches, copies over a link, streaming multiprocessors, a GPU's memory.
-  static let processorCodes: Set<FindingCode> = [.HR101, .HR102, .HR103, .HR111, .HR121, .HR123, .HR124, .HR131]
   /// Fewer answers than this show no trend.
   static let fewestAnswersForTrend = 50
   /// A fifth of the wall: what a station must be worth to be called a limit.
@@ -120,8 +118,7 @@ struct LiveDiagnosis: Sendable {
     var assessment = Assessment(of: evidence, estimator: nil)
     if let held = evidence.device.heldIdle { Self.weigh(held, &assessment.verdict) }
     if state.isProcessor {
-      assessment.ranked.removeAll { !Self.processorCodes.contains($0.finding.code) }
-      assessment.undecided.removeAll { !Self.processorCodes.contains($0.code) }
+      assessment.keepProcessorFindings()
     }
     self.assessment = assessment
   }
@@ -146,9 +143,7 @@ struct LiveDiagnosis: Sendable {
   func words(_ text: String) -> String {
     var text = text.replacing("upstream of the GPU", with: "upstream of this model's queue")
     if state.isProcessor {
-      text = text.replacing("GPU-bound", with: "device-bound").replacing("gather + H2D", with: "gather")
-        .replacing("D2H + response", with: "output").replacing("gather and H2D", with: "gather")
-        .replacing("D2H and response", with: "output").replacing("the GPU", with: "the device").replacing("GPU", with: "device")
+      text = Prose.ofProcessor(text)
     }
     return text
   }

@@ -31,6 +31,9 @@ final class LiveDiagnosisPages: LivePages {
   }
 
   private func live(_ model: String?) -> HTTPAnswer {
+    guard server.live.isRecording else {
+      return .error(503, "this server keeps no events, and diagnoses nothing: start it without --live-events false")
+    }
     let now = MonotonicClock.now
     if let kept = recent.withLock({ $0[model ?? ""] }), now - kept.time < Self.reuse { return kept.answer }
     let states = server.manager.table.allReady.map { LiveModelState($0) }

@@ -13,6 +13,8 @@ struct LiveModelState: Sendable {
   var queuedRows = 0
   /// Instances that wait for a batch.
   var readyInstances = 0
+  /// What the kernels' step numbers mean; empty where nobody asked.
+  var stepNames: [String] = []
 
   init(
     name: String, version: String, number: Int32, device: DeviceDescription, scheduling: SchedulerConfiguration, queuedRequests: Int = 0,

@@ -45,15 +45,43 @@ final class LiveRecorder: Sendable {
     var end: Instant
   }
 
-  private let requests = Mutex(Ring<Request>(capacity: 1 << 18))
-  private let batches = Mutex(Ring<Batch>(capacity: 1 << 16))
-  private let kernels = Mutex(Ring<Kernel>(capacity: 1 << 18))
+  private let requests: Mutex<Ring<Request>>
+  private let batches: Mutex<Ring<Batch>>
+  private let kernels: Mutex<Ring<Kernel>>
 
-  func record(_ request: Request) { requests.withLock { $0.append(request) } }
+  /// Whether anything is kept.
+  let isRecording: Bool
 
-  func record(_ batch: Batch, kernels events: [Kernel]) {
+  /// `capacity`: requests that are kept at most; a quarter as many batches, and as many kernels.
+  init(isRecording: Bool = true, capacity: Int = 1 << 18) {
+    self.isRecording = isRecording
+    requests = Mutex(Ring(capacity: max(1, capacity)))
+    batches = Mutex(Ring(capacity: max(1, capacity / 4)))
+    kernels = Mutex(Ring(capacity: max(1, capacity)))
+  }
+
+  /// Requests, batches and kernels that were overwritten by later ones.
+  var overwritten: (requests: Int, batches: Int, kernels: Int) {
+    (requests.withLock { $0.overwritten }, batches.withLock { $0.overwritten }, kernels.withLock { $0.overwritten })
+  }
+
+  func record(_ request: Request) {
+    if isRecording { requests.withLock { $0.append(request) } }
+  }
+
+  /// `steps`: what its kernels were, as the device reported them.
+  func record(_ batch: Batch, steps: [(step: Int, start: Instant, end: Instant)]) {
+    guard isRecording else { return }
     batches.withLock { $0.append(batch) }
-    if !events.isEmpty { kernels.withLock { ring in for event in events { ring.append(event) } } }
+    if steps.isEmpty { return }
+    kernels.withLock { ring in
+      for step in steps {
+        ring.append(
+          Kernel(
+            batch: batch.id, model: batch.model, instance: batch.instance, rows: batch.rows, step: Int32(truncatingIfNeeded: step.step),
+            start: step.start, end: step.end))
+      }
+    }
   }
 
   /// What is left of the time since `start`, each in order of arrival and no more than `limits` of each: who asks holds the lock meanwhile.
@@ -77,6 +105,7 @@ final class LiveRecorder: Sendable {
 struct Ring<Element: Sendable>: Sendable {
   private var storage: [Element] = []
   private var next = 0
+  private(set) var overwritten = 0
   let capacity: Int
 
   init(capacity: Int) { self.capacity = capacity }
@@ -87,6 +116,7 @@ struct Ring<Element: Sendable>: Sendable {
       storage.append(element)
     } else {
       storage[next] = element
+      overwritten &+= 1
       next = next &+ 1 == capacity ? 0 : next &+ 1
     }
   }

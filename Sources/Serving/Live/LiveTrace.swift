@@ -57,7 +57,8 @@ struct LiveTrace {
       if let known = steps[kernel.step] {
         id = known
       } else {
-        let name = recorder.name("step \(kernel.step)")
+        let known = state.stepNames.indices.contains(Int(kernel.step)) ? state.stepNames[Int(kernel.step)] : "step \(kernel.step)"
+        let name = recorder.name(known)
         id = recorder.kernel(KernelDescription(demangledName: name, shortName: name, grid: (0, 0, 0), block: (0, 0, 0)))
         steps[kernel.step] = id
       }

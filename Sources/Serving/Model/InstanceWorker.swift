@@ -101,7 +101,7 @@ final class InstanceWorker: @unchecked Sendable {
       }
     }
     kernels.begin()
-    instance.run(slot, events: kernels) { [self] result in
+    instance.run(slot, events: model.live.isRecording ? kernels : nil) { [self] result in
       waiter.lock()
       outcome = result
       waiter.unlock()
@@ -119,20 +119,28 @@ final class InstanceWorker: @unchecked Sendable {
       outputsReady: max(gatherStart, times.outputsReady))
     let responses = try scatter(work, slot, rows: rows, problems, execution)
     let outputsEnd = MonotonicClock.now
+    // Nearly always all of them: then nothing is copied.
+    var good = work.requests
+    if responses.contains(where: \.isFailure) {
+      good = []
+      for (request, response) in zip(work.requests, responses) {
+        if response.isFailure {
+          model.counters.fail(.backend, nanoseconds: (outputsEnd - request.accepted).nanoseconds)
+        } else {
+          good.append(request)
+        }
+      }
+    }
     model.counters.succeed(
       ModelCounters.BatchDone(
         rows: rows, reason: work.reason, gatherStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady),
-        computeEnd: max(gatherStart, times.computeEnd), outputsEnd: outputsEnd, bytesGathered: gathered), requests: work.requests)
+        computeEnd: max(gatherStart, times.computeEnd), outputsEnd: outputsEnd, bytesGathered: gathered), requests: good)
     model.live.record(
       LiveRecorder.Batch(
         id: work.batch.sequence, model: model.number, instance: Int32(index), rows: Int32(clamping: rows),
         requests: Int32(clamping: work.requests.count), reason: work.reason, formed: work.formed, gatherStart: gatherStart,
         computeStart: times.inputsReady, computeEnd: times.computeEnd, outputEnd: outputsEnd),
-      kernels: kernels.events.map {
-        LiveRecorder.Kernel(
-          batch: work.batch.sequence, model: model.number, instance: Int32(index), rows: Int32(clamping: rows),
-          step: Int32(clamping: $0.step), start: $0.start, end: $0.end)
-      })
+      steps: kernels.events)
     return responses
   }
 
@@ -264,8 +272,13 @@ final class InstanceWorker: @unchecked Sendable {
 ///
 /// `@unchecked Sendable`: the device calls `record` from one thread at a time, all before the batch's completion.
 private final class KernelCollector: LaunchRecorder, @unchecked Sendable {
-  private(set) var events: [(step: Int, start: Instant, end: Instant)] = []
+  // Unchecked: for the reason above nobody else looks, and the check would cost as much as the append.
+  @exclusivity(unchecked) private(set) var events: [(step: Int, start: Instant, end: Instant)] = []
 
   func begin() { events.removeAll(keepingCapacity: true) }
   func record(step: Int, from start: Instant, to end: Instant) { events.append((step, start, end)) }
+}
+
+extension Result {
+  fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }
 }

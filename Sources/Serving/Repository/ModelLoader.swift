@@ -147,12 +147,15 @@ struct ModelLoader: Sendable {
 
   private func source(_ configuration: ModelConfiguration, version: Int, at place: ModelPlace) throws -> Source {
     if configuration.backend == "identity" { return .identity }
+    if configuration.platform == "headroom_builtin", case .folder = place {
+      return .graph(try Self.builtIn(configuration).graph().withRowsFirst())
+    }
     switch place {
     case .builtIn(let head):
       guard let known = BuiltInHead(name: head) else {
         throw Failure(description: "there is no built-in head '\(head)'; there are \(BuiltInHead.names.joined(separator: ", "))")
       }
-      return .graph(try known.graph())
+      return .graph(try known.graph().withRowsFirst())
     case .file(let path): return try file(path)
     case .folder(let path):
       let names = configuration.defaultModelFilename.isEmpty ? ["model.onnx", "model.plan"] : [configuration.defaultModelFilename]
@@ -181,6 +184,29 @@ struct ModelLoader: Sendable {
     } catch {
       // A file that is no ONNX at all fails in ONNX Runtime too, with its own words; operators we have not, run there.
       return .onnx(path, "\(error)")
+    }
+  }
+
+  /// A built-in head with the sizes that the configuration's parameters name: head, and layers, hidden, heads, sequence.
+  private static func builtIn(_ configuration: ModelConfiguration) throws -> BuiltInHead {
+    let name = configuration.parameters["head"] ?? ""
+    func size(_ key: String, _ usual: Int) throws -> Int {
+      guard let text = configuration.parameters[key] else { return usual }
+      guard let size = Int(text), size > 0 else {
+        throw Failure(description: "parameter '\(key)' is '\(text)': a size above 0 is expected")
+      }
+      return size
+    }
+    switch name {
+    case "linear": return .linear(layers: try size("layers", 20), hidden: try size("hidden", 1024))
+    case "stacked": return .stacked(layers: try size("layers", 20), hidden: try size("hidden", 1024), heads: try size("heads", 5))
+    case "seqlen": return .seqlen(layers: try size("layers", 20), hidden: try size("hidden", 1024), sequence: try size("sequence", 128))
+    case "encoder":
+      return .encoder(
+        layers: try size("layers", 2), hidden: try size("hidden", 128), heads: try size("heads", 2), sequence: try size("sequence", 128))
+    default:
+      throw Failure(
+        description: "parameter 'head' is '\(name)'; the built-in heads are \(BuiltInHead.names.joined(separator: ", "))")
     }
   }
 

@@ -46,13 +46,18 @@ public final class InferenceServer: KServeService {
     /// Amounts of those resources; of others there is as much as the largest single need.
     public var rateLimits: [ExecutionRateLimiter.Limit] = []
 
+    /// Keeps the last events for the live diagnosis.
+    public var keepsEvents = true
+    /// Requests whose events are kept at most, and as many kernels.
+    public var keptRequests = 1 << 18
+
     /// The defaults.
     public init() {}
   }
 
   let options: Options
   let manager: ModelManager
-  let live = LiveRecorder()
+  let live: LiveRecorder
   let host = HostGauges()
   let regions: SharedMemoryRegions
   private let log: ServerLog
@@ -66,6 +71,7 @@ public final class InferenceServer: KServeService {
   public init(_ options: Options, devices: ModelDevices, log: ServerLog) {
     self.options = options
     self.log = log
+    live = LiveRecorder(isRecording: options.keepsEvents, capacity: options.keptRequests)
     regions = SharedMemoryRegions(isAllowed: options.allowsClientSharedMemory)
     manager = ModelManager(
       loader: ModelLoader(

@@ -134,11 +134,16 @@ struct ChromeTraceWriter {
 
   private mutating func writeMetadata() {
     var seen: Set<Int64> = []
+    // Files from elsewhere may name one twice; the last name is the thread's own.
+    let programs = Dictionary(trace.processes.map { ($0.process, $0.name) }, uniquingKeysWith: { $1 })
+    let threadNames = Dictionary(trace.threads.map { ($0.thread, $0.name) }, uniquingKeysWith: { $1 })
     for (id, track) in tracks.threads {
       if seen.insert(track.pid).inserted {
-        metadata("process_name", pid: track.pid, tid: 0, id == Trace.unknown ? "unknown process" : "process \(track.pid)")
+        let program = programs[GlobalID.process(ofThread: id)].flatMap { trace.names[$0] }.map { " " + $0 } ?? ""
+        metadata("process_name", pid: track.pid, tid: 0, id == Trace.unknown ? "unknown process" : "process \(track.pid)\(program)")
       }
-      metadata("thread_name", pid: track.pid, tid: track.tid, id == Trace.unknown ? "unknown thread" : "thread \(track.tid)")
+      let name = threadNames[id].flatMap { trace.names[$0] }.map { " " + $0 } ?? ""
+      metadata("thread_name", pid: track.pid, tid: track.tid, id == Trace.unknown ? "unknown thread" : "thread \(track.tid)\(name)")
     }
     for (pid, stream) in tracks.devices {
       let ordinal = Trace.known(stream.device).map { "GPU \($0)" } ?? "GPU"

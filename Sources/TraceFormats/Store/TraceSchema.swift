@@ -20,6 +20,9 @@ enum TraceSchema {
       """)
   static let cudaDevices = TableLayout("TARGET_INFO_CUDA_DEVICE", "gpuId, cudaId, pid", others: "uuid TEXT, numMultiprocessors")
 
+  static let threads = TableLayout("ThreadNames", "nameId, globalTid", others: "priority")
+  static let processes = TableLayout("PROCESSES", "globalPid, pid, name TEXT")
+
   private static let kernelDescriptionColumns = """
     demangledName, shortName, mangledName, launchType, registersPerThread, gridX, gridY, gridZ, blockX, blockY, blockZ,
     staticSharedMemory, dynamicSharedMemory, localMemoryPerThread
@@ -74,7 +77,8 @@ enum TraceSchema {
 
   /// Every table that is read.
   static let all = [
-    names, run, gpus, cudaDevices, kernelDescriptions, streams, kernels, copies, memsets, synchronizations, apiCalls, osCalls, ranges,
+    names, run, gpus, cudaDevices, threads, processes, kernelDescriptions, streams, kernels, copies, memsets, synchronizations, apiCalls,
+    osCalls, ranges,
     diagnostics, batches, requests, clientRequests, launches, counters,
   ]
 }

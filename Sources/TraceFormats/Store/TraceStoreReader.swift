@@ -120,6 +120,23 @@ struct TraceStoreReader {
     }
     trace.cudaDevices = devices
     let ids = names
+    var threads: [ThreadDescription] = []
+    try scan(TraceSchema.threads) { row throws(CellError) in
+      let name = try row.name(ids)
+      threads.append(ThreadDescription(thread: try row.int64(), name: name))
+    }
+    trace.threads = threads
+    var texts = trace.names
+    trace.names = NameTable()
+    var processes: [ProcessDescription] = []
+    try scan(TraceSchema.processes) { row throws(CellError) in
+      let process = try row.int64()
+      // The number is the middle of the global id.
+      _ = try row.int64()
+      processes.append(ProcessDescription(process: process, name: try row.text().map { texts.intern($0) } ?? .unknown))
+    }
+    trace.processes = processes
+    trace.names = texts
     try scan(TraceSchema.kernelDescriptions) { row throws(CellError) in _ = trace.intern(try row.kernel(ids)) }
     try scan(TraceSchema.streams) { row throws(CellError) in _ = trace.intern(try row.stream()) }
   }

@@ -98,6 +98,17 @@ struct TraceStoreWriter {
       row.int64(devices[index].cudaDevice)
       row.int64(devices[index].process)
     }
+    let threads = trace.threads
+    try database.insert(TraceSchema.threads, count: threads.count) { index, row in
+      row.name(threads[index].name)
+      row.int64(threads[index].thread)
+    }
+    let (processes, names) = (trace.processes, trace.names)
+    try database.insert(TraceSchema.processes, count: processes.count) { index, row in
+      row.int64(processes[index].process)
+      row.int64(GlobalID.processNumber(processes[index].process))
+      row.text(names[processes[index].name])
+    }
     let descriptions = trace.kernelDescriptions
     try database.insert(TraceSchema.kernelDescriptions, count: descriptions.count) { index, row in row.kernel(descriptions[index]) }
     let streams = trace.streams
@@ -283,6 +294,8 @@ struct TraceStoreWriter {
     try check(TraceSchema.synchronizations, "the stream is", badStream(trace.synchronizations.stream))
     let described = trace.kernelDescriptions.firstIndex { bad($0.demangledName) || bad($0.shortName) || bad($0.mangledName) }
     try check(TraceSchema.kernelDescriptions, "a name is", described)
+    try check(TraceSchema.threads, "the name is", badName(trace.threads.map(\.name)))
+    try check(TraceSchema.processes, "the name is", badName(trace.processes.map(\.name)))
     try check(TraceSchema.apiCalls, "the name is", badName(trace.apiCalls.name))
     try check(TraceSchema.osCalls, "the name is", badName(trace.osCalls.name))
     try check(TraceSchema.ranges, "the text is", badName(trace.ranges.text))

@@ -1,0 +1,131 @@
+import FileAccess
+import Glibc
+public import TraceFormats
+
+/// The folder in which recorded processes leave their files, from its making to its removal.
+public final class CaptureFolder: Sendable {
+  /// Its path, absolute.
+  public let path: String
+  /// The library to be loaded into programs.
+  public let interposer: String
+  /// Shorter calls are counted alone.
+  public let thresholdNanoseconds: Int64
+
+  /// What stands beside the executable.
+  public static let interposerName = "libheadroom-os-interposer.so"
+
+  /// Makes a folder that programs will find with recording on.
+  ///
+  /// - Parameters:
+  ///   - thresholdNanoseconds: shorter calls are counted alone.
+  ///   - limitBytes: what all processes together may write.
+  ///   - interposer: path of the library; nil for the one beside the executable.
+  public init(thresholdNanoseconds: Int64, limitBytes: Int64, interposer given: String? = nil) throws(CaptureError) {
+    self.thresholdNanoseconds = thresholdNanoseconds
+    let library = if let given { given } else { try Self.findInterposer() }
+    // The interposer builds its paths in fixed room.
+    let parent = getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.hasPrefix("/") && $0.utf8.count < 80 ? $0 : nil } ?? "/tmp"
+    var template = Array((parent + "/headroom-os-XXXXXX").utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw CaptureError(
+        .failed, "no folder can be made in \(parent): \(String(cString: strerror(errno))); set TMPDIR to one that can be written")
+    }
+    path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? parent }
+    // LD_PRELOAD takes spaces and colons for separators.
+    if library.contains(where: { $0 == " " || $0 == ":" }) {
+      interposer = path + "/" + Self.interposerName
+      symlink(library, interposer)
+    } else {
+      interposer = library
+    }
+    var control = [UInt8]("HROSCTL1".utf8)
+    for value in [thresholdNanoseconds, limitBytes, 1] { withUnsafeBytes(of: value.littleEndian) { control += $0 } }
+    control += [UInt8](repeating: 0, count: 4096 - control.count)
+    do throws(FileError) { try Files.write(path + "/control", control) } catch {
+      remove()
+      throw CaptureError(.failed, "\(error)")
+    }
+    // Programs started by root may go on as somebody else: they must find the folder and make files in it, and may not list it.
+    if geteuid() == 0 {
+      chmod(path, 0o1733)
+      chmod(path + "/control", 0o666)
+    }
+  }
+
+  /// The environment variables a program needs to be recorded, given those it would have.
+  public func environment(adding given: [String]) -> [String] {
+    let loaded = given.last { $0.hasPrefix("LD_PRELOAD=") }.map { String($0.dropFirst(11)) } ?? ""
+    return given.filter { !$0.hasPrefix("LD_PRELOAD=") && !$0.hasPrefix("HEADROOM_OS_CALLS=") }
+      + ["LD_PRELOAD=" + interposer + (loaded.isEmpty ? "" : ":" + loaded), "HEADROOM_OS_CALLS=" + path]
+  }
+
+  /// Ends the recording: programs that still run do so unrecorded.
+  public func stop() {
+    let descriptor = open(path + "/control", O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    var off: UInt32 = 0
+    // The word that every recorded process looks at; see COSInterposer.h.
+    pwrite(descriptor, &off, 4, 24)
+    close(descriptor)
+  }
+
+  /// What could be read of the processes' files, and what could not.
+  public func read() -> (files: [OSCallFile], damage: [String]) {
+    var (files, damage): ([OSCallFile], [String]) = ([], [])
+    for name in names.sorted() where name.hasSuffix(".oscalls") && isRegular(name) {
+      do throws(FileError) {
+        let mapped = try MappedFile(path: path + "/" + name)
+        mapped.withBytes { bytes in
+          do throws(OSCallFileError) { files.append(try OSCallFile(bytes)) } catch {
+            damage.append("process \(name.prefix { $0 != "." }): \(error)")
+          }
+        }
+      } catch {
+        damage.append("\(error)")
+      }
+    }
+    return (files, damage)
+  }
+
+  /// Deletes the folder with its files. Processes that still hold them do no harm.
+  public func remove() {
+    for name in names { unlink(path + "/" + name) }
+    rmdir(path)
+  }
+
+  /// Others may have put something there that opening would wait for.
+  private func isRegular(_ name: String) -> Bool {
+    var status = stat()
+    return lstat(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  private var names: [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  private static func findInterposer() throws(CaptureError) -> String {
+    if let given = getenv("HEADROOM_OS_INTERPOSER") {
+      let path = String(cString: given)
+      if access(path, R_OK) == 0, path.hasPrefix("/") { return path }
+      throw CaptureError(.failed, "HEADROOM_OS_INTERPOSER is \(path): not the absolute path of a file that can be read")
+    }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = buffer.withUnsafeMutableBytes { raw in
+      raw.baseAddress.map { readlink("/proc/self/exe", $0.assumingMemoryBound(to: CChar.self), raw.count) } ?? 0
+    }
+    let executable = buffer.prefix(max(0, count))
+    let folder = String(decoding: executable[..<(executable.lastIndex(of: UInt8(ascii: "/")) ?? 0)], as: UTF8.self)
+    let path = folder + "/" + interposerName
+    if access(path, R_OK) == 0 { return path }
+    throw CaptureError(
+      .failed,
+      "\(interposerName) is not beside the program (\(folder)); `make build` makes it, HEADROOM_OS_INTERPOSER may name another place")
+  }
+}

@@ -1,0 +1,87 @@
+public import DeviceModel
+import ModelConfiguration
+import Threads
+public import TimeBase
+
+/// Times whole batches of a loaded model, so that a simulation can run it on this device.
+public enum BatchTimer {
+  /// Batches of each size in turn until the time is over, five of each at least.
+  ///
+  /// What is timed is what a server's batch waits for: from the inputs' being in place to the outputs' being readable.
+  ///
+  /// - Parameters:
+  ///   - sizes: Rows.
+  ///   - budget: Time for all of it; a slow model takes longer.
+  ///   - progress: Told the share done, now and then.
+  public static func measure(
+    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, progress: (Double) -> Void = { _ in }
+  ) throws(DeviceError) -> BatchDurations {
+    let instance = try model.makeInstance()
+    defer { instance.close() }
+    var times: [Int: [Double]] = [:]
+    // The first batches of a size allocate and choose kernels.
+    for rows in sizes { _ = try time(model, instance, rows: rows) }
+    let start = MonotonicClock.now
+    var round = 0
+    while round < fewest || MonotonicClock.now - start < budget {
+      for rows in sizes { times[rows, default: []].append(try time(model, instance, rows: rows)) }
+      round += 1
+      progress(min(1, max(Double(round) / Double(fewest), (MonotonicClock.now - start).seconds / max(1e-9, budget.seconds))))
+      if round >= most { break }
+    }
+    let points = times.compactMap { BatchDurations.Point(rows: $0.key, times: $0.value) }
+    guard let durations = BatchDurations(points) else {
+      throw DeviceError(.batchFailed, "no batch could be timed: no size was given, or batches took no time")
+    }
+    return durations
+  }
+
+  private static let fewest = 5
+  private static let most = 2000
+
+  private static func time(_ model: any LoadedModel, _ instance: any ModelInstance, rows: Int) throws(DeviceError) -> Double {
+    let shapes = model.signature.inputs.map { input in (model.hasRowDimension ? [rows] : []) + input.dims.map { max(1, $0) } }
+    let slot = try instance.prepare(shapes)
+    for (input, tensor) in zip(model.signature.inputs, slot.inputs) { fill(tensor.memory, input.dataType) }
+    let done = Completion()
+    let start = MonotonicClock.now
+    instance.run(slot, events: nil) { done.set($0) }
+    let result = try done.wait().get()
+    // Simulated devices and GPUs say when; a processor's inputs are where they are.
+    return Double((result.outputsReady - max(start, min(result.inputsReady, result.outputsReady))).nanoseconds)
+  }
+
+  /// Numbers of ordinary size: zeros, and worse, numbers next to zero, take other times on some processors.
+  private static func fill(_ memory: UnsafeMutableRawBufferPointer, _ type: TensorDataType) {
+    switch type {
+    case .float32:
+      for index in 0..<memory.count / 4 { memory.storeBytes(of: Float(index % 17) * 0.125 - 1, toByteOffset: 4 * index, as: Float.self) }
+    case .float64:
+      for index in 0..<memory.count / 8 { memory.storeBytes(of: Double(index % 17) * 0.125 - 1, toByteOffset: 8 * index, as: Double.self) }
+    // Whole numbers may be positions: zero is valid in every table. Half precision's zero is one of its ordinary numbers.
+    default: memory.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+  }
+}
+
+/// What one batch gave, handed from the device's thread to the one that waits.
+///
+/// `@unchecked Sendable`: `result` is used under the monitor's lock alone.
+private final class Completion: @unchecked Sendable {
+  private let monitor = Monitor()
+  private var result: Result<BatchTimes, DeviceError>?
+
+  func set(_ value: Result<BatchTimes, DeviceError>) {
+    monitor.withLock { result = value }
+    monitor.signal()
+  }
+
+  func wait() -> Result<BatchTimes, DeviceError> {
+    monitor.lock()
+    defer { monitor.unlock() }
+    while true {
+      if let result { return result }
+      monitor.wait()
+    }
+  }
+}

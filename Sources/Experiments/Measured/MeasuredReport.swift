@@ -1,0 +1,285 @@
+import Diagnosis
+public import JSONText
+public import Reporting
+import TimeBase
+import Workload
+
+extension MeasuredResult {
+  /// What was compared, as it is shown. Every section says MEASURED: it may stand beside simulated ones.
+  public var report: Report {
+    var report = Report(
+      title: "headroom bench: \(experiment.name), measured on this machine", question: Prose.ofProcessor(experiment.question), banner: nil,
+      facts: facts,
+      notes: notes)
+    let shared = RunComparison(runs: variants.map(\.compared))
+    var verdict = shared.verdictSection
+    verdict.explanation = "From the stations' utilization: the one that has no time left is the limit. Certain would need an experiment."
+    report.sections = [verdict, utilizationSection, shared.loadSection, shared.batchSection]
+    if variants.contains(where: { $0.atEqualRows != nil }) { report.sections.append(equalRowsSection) }
+    report.sections += [
+      kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, shared.findingsSection,
+    ]
+    .compactMap { $0 }
+    report.sections = report.sections.map { section in
+      var section = section.ofProcessor
+      section.id = "cpu-" + section.id
+      section.tag = "MEASURED"
+      return section
+    }
+    return report
+  }
+
+  private var notes: [String] {
+    var notes = experiment.notes
+    notes.append("server and generator share this machine's cores: what one uses the other lacks")
+    for variant in variants {
+      if variant.isClientBound {
+        notes.append(
+          "\(variant.variant.name): \(variant.generatorWords.hasSuffix(".") ? String(variant.generatorWords.dropLast()) : variant.generatorWords)"
+        )
+      }
+      if let foreign = variant.foreignCores, foreign.value > 0.12 {
+        notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are not to be quoted")
+      }
+      if variant.stability.hasPrefix("not stable") { notes.append("\(variant.variant.name): \(variant.stability)") }
+    }
+    return notes
+  }
+
+  private var facts: [(name: String, text: String)] {
+    var facts = [("device", device)]
+    func add(_ name: String, _ text: (Variant) -> String) {
+      let texts = variants.map { text($0.variant) }
+      if Set(texts).count == 1, let only = texts.first {
+        facts.append((name, only))
+      } else {
+        facts.append((name, zip(variants, texts).map { "\($0.variant.name): \($1)" }.joined(separator: "; ")))
+      }
+    }
+    add("model") { $0.model.text }
+    add("load") { variant in
+      let workload = variant.workload
+      let window =
+        "\(workload.rows.text) row\(workload.rows == .fixed(1) ? "" : "s") a request, \(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s cut off"
+      switch workload.load {
+      case .closed(let users, _, let think): return "closed loop, \(NumberText.grouped(users)) users, think \(think.text) s, \(window)"
+      case .open(let arrivals):
+        return "open loop, \(NumberText.significant(arrivals.perSecond(over: workload.duration))) requests/s, \(window)"
+      }
+    }
+    add("serving") { variant in
+      guard let batching = variant.scheduler.batching else { return "no dynamic batching, \(variant.scheduler.instances) instances" }
+      let preferred = batching.preferredSizes.isEmpty ? "none" : batching.preferredSizes.map { "\($0)" }.joined(separator: ", ")
+      return
+        "max batch \(variant.scheduler.maximumBatchRows) rows, preferred \(preferred), delay \(NumberText.significant(batching.maximumQueueDelay.milliseconds)) ms, \(variant.scheduler.instances) instance(s)"
+    }
+    return facts
+  }
+
+  private var names: [String] { variants.map(\.variant.name) }
+
+  private var utilizationSection: Report.Section {
+    let rows: [FigureTable.Row] = [
+      .init(
+        "kernel-busy", variants.map { $0.compared.evidence.device.kernelBusy },
+        explanation: "Share of wall time in which at least one kernel runs on the instance; temporal, not a share of the cores."),
+      .init("dominant-kernel active", variants.map { $0.dominant?.active }),
+      .init(
+        "server CPU a request", variants.map { $0.serverCPUPerRequest },
+        explanation: "User and system time of all the server's threads over answers."),
+      .init(
+        "event loops", variants.map { $0.compared.evidence.frontEnd.coreShare },
+        explanation: "CPU time of the front end's threads over their wall time."),
+      .init(
+        "generator's busiest thread", variants.map { $0.compared.evidence.client.coreShare },
+        explanation: "Near 100 % the generator is the limit, and the figures are its own."),
+      .init(
+        "cores used by others", variants.map { $0.foreignCores }, explanation: "Other programs of this machine, over the window."),
+    ]
+    return Report.Section(
+      id: "utilization", heading: "Utilization",
+      explanation: "Busy is temporal: a kernel ran. It does not say how much of the cores' arithmetic it used.",
+      blocks: [.table(FigureTable(columns: names, rows: rows))])
+  }
+
+  private var equalRowsSection: Report.Section {
+    func row(_ label: String, _ figure: (MeasuredVariant.EqualRows) -> Figure?, _ explanation: String = "") -> FigureTable.Row {
+      .init(label, variants.map { $0.atEqualRows.flatMap(figure) }, explanation: explanation)
+    }
+    let rows = [
+      row("rows offered", { $0.offered }, "Four fifths of what the slowest variant did."), row("rows answered", { $0.answered }),
+      row("server CPU a million rows", { $0.cpuSecondsPerMillionRows }, "What a row costs, whatever share of the time is busy."),
+      row("kernel time a million rows", { $0.kernelSecondsPerMillionRows }), row("rows a batch", { $0.rowsPerBatch }),
+      row("kernel-busy", { $0.kernelBusy }), row("median latency", { $0.medianLatency }, "From the instant a request was due."),
+      row("p99 latency", { $0.p99Latency }),
+    ]
+    return Report.Section(
+      id: "equal-rows", heading: "At equal rows a second",
+      explanation: "An open loop at a rate that every variant can serve: a busier device is here a costlier row, nothing else.",
+      blocks: [.table(FigureTable(columns: names, rows: rows))])
+  }
+
+  private var kernelSection: Report.Section {
+    let rows: [FigureTable.Row] = [
+      .init("dominant kernel", cells: variants.map { $0.kernel(0).map { .text(ComparedRun.shortened($0.name)) } ?? .unknown }),
+      .init("instances", variants.map { $0.dominant?.instances }), .init("mean time", variants.map { $0.dominant?.mean }),
+      .init("share of kernel time", variants.map { $0.dominant?.share }),
+      .init("second kernel", cells: variants.map { $0.kernel(1).map { .text(ComparedRun.shortened($0.name)) } ?? .unknown }),
+      .init(
+        "share of the second",
+        variants.map { result in result.kernel(1).map { Figure($0.share, .share, .measured, source: "kernel summary") } }),
+    ]
+    return Report.Section(
+      id: "kernels", heading: "Kernel summary",
+      explanation: "Steps of a batch by name, by their summed wall time on the instance's thread.",
+      blocks: [.table(FigureTable(columns: names, rows: rows))])
+  }
+
+  /// Steps before the kernels as everywhere; what the kernels made of the cores is not in the trace.
+  private var waterfallSection: Report.Section {
+    let idle = Waterfall.Step.allCases.dropLast(4)
+    var rows = idle.map { step in
+      FigureTable.Row(step.text, variants.map { $0.compared.analysis.waterfall[step]?.ofWall }, explanation: step.explanation)
+    }
+    rows.append(
+      .init(
+        "kernels ran", variants.map { $0.compared.evidence.device.kernelBusy },
+        explanation: "How much of the cores' arithmetic or bandwidth they used is not in the trace."))
+    return Report.Section(
+      id: "waterfall", heading: "Where wall time went",
+      explanation: "Bookkeeping: it adds up to 100 % of wall time by construction. No line is a gain.",
+      blocks: [.table(FigureTable(columns: names, rows: rows))])
+  }
+
+  private func osSection(_ shared: RunComparison) -> Report.Section? {
+    guard variants.contains(where: { $0.compared.trace.osCalls.count > 0 }) else { return nil }
+    var section = shared.summarySection(.osRuntime)
+    section.explanation =
+      "Calls of the server's threads into the operating system, as interposed: each under its own name. Raw system calls are not seen."
+    return section
+  }
+
+  /// Everything that is said, for machines.
+  public func json(version: String) -> JSONValue {
+    [
+      "schema": "headroom.bench-measured/1", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
+      "question": .string(experiment.question), "device": .string(device),
+      "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)), "notes": .array(notes.map { .string($0) }),
+      "variants": .array(variants.map(\.json)),
+    ]
+  }
+}
+
+extension MeasuredVariant {
+  func kernel(_ rank: Int) -> Summary.Row? {
+    guard let rows = compared.analysis.summaries.first(where: { $0.report == .gpuKernels })?.rows, rows.indices.contains(rank) else {
+      return nil
+    }
+    return rows[rank]
+  }
+
+  var dominant: (instances: Figure, mean: Figure, share: Figure, active: Figure)? {
+    guard let row = kernel(0) else { return nil }
+    let source = "kernel summary, \(row.count) records"
+    let wall = Double(max(1, compared.analysis.device.wall))
+    return (
+      Figure(Double(row.count), .count, .measured, source: source),
+      Figure(row.averageNanoseconds / 1000, .microseconds, .measured, source: source), Figure(row.share, .share, .measured, source: source),
+      Figure(Double(row.totalNanoseconds) / wall, .share, .measured, source: source)
+    )
+  }
+
+  var json: JSONValue {
+    var figures: [JSONValue.Member] = []
+    func add(_ name: String, _ figure: Figure?) { figures.append(.init(name, figure?.json ?? .null)) }
+    let (evidence, run) = (compared.evidence, compared.run)
+    func latency(_ percentile: Double) -> Figure? {
+      run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .measured, source: "client's stopwatch") }
+    }
+    add("kernelBusyShare", evidence.device.kernelBusy)
+    add("throughputRequestsPerSecond", compared.throughputFigure)
+    add("medianLatencyMilliseconds", latency(50))
+    add("p95LatencyMilliseconds", latency(95))
+    add("p99LatencyMilliseconds", latency(99))
+    add("meanLatencyMilliseconds", evidence.load.meanLatency)
+    add("answeredRequests", Figure(Double(run.answered), .count, .measured, source: "answers in the window"))
+    add("refusedRequests", Figure(Double(run.refused), .count, .measured, source: "errors in the window"))
+    add("usersInFlight", evidence.load.meanInFlight)
+    add("timeOutsideStopwatchMilliseconds", evidence.load.timeOutsideStopwatch)
+    add("batches", Figure(Double(run.batches), .count, .measured, source: "batches in the window"))
+    add("requestsPerBatch", evidence.batching.meanRequests)
+    add("rowsPerBatch", evidence.batching.meanRows)
+    add("dominantKernelInstances", dominant?.instances)
+    add("dominantKernelMeanMicroseconds", dominant?.mean)
+    add("serverCPUPerRequestMicroseconds", serverCPUPerRequest)
+    add("generatorCoreShare", evidence.client.coreShare)
+    add("foreignCores", foreignCores)
+    add("equalRowsOffered", atEqualRows?.offered)
+    add("equalRowsCPUSecondsPerMillionRows", atEqualRows?.cpuSecondsPerMillionRows)
+    add("equalRowsKernelSecondsPerMillionRows", atEqualRows?.kernelSecondsPerMillionRows)
+    add("equalRowsMedianLatencyMilliseconds", atEqualRows?.medianLatency)
+    add("equalRowsP99LatencyMilliseconds", atEqualRows?.p99Latency)
+    let summaries = compared.analysis.summaries.map { JSONValue.Member($0.report.rawValue, .array($0.rows.map { $0.json })) }
+    let stations = evidence.stations.loads.map { load -> JSONValue in
+      [
+        "station": .string(load.station.rawValue), "demand": load.demand?.json ?? .null, "utilization": load.utilization?.json ?? .null,
+        "capacity": load.capacity?.json ?? .null,
+      ]
+    }
+    let waterfall = compared.analysis.waterfall.bars.map { bar -> JSONValue in
+      [
+        "step": .string(bar.step.rawValue), "ofWall": bar.ofWall.json, "ofBusy": bar.ofBusy?.json ?? .null,
+        "isEstimated": .bool(bar.isEstimated),
+      ]
+    }
+    return [
+      "name": .string(variant.name), "model": .string(variant.model.text), "verdict": compared.assessment.verdict.json,
+      "figures": .object(figures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
+      "findings": .array(compared.assessment.ranked.map { $0.json }),
+      "generator": ["isClientBound": .bool(isClientBound), "words": .string(generatorWords), "stability": .string(stability)],
+    ]
+  }
+}
+
+extension Report.Section {
+  /// The same of a run on processor cores.
+  fileprivate var ofProcessor: Report.Section {
+    var copy = self
+    copy.heading = Prose.ofProcessor(heading)
+    copy.explanation = Prose.ofProcessor(explanation)
+    copy.blocks = blocks.map { block in
+      switch block {
+      case .sentences(let heading, let lines): return .sentences(heading: heading, lines.map(\.ofProcessor))
+      case .table(var table):
+        for index in table.rows.indices {
+          table.rows[index].label = Prose.ofProcessor(table.rows[index].label)
+          table.rows[index].explanation = Prose.ofProcessor(table.rows[index].explanation)
+        }
+        return .table(table)
+      default: return block
+      }
+    }
+    return copy
+  }
+}
+
+extension Report {
+  /// Both in one: this one's sections, then the other's. Each section of either says which kind it is.
+  public func followed(by other: Report) -> Report {
+    var both = self
+    both.sections =
+      sections.map { section in
+        var section = section
+        section.tag = section.tag ?? (banner == nil ? "MEASURED" : "SIMULATED")
+        return section
+      } + other.sections
+    let kind = banner == nil ? "" : "simulated: "
+    both.facts = facts.map { (kind + $0.name, $0.text) } + other.facts.map { ("measured: " + $0.name, $0.text) }
+    both.notes = notes + other.notes
+    if banner != nil {
+      both.banner =
+        "Sections marked SIMULATED: no GPU ran and no request was sent. Sections marked MEASURED ran on this machine's processor."
+    }
+    return both
+  }
+}

@@ -1,0 +1,52 @@
+public import Diagnosis
+import Trace
+
+/// What came of an experiment on this machine: real servers, real requests, the processor as the device.
+public struct MeasuredResult: Sendable {
+  /// What was asked.
+  public var experiment: Experiment
+  /// By variant, in the experiment's order.
+  public var variants: [MeasuredVariant]
+  /// What the device is.
+  public var device: String
+}
+
+/// What came of one variant.
+public struct MeasuredVariant: Sendable {
+  /// What was served and asked.
+  public var variant: Variant
+  /// As a comparison shows it.
+  public var compared: ComparedRun
+  /// Of all variants at the same rows a second, where that was asked for.
+  public var atEqualRows: EqualRows?
+  /// CPU time of the server a request, of the load run.
+  public var serverCPUPerRequest: Figure?
+  /// What other programs used of the machine meanwhile, in cores.
+  public var foreignCores: Figure?
+  /// What the generator says of itself.
+  public var generatorWords: String
+  /// Whether it calls itself the limit.
+  public var isClientBound: Bool
+  /// Whether the figures are steady, in the generator's words.
+  public var stability: String
+
+  /// A run in an open loop at a rate that every variant can serve.
+  public struct EqualRows: Sendable {
+    /// Rows asked for a second.
+    public var offered: Figure
+    /// Rows answered a second.
+    public var answered: Figure
+    /// Server CPU time of a million rows.
+    public var cpuSecondsPerMillionRows: Figure?
+    /// Kernels' time of a million rows.
+    public var kernelSecondsPerMillionRows: Figure?
+    /// By the client's stopwatch, from the instant a request was due.
+    public var medianLatency: Figure?
+    /// See `medianLatency`.
+    public var p99Latency: Figure?
+    /// Rows a batch.
+    public var rowsPerBatch: Figure?
+    /// At least one kernel ran.
+    public var kernelBusy: Figure?
+  }
+}

@@ -1,0 +1,225 @@
+import Diagnosis
+import Planning
+import Scheduling
+import TimeBase
+import Trace
+import Workload
+
+/// Runs experiments for real: each variant's server in a process of its own, the load generator in another, on this machine's processor.
+public struct MeasuredRunner: Sendable {
+  /// This program: it serves and it asks.
+  public var binary: String
+  /// Further arguments of `headroom serve`.
+  public var serverArguments: [String] = []
+  /// Whether the servers' operating-system calls are recorded, by the library beside this program.
+  public var recordsOSCalls = true
+  /// Whether the variants are also compared at the same rows a second.
+  public var comparesEqualRows = true
+  /// Generator processes of a run.
+  public var generators = 1
+  /// Told what is being done.
+  public var progress: @Sendable (String) -> Void
+
+  /// A runner that starts `binary`.
+  public init(binary: String, progress: @escaping @Sendable (String) -> Void = { _ in }) {
+    self.binary = binary
+    self.progress = progress
+  }
+
+  private static let loadLimit = TimeSpan.milliseconds(120_000)
+
+  /// Runs every variant, one at a time: they share the machine.
+  public func run(_ experiment: Experiment) throws(ExperimentError) -> MeasuredResult {
+    guard !experiment.variants.isEmpty else { throw ExperimentError("experiment \(experiment.name): no variants") }
+    var servers: [MeasuredServer] = []
+    do throws(ExperimentError) {
+      // All of them first: a model that cannot be loaded must not show after minutes. One without requests takes no CPU time.
+      for variant in experiment.variants {
+        progress("\(variant.name): starting its server")
+        servers.append(
+          try server(variant.name, ServingFolder(variant), records: recordsOSCalls))
+      }
+      var loads: [GeneratorRun] = []
+      for (server, variant) in zip(servers, experiment.variants) {
+        let workload = variant.workload
+        progress("\(variant.name): \(Self.text(workload)), \(Int((workload.warmUp + workload.duration).seconds)) s")
+        loads.append(try GeneratorRun.run(workload, on: server, binary: binary, seed: experiment.seed, processes: generators))
+      }
+      var equal: [GeneratorRun] = []
+      // Four fifths of what the slowest did: every variant can, and none queues without end.
+      let rate = (loads.map(\.outcome.rowsPerSecond).min() ?? 0) * 0.8
+      if comparesEqualRows, servers.count > 1, rate > 0 {
+        for (server, variant) in zip(servers, experiment.variants) {
+          let workload = Self.equalRows(variant.workload, rate)
+          progress("\(variant.name): \(Self.text(workload)), \(Int((workload.warmUp + workload.duration).seconds)) s")
+          equal.append(try GeneratorRun.run(workload, on: server, binary: binary, seed: experiment.seed))
+        }
+      }
+      var variants: [MeasuredVariant] = []
+      var device = ""
+      for (index, server) in servers.enumerated() {
+        progress("\(server.name): reading its trace")
+        let trace = try server.stop()
+        device = trace.gpus.first?.name ?? "CPU"
+        variants.append(
+          try Self.variant(
+            experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate, goal: experiment.goal))
+      }
+      Self.compareClients(&variants)
+      return MeasuredResult(experiment: experiment, variants: variants, device: device)
+    } catch {
+      for server in servers { server.abandon() }
+      throw error
+    }
+  }
+
+  /// A server, ready.
+  func server(_ name: String, _ folder: ServingFolder, records: Bool) throws(ExperimentError) -> MeasuredServer {
+    try MeasuredServer(
+      name, folder, binary: binary, arguments: serverArguments, recordsOSCalls: records, loadLimit: Self.loadLimit)
+  }
+
+  private static func text(_ workload: Workload) -> String {
+    switch workload.load {
+    case .closed(let users, _, _): "\(users) users"
+    case .open(let arrivals): "\(Int(arrivals.perSecond(over: workload.duration).rounded())) requests/s"
+    }
+  }
+
+  private static func equalRows(_ workload: Workload, _ rowsPerSecond: Double) -> Workload {
+    var copy = workload
+    copy.load = .open(.poisson(perSecond: max(0.5, rowsPerSecond / workload.rows.mean)))
+    copy.warmUp = .milliseconds(1000)
+    copy.duration = TimeSpan(clampingSeconds: max(2, workload.duration.seconds / 2.5))
+    return copy
+  }
+
+  // MARK: - From what was seen to what it means
+
+  private static func variant(
+    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double, goal: Goal?
+  ) throws(ExperimentError) -> MeasuredVariant {
+    if let lost = whole.run["overwrittenRequests"].flatMap({ Int($0) }), lost > 0 {
+      throw ExperimentError("variant \(variant.name): \(lost) requests were overwritten before they could be read; run for less time")
+    }
+    let trace = whole.within(load.window)
+    var context = variant.servingContext
+    context.plan = nil
+    let analysis: TraceAnalysis
+    do { analysis = try TraceAnalysis(of: trace, context: context) } catch { throw ExperimentError("variant \(variant.name): \(error)") }
+    var evidence = analysis.evidence
+    // Copies are not in a processor's events: none recorded is not none made.
+    evidence.copies = CopyEvidence()
+    evidence.complete(with: load, trace: trace, instances: variant.scheduler.instances)
+    var assessment = Assessment(of: evidence, goal: goal, estimator: nil)
+    assessment.keepProcessorFindings()
+    let outcome = load.outcome
+    let latencies = outcome.histogram.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
+    let throughput = Figure(outcome.requestsPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
+    let compared = ComparedRun(
+      name: variant.name,
+      run: RunTotals(answered: outcome.answersInWindow, refused: outcome.errors, batches: trace.batches.count, latencies: latencies),
+      throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, trace: trace)
+    var result = MeasuredVariant(
+      variant: variant, compared: compared, atEqualRows: nil, serverCPUPerRequest: nil, foreignCores: nil,
+      generatorWords: outcome.words, isClientBound: outcome.verdict == "client-bound", stability: outcome.stability)
+    if outcome.answersInWindow > 0 {
+      result.serverCPUPerRequest = Figure(
+        load.server.seconds * 1e6 / Double(outcome.answersInWindow), .microseconds, .measured,
+        source: "user and system time of the server's threads over answers")
+    }
+    result.foreignCores = load.foreignCores.map {
+      Figure($0, .count, .measured, source: "CPU time of all programs less server and generator, over the window")
+    }
+    if let equal { result.atEqualRows = equalRows(whole.within(equal.window), equal, rate: rate, context: context) }
+    return result
+  }
+
+  private static func equalRows(_ trace: Trace, _ run: GeneratorRun, rate: Double, context: RunContext) -> MeasuredVariant.EqualRows {
+    let rows = run.outcome.rowsPerSecond * run.outcome.windowSeconds
+    let source = "open loop at equal rows/s"
+    func latency(_ percentile: Double) -> Figure? {
+      run.outcome.histogram.value(atPercentile: percentile).map {
+        Figure(Double($0) / 1e6, .milliseconds, .measured, source: "from the due instant, \(source)")
+      }
+    }
+    let kernels = zip(trace.kernels.start, trace.kernels.end).reduce(0.0) { $0 + Double($1.1 - $1.0) } / 1e9
+    let analysis = try? TraceAnalysis(of: trace, context: context)
+    return MeasuredVariant.EqualRows(
+      offered: Figure(rate, .rowsPerSecond, .assumed, source: "four fifths of the slowest variant's rows/s"),
+      answered: Figure(run.outcome.rowsPerSecond, .rowsPerSecond, .measured, source: source),
+      cpuSecondsPerMillionRows: rows > 0 ? Figure(run.server.seconds / rows * 1e6, .seconds, .measured, source: source) : nil,
+      kernelSecondsPerMillionRows: rows > 0 ? Figure(kernels / rows * 1e6, .seconds, .measured, source: source) : nil,
+      medianLatency: latency(50), p99Latency: latency(99), rowsPerBatch: analysis?.evidence.batching.meanRows,
+      kernelBusy: analysis?.evidence.device.kernelBusy)
+  }
+
+  /// Time outside the stopwatch of the other variants: a think time would not move between them.
+  private static func compareClients(_ variants: inout [MeasuredVariant]) {
+    for index in variants.indices {
+      variants[index].compared.evidence.client.otherRuns = variants.indices.compactMap { other in
+        let (left, right) = (variants[index].variant.workload.load, variants[other].variant.workload.load)
+        guard other != index, left == right, let throughput = variants[other].compared.evidence.load.throughput,
+          let outside = variants[other].compared.evidence.load.timeOutsideStopwatch
+        else { return nil }
+        return ClientEvidence.OtherRun(throughput: throughput, timeOutsideStopwatch: outside)
+      }
+    }
+  }
+}
+
+extension RunEvidence {
+  /// Adds what only generator and operating system know.
+  mutating func complete(with run: GeneratorRun, trace: Trace, instances: Int) {
+    let outcome = run.outcome
+    let source = "client's stopwatch, \(outcome.histogram.count) answers"
+    func milliseconds(_ value: Double?) -> Figure? { value.map { Figure($0, .milliseconds, .measured, source: source) } }
+    func percentile(_ percentile: Double) -> Figure? {
+      milliseconds(outcome.histogram.value(atPercentile: percentile).map { Double($0) / 1e6 })
+    }
+    let throughput = Figure(outcome.requestsPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
+    load.throughput = throughput
+    load.meanLatency = milliseconds(outcome.meanMilliseconds)
+    load.medianLatency = percentile(50)
+    load.p99Latency = percentile(99)
+    client.cores = outcome.threads
+    client.coreShare = Figure(outcome.busiestThreadShare, .share, .measured, source: "CPU time of the generator's busiest thread")
+    client.sendLagP99 = outcome.sendLagP99Milliseconds.map { Figure($0, .milliseconds, .measured, source: "generator: sent less due") }
+    let window = max(1, Double(run.window.upperBound - run.window.lowerBound))
+    let answers = Double(max(1, outcome.answersInWindow))
+    // NIO names its event loops so.
+    let loops = max(1, run.server.count(ofThreads: "NIO-ELT"))
+    let loopSeconds = run.server.seconds(ofThreads: "NIO-ELT")
+    frontEnd.cores = loops
+    frontEnd.coreShare = Figure(
+      min(1, loopSeconds * 1e9 / window / Double(loops)), .share, .measured, source: "CPU time of \(loops) event loops")
+    func station(_ station: Station, _ nanoseconds: Double, servers: Int, _ source: String) {
+      stations[station] = .derived(
+        station, demand: Figure(nanoseconds / answers / 1e6, .milliseconds, .measured, source: "\(source), over the answers"),
+        servers: max(1, servers), throughput: throughput)
+    }
+    station(
+      .client, outcome.busiestThreadShare * Double(outcome.threads) * window, servers: outcome.threads,
+      "CPU time of the generator's threads")
+    station(.frontEnd, loopSeconds * 1e9, servers: loops, "CPU time of the event loops")
+    var (gather, output, held) = (0.0, 0.0, 0.0)
+    // What reaches beyond the window is cut there.
+    func length(_ from: Int64, _ to: Int64) -> Double { Double(max(0, min(to, run.window.upperBound) - max(from, run.window.lowerBound))) }
+    for batch in trace.batches where batch.gatherStart != Trace.unknown && batch.outputEnd != Trace.unknown {
+      gather += length(batch.gatherStart, batch.computeStart)
+      output += length(batch.computeEnd, batch.outputEnd)
+      held += length(batch.gatherStart, batch.outputEnd)
+    }
+    let kernels = zip(trace.kernels.start, trace.kernels.end).reduce(0.0) { $0 + length($1.0, $1.1) }
+    station(.gatherAndUpload, gather, servers: instances, "gather start to first kernel")
+    station(.issuingThread, held, servers: instances, "instances' threads from gather to outputs")
+    station(.gpu, kernels, servers: instances, "kernels, summed over the instances")
+    station(.downloadAndResponse, output, servers: instances, "last kernel to outputs taken apart")
+    if let queued = batching.meanQueuedRequests, throughput.value > 0 {
+      stations[.batcher] = StationLoad(
+        .batcher,
+        demand: Figure(
+          queued.value / throughput.value * 1000, .milliseconds, .measured, source: "time in the queue (Little's law); a wait, no service"))
+    }
+  }
+}

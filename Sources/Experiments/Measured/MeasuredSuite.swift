@@ -1,0 +1,267 @@
+public import Diagnosis
+public import JSONText
+public import Reporting
+import ModelGraph
+import Scheduling
+import Threads
+import TimeBase
+import Workload
+
+/// Suites of short measured runs, each with one question.
+public enum MeasuredSuite {
+  /// Names for `--suite`.
+  public static let names = ["isolate", "clients"]
+
+  /// Runs one. `seconds`: of each run; nil for the suite's own.
+  public static func run(_ name: String, runner: MeasuredRunner, seconds: Double?) throws(ExperimentError) -> SuiteResult {
+    switch name {
+    case "isolate": try isolate(runner, seconds: seconds ?? 6)
+    case "clients": try clients(runner, seconds: seconds ?? 6)
+    default: throw ExperimentError("no measured suite is called \"\(name)\"; there are \(names.joined(separator: ", "))")
+    }
+  }
+
+  private static let hidden = 1024
+  private static let identityWidth = 16
+
+  private static func identity(_ batching: String) -> String {
+    """
+    name: "identity"
+    backend: "identity"
+    max_batch_size: 256
+    input [ { name: "input" data_type: TYPE_FP32 dims: [\(identityWidth)] } ]
+    output [ { name: "output" data_type: TYPE_FP32 dims: [\(identityWidth)] } ]
+    \(batching)
+
+    """
+  }
+
+  private static func closed(_ users: Int, _ seconds: Double) -> Workload {
+    Workload(
+      load: .closed(users: users, spawnRate: Double(users) * 2, think: .constant(.zero)), rows: .fixed(1), warmUp: .milliseconds(1500),
+      duration: TimeSpan(clampingSeconds: seconds))
+  }
+
+  /// CPU seconds of a request of the load generator, against a server that does nothing.
+  public static func generatorCost(binary: String, seconds: Double) throws(ExperimentError) -> Double {
+    let null = try NullServer()
+    defer { null.close() }
+    let alone = try GeneratorRun.plain("http://127.0.0.1:\(null.port)/", users: 64, seconds: seconds, binary: binary)
+    guard let cost = alone.cpuSecondsPerRequest else { throw ExperimentError("the load generator did not say what CPU time it took") }
+    return cost
+  }
+
+  // MARK: - isolate
+
+  /// Each station by itself, then all together: which one the whole is made of.
+  static func isolate(_ runner: MeasuredRunner, seconds: Double) throws(ExperimentError) -> SuiteResult {
+    var rows: [SuiteResult.Row] = []
+    runner.progress("isolate: the generator against a server that does nothing, \(Int(seconds)) s")
+    let null = try NullServer()
+    let alone = try GeneratorRun.plain(
+      "http://127.0.0.1:\(null.port)/", users: 64, seconds: seconds, binary: runner.binary)
+    null.close()
+    rows.append(
+      .init(
+        "client", "generator against a server that does nothing (64 users, no think time)", alone.requestsPerSecond,
+        cpu: alone.cpuSecondsPerRequest.map { $0 * 1e6 }, of: "the generator"))
+
+    runner.progress("isolate: front end, identity model, \(Int(seconds)) s")
+    var server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")), records: false)
+    let front: GeneratorRun
+    do throws(ExperimentError) {
+      front = try GeneratorRun.run(closed(64, seconds), on: server, binary: runner.binary, seed: 1)
+      _ = try server.stop()
+    } catch {
+      server.abandon()
+      throw error
+    }
+    rows.append(
+      .init(
+        "front end", "identity model over HTTP, no batching delay (64 users)", front.outcome.requestsPerSecond, cpu: front.cpuPerRequest,
+        of: "the server"))
+
+    let head = BuiltInHead.linear(layers: 20, hidden: hidden)
+    var variant = try Experiment.documentOnProcessor(seconds: seconds).variants[0]
+    variant.name = "linear"
+    variant.model = .builtIn(head)
+    runner.progress("isolate: batcher and device in this process, \(Int(seconds)) s")
+    let folder = try ServingFolder(variant)
+    let inside: InProcessLoad.Outcome
+    do throws(ExperimentError) {
+      inside = try InProcessLoad.server(folder, inputName: "x", width: hidden, inFlight: 1000, seconds: seconds)
+      folder.remove()
+    } catch {
+      folder.remove()
+      throw error
+    }
+    rows.append(
+      .init(
+        "batcher + device", "LinearHead in one process, no socket (1,000 in flight)", inside.requestsPerSecond,
+        cpu: inside.cpuMicrosecondsPerRequest, of: "the process"))
+
+    runner.progress("isolate: the device alone, \(Int(seconds)) s")
+    let device = try InProcessLoad.device(head, rows: 256, seconds: seconds)
+    rows.append(
+      .init(
+        "device", "LinearHead, batches of 256 rows back to back", device.requestsPerSecond, cpu: device.cpuMicrosecondsPerRequest,
+        of: "the process"))
+
+    runner.progress("isolate: all of it, \(Int(seconds)) s")
+    server = try runner.server("linear", ServingFolder(variant), records: false)
+    let whole: GeneratorRun
+    do throws(ExperimentError) {
+      whole = try GeneratorRun.run(closed(1000, seconds), on: server, binary: runner.binary, seed: 1)
+      _ = try server.stop()
+    } catch {
+      server.abandon()
+      throw error
+    }
+    let together = SuiteResult.Row(
+      "all of it", "LinearHead over HTTP (1,000 users, no think time)", whole.outcome.requestsPerSecond, cpu: whole.cpuPerRequest,
+      of: "the server")
+    var verdict: [Prose] = []
+    if let least = rows.min(by: { $0.capacity.value < $1.capacity.value }) {
+      let share = Figure(
+        together.capacity.value / least.capacity.value, .share, .measured, source: "throughput of all of it over the least capacity")
+      verdict.append(
+        "the narrowest station alone is \(least.station): \(least.capacity); all of it together does \(together.capacity), \(share) of that"
+      )
+    }
+    verdict.append("stations that share cores add their CPU times: capacity of one alone is an upper bound, not a forecast")
+    if whole.outcome.verdict == "client-bound" { verdict.append("\(whole.outcome.words)") }
+    return SuiteResult(
+      name: "isolate", question: "What can each station pass by itself, and which one is the whole made of?", rows: rows + [together],
+      verdict: verdict, change: "a faster narrowest station: raise it until the next one is narrower")
+  }
+
+  // MARK: - clients
+
+  /// 1, 2, 4, 8 generator processes with the same users in all: what grows with them was the generator's limit.
+  static func clients(_ runner: MeasuredRunner, seconds: Double) throws(ExperimentError) -> SuiteResult {
+    let server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")), records: false)
+    var rows: [SuiteResult.Row] = []
+    var words: String?
+    do throws(ExperimentError) {
+      for processes in [1, 2, 4, 8] {
+        runner.progress("clients: \(processes) processes, \(Int(seconds)) s")
+        let run = try GeneratorRun.run(closed(256, seconds), on: server, binary: runner.binary, seed: 1, processes: processes)
+        if processes == 1, run.outcome.verdict == "client-bound" { words = run.outcome.words }
+        rows.append(
+          .init(
+            "\(processes) client process\(processes == 1 ? "" : "es")", "identity model over HTTP, 256 users in all",
+            run.outcome.requestsPerSecond, cpu: run.cpuPerRequest, of: "the server"))
+      }
+      _ = try server.stop()
+    } catch {
+      server.abandon()
+      throw error
+    }
+    let one = rows[0].capacity.value
+    func change(_ row: SuiteResult.Row) -> Figure {
+      Figure(row.capacity.value / one - 1, .share, .measured, source: "\(row.station) against one")
+    }
+    let (two, best) = (change(rows[1]), rows.dropFirst().map(change).max { $0.value < $1.value } ?? change(rows[1]))
+    // Runs of some seconds on a shared machine differ by some percent by themselves.
+    var verdict: [Prose]
+    if two.value > 0.1 {
+      verdict = ["two processes pass \(two) more than one: one client process is the limit"]
+    } else if best.value <= 0.1 {
+      verdict = ["more client processes pass no more (\(best)): the limit is behind them, in front end or device, or the cores they share"]
+    } else {
+      verdict = [
+        "cannot tell: two processes change \(two), some larger number \(best); repeat it on a quiet machine, or for longer (--seconds)"
+      ]
+    }
+    if let words { verdict.append("one process says of itself: \(words)") }
+    return SuiteResult(
+      name: "clients", question: "Is the client the limit, or the front end?", rows: rows, verdict: verdict,
+      change: "clients on a machine of their own: here they take the server's cores")
+  }
+}
+
+/// What came of a suite.
+public struct SuiteResult: Sendable {
+  /// Of the suite.
+  public var name: String
+  /// What it decides.
+  public var question: String
+  /// Runs in order.
+  public var rows: [Row]
+  /// The answer.
+  public var verdict: [Prose]
+  /// What would change it.
+  public var change: String
+
+  /// One run.
+  public struct Row: Sendable {
+    /// Which.
+    public var station: String
+    /// How it was measured.
+    public var what: String
+    /// Requests a second.
+    public var capacity: Figure
+    /// CPU time a request; nil where it was not seen.
+    public var cpu: Figure?
+
+    init(_ station: String, _ what: String, _ requestsPerSecond: Double, cpu microseconds: Double?, of whom: String) {
+      self.station = station
+      self.what = what
+      capacity = Figure(requestsPerSecond, .requestsPerSecond, .measured, source: what)
+      cpu = microseconds.map { Figure($0, .microseconds, .measured, source: "CPU time of \(whom) over answers") }
+    }
+  }
+
+  /// Question, verdict, evidence, what would change it.
+  public var report: Report {
+    var report = Report(
+      title: "headroom bench --device cpu --suite \(name), measured on this machine", question: question, banner: nil, facts: [],
+      notes: ["server and generator share this machine's cores"])
+    let table = FigureTable(
+      columns: ["requests/s", "CPU a request", "how"],
+      rows: rows.map { .init($0.station, cells: [.figure($0.capacity), $0.cpu.map { .figure($0) } ?? .unknown, .text($0.what)]) })
+    report.sections = [
+      Report.Section(id: "verdict", heading: "Verdict", explanation: question, blocks: [.sentences(heading: nil, verdict)]),
+      Report.Section(id: "evidence", heading: "Evidence", explanation: "Every run by itself, one after another.", blocks: [.table(table)]),
+      Report.Section(
+        id: "change", heading: "What would change it", explanation: "The next step.", blocks: [.sentences(heading: nil, ["\(change)"])]),
+    ]
+    for index in report.sections.indices { report.sections[index].tag = "MEASURED" }
+    return report
+  }
+
+  /// The same for machines.
+  public func json(version: String) -> JSONValue {
+    [
+      "schema": "headroom.bench-suite/1", "headroom": .string(version), "mode": "measured", "suite": .string(name),
+      "question": .string(question), "verdict": .array(verdict.map { .string($0.text) }), "wouldChange": .string(change),
+      "runs": .array(
+        rows.map {
+          ["station": .string($0.station), "what": .string($0.what), "capacity": $0.capacity.json, "cpuPerRequest": $0.cpu?.json ?? .null]
+        }),
+    ]
+  }
+}
+
+extension GeneratorRun {
+  /// CPU time of the server an answer, microseconds.
+  var cpuPerRequest: Double? { outcome.answersInWindow > 0 ? server.seconds * 1e6 / Double(outcome.answersInWindow) : nil }
+
+  /// What the generator does against any URL.
+  static func plain(_ url: String, users: Int, seconds: Double, binary: String) throws(ExperimentError) -> (
+    requestsPerSecond: Double, cpuSecondsPerRequest: Double?
+  ) {
+    let process = try ChildProcess(
+      name: "the load generator", path: binary,
+      arguments: ["load", url, "--users", "\(users)", "--duration", "\(seconds)", "--warmup", "1", "--json", "--quiet"])
+    let ended = process.wait(until: MonotonicClock.now + TimeSpan(clampingSeconds: seconds + 60))
+    guard ended.ending == .exit(0), let json = try? JSONValue.parse(String(decoding: ended.output, as: UTF8.self)),
+      let rate = json["requestsPerSecond"]?.doubleValue
+    else {
+      throw ExperimentError(
+        "the load generator ended with \(ended.ending); it said: \(process.errorLines.suffix(3).joined(separator: " | "))")
+    }
+    let share = json["generator"]?["busiestThreadShare"]?.doubleValue
+    return (rate, share.map { rate > 0 ? $0 / rate : 0 })
+  }
+}

@@ -1,0 +1,58 @@
+import FileAccess
+import Glibc
+
+/// CPU time of a process by its threads' names, read from /proc.
+struct ProcessUsage: Sendable, Hashable {
+  /// Seconds of user and system time, threads of one name together.
+  var secondsByThread: [String: Double] = [:]
+  /// Threads of each name.
+  var threads: [String: Int] = [:]
+
+  /// Of all threads.
+  var seconds: Double { secondsByThread.values.reduce(0, +) }
+
+  /// What was used since `earlier`.
+  func since(_ earlier: ProcessUsage) -> ProcessUsage {
+    var change = self
+    for (name, seconds) in earlier.secondsByThread { change.secondsByThread[name] = max(0, (change.secondsByThread[name] ?? 0) - seconds) }
+    return change
+  }
+
+  /// Of threads whose names begin so.
+  func seconds(ofThreads prefix: String) -> Double {
+    secondsByThread.reduce(0) { $0 + ($1.key.hasPrefix(prefix) ? $1.value : 0) }
+  }
+
+  /// How many threads' names begin so.
+  func count(ofThreads prefix: String) -> Int { threads.reduce(0) { $0 + ($1.key.hasPrefix(prefix) ? $1.value : 0) } }
+
+  /// Of a process that runs; nil where it is gone.
+  init?(pid: pid_t) {
+    guard let tasks = try? Files.entries(of: "/proc/\(pid)/task") else { return nil }
+    for task in tasks {
+      guard let text = try? Files.readText("/proc/\(pid)/task/\(task)/stat", limit: 1 << 16), let parsed = Self.parse(text) else {
+        continue
+      }
+      secondsByThread[parsed.name, default: 0] += parsed.ticks / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+      threads[parsed.name, default: 0] += 1
+    }
+    if threads.isEmpty { return nil }
+  }
+
+  /// Name and ticks of a thread: proc(5), fields 2, 14 and 15. The name may hold spaces and parentheses.
+  static func parse(_ text: String) -> (name: String, ticks: Double)? {
+    guard let open = text.firstIndex(of: "("), let close = text.lastIndex(of: ")"), open < close else { return nil }
+    let fields = text[text.index(after: close)...].split(separator: " ")
+    guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
+    return (String(text[text.index(after: open)..<close]), user + system)
+  }
+
+  /// Seconds of CPU time that anything on this machine used, and that were stolen from it: /proc/stat.
+  static func machine() -> (busySeconds: Double, stolenSeconds: Double)? {
+    guard let text = try? Files.readText("/proc/stat", limit: 1 << 20), let line = text.split(separator: "\n").first else { return nil }
+    let fields = line.split(separator: " ").dropFirst().compactMap { Double($0) }
+    guard fields.count >= 8 else { return nil }
+    let ticks = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+    return ((fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / ticks, fields[7] / ticks)
+  }
+}

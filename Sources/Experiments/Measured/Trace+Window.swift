@@ -1,0 +1,19 @@
+import Trace
+
+extension Trace {
+  /// Batches that began to be gathered, kernels that started, and requests that were answered in `window`; times stay what they are.
+  func within(_ window: Range<Int64>) -> Trace {
+    var cut = self
+    cut.run["windowStartNanoseconds"] = String(window.lowerBound)
+    cut.run["windowEndNanoseconds"] = String(window.upperBound)
+    cut.batches = BatchTable()
+    for batch in batches where window.contains(batch.gatherStart) { cut.batches.append(batch) }
+    cut.requests = RequestTable()
+    for request in requests where window.contains(request.responseEnd) { cut.requests.append(request) }
+    cut.kernels = KernelTable()
+    for kernel in kernels where window.contains(kernel.start) { cut.kernels.append(kernel) }
+    cut.osCalls = OSCallTable()
+    for call in osCalls where window.contains(call.start) { cut.osCalls.append(call) }
+    return cut
+  }
+}

@@ -1,0 +1,60 @@
+import DeviceModel
+import Testing
+import TimeBase
+
+@Suite struct BatchDurationsTests {
+  static func table(_ pairs: [(Int, Double)]) -> BatchDurations? {
+    BatchDurations(pairs.map { BatchDurations.Point(rows: $0.0, nanoseconds: $0.1, quartiles: 0...1, batches: 1) })
+  }
+
+  @Test func measuredSizesAreGivenBack() throws {
+    let table = try #require(Self.table([(1, 100), (8, 240), (2, 120)]))
+    #expect([1, 2, 8].map { table.nanoseconds(rows: $0) } == [100, 120, 240])
+    #expect(table.nanoseconds(rows: 5) == 180, "a straight line between")
+    #expect(table.nanoseconds(rows: 14) == 360, "that goes on")
+    #expect(table.nanoseconds(rows: 0) == 100)
+  }
+
+  @Test func onePointIsAFloorAndARate() throws {
+    let table = try #require(Self.table([(4, 400)]))
+    #expect(table.nanoseconds(rows: 1) == 400 && table.nanoseconds(rows: 4) == 400 && table.nanoseconds(rows: 8) == 800)
+  }
+
+  @Test func noiseNeverMakesLargerBatchesFaster() throws {
+    let table = try #require(Self.table([(1, 100), (2, 130), (4, 110), (8, 90), (16, 300)]))
+    #expect(table.nanoseconds(rows: 2) == 110 && table.nanoseconds(rows: 8) == 110, "three points share their mean")
+    var random = SplitMix64(seed: 3)
+    for _ in 0..<300 {
+      let pairs = (0..<12).map { _ in (Int(random.next() % 300) + 1, Double(random.next() % 1_000_000) + 1) }
+      let table = try #require(Self.table(pairs))
+      var before = 0.0
+      for rows in 0...700 {
+        let time = table.nanoseconds(rows: rows)
+        #expect(time >= before - 1e-6 && time.isFinite)
+        before = time
+      }
+    }
+  }
+
+  @Test func senselessPointsAreNoTable() {
+    #expect(Self.table([]) == nil)
+    #expect(Self.table([(0, 10)]) == nil)
+    #expect(Self.table([(1, 0)]) == nil)
+    #expect(Self.table([(1, .nan)]) == nil)
+    #expect(BatchDurations.Point(rows: 1, times: []) == nil)
+    #expect(BatchDurations.Point(rows: 1, times: [.nan]) == nil)
+  }
+
+  @Test func pointsAreMediansAndQuartiles() throws {
+    let point = try #require(BatchDurations.Point(rows: 3, times: [50, 10, 20, 40, 30]))
+    #expect(point.nanoseconds == 30 && point.quartiles == 20...40 && point.batches == 5)
+    let even = try #require(BatchDurations.Point(rows: 3, times: [1, 2]))
+    #expect(even.nanoseconds == 1.5 && even.quartiles.contains(1.5))
+  }
+
+  @Test func sizes() {
+    #expect(BatchDurations.sizes(maximum: 20) == [1, 2, 4, 8, 16, 20])
+    #expect(BatchDurations.sizes(maximum: 16, preferred: [12, 16, 99, -1]) == [1, 2, 4, 8, 12, 16])
+    #expect(BatchDurations.sizes(maximum: 0) == [1])
+  }
+}

@@ -1,0 +1,103 @@
+import DeviceModel
+import ModelGraph
+import Scheduling
+import Simulation
+import Testing
+import TimeBase
+import Trace
+import Workload
+
+/// Worlds whose device is a processor with measured batch times.
+@Suite struct ProcessorTests {
+  /// 0.3 ms and 0.1 ms a row.
+  static func device(threads: Int = 2, sharedCores: Int = 0) throws -> ProcessorDevice {
+    let points = [1, 2, 4, 8, 16, 32, 64].map {
+      let time = 300_000 + 100_000 * Double($0)
+      return BatchDurations.Point(rows: $0, nanoseconds: time, quartiles: time...time, batches: 9)
+    }
+    return ProcessorDevice(name: "test", durations: try #require(BatchDurations(points)), threads: threads, sharedCores: sharedCores)
+  }
+
+  static func world(
+    users: Int, think: ThinkTime = .constant(.zero), device: ProcessorDevice, batching: DynamicBatchingPolicy? = DynamicBatchingPolicy()
+  ) throws -> SimulationConfiguration {
+    var world = SimulationConfiguration(
+      model: "head",
+      workload: Workload(
+        load: .closed(users: users, spawnRate: 10_000, think: think), rows: .fixed(1), warmUp: .milliseconds(1000),
+        duration: TimeSpan(clampingSeconds: 5)),
+      scheduler: SchedulerConfiguration(maximumBatchRows: 64, batching: batching),
+      plan: try Worlds.plan(.linear(layers: 3, hidden: 64)), host: .local)
+    world.processor = device
+    return world
+  }
+
+  @Test func anIdleWorldAnswersAtTheSumOfItsTimes() throws {
+    let world = try Self.world(users: 1, think: .constant(.milliseconds(5)), device: try Self.device(), batching: nil)
+    let result = try Worlds.run(world)
+    let host = HostProfile.local
+    let bytes = Double(try world.plan.at(rows: 1).inputBytes)
+    let output = Double(try world.plan.at(rows: 1).outputBytes)
+    func cost(_ cost: HostCost) -> Double { host[cost].value }
+    // No launch, no copy to a device, no event.
+    var expected = cost(.clientPerRequest) + 2 * cost(.networkLatency) + (bytes + output + 600) * cost(.networkPerByte) / 1000
+    expected += cost(.frontEndPerRequest) + (bytes + 300) * cost(.frontEndPerByte) / 1000 + cost(.responsePerRequest)
+    expected += cost(.batchHandOver) + cost(.gatherPerBatch) + bytes * cost(.gatherPerByte) / 1000 + 400 + cost(.responsePerBatch)
+    let latency = try #require(result.meanLatencyMilliseconds) * 1000
+    #expect(abs(latency - expected) < 0.02 * expected, "\(latency) us against \(expected) us")
+  }
+
+  @Test func underLoadTheDeviceIsTheLimit() throws {
+    var world = try Self.world(users: 500, device: try Self.device())
+    world.host = world.host.with(.clientPerRequest, 1).with(.frontEndPerRequest, 1).with(.responsePerRequest, 1)
+    let result = try Worlds.run(world)
+    // 64 rows take 6.7 ms; hand-over, gathering and answering come on top, one after the other.
+    let between = [HostCost.batchHandOver, .gatherPerBatch, .responsePerBatch].reduce(0.0) { $0 + world.host[$1].value }
+    let gathered = Double(try world.plan.at(rows: 64).inputBytes) * world.host[.gatherPerByte].value / 1000
+    let expected = 64 / ((6700 + between + gathered) / 1e6)
+    #expect(abs(result.throughput - expected) < 0.02 * expected, "\(result.throughput)/s against \(expected)/s")
+    #expect(Double(result.batchRows) / Double(result.batches) > 63)
+  }
+
+  @Test func sharedCoresAreSharedOut() throws {
+    // Two computing threads on two cores: what client and front end do is missing there.
+    let alone = try Worlds.run(try Self.world(users: 300, device: try Self.device()))
+    let shared = try Worlds.run(try Self.world(users: 300, device: try Self.device(sharedCores: 2)))
+    #expect(shared.throughput < 0.95 * alone.throughput)
+    // All core time is used: X times what a request costs, compute on both cores, is two cores less the idle time between batches.
+    let host = HostProfile.local
+    let perRequest = host[.clientPerRequest].value + host[.frontEndPerRequest].value + host[.responsePerRequest].value
+    let rows = Double(shared.batchRows) / Double(shared.batches)
+    let compute = (300 + 100 * rows) / rows
+    let used = shared.throughput * (perRequest + 2 * compute) / 1e6
+    #expect(used < 2.01 && used > 1.9, "\(used) cores")
+    // With cores enough for everybody nothing is missing.
+    let wide = try Worlds.run(try Self.world(users: 300, device: try Self.device(sharedCores: 16)))
+    #expect(abs(wide.throughput - alone.throughput) < 0.01 * alone.throughput)
+  }
+
+  @Test func instancesTakeTurns() throws {
+    var world = try Self.world(users: 200, device: try Self.device())
+    let one = try Worlds.run(world)
+    world.scheduler.instances = 2
+    let two = try Worlds.run(world)
+    // The processor is one: a second instance fills the time between batches and no more.
+    #expect(two.throughput > one.throughput && two.throughput < 1.15 * one.throughput)
+    #expect(two.busy.kernels <= Double(two.window.nanoseconds))
+  }
+
+  @Test func theTraceSaysWhatItIs() throws {
+    var world = try Self.world(users: 50, device: try Self.device())
+    world.keepsTrace = true
+    let result = try Worlds.run(world)
+    let trace = try #require(result.trace)
+    #expect(trace.gpus.map(\.name) == ["CPU: test (simulated by headroom)"])
+    #expect(trace.copies.isEmpty && trace.apiCalls.isEmpty)
+    #expect(abs(trace.kernels.count - trace.batches.count) <= 2)
+    #expect(
+      trace.batches.allSatisfy { $0.gatherStart >= $0.formed && $0.computeStart >= $0.gatherStart && $0.computeEnd > $0.computeStart })
+    var again = world
+    again.keepsTrace = false
+    #expect(try Worlds.run(again).latencies == result.latencies, "a trace changes nothing")
+  }
+}

@@ -1,0 +1,97 @@
+"""`headroom bench --device cpu`: real servers, the real generator, one report. Short runs: what is checked is that it is all there and that
+its figures agree with one another, not what they are."""
+import glob
+import json
+import sqlite3
+import subprocess
+
+import pytest
+from serving import BINARY, require_serve
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    require_serve()
+    folder = tmp_path_factory.mktemp("bench")
+    result = subprocess.run(
+        [BINARY, "bench", "--device", "cpu", "--seconds", "3", "--json", "--out", str(folder / "report"), "--trace", str(folder / "run.sqlite")],
+        capture_output=True, text=True, timeout=300)
+    # 3: a run of four seconds on a busy machine may well not be steady.
+    assert result.returncode in (0, 3), result.stderr
+    return folder, json.loads(result.stdout), result.stderr
+
+
+def value(variant, name):
+    return variant["figures"][name]["value"]
+
+
+def test_all_three_heads_were_served_and_measured(outcome):
+    _, tree, progress = outcome
+    assert tree["mode"] == "measured" and [variant["name"] for variant in tree["variants"]] == ["linear", "stacked", "seqlen"]
+    assert "linear: 1000 users" in progress
+    for variant in tree["variants"]:
+        assert all(figure is None or figure["kind"] != "simulated" for figure in variant["figures"].values())
+        assert value(variant, "answeredRequests") > 0 and value(variant, "refusedRequests") == 0
+        assert variant["verdict"]["sentence"]
+
+
+def test_figures_agree_with_one_another(outcome):
+    for variant in outcome[1]["variants"]:
+        answered, seconds = value(variant, "answeredRequests"), 3
+        assert value(variant, "throughputRequestsPerSecond") == pytest.approx(answered / seconds, rel=0.02)
+        # What the server's trace says it batched is what the generator got back, batches at the window's edges aside.
+        batched = value(variant, "batches") * value(variant, "requestsPerBatch")
+        largest = 256
+        assert abs(batched - answered) <= max(2 * largest, 0.1 * answered)
+        assert 0 < value(variant, "kernelBusyShare") <= 1
+        assert value(variant, "medianLatencyMilliseconds") <= value(variant, "p95LatencyMilliseconds") <= value(variant, "p99LatencyMilliseconds")
+        waterfall = sum(bar["ofWall"]["value"] for bar in variant["waterfall"])
+        assert waterfall == pytest.approx(1, abs=0.01)
+    # A row of the sequence head is 128 rows of products.
+    linear, stacked, seqlen = (value(variant, "equalRowsKernelSecondsPerMillionRows") for variant in outcome[1]["variants"])
+    assert seqlen > stacked > linear
+
+
+def test_files_and_traces(outcome):
+    folder, tree, _ = outcome
+    page = (folder / "report/report.html").read_text()
+    assert "MEASURED" in page and "SIMULATED" not in page and "http://" not in page.replace("http://www.w3.org", "")
+    assert json.loads((folder / "report/report.json").read_text()) == tree
+    for name in ("linear", "stacked", "seqlen"):
+        with sqlite3.connect(folder / f"run-{name}-cpu.sqlite" if (folder / f"run-{name}-cpu.sqlite").exists() else folder / f"run-{name}.sqlite") as store:
+            assert store.execute("select count(*) from HEADROOM_REQUEST").fetchone()[0] > 0
+            assert store.execute("select count(*) from CUPTI_ACTIVITY_KIND_KERNEL").fetchone()[0] > 0
+
+
+def test_nothing_is_left_behind(outcome):
+    assert not glob.glob("/tmp/headroom-bench-*")
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert "serve --model-repository /tmp/headroom-bench" not in processes
+
+
+@pytest.mark.parametrize("suite", ["isolate", "clients"])
+def test_suites(suite, tmp_path):
+    require_serve()
+    result = subprocess.run(
+        [BINARY, "bench", "--device", "cpu", "--suite", suite, "--seconds", "1", "--json", "--no-files"], capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr
+    tree = json.loads(result.stdout)
+    assert tree["schema"] == "headroom.bench-suite/1" and tree["verdict"] and tree["wouldChange"]
+    assert all(run["capacity"]["value"] > 0 for run in tree["runs"])
+    names = [run["station"] for run in tree["runs"]]
+    if suite == "isolate":
+        assert names == ["client", "front end", "batcher + device", "device", "all of it"]
+        by_name = {run["station"]: run["capacity"]["value"] for run in tree["runs"]}
+        # All of it cannot pass more than its parts; a quarter for runs of a second on a shared machine.
+        assert by_name["all of it"] <= 1.25 * min(value for name, value in by_name.items() if name != "all of it")
+    else:
+        assert names == ["1 client process", "2 client processes", "4 client processes", "8 client processes"]
+
+
+def test_mistakes_are_named():
+    require_serve()
+    for arguments, text in [
+        (["--device", "cpu", "--suite", "iso-m"], "virtual time"), (["--device", "cpu", "--full", "--seconds", "3"], "--full"),
+        (["--full"], "--full"), (["--device", "sim:h100", "--device", "sim:l40s"], "one simulated device"),
+    ]:
+        result = subprocess.run([BINARY, "bench", *arguments, "--no-files"], capture_output=True, text=True, timeout=60)
+        assert result.returncode in (1, 64) and text in result.stderr, result.stderr
