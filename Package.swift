@@ -49,7 +49,7 @@ let package = Package(
     // the package manager links with Swift's driver, which would add Swift's runtime to programs that have none, and a sanitizer would too.
     .target(
       name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin", "-fno-sanitize=all"])],
-      linkerSettings: [.unsafeFlags(["-nostartfiles", "-Xlinker", "-z", "-Xlinker", "now"])]),
+      linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
