@@ -51,7 +51,7 @@ test-cluster: build ## one load run on several tasks, on a real Slurm and a real
 test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.
 	HEADROOM_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
-	HEADROOM_SANITIZED=1 swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+	HEADROOM_SANITIZED=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer-suppressions.txt" swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)
