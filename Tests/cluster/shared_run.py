@@ -38,6 +38,7 @@ def check_whole(server, run):
     assert alone.code == 0, alone
     before = answered(server)
     code, text = run(arguments(server))
+    print("\nWHOLE\n" + text)
     assert code == 0, text
     assert f"{TASKS} parts, seed 9" in text, text
     merged = int(re.search(r"^([\d,]+) answers, 0 errors", text, re.M).group(1).replace(",", ""))
@@ -70,4 +71,5 @@ def check_invalid(server, run, kill, lost=f"1/{TASKS}"):
     ended = Ended(process)
     assert ended.code == 4, ended
     said = ended.out + ended.error
+    print("\nINVALID\n" + said)
     assert "not valid" in said and re.search(lost, said) and "requests/s" not in said, said

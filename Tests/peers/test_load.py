@@ -183,25 +183,28 @@ def stalling(process, after, length):
 
 def test_an_open_loop_shows_a_stall_that_wrk_and_a_closed_one_hide(running_nginx, tmp_path):
     url, worker = running_nginx[0] + "/", running_nginx[1]
-    # 500 a second for 8 s, a stall of 1 s: an eighth of all requests was due in it.
-    with stalling(worker, 3, 1):
-        opened = load_json(url, "--rate", 500, "--duration", 8, "--warmup", 0)
-    assert opened["errors"] == 0 and opened["answers"] == 4000
-    assert opened["latency"]["p99_9Microseconds"] > 900_000
-    # About 500 requests lie evenly over the stall.
-    assert opened["latency"]["p95Microseconds"] > 300_000
-    with stalling(worker, 3, 1):
-        closed = load_json(url, "--users", 4, "--duration", 8, "--warmup", 0)
-    # The same second hit four requests, and those drown among the rest.
-    assert closed["latency"]["maxMicroseconds"] > 900_000
-    assert closed["latency"]["p99_9Microseconds"] < 100_000
     loading.need("wrk")
-    with stalling(worker, 3, 1):
-        process = loading.start_wrk(url, 4, 8, tmp_path, threads=4, script=loading.ANSWERS_SCRIPT)
-        theirs = loading.wrk_result(process)["percentiles"]
-    # What wrk measured hides it too; what it prints has samples that nobody measured (wg/wrk `src/wrk.c`, stats_correct).
-    assert theirs["100"]["answers"] > 900_000 and theirs["99.9"]["answers"] < 100_000
-    assert theirs["99.9"]["printed"] > 500_000
+
+    def check():
+        # 500 a second for 8 s, a stall of 1 s: an eighth of all requests was due in it.
+        with stalling(worker, 3, 1):
+            opened = load_json(url, "--rate", 500, "--duration", 8, "--warmup", 0)
+        assert opened["errors"] == 0 and opened["answers"] == 4000
+        assert opened["latency"]["p99_9Microseconds"] > 900_000
+        # About 500 requests lie evenly over the stall.
+        assert opened["latency"]["p95Microseconds"] > 300_000
+        with stalling(worker, 3, 1):
+            closed = load_json(url, "--users", 4, "--duration", 8, "--warmup", 0)
+        # The same second hit four requests, and those drown among the rest.
+        assert closed["latency"]["maxMicroseconds"] > 900_000
+        assert closed["latency"]["p99_9Microseconds"] < 100_000
+        with stalling(worker, 3, 1):
+            process = loading.start_wrk(url, 4, 8, tmp_path, threads=4, script=loading.ANSWERS_SCRIPT)
+            theirs = loading.wrk_result(process)["percentiles"]
+        # What wrk measured hides it too; what it prints has samples that nobody measured (wg/wrk `src/wrk.c`, stats_correct).
+        assert theirs["100"]["answers"] > 900_000 and theirs["99.9"]["answers"] < 100_000
+        assert theirs["99.9"]["printed"] > 500_000
+    retry(check)
 
 
 # Its own health.
