@@ -22,6 +22,6 @@ rm -f "$folder"/part-*
 srun --ntasks-per-node=1 --kill-on-bad-exit=0 --input=none bash -c '
   folder=$1 start=$2; shift 2
   exec "$HEADROOM" load "$@" --share "$SLURM_PROCID/$SLURM_NTASKS" --start-at "$start" --quiet \
-    --part "$folder/part-$SLURM_PROCID" >"$folder/report-$SLURM_PROCID.txt"
+    --hdr-log "$folder/part-$SLURM_PROCID" >"$folder/report-$SLURM_PROCID.txt"
 ' load "$folder" "$start" "$@" || echo "a task of the run failed; its part decides whether there is a run" >&2
 exec "$HEADROOM" load merge "$folder"/part-*

@@ -21,7 +21,7 @@ def part(program, arguments, share, start):
     """Runs a share here and gives its part's text; None where there is none."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "part"
-        command = [program, "load", *arguments, "--share", share, "--start-at", str(start), "--quiet", "--part", str(path)]
+        command = [program, "load", *arguments, "--share", share, "--start-at", str(start), "--quiet", "--hdr-log", str(path)]
         ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode not in (0, 2):
             print(f"share {share} ended with {ended.returncode}: {ended.stderr.strip()}", file=sys.stderr)

@@ -1,6 +1,7 @@
 -- wrk script: what each answer of a closed loop really took, beside what wrk prints of it.
 -- wrk adds to its latencies requests that it did not send, by a guess from the mean interval (wg/wrk `src/wrk.c`, stats_correct). Here a thread
--- of one connection (-tN -cN) times its own. The body is a file (KSERVE_BODY), its JSON part KSERVE_HEAD bytes long.
+-- of one connection (-tN -cN) times its own. The body is a file (KSERVE_BODY), its JSON part KSERVE_HEAD bytes long. PERCENTILES, with commas
+-- between, names others than the usual ones.
 local ffi = require("ffi")
 ffi.cdef [[ typedef struct { long seconds, nanoseconds; } moment; int clock_gettime(int, moment *); ]]
 local now = ffi.new("moment")
@@ -36,8 +37,9 @@ function done(summary, latency)
     for _, value in ipairs(thread:get("taken")) do all[#all + 1] = value end
   end
   table.sort(all)
-  local points = {}
-  for _, percentile in ipairs({ 50, 75, 90, 95, 99, 99.9, 99.99, 100 }) do
+  local points, wanted = {}, {}
+  for word in (os.getenv("PERCENTILES") or "50,75,90,95,99,99.9,99.99,100"):gmatch("[^,]+") do wanted[#wanted + 1] = tonumber(word) end
+  for _, percentile in ipairs(wanted) do
     local own = all[math.max(1, math.ceil(percentile / 100 * #all))]
     points[#points + 1] = string.format('"%s":{"answers":%.1f,"printed":%.1f}', percentile, own, latency:percentile(percentile))
   end

@@ -2,39 +2,37 @@
 
     python3 Benchmarks/Load/stall.py [--binary .build/release/headroom] [--output Docs/load-stall.svg]
 
-Needs nginx, wrk and ab (apache2-utils). nginx's worker is stopped for one second of ten (SIGSTOP), in every measurement alike.
+Needs nginx and wrk. nginx's worker is stopped for one second of ten (SIGSTOP), in every measurement alike. wrk's answers are timed by a script of
+ours beside what wrk prints of them (answers.lua).
 """
 import argparse
-import csv
+import contextlib
 import json
 import math
-import os
 import pathlib
-import re
-import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-from compare import nginx
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "Tests/peers"))
+import loading  # noqa: E402
 
 SECONDS, STALL, RATE, USERS = 10, 1.0, 500, 4
 PERCENTILES = [100 * (1 - 10 ** (-step / 12)) for step in range(0, 12 * 5 + 1)]
 
 
-def stalled(worker, command):
-    """A command's output; four seconds after its start the worker stands still for one."""
+@contextlib.contextmanager
+def stalling(worker):
+    """Four seconds from now the worker stands still for one."""
     def stall():
         time.sleep(4)
-        os.kill(worker, signal.SIGSTOP)
-        time.sleep(STALL)
-        os.kill(worker, signal.SIGCONT)
+        loading.stall(worker, STALL)
     thread = threading.Thread(target=stall)
     thread.start()
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    yield
     thread.join()
-    return text
 
 
 def curve(values):
@@ -75,28 +73,23 @@ def decode(log):
     return sorted(values)
 
 
-def measure(options, folder, url):
-    worker = int(subprocess.run(["pgrep", "-P", (folder / "pid").read_text().strip()], capture_output=True, text=True).stdout.split()[0])
+def measure(options, folder, url, master):
+    worker = int(loading.until(lambda: pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split(), 5)[0])
     curves = []
     for name, pace in ((f"headroom load, open loop, {RATE}/s", ["--rate", RATE]), (f"headroom load, closed loop, {USERS} users", ["--users", USERS])):
         log = folder / "run.hlog"
         command = [options.binary, "load", url, *map(str, pace), "--duration", str(SECONDS), "--warmup", "0", "--hdr-log", str(log), "--json", "--quiet"]
-        document = json.loads(stalled(worker, command))
+        with stalling(worker):
+            document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         curves.append((name, curve(decode(log.read_text()))))
         assert document["errors"] == 0
-    raw = folder / "ab.tsv"
-    stalled(worker, ["ab", "-q", "-k", "-c", str(USERS), "-t", str(SECONDS), "-n", "10000000", "-g", str(raw), url])
-    # Whole milliseconds; 0 is below a half.
-    times = sorted(max(0.00005, int(row["ttime"]) / 1000) for row in csv.DictReader(raw.open(), delimiter="\t"))
-    curves.append((f"ab, closed loop, {USERS} connections", curve(times)))
-    script = folder / "done.lua"
     wanted = ",".join(f"{percentile:.6f}" for percentile in PERCENTILES)
-    script.write_text(
-        f"done = function(s, l, r) for _, p in pairs({{{wanted}}}) do io.write(string.format('P %.6f %d\\n', p, l:percentile(p))) end "
-        "io.write(string.format('N %d\\n', s.requests)) end\n")
-    text = stalled(worker, ["wrk", "-t1", f"-c{USERS}", f"-d{SECONDS}", "-s", str(script), url])
-    points = [(-math.log10(1 - float(p) / 100), int(us) / 1e6) for p, us in re.findall(r"^P ([\d.]+) (\d+)", text, re.MULTILINE)]
-    curves.append((f"wrk 4.1, {USERS} connections, with the samples it adds", [point for point in points if point[1] > 0]))
+    with stalling(worker):
+        result = loading.wrk_result(loading.start_wrk(
+            url, USERS, SECONDS, folder, threads=USERS, script=loading.ANSWERS_SCRIPT, environment={"PERCENTILES": wanted}))
+    for name, key in (("what each of wrk's answers took", "answers"), ("what wrk prints, with the samples it adds", "printed")):
+        points = [(-math.log10(1 - float(percentile) / 100), values[key] / 1e6) for percentile, values in result["percentiles"].items()]
+        curves.append((f"wrk, {USERS} connections: {name}", sorted(point for point in points if point[1] > 0)))
     return curves
 
 
@@ -151,12 +144,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
-        process, url = nginx(folder, False)
-        try:
-            curves = measure(options, folder, url)
-        finally:
-            process.terminate()
-            process.wait()
+        with loading.nginx(folder / "nginx") as (address, process):
+            curves = measure(options, folder, f"http://{address}/", process.pid)
     for name, points in curves:
         at = {}
         for wanted in (50, 99, 99.9, 99.99):

@@ -69,6 +69,7 @@ struct LoadReport {
       result.warmUpSeconds > 0
       ? "after a warm-up of \(NumberText.significant(result.warmUpSeconds)) s, which is left out" : "without warm-up"
     return "window \(NumberText.significant(result.windowSeconds)) s \(warmUp)" + (result.wasInterrupted ? "; interrupted" : "")
+      + (parts.isEmpty ? "" : "; \(parts.count) parts, seed \(result.seed)")
   }
 
   var throughputTexts: [String] {

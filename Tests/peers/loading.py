@@ -178,14 +178,15 @@ def infer_request(name, size):
     return head, head + struct.pack(f"<{size}f", *[number / size for number in range(size)])
 
 
-def start_wrk(url, connections, seconds, folder, name="input", size=16, threads=1, script=KSERVE_SCRIPT):
+def start_wrk(url, connections, seconds, folder, name="input", size=16, threads=1, script=KSERVE_SCRIPT, before=(),
+              environment=None):
     """wrk posting one KServe request over and over, running."""
     head, body = infer_request(name, size)
     path = pathlib.Path(folder) / "wrk-body"
     path.write_bytes(body)
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), url]
+    command = [*before, "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), url]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "KSERVE_BODY": str(path), "KSERVE_HEAD": str(len(head))})
+                            env={**os.environ, "KSERVE_BODY": str(path), "KSERVE_HEAD": str(len(head)), **(environment or {})})
 
 
 def wrk_result(process, timeout=120):
