@@ -17,11 +17,11 @@ mkdir -p "$folder"
 start=$(($(date +%s) + ${HEADROOM_LOAD_LEAD:-10}))
 
 # Parts are files of this job alone: what an earlier run left must not be merged.
-rm -f "$folder"/part-*
+rm -f "$folder"/part-*.hlog
 # A task that fails leaves no part or an invalid one, which the merge says better than srun: the others finish.
-srun --ntasks-per-node=1 --kill-on-bad-exit=0 --input=none bash -c '
+srun --kill-on-bad-exit=0 --input=none bash -c '
   folder=$1 start=$2; shift 2
   exec "$HEADROOM" load "$@" --share "$SLURM_PROCID/$SLURM_NTASKS" --start-at "$start" --quiet \
-    --hdr-log "$folder/part-$SLURM_PROCID" >"$folder/report-$SLURM_PROCID.txt"
+    --hdr-log "$folder/part-$SLURM_PROCID.hlog" >"$folder/report-$SLURM_PROCID.txt"
 ' load "$folder" "$start" "$@" || echo "a task of the run failed; its part decides whether there is a run" >&2
-exec "$HEADROOM" load merge "$folder"/part-*
+exec "$HEADROOM" load merge "$folder"/part-*.hlog

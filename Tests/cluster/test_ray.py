@@ -31,32 +31,33 @@ def server(tmp_path_factory):
         yield server
 
 
-def start(cluster, arguments):
-    command = [sys.executable, str(ROOT / "Examples/load_ray.py"), "--address", cluster.address, "--program", BINARY, "--lead", "12", "--", *arguments]
+def start(cluster, arguments, folder):
+    command = [sys.executable, str(ROOT / "Examples/load_ray.py"), "--address", cluster.address, "--program", BINARY, "--lead", "12", "--folder",
+               str(folder), "--", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_tasks_of_a_cluster_are_one_run(cluster, server):
+def test_the_tasks_of_a_cluster_are_one_run(cluster, server, tmp_path):
     def run(arguments):
-        ended = Ended(start(cluster, arguments))
+        ended = Ended(start(cluster, arguments, tmp_path))
         return ended.code, ended.out + ended.error
 
-    check_whole(server, run)
+    check_whole(server, run, tmp_path)
 
 
-def test_a_cluster_that_lost_a_worker_is_no_run(cluster, server):
+def test_a_cluster_that_lost_a_worker_is_no_run(cluster, server, tmp_path):
     """The worker's process is killed with what it runs, as the kernel does that is out of memory."""
     def kill(pid):
         parent = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
         os.kill(parent, signal.SIGKILL)
         os.kill(pid, signal.SIGKILL)
 
-    check_invalid(server, lambda arguments: start(cluster, arguments), kill)
+    check_invalid(server, lambda arguments: start(cluster, arguments, tmp_path), kill)
 
 
-def test_a_cluster_that_lost_a_node_is_no_run(cluster, server):
+def test_a_cluster_that_lost_a_node_is_no_run(cluster, server, tmp_path):
     """Nobody is left there who would hand over its part, whichever that is."""
     def kill(_):
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
-    check_invalid(server, lambda arguments: start(cluster, arguments), kill, lost=rf"[0-{TASKS - 1}]/{TASKS}")
+    check_invalid(server, lambda arguments: start(cluster, arguments, tmp_path), kill, lost=rf"[0-{TASKS - 1}]/{TASKS}")
