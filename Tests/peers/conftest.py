@@ -9,13 +9,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def headroom():
-    """Runs the release build: headroom("plan", ...) gives its standard output."""
+    """Runs the release build: headroom("plan", ...) gives its standard output, or what it says of a failure that was expected. Several statuses
+    may be right; standard output is given then."""
     binary = os.environ.get("HEADROOM_BINARY", str(ROOT / ".build/release/headroom"))
 
     def run(*arguments, status=0):
         result = subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True, timeout=300)
-        assert result.returncode == status, result.stderr
-        return result.stdout if status == 0 else result.stderr
+        assert result.returncode in (status if isinstance(status, tuple) else (status,)), result.stderr
+        return result.stderr if isinstance(status, int) and status != 0 else result.stdout
 
     return run
 

@@ -31,7 +31,8 @@ serving: {maxBatchSize: 16}
 variants:
   - {name: a, model: linear, layers: 2, hidden: 64}
 """)
-    assert "here" in headroom("bench", tmp_path / "experiment.yaml", "--no-gains", "--no-files", "--quiet")
+    # What the verdict on this machine's costs is, is not asked: 3 says that it is inconclusive.
+    assert "here" in headroom("bench", tmp_path / "experiment.yaml", "--no-gains", "--no-files", "--quiet", status=(0, 3))
 
 
 def test_processor(headroom, tmp_path):

@@ -500,10 +500,13 @@ def test_tls(tmp_path):
     with serve(repository, "--tls-certificate", certificate, "--tls-key", key) as running:
         for protocol, port in (("binary", running.http_port), ("grpc", running.grpc_port)):
             for host in ("localhost", "127.0.0.1"):
-                document = load_json(
-                    "--model", "fast", "--url", f"https://{host}:{port}", "--protocol", protocol, "--ca", certificate, "--rate", 100,
-                    "--duration", 1, "--warmup", 0.2, "--verify")
-                assert document["errors"] == 0 and document["answers"] == 100
+                def check():
+                    document = load_json(
+                        "--model", "fast", "--url", f"https://{host}:{port}", "--protocol", protocol, "--ca", certificate, "--rate", 100,
+                        "--duration", 1, "--warmup", 0.2, "--verify")
+                    assert document["errors"] == 0 and document["answers"] == 100
+                # Connections are made meanwhile; a busy machine may not get to all that is due.
+                retry(check)
         url = f"https://localhost:{running.http_port}/v2/health/live"
         # A certificate nobody vouches for.
         document = load_json(url, "--users", 1, "--duration", 0.5, "--warmup", 0, status=1)
@@ -556,10 +559,12 @@ def test_mlperf_scenarios(server, scenario):
 
 def test_the_search_finds_the_capacity(server):
     # Four instances of 5 ms: 800 a second at most, less what handing over costs.
-    document = load_json(
-        "--model", "four", "--url", server.http, "--find-rate", "p50<60ms", "--rate", 400, "--duration", 1, "--warmup", 0.5,
-        "--late-after-ms", 100)
-    assert 400 <= document["search"]["bestRequestsPerSecond"] <= 850, document["search"]
+    def check():
+        document = load_json(
+            "--model", "four", "--url", server.http, "--find-rate", "p50<60ms", "--rate", 400, "--duration", 1, "--warmup", 0.5,
+            "--late-after-ms", 100)
+        assert 400 <= document["search"]["bestRequestsPerSecond"] <= 850, document["search"]
+    retry(check)
 
 
 def test_replay(nginx, tmp_path):
