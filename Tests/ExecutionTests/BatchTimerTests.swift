@@ -9,7 +9,7 @@ import TimeBase
     let graph = try BuiltInHead.linear(layers: 2, hidden: 64).graph(seed: 1)
     let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 64))
     var shares: [Double] = []
-    let durations = try BatchTimer.measure(model, sizes: [1, 8, 64], budget: .zero) { shares.append($0) }.durations
+    let durations = try BatchTimer.measure(model, sizes: [1, 8, 64], budget: .zero, progress: { shares.append($0) }).durations
     #expect(durations.points.map(\.rows) == [1, 8, 64] && durations.points.allSatisfy { $0.batches == 5 && $0.nanoseconds > 0 })
     #expect(shares.last == 1 && shares == shares.sorted())
     // 64 times the work is more work, however noisy the machine.
