@@ -14,13 +14,17 @@ public struct BatchDurations: Sendable, Hashable {
     public var quartiles: ClosedRange<Double>
     /// Batches timed.
     public var batches: Int
+    /// How single batches lie about the median: its multiples at evenly spaced quantiles, from the shortest to the longest. One number
+    /// where all are alike.
+    public var spread: [Double]
 
     /// A point with every field stated.
-    public init(rows: Int, nanoseconds: Double, quartiles: ClosedRange<Double>, batches: Int) {
+    public init(rows: Int, nanoseconds: Double, quartiles: ClosedRange<Double>, batches: Int, spread: [Double] = [1]) {
       self.rows = rows
       self.nanoseconds = nanoseconds
       self.quartiles = quartiles
       self.batches = batches
+      self.spread = spread
     }
 
     /// From times of single batches; nil without any.
@@ -31,7 +35,21 @@ public struct BatchDurations: Sendable, Hashable {
       let middle = sorted.count / 2
       let median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
       let (low, high) = (max(first, min(rank(0.25), median)), min(last, max(rank(0.75), median)))
-      self.init(rows: rows, nanoseconds: median, quartiles: low...high, batches: sorted.count)
+      let quantiles = (0...Self.spreadSteps).map { step in
+        median > 0 ? sorted[(sorted.count - 1) * step / Self.spreadSteps] / median : 1
+      }
+      self.init(rows: rows, nanoseconds: median, quartiles: low...high, batches: sorted.count, spread: quantiles)
+    }
+
+    /// Quantiles kept: every twentieth.
+    private static let spreadSteps = 20
+
+    /// The multiple of the median that this share of batches stays below.
+    func multiple(at share: Double) -> Double {
+      guard spread.count > 1, let last = spread.last else { return spread.first ?? 1 }
+      let place = min(max(share, 0), 1) * Double(spread.count - 1)
+      let low = min(spread.count - 2, Int(place))
+      return low + 1 < spread.count ? spread[low] + (place - Double(low)) * (spread[low + 1] - spread[low]) : last
     }
   }
 
@@ -44,7 +62,9 @@ public struct BatchDurations: Sendable, Hashable {
   public init?(_ points: [Point]) {
     let byRows = Dictionary(points.map { ($0.rows, $0) }, uniquingKeysWith: { $1 })
     let sorted = byRows.values.sorted { $0.rows < $1.rows }
-    guard !sorted.isEmpty, sorted.allSatisfy({ $0.rows > 0 && $0.nanoseconds.isFinite && $0.nanoseconds > 0 }) else { return nil }
+    guard !sorted.isEmpty, sorted.allSatisfy({ $0.rows > 0 && $0.nanoseconds.isFinite && $0.nanoseconds > 0 }),
+      sorted.allSatisfy({ $0.spread.allSatisfy { $0.isFinite && $0 >= 0 } })
+    else { return nil }
     self.points = sorted
     rising = Self.rising(sorted.map(\.nanoseconds))
   }
@@ -74,6 +94,19 @@ public struct BatchDurations: Sendable, Hashable {
     let (left, right) = (points[upper - 1], points[upper])
     let share = (Double(rows) - Double(left.rows)) / (Double(right.rows) - Double(left.rows))
     return rising[upper - 1] + share * (rising[upper] - rising[upper - 1])
+  }
+
+  /// Time of a batch that is slower than this share (0...1) of its like, nanoseconds: what a drawn number becomes.
+  public func nanoseconds(rows: Int, at share: Double) -> Double {
+    let upper = points.firstIndex { $0.rows >= rows } ?? points.count - 1
+    guard points.indices.contains(upper) else { return 0 }
+    var multiple = points[upper].multiple(at: share)
+    if upper > 0, rows < points[upper].rows {
+      let (left, right) = (points[upper - 1], points[upper])
+      let weight = (Double(rows) - Double(left.rows)) / (Double(right.rows) - Double(left.rows))
+      multiple = left.multiple(at: share) * (1 - weight) + multiple * weight
+    }
+    return nanoseconds(rows: rows) * multiple
   }
 
   /// Sizes worth measuring for batches of up to `maximum` rows: powers of two, the largest itself, and what is named.

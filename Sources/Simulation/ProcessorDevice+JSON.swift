@@ -29,9 +29,17 @@ extension ProcessorDevice {
       }
       let (low, high) = (time("lowerQuartileMicroseconds") ?? median, time("upperQuartileMicroseconds") ?? median)
       guard low.isFinite, high.isFinite, low <= high else { throw HostProfileError("points[\(index)]: its quartiles are no interval") }
+      var spread = [1.0]
+      if let list = point["spread"]?.arrayValue {
+        spread = list.compactMap(\.doubleValue).filter { $0.isFinite && $0 >= 0 && $0 <= 1e6 }
+        guard spread.count == list.count, (1...1000).contains(spread.count), spread == spread.sorted() else {
+          throw HostProfileError("points[\(index)].spread: multiples of the median that do not fall are needed")
+        }
+      }
       points.append(
         BatchDurations.Point(
-          rows: Int(rows), nanoseconds: median, quartiles: low...high, batches: Int(clamping: point["batches"]?.integerValue ?? 1)))
+          rows: Int(rows), nanoseconds: median, quartiles: low...high, batches: Int(clamping: point["batches"]?.integerValue ?? 1),
+          spread: spread))
     }
     guard let durations = BatchDurations(points) else { throw HostProfileError("\"points\": at least one is needed") }
     self.init(name: name, durations: durations, threads: threads, sharedCores: sharedCores)
@@ -44,6 +52,7 @@ extension ProcessorDevice {
         "rows": JSONValue(point.rows), "microseconds": JSONValue(point.nanoseconds / 1000),
         "lowerQuartileMicroseconds": JSONValue(point.quartiles.lowerBound / 1000),
         "upperQuartileMicroseconds": JSONValue(point.quartiles.upperBound / 1000), "batches": JSONValue(point.batches),
+        "spread": .array(point.spread.map { JSONValue(($0 * 10_000).rounded() / 10_000) }),
       ]
     }
     return [

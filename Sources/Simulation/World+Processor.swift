@@ -46,7 +46,8 @@ extension World {
     guard let run = runs[Int(slot)], let device = configuration.processor else { return }
     workDone(Double(now - run.gatherStart))
     advanceProcessor()
-    processor?.start(slot, lasting: device.durations.nanoseconds(rows: Int(run.rows)) * costs.kernels)
+    let time = device.durations.nanoseconds(rows: Int(run.rows), at: durationDraws.nextUnitDouble())
+    processor?.start(slot, lasting: time * costs.kernels)
     planProcessor()
   }
 

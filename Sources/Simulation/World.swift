@@ -80,6 +80,7 @@ struct World {
 
   var users: [SplitMix64] = []
   var rowDraws: SplitMix64
+  var durationDraws: SplitMix64
   var arrivals: ArrivalSequence?
   var requests: [Request] = []
   var freeRequests: [Int32] = []
@@ -121,6 +122,7 @@ struct World {
     processor = configuration.processor.map { ProcessorMachine(threads: $0.threads, cores: $0.sharedCores) }
     let seed = SplitMix64(seed: configuration.seed)
     rowDraws = seed.split(1)
+    durationDraws = seed.split(3)
     clientFree = [Int64](repeating: 0, count: costs.clientCores)
     frontEndFree = [Int64](repeating: 0, count: costs.frontEndCores)
     // A processor's instances have a thread each, which computes too.

@@ -77,9 +77,10 @@ struct CalibrateMachine: ParsableArguments {
     let onDevice = try device.load(.graph(loaded.graph), LoadOptions(maximumBatchRows: maxBatchSize, precision: precision))
     let rows = onDevice.hasRowDimension ? BatchDurations.sizes(maximum: maxBatchSize) : [1]
     progress.report("\(model): timing batches of \(rows.map(String.init).joined(separator: ", ")) rows")
-    let durations = try BatchTimer.measure(onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10)) { share in
-      progress.report("\(model): \(Int(share * 100)) %")
-    }
+    let timing = try BatchTimer.measure(
+      onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10), waiting: { ThreadTimes.waiting },
+      progress: { share in progress.report("\(model): \(Int(share * 100)) %") })
+    let durations = timing.durations
     progress.clear()
     let measured = ProcessorDevice(
       name: name ?? "\(device.description.hardware), \(precision.rawValue)", durations: durations, threads: threads, sharedCores: cores)
@@ -88,7 +89,7 @@ struct CalibrateMachine: ParsableArguments {
       Terminal.print(
         ([
           "schema": "headroom.calibrate-processor/1", "headroom": .string(Headroom.version), "mode": "measured", "model": .string(model),
-          "processor": measured.json, "files": .array(output.map { [.string($0)] } ?? []),
+          "processor": measured.json, "disturbedBatches": JSONValue(timing.disturbed), "files": .array(output.map { [.string($0)] } ?? []),
         ] as JSONValue).serialized(pretty: true))
       return
     }
@@ -102,6 +103,9 @@ struct CalibrateMachine: ParsableArguments {
       ])
     }
     Terminal.print("\(model) on \(measured.name)\n" + table.lines.joined(separator: "\n"))
+    if timing.disturbed > 0 {
+      Terminal.print("left out: \(NumberText.grouped(timing.disturbed)) batches during which other programs had the cores")
+    }
     Terminal.print(output.map { "written: \($0)" } ?? "not written: -o FILE.json keeps it")
   }
 

@@ -10,15 +10,22 @@ enum ThreadTimes {
   }
 
   /// Of all threads whose names begin so.
-  static func sum(named prefix: String) -> Int64 {
+  static func sum(named prefix: String) -> Int64 { sum(field: 0, named: prefix) }
+
+  /// How long all threads were ready to run and had no core.
+  static var waiting: Int64 { sum(field: 1, named: "") }
+
+  private static func sum(field: Int, named prefix: String) -> Int64 {
     guard let folder = opendir("/proc/self/task") else { return 0 }
     defer { closedir(folder) }
     var sum: Int64 = 0
     while let entry = readdir(folder) {
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      guard read("/proc/self/task/\(name)/comm").hasPrefix(prefix) else { continue }
+      if name.hasPrefix(".") { continue }
+      if !prefix.isEmpty, !read("/proc/self/task/\(name)/comm").hasPrefix(prefix) { continue }
       // schedstat: nanoseconds on a core, nanoseconds waiting for one, time slices (kernel Documentation/scheduler/sched-stats.rst).
-      sum &+= read("/proc/self/task/\(name)/schedstat").split(separator: " ").first.flatMap { Int64($0) } ?? 0
+      let fields = read("/proc/self/task/\(name)/schedstat").split(separator: " ")
+      if fields.count > field, let value = Int64(fields[field]) { sum &+= value }
     }
     return sum
   }

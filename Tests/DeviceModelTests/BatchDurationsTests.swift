@@ -52,6 +52,21 @@ import TimeBase
     #expect(even.nanoseconds == 1.5 && even.quartiles.contains(1.5))
   }
 
+  @Test func batchesAreAsSpreadAsTheyWere() throws {
+    let times = (0...100).map { 1000 + 10 * Double($0) }
+    let point = try #require(BatchDurations.Point(rows: 8, times: times))
+    let table = try #require(BatchDurations([point]))
+    // The median is 1500; the shortest 1000, the longest 2000, a tenth below 1100.
+    for (share, expected) in [(0.0, 1000.0), (0.1, 1100), (0.5, 1500), (0.75, 1750), (1, 2000), (7, 2000), (-1, 1000)] {
+      #expect(abs(table.nanoseconds(rows: 8, at: share) - expected) < 1e-6)
+    }
+    // Between two sizes the spread is between theirs, too.
+    let steady = BatchDurations.Point(rows: 16, nanoseconds: 3000, quartiles: 3000...3000, batches: 5)
+    let both = try #require(BatchDurations(table.points + [steady]))
+    #expect(both.nanoseconds(rows: 16, at: 1) == 3000)
+    #expect(abs(both.nanoseconds(rows: 12, at: 1) / both.nanoseconds(rows: 12) - (4.0 / 3 + 1) / 2) < 1e-9)
+  }
+
   @Test func sizes() {
     #expect(BatchDurations.sizes(maximum: 20) == [1, 2, 4, 8, 16, 20])
     #expect(BatchDurations.sizes(maximum: 16, preferred: [12, 16, 99, -1]) == [1, 2, 4, 8, 12, 16])

@@ -43,7 +43,7 @@ import TimeBase
     let device = ProcessorDevice(name: "a processor", durations: try #require(BatchDurations(points)), threads: 2, sharedCores: 2)
     let read = try ProcessorDevice(json: try JSONValue.parse(device.json.serialized()))
     #expect(read.name == device.name && read.threads == 2 && read.sharedCores == 2)
-    #expect(read.durations.points.map(\.rows) == [1, 8, 64])
+    #expect(read.durations.points.map(\.rows) == [1, 8, 64] && read.durations.points.allSatisfy { $0.spread == [1] })
     for rows in [1, 5, 8, 30, 64, 100] {
       #expect(abs(read.durations.nanoseconds(rows: rows) - device.durations.nanoseconds(rows: rows)) < 1e-6 * 90_000)
     }

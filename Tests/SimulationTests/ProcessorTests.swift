@@ -76,6 +76,22 @@ import Workload
     #expect(abs(wide.throughput - alone.throughput) < 0.01 * alone.throughput)
   }
 
+  @Test func batchesThatDifferWidenTheLatencies() throws {
+    let steady = try Worlds.run(try Self.world(users: 128, device: try Self.device()))
+    var device = try Self.device()
+    let points = device.durations.points.map { point in
+      var wide = point
+      wide.spread = [0.5, 1, 1.5]
+      return wide
+    }
+    device.durations = try #require(BatchDurations(points))
+    let wide = try Worlds.run(try Self.world(users: 128, device: device))
+    #expect(abs(wide.throughput - steady.throughput) < 0.05 * steady.throughput, "the mean is the same")
+    let (narrow, broad) = try (#require(steady.latencyMilliseconds(percentile: 95)), #require(wide.latencyMilliseconds(percentile: 95)))
+    #expect(broad > 1.1 * narrow)
+    #expect(try Worlds.run(try Self.world(users: 128, device: device)).latencies == wide.latencies, "drawn from the seed")
+  }
+
   @Test func instancesTakeTurns() throws {
     var world = try Self.world(users: 200, device: try Self.device())
     let one = try Worlds.run(world)

@@ -12,28 +12,48 @@ public enum BatchTimer {
   /// - Parameters:
   ///   - sizes: Rows.
   ///   - budget: Time for all of it; a slow model takes longer.
+  ///   - waiting: How long this process's threads have waited for a core so far, nanoseconds. A batch during which they waited for
+  ///     more than a twentieth of its time was disturbed by others, and is left out where enough are left.
   ///   - progress: Told the share done, now and then.
   public static func measure(
-    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, progress: (Double) -> Void = { _ in }
-  ) throws(DeviceError) -> BatchDurations {
+    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, waiting: () -> Int64 = { 0 }, progress: (Double) -> Void = { _ in }
+  ) throws(DeviceError) -> Timing {
     let instance = try model.makeInstance()
     defer { instance.close() }
-    var times: [Int: [Double]] = [:]
+    var times: [Int: [(nanoseconds: Double, isDisturbed: Bool)]] = [:]
     // The first batches of a size allocate and choose kernels.
     for rows in sizes { _ = try time(model, instance, rows: rows) }
     let start = MonotonicClock.now
     var round = 0
     while round < fewest || MonotonicClock.now - start < budget {
-      for rows in sizes { times[rows, default: []].append(try time(model, instance, rows: rows)) }
+      for rows in sizes {
+        let before = waiting()
+        let taken = try time(model, instance, rows: rows)
+        times[rows, default: []].append((taken, Double(waiting() - before) > taken / 20))
+      }
       round += 1
       progress(min(1, max(Double(round) / Double(fewest), (MonotonicClock.now - start).seconds / max(1e-9, budget.seconds))))
       if round >= most { break }
     }
-    let points = times.compactMap { BatchDurations.Point(rows: $0.key, times: $0.value) }
+    var disturbed = 0
+    let points = times.compactMap { rows, times -> BatchDurations.Point? in
+      let quiet = times.filter { !$0.isDisturbed }
+      guard quiet.count >= fewest else { return BatchDurations.Point(rows: rows, times: times.map(\.nanoseconds)) }
+      disturbed += times.count - quiet.count
+      return BatchDurations.Point(rows: rows, times: quiet.map(\.nanoseconds))
+    }
     guard let durations = BatchDurations(points) else {
       throw DeviceError(.batchFailed, "no batch could be timed: no size was given, or batches took no time")
     }
-    return durations
+    return Timing(durations: durations, disturbed: disturbed)
+  }
+
+  /// What came of it.
+  public struct Timing: Sendable {
+    /// Times by rows.
+    public var durations: BatchDurations
+    /// Batches that were left out: others had the cores.
+    public var disturbed: Int
   }
 
   private static let fewest = 5
