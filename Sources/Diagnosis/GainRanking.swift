@@ -81,17 +81,21 @@ public struct Assessment: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - goal: nil for the standard goal of the load's kind.
+  ///   - codes: findings to look for; nil for all.
   ///   - estimator: nil leaves every gain out.
   ///   - unlockSteps: longest path looked for; every step estimates each remaining fix once.
   ///   - pairs: pairs of fixes tried in the whole path where no single one gains; each is one estimate.
-  public init(of run: RunEvidence, goal: Goal? = nil, estimator: (any GainEstimator)?, unlockSteps: Int = 4, pairs: Int = 15) {
+  public init(
+    of run: RunEvidence, goal: Goal? = nil, codes: Set<FindingCode>? = nil, estimator: (any GainEstimator)?, unlockSteps: Int = 4,
+    pairs: Int = 15
+  ) {
     let goal = goal ?? Goal.standard(for: run.load)
-    let findings = Findings(of: run)
+    let findings = Findings(of: run, codes: codes)
     self.verdict = run.verdict
     self.goal = goal
     self.undecided = findings.undecided
 
-    var ledger = GainLedger(run: run, estimator: estimator)
+    var ledger = GainLedger(run: run, codes: codes, estimator: estimator)
     var ranked: [(finding: RankedFinding, keys: [Double], order: Int)] = []
     for (order, finding) in findings.found.enumerated() {
       var fixes: [(fix: AssessedFix, keys: [Double])] = []
@@ -135,6 +139,8 @@ public struct UnlockStep: Sendable, Hashable {
 /// Estimates, each computed once, under the rules that say when none is printed.
 struct GainLedger {
   let run: RunEvidence
+  /// Findings that the path may come upon; nil for all.
+  let codes: Set<FindingCode>?
   let estimator: (any GainEstimator)?
   /// Why no gain at all is printed for this run.
   let refusal: GainRefusal?
@@ -143,8 +149,9 @@ struct GainLedger {
   /// A step must be worth this much: less is within the noise of a two-minute run.
   static let smallestStep = 0.02
 
-  init(run: RunEvidence, estimator: (any GainEstimator)?) {
+  init(run: RunEvidence, codes: Set<FindingCode>? = nil, estimator: (any GainEstimator)?) {
     self.run = run
+    self.codes = codes
     self.estimator = estimator
     if let steadiness = run.steadiness, !steadiness.isSteady {
       refusal = .notSteady
@@ -223,7 +230,7 @@ struct GainLedger {
       candidates = candidates.enumerated().filter { !taken.contains($0.offset) }.map(\.element)
       // With the first limit gone, others show that the run as it is could not: their fixes are candidates from here on.
       if let seen {
-        for finding in Findings(of: seen).found {
+        for finding in Findings(of: seen, codes: self.codes).found {
           for fix in finding.observation.fixes where !fix.changes.isEmpty && !candidates.contains(where: { $0.fix == fix }) {
             if Self.merged(applied, fix.changes) != applied { candidates.append((finding.code, fix)) }
           }

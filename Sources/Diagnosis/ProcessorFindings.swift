@@ -1,15 +1,7 @@
 extension FindingCode {
   /// Findings that hold for kernels on processor cores too: nothing of launches, copies over a link, streaming multiprocessors or a GPU's
   /// memory.
-  public static let ofProcessors: Set<FindingCode> = [.HR101, .HR102, .HR103, .HR111, .HR121, .HR123, .HR124, .HR131]
-}
-
-extension Assessment {
-  /// Leaves out what presumes a GPU.
-  public mutating func keepProcessorFindings() {
-    ranked.removeAll { !FindingCode.ofProcessors.contains($0.finding.code) }
-    undecided.removeAll { !FindingCode.ofProcessors.contains($0.code) }
-  }
+  public static let ofProcessors: Set<FindingCode> = [.HR101, .HR102, .HR103, .HR111, .HR121, .HR123, .HR124, .HR131, .HR211]
 }
 
 extension Prose {

@@ -78,10 +78,7 @@ extension VariantResult {
       "hostProfile": .string(variant.host.name), "verdict": assessment.verdict.json, "figures": .object(figures),
       "departures": .object(departures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
       "elasticities": elasticities, "goal": .string(assessment.goal.rawValue), "findings": .array(assessment.ranked.map { $0.json }),
-      "undecided": .array(
-        assessment.undecided.map {
-          ["code": .string($0.code.rawValue), "name": .string($0.name), "wouldDecide": .string($0.missing.cheapestMeasurement)]
-        }), "unlockPath": .array(assessment.unlockPath.map { $0.json }),
+      "undecided": .array(assessment.undecided.map { $0.json }), "unlockPath": .array(assessment.unlockPath.map { $0.json }),
       "throughputsOfRepetitionsPerSecond": .array(throughputs.map { JSONValue($0) }),
     ]
   }
@@ -148,6 +145,10 @@ extension RankedFinding {
       "fixes": .array(fixes), "wouldDecide": JSONValue(finding.observation.missing?.cheapestMeasurement), "page": .string(finding.page),
     ]
   }
+}
+
+extension Findings.Undecided {
+  var json: JSONValue { ["code": .string(code.rawValue), "name": .string(name), "wouldDecide": .string(missing.cheapestMeasurement)] }
 }
 
 extension UnlockStep {

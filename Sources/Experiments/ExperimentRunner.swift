@@ -136,8 +136,11 @@ public enum EvidenceProbe {
     changed.execution = world.execution
     changed.host = world.host
     changed.workload = world.workload
-    guard let analysis = try? TraceAnalysis(of: trace, context: changed.context(plan: world.plan)) else { return nil }
+    // A processor's kernels are not the plan's.
+    let context = variant.processor == nil ? changed.context(plan: world.plan) : changed.servingContext
+    guard let analysis = try? TraceAnalysis(of: trace, context: context) else { return nil }
     var evidence = analysis.evidence
+    if variant.processor != nil { evidence.copies = CopyEvidence() }
     evidence.complete(with: run, variant: changed)
     evidence.elasticities = ElasticityProbe.elasticities(of: world, rate: run.throughput, seeds: [21])
     return evidence

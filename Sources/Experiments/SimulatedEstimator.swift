@@ -1,3 +1,4 @@
+public import DeviceModel
 public import Diagnosis
 import Planning
 import Scheduling
@@ -12,6 +13,10 @@ public final class SimulatedEstimator: GainEstimator {
   private let rate: Double
   private let p99GoalMilliseconds: Double
   private let seeds: [UInt64]
+  /// How far the world is from the run that it stands for; nil where the run was this world's own.
+  public let reproductionError: Figure?
+  /// On a processor: batch times of the model without redundant work.
+  private let leanDurations: BatchDurations?
   private let findsEvidence: ([Change]) -> RunEvidence?
   private var runs: [[Change]: [SimulationResult]] = [:]
   private var capacities: [[Change]: ClosedRange<Double>] = [:]
@@ -23,9 +28,12 @@ public final class SimulatedEstimator: GainEstimator {
   ///   - rate: requests a second it answers as it is: sets how long the runs are.
   ///   - p99GoalMilliseconds: the goal at which capacity is stated.
   ///   - seeds: one pair of runs each; the interval is from the smallest to the largest paired change.
+  ///   - reproductionError: of a measured run's twin: relative, the larger of span and busy.
+  ///   - leanDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
   ///   - evidence: what a run with changes made would show; asked for the steps of the unlock path.
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
+    reproductionError: Figure? = nil, leanDurations: BatchDurations? = nil,
     evidence: @escaping ([Change]) -> RunEvidence? = { _ in nil }
   ) {
     self.variant = variant
@@ -33,6 +41,8 @@ public final class SimulatedEstimator: GainEstimator {
     self.rate = rate
     self.p99GoalMilliseconds = p99GoalMilliseconds
     self.seeds = seeds
+    self.reproductionError = reproductionError
+    self.leanDurations = leanDurations
     self.findsEvidence = evidence
   }
 
@@ -41,12 +51,13 @@ public final class SimulatedEstimator: GainEstimator {
 
   /// The variant's world with changes made, its run short.
   public func world(_ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
-    var rewrites: [String] = []
-    if changes.contains(.removeRedundantWork) { rewrites = ["sink-broadcast"] }
     var changed = variant
     for change in changes {
       if case .maximumBatchRows(let rows) = change { changed.scheduler.maximumBatchRows = rows }
     }
+    if changed.processor != nil { return try processorWorld(changed, changes, seed: seed) }
+    var rewrites: [String] = []
+    if changes.contains(.removeRedundantWork) { rewrites = ["sink-broadcast"] }
     var plan = self.plan
     if !rewrites.isEmpty || changed.scheduler.maximumBatchRows > variant.scheduler.maximumBatchRows {
       let key = rewrites + ["\(changed.scheduler.maximumBatchRows)"]
@@ -56,6 +67,29 @@ public final class SimulatedEstimator: GainEstimator {
         guard let made = try? changed.plan(adding: rewrites) else { throw .unsupported(changes[0]) }
         plans[key] = made
         plan = made
+      }
+    }
+    var world = changed.world(plan, seed: seed).shortened(rate: rate)
+    for change in changes { try Self.apply(change, to: &world) }
+    return world
+  }
+
+  /// On a processor batch times are measured, not planned: what was not measured cannot be told.
+  private func processorWorld(_ variant: Variant, _ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
+    var changed = variant
+    for change in changes {
+      switch change {
+      case .clientCores, .frontEndCores, .frontEndTimeScale, .instances, .issuingThreadPerInstance, .batchDelay, .preferredSizes,
+        .maximumQueueSize, .queueTimeout, .gpuTimeScale:
+        continue
+      case .removeRedundantWork:
+        guard let leanDurations else { throw .unsupported(change) }
+        changed.processor?.durations = leanDurations
+      case .maximumBatchRows(let rows):
+        guard let largest = changed.processor?.durations.points.last?.rows, rows <= largest else { throw .unsupported(change) }
+      // The first is how launches are issued, the others of a link: a processor has neither.
+      case .eagerBatching, .cudaGraphs, .pinnedTransfers, .gatheredCopies, .overlappedCopies, .dispatchGapScale, .weightBytesScale, .splitK:
+        throw .unsupported(change)
       }
     }
     var world = changed.world(plan, seed: seed).shortened(rate: rate)

@@ -8,12 +8,16 @@ public enum RunMerge {
     guard let first = parts.first else { return ["there is no part"] }
     var problems: [String] = []
     var owners: [Int: String] = [:]
+    func requests(_ part: RunPart) -> String { part.groups.map(\.name).joined(separator: ", ") }
     for (name, part) in parts {
+      // One that never began knows only its own lateness.
+      let others = part.windowSeconds > 0 && first.part.windowSeconds > 0 ? requests(first.part) : requests(part)
       let pairs: [(String, String, String)] = [
         ("number of parts", "\(part.share.count)", "\(first.part.share.count)"), ("seed", "\(part.seed)", "\(first.part.seed)"),
         ("start instant", "\(part.startEpochSeconds)", "\(first.part.startEpochSeconds)"), ("requests", part.name, first.part.name),
         ("load", part.load, first.part.load), ("warm-up", "\(part.warmUpSeconds)", "\(first.part.warmUpSeconds)"),
         ("duration", "\(part.plannedSeconds)", "\(first.part.plannedSeconds)"),
+        ("list of requests", requests(part), others),
       ]
       for (what, own, others) in pairs where own != others {
         problems.append("\(name): its \(what) is \(own), that of \(first.name) \(others): they are of different runs")
@@ -45,6 +49,7 @@ public enum RunMerge {
     guard let first = parts.first?.part, let load = OfferedLoad(text: first.load) else { return nil }
     var result = LoadResult(
       name: first.name, load: load, share: .whole, seed: first.seed, warmUpSeconds: first.warmUpSeconds, windowSeconds: first.windowSeconds)
+    result.groups = first.groups.map { RequestGroup(name: $0.name) }
     result.health.threads = 0
     result.health.lateAfter = first.health.lateAfter
     result.health.thinkSeconds = first.health.thinkSeconds
@@ -54,6 +59,10 @@ public enum RunMerge {
       add(.uncorrected, &result.uncorrected)
       add(.sendLag, &result.health.sendLag)
       add(.schedulingLag, &result.health.schedulingLag)
+      for index in result.groups.indices where part.groups.indices.contains(index) {
+        result.groups[index].errors += part.groups[index].errors
+        if let own = log.merged(tag: RunPart.tag(ofGroup: index)) { result.groups[index].latency.add(own) }
+      }
       result.completed += part.completed
       result.rows += part.rows
       result.bytesReceived += part.bytesReceived

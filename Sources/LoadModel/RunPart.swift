@@ -37,6 +37,11 @@ public struct RunPart: Sendable, Equatable {
   public var health = ClientHealth()
   /// `ClientVerdict.code`.
   public var verdict: String
+  /// Kinds of requests, without their histograms, which are in the log by `tag(ofGroup:)`; empty where there is one kind.
+  public var groups: [RequestGroup] = []
+
+  /// Under what a kind's latencies stand in the log: names may have anything in them, a tag may not.
+  public static func tag(ofGroup index: Int) -> String { "request-\(index)" }
 
   /// Histograms of a part, by their tag in its log.
   public enum Tag: String, Sendable, CaseIterable {
@@ -57,6 +62,11 @@ public struct RunPart: Sendable, Equatable {
     (warmUpSeconds, windowSeconds, wasInterrupted) = (result.warmUpSeconds, result.windowSeconds, result.wasInterrupted)
     (completed, rows, bytesReceived, errors) = (result.completed, result.rows, result.bytesReceived, result.errors)
     (intervals, health, verdict) = (result.intervals, result.health, result.verdict.code)
+    groups = result.groups.map { group in
+      var bare = RequestGroup(name: group.name)
+      bare.errors = group.errors
+      return bare
+    }
     health.sendLag = Histogram()
     health.schedulingLag = Histogram()
   }
@@ -87,6 +97,7 @@ public struct RunPart: Sendable, Equatable {
       "lateAfterNanoseconds": JSONValue(health.lateAfter.nanoseconds), "connectionsOpened": JSONValue(health.connectionsOpened),
       "connectionErrors": JSONValue(health.connectionErrors), "reachedConnectionLimit": .bool(health.reachedConnectionLimit),
       "unsentAtEnd": JSONValue(health.unsentAtEnd), "thinkSeconds": JSONValue(health.thinkSeconds), "verdict": .string(verdict),
+      "groups": .array(groups.map { ["name": .string($0.name), "errors": JSONValue($0.errors)] }),
     ]
   }
 
@@ -147,5 +158,13 @@ public struct RunPart: Sendable, Equatable {
     health.unsentAtEnd = Int(try count("unsentAtEnd"))
     health.thinkSeconds = tree["thinkSeconds"]?.doubleValue
     verdict = try value("verdict", \.stringValue)
+    for entry in tree["groups"]?.arrayValue ?? [] {
+      guard let name = entry["name"]?.stringValue, let errors = entry["errors"]?.integerValue, (0...(1 << 53)).contains(errors) else {
+        throw LoadInputError("a kind of requests of the part of a run has no name, or no count of errors")
+      }
+      var group = RequestGroup(name: name)
+      group.errors = errors
+      groups.append(group)
+    }
   }
 }

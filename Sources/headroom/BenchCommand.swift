@@ -225,6 +225,7 @@ struct BenchCommand: ParsableCommand {
     let name = experiment ?? suite ?? "document"
     var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
     runner.recordsOSCalls = !noOsCalls
+    runner.explains = !noGains
     if MeasuredSuite.names.contains(name) {
       let result = try MeasuredSuite.run(name, runner: runner, seconds: seconds)
       return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])

@@ -53,7 +53,8 @@ struct BenchValidation {
       }
       let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: most))
       let durations = try BatchTimer.measure(
-        model, sizes: BatchDurations.sizes(maximum: max(1, largest)), budget: .milliseconds(5000))
+        model, sizes: BatchDurations.sizes(maximum: max(1, largest)), budget: .milliseconds(5000), waiting: { ThreadTimes.waiting }
+      ).durations
       variant.processor = ProcessorDevice(
         name: device.description.hardware, durations: durations, threads: cores, sharedCores: cores)
       variant.host = profile
@@ -66,6 +67,7 @@ struct BenchValidation {
     var measured = MeasuredRunner(binary: binary) { progress($0) }
     measured.recordsOSCalls = recordsOSCalls
     measured.comparesEqualRows = false
+    measured.explains = false
     let real = try measured.run(experiment)
     let comparison = TwinComparison(predicted: prediction.variants.map(\.compared), measured: real.variants.map(\.compared))
     let name = "\(device.description.hardware), \(cores) threads"

@@ -112,6 +112,13 @@ struct LoadSession {
     view.clear()
     if let before, let after { result.server = after.since(before) }
     log.part = part(result)
+    for (index, group) in result.groups.enumerated() where group.latency.count > 0 {
+      log.entries.append(
+        .init(
+          tag: RunPart.tag(ofGroup: index), startSeconds: result.warmUpSeconds, lengthSeconds: result.windowSeconds,
+          histogram: group.latency)
+      )
+    }
     return Measurement(result: result, log: log)
   }
 

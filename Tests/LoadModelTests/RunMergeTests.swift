@@ -22,6 +22,12 @@ import Workload
     result.completed = 6
     result.rows = 12
     result.errors = [.timeout: 2]
+    for (group, values) in [("large, slow", 1...2), ("small", 3...6)] {
+      var own = RequestGroup(name: group)
+      own.errors = 1
+      for value in values { own.latency.record(Int64(value + 6 * index) * 10_000_000) }
+      result.groups.append(own)
+    }
     return result
   }
 
@@ -32,6 +38,9 @@ import Workload
       (.schedulingLag, result.health.schedulingLag),
     ]
     for (tag, histogram) in kinds { log.entries.append(.init(tag: tag?.rawValue, startSeconds: 1, lengthSeconds: 2, histogram: histogram)) }
+    for (index, group) in result.groups.enumerated() {
+      log.entries.append(.init(tag: RunPart.tag(ofGroup: index), startSeconds: 1, lengthSeconds: 2, histogram: group.latency))
+    }
     log.part = RunPart(result, startEpochSeconds: start, lateSeconds: lateSeconds, plannedSeconds: 2)
     return log
   }
@@ -45,7 +54,8 @@ import Workload
     let read = try HistogramLog(text: log.text)
     #expect(read.part == log.part)
     #expect(read.part?.seed == UInt64.max)
-    #expect(read.entries.count == 4)
+    #expect(read.part?.groups.map(\.name) == ["large, slow", "small"])
+    #expect(read.entries.count == 6)
     // A part that never began has no histogram and says so.
     var empty = log
     empty.entries = []
@@ -63,6 +73,10 @@ import Workload
     #expect(merged.health.lateCount == 3 && merged.health.sendLag.count == 18 && merged.health.threads == 3)
     #expect(merged.intervals.count == 2 && merged.intervals[0].answers == 9 && merged.intervals[0].users == 12)
     #expect(merged.intervals[0].percentiles.last == whole.maximum)
+    // Each kind of requests by itself, as in one process's report.
+    #expect(merged.groups.map(\.name) == ["large, slow", "small"] && merged.groups.map(\.errors) == [3, 3])
+    #expect(merged.groups.map(\.latency.count) == [6, 12])
+    #expect(merged.groups[0].latency.maximum == logs[2].merged(tag: RunPart.tag(ofGroup: 0))?.maximum)
     #expect(merged.load == .open(RateProfile(perSecond: 100), isPoisson: true))
   }
 
@@ -97,6 +111,12 @@ import Workload
     other.load = .open(RateProfile(perSecond: 200), isPoisson: true)
     #expect(Self.problems([first, Self.log(other)]).contains("its load is open 200.0 poisson"))
     #expect(Self.problems([first, Self.log(try Self.result(1, of: 2), start: 1_800_000_001)]).contains("its start instant"))
+  }
+
+  @Test func partsOfOtherRequestsAreTold() throws {
+    var other = try Self.result(1, of: 2)
+    other.groups.removeLast()
+    #expect(Self.problems([Self.log(try Self.result(0, of: 2)), Self.log(other)]).contains("its list of requests is large, slow"))
   }
 
   @Test func loadsReadBack() throws {

@@ -536,6 +536,13 @@ requests:
     total = sum(counts.values())
     assert total == document["answers"] and 0.68 < counts["fast"] / total < 0.82
     assert document["load"] == {"kind": "open", "rate": "400.0", "poisson": True}
+    # Parts of such a run keep their requests apart, and add up to one report.
+    processes, files = parts(scenario, tmp_path, 2)
+    for process in processes:
+        finish(process)
+    merged = parse(load("merge", *files, "--json")[0])
+    assert [row["name"] for row in merged["requests"]] == [row["name"] for row in document["requests"]]
+    assert sum(row["latency"]["count"] for row in merged["requests"]) == merged["answers"] > 0
     # What stands on the command line wins.
     assert load_json(scenario, "--users", 2, "--duration", 0.5)["load"]["kind"] == "closed"
     scenario.write_text("requests:\n  - model: fast\n    rows: none\n")

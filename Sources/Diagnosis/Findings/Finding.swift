@@ -100,11 +100,11 @@ public struct Findings: Sendable, Hashable {
     public var missing: MissingEvidence
   }
 
-  /// Asks every registered rule.
-  public init(of run: RunEvidence) {
+  /// Asks every registered rule, or those of `codes`.
+  public init(of run: RunEvidence, codes: Set<FindingCode>? = nil) {
     found = []
     undecided = []
-    for rule in FindingRegistry.rules {
+    for rule in FindingRegistry.rules where codes?.contains(rule.code) ?? true {
       switch rule.examine(run) {
       case .clear: continue
       case .cannotTell(let missing): undecided.append(Undecided(code: rule.code, name: rule.name, missing: missing))

@@ -5,18 +5,20 @@ public import TimeBase
 
 /// Times whole batches of a loaded model, so that a simulation can run it on this device.
 public enum BatchTimer {
-  /// Batches of each size in turn until the time is over, five of each at least.
+  /// Batches of each size in turn until the time is over, `fewest` of each at least.
   ///
   /// What is timed is what a server's batch waits for: from the inputs' being in place to the outputs' being readable.
   ///
   /// - Parameters:
   ///   - sizes: Rows.
   ///   - budget: Time for all of it; a slow model takes longer.
+  ///   - fewest: Batches of each size, whatever they take.
   ///   - waiting: How long this process's threads have waited for a core so far, nanoseconds. A batch during which they waited for
   ///     more than a twentieth of its time was disturbed by others, and is left out where enough are left.
   ///   - progress: Told the share done, now and then.
   public static func measure(
-    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, waiting: () -> Int64 = { 0 }, progress: (Double) -> Void = { _ in }
+    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, fewest: Int = 5, waiting: () -> Int64 = { 0 },
+    progress: (Double) -> Void = { _ in }
   ) throws(DeviceError) -> Timing {
     let instance = try model.makeInstance()
     defer { instance.close() }
@@ -56,7 +58,6 @@ public enum BatchTimer {
     public var disturbed: Int
   }
 
-  private static let fewest = 5
   private static let most = 2000
 
   private static func time(_ model: any LoadedModel, _ instance: any ModelInstance, rows: Int) throws(DeviceError) -> Double {

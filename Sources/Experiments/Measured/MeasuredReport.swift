@@ -17,7 +17,7 @@ extension MeasuredResult {
     report.sections = [verdict, utilizationSection, shared.loadSection, shared.batchSection]
     if variants.contains(where: { $0.atEqualRows != nil }) { report.sections.append(equalRowsSection) }
     report.sections += [
-      kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, shared.findingsSection,
+      kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, findingsSection(shared),
     ]
     .compactMap { $0 }
     report.sections = report.sections.map { section in
@@ -41,6 +41,7 @@ extension MeasuredResult {
       if let foreign = variant.foreignCores, foreign.value > 0.12 {
         notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are not to be quoted")
       }
+      if let remark = variant.twinRemark { notes.append("\(variant.variant.name): \(remark)") }
       if variant.stability.hasPrefix("not stable") { notes.append("\(variant.variant.name): \(variant.stability)") }
     }
     return notes
@@ -151,6 +152,13 @@ extension MeasuredResult {
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
+  private func findingsSection(_ shared: RunComparison) -> Report.Section {
+    var section = shared.findingsSection
+    section.explanation +=
+      " What was seen is measured. Gains and the unlock path are simulated: each change is made to a twin of the run in virtual time, which must reproduce the run's requests/s and kernel-busy to 3 %."
+    return section
+  }
+
   private func osSection(_ shared: RunComparison) -> Report.Section? {
     guard variants.contains(where: { $0.compared.trace.osCalls.count > 0 }) else { return nil }
     var section = shared.summarySection(.osRuntime)
@@ -164,7 +172,8 @@ extension MeasuredResult {
     [
       "schema": "headroom.bench-measured/1", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
       "question": .string(experiment.question), "device": .string(device),
-      "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)), "notes": .array(notes.map { .string($0) }),
+      "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)), "p99GoalMilliseconds": JSONValue(experiment.p99GoalMilliseconds),
+      "notes": .array(notes.map { .string($0) }),
       "variants": .array(variants.map(\.json)),
     ]
   }
@@ -235,7 +244,9 @@ extension MeasuredVariant {
     return [
       "name": .string(variant.name), "model": .string(variant.model.text), "verdict": compared.assessment.verdict.json,
       "figures": .object(figures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
-      "findings": .array(compared.assessment.ranked.map { $0.json }),
+      "goal": .string(compared.assessment.goal.rawValue), "findings": .array(compared.assessment.ranked.map { $0.json }),
+      "undecided": .array(compared.assessment.undecided.map { $0.json }),
+      "unlockPath": .array(compared.assessment.unlockPath.map { $0.json }), "reproductionError": reproductionError?.json ?? .null,
       "generator": ["isClientBound": .bool(isClientBound), "words": .string(generatorWords), "stability": .string(stability)],
     ]
   }

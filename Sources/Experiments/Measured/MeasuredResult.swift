@@ -23,6 +23,10 @@ public struct MeasuredVariant: Sendable {
   public var serverCPUPerRequest: Figure?
   /// What other programs used of the machine meanwhile, in cores.
   public var foreignCores: Figure?
+  /// How well the run was reproduced in virtual time, or why no gain is computed; nil where none was asked for.
+  public var twinRemark: String?
+  /// See `MeasuredTwin.reproductionError`.
+  public var reproductionError: Figure?
   /// What the generator says of itself.
   public var generatorWords: String
   /// Whether it calls itself the limit.

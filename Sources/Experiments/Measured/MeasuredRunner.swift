@@ -1,4 +1,6 @@
 import Diagnosis
+import Glibc
+import ModelGraph
 import Planning
 import Scheduling
 import TimeBase
@@ -15,6 +17,8 @@ public struct MeasuredRunner: Sendable {
   public var recordsOSCalls = true
   /// Whether the variants are also compared at the same rows a second.
   public var comparesEqualRows = true
+  /// Whether what changes would buy is computed: batches are timed after the runs, some seconds a variant.
+  public var explains = true
   /// Generator processes of a run.
   public var generators = 1
   /// Told what is being done.
@@ -26,6 +30,8 @@ public struct MeasuredRunner: Sendable {
     self.progress = progress
   }
 
+  /// NIO names its event loops so.
+  static let eventLoopName = "NIO-ELT"
   private static let loadLimit = TimeSpan.milliseconds(120_000)
 
   /// Runs every variant, one at a time: they share the machine.
@@ -57,13 +63,19 @@ public struct MeasuredRunner: Sendable {
       }
       var variants: [MeasuredVariant] = []
       var device = ""
-      for (index, server) in servers.enumerated() {
+      var traces: [Trace] = []
+      for server in servers {
         progress("\(server.name): reading its trace")
-        let trace = try server.stop()
+        traces.append(try server.stop())
+      }
+      // The machine is quiet from here on.
+      let timings = explains ? try ProcessorTimings(cores: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) : nil
+      for (index, trace) in traces.enumerated() {
         device = trace.gpus.first?.name ?? "CPU"
         variants.append(
-          try Self.variant(
-            experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate, goal: experiment.goal))
+          try self.variant(
+            experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate, of: experiment,
+            timings: timings))
       }
       Self.compareClients(&variants)
       return MeasuredResult(experiment: experiment, variants: variants, device: device)
@@ -96,8 +108,9 @@ public struct MeasuredRunner: Sendable {
 
   // MARK: - From what was seen to what it means
 
-  private static func variant(
-    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double, goal: Goal?
+  private func variant(
+    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double, of experiment: Experiment,
+    timings: ProcessorTimings?
   ) throws(ExperimentError) -> MeasuredVariant {
     if let lost = whole.run["overwrittenRequests"].flatMap({ Int($0) }), lost > 0 {
       throw ExperimentError("variant \(variant.name): \(lost) requests were overwritten before they could be read; run for less time")
@@ -111,8 +124,17 @@ public struct MeasuredRunner: Sendable {
     // Copies are not in a processor's events: none recorded is not none made.
     evidence.copies = CopyEvidence()
     evidence.complete(with: load, trace: trace, instances: variant.scheduler.instances)
-    var assessment = Assessment(of: evidence, goal: goal, estimator: nil)
-    assessment.keepProcessorFindings()
+    let largest = analysis.batchSizes.keys.max() ?? 1
+    // Which rows are copies is the graph's; the plan is a GPU's, and nothing else of it is used. A model that only ONNX Runtime knows has none.
+    let plan = try? variant.plan()
+    if let batch = try? plan?.at(rows: largest) {
+      evidence.kernels.redundantShare = Figure(batch.redundantShare, .share, .estimated, source: "the graph at \(largest) rows")
+    }
+    let (twin, remark) = twin(variant, plan, trace, load, evidence, largest: largest, timings: timings)
+    if twin != nil { progress("\(variant.name): what each change would buy") }
+    let assessment = Assessment(
+      of: evidence, goal: experiment.goal, codes: FindingCode.ofProcessors,
+      estimator: twin?.estimator(rate: load.outcome.requestsPerSecond, p99GoalMilliseconds: experiment.p99GoalMilliseconds))
     let outcome = load.outcome
     let latencies = outcome.histogram.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
     let throughput = Figure(outcome.requestsPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
@@ -122,7 +144,8 @@ public struct MeasuredRunner: Sendable {
       throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, trace: trace)
     var result = MeasuredVariant(
       variant: variant, compared: compared, atEqualRows: nil, serverCPUPerRequest: nil, foreignCores: nil,
-      generatorWords: outcome.words, isClientBound: outcome.verdict == "client-bound", stability: outcome.stability)
+      twinRemark: remark, reproductionError: twin?.reproductionError, generatorWords: outcome.words,
+      isClientBound: outcome.verdict == "client-bound", stability: outcome.stability)
     if outcome.answersInWindow > 0 {
       result.serverCPUPerRequest = Figure(
         load.server.seconds * 1e6 / Double(outcome.answersInWindow), .microseconds, .measured,
@@ -131,8 +154,31 @@ public struct MeasuredRunner: Sendable {
     result.foreignCores = load.foreignCores.map {
       Figure($0, .count, .measured, source: "CPU time of all programs less server and generator, over the window")
     }
-    if let equal { result.atEqualRows = equalRows(whole.within(equal.window), equal, rate: rate, context: context) }
+    if let equal { result.atEqualRows = Self.equalRows(whole.within(equal.window), equal, rate: rate, context: context) }
     return result
+  }
+
+  /// The run's twin, and what is to be said of it or of its absence.
+  private func twin(
+    _ variant: Variant, _ plan: Plan?, _ trace: Trace, _ load: GeneratorRun, _ evidence: RunEvidence, largest: Int,
+    timings: ProcessorTimings?
+  ) -> (twin: MeasuredTwin?, remark: String?) {
+    guard let timings else { return (nil, nil) }
+    if evidence.steadiness?.isSteady == false { return (nil, "no gain is computed: the window is not steady") }
+    guard let plan else { return (nil, "no gain is computed: the model has operators that are not planned") }
+    guard let observed = MeasuredTwin.Observed(trace, load, busy: evidence.device.kernelBusy) else {
+      return (nil, "no gain is computed: the run has no batches to take times from")
+    }
+    progress("\(variant.name): timing batches")
+    do throws(ExperimentError) {
+      let redundant = (evidence.kernels.redundantShare?.value ?? 0) >= HR211RedundantWork.shareThreshold
+      let (processor, lean) = try timings.processor(variant, largest: largest, hasRedundantWork: redundant)
+      progress("\(variant.name): its twin in virtual time")
+      guard let twin = MeasuredTwin(of: variant, plan: plan, processor: processor, leanDurations: lean, observed: observed) else {
+        return (nil, "no gain is computed: the run's twin answered nothing")
+      }
+      return (twin, twin.remark)
+    } catch { return (nil, "no gain is computed: \(error)") }
   }
 
   private static func equalRows(_ trace: Trace, _ run: GeneratorRun, rate: Double, context: RunContext) -> MeasuredVariant.EqualRows {
@@ -187,9 +233,8 @@ extension RunEvidence {
     client.sendLagP99 = outcome.sendLagP99Milliseconds.map { Figure($0, .milliseconds, .measured, source: "generator: sent less due") }
     let window = max(1, Double(run.window.upperBound - run.window.lowerBound))
     let answers = Double(max(1, outcome.answersInWindow))
-    // NIO names its event loops so.
-    let loops = max(1, run.server.count(ofThreads: "NIO-ELT"))
-    let loopSeconds = run.server.seconds(ofThreads: "NIO-ELT")
+    let loops = max(1, run.server.count(ofThreads: MeasuredRunner.eventLoopName))
+    let loopSeconds = run.server.seconds(ofThreads: MeasuredRunner.eventLoopName)
     frontEnd.cores = loops
     frontEnd.coreShare = Figure(
       min(1, loopSeconds * 1e9 / window / Double(loops)), .share, .measured, source: "CPU time of \(loops) event loops")

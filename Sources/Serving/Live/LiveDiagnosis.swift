@@ -115,11 +115,10 @@ struct LiveDiagnosis: Sendable {
       assessment = nil
       return
     }
-    var assessment = Assessment(of: evidence, estimator: nil)
+    // A running server does not look into its models' graphs: which rows are copies is not asked here.
+    let codes = state.isProcessor ? FindingCode.ofProcessors.subtracting([.HR211]) : nil
+    var assessment = Assessment(of: evidence, codes: codes, estimator: nil)
     if let held = evidence.device.heldIdle { Self.weigh(held, &assessment.verdict) }
-    if state.isProcessor {
-      assessment.keepProcessorFindings()
-    }
     self.assessment = assessment
   }
 

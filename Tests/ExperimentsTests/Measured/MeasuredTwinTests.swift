@@ -1,0 +1,91 @@
+import DeviceModel
+import Diagnosis
+import Simulation
+import Testing
+import TimeBase
+import Workload
+
+@testable import Experiments
+
+/// Gains of a measured run come from a twin that must reproduce it. The "run" here is a simulated world, so that what it is made of is known.
+@Suite struct MeasuredTwinTests {
+  private static func durations(_ factor: Double) throws -> BatchDurations {
+    try #require(
+      BatchDurations(
+        [1, 8, 64].map { rows in
+          let nanoseconds = factor * (2_000_000 + 6_000_000 * Double(rows))
+          return BatchDurations.Point(rows: rows, nanoseconds: nanoseconds, quartiles: nanoseconds...nanoseconds, batches: 5)
+        }))
+  }
+
+  private static func variant() throws -> Variant {
+    try Experiment.documentOnProcessor(seconds: 60).variants[2]
+  }
+
+  /// A run of a world whose batches take 1.3 times as long as on a quiet machine, with 300 us from forming to gathering.
+  private static func observed(_ variant: Variant) throws -> MeasuredTwin.Observed {
+    var world = variant
+    world.host = HostProfile.local.with(.clientPerRequest, 20, .measured, "test")
+    var real = world
+    real.processor = ProcessorDevice(name: "test", durations: try durations(1.3), threads: 2, sharedCores: 2)
+    real.host = world.host.with(.batchHandOver, 300, .measured, "test")
+    let run = try #require(try Simulation.run(real.world(try real.plan(), seed: 9)))
+    return MeasuredTwin.Observed(
+      throughput: run.throughput, busy: run.busy.kernels / Double(run.window.nanoseconds),
+      medianMilliseconds: run.latencyMilliseconds(percentile: 50), host: world.host, handOverMicroseconds: 100)
+  }
+
+  private static func twin(_ observed: MeasuredTwin.Observed, lean: BatchDurations? = nil) throws -> MeasuredTwin {
+    let variant = try variant()
+    return try #require(
+      MeasuredTwin(
+        of: variant, plan: try variant.plan(),
+        processor: ProcessorDevice(name: "test", durations: try durations(1), threads: 2, sharedCores: 2), leanDurations: lean,
+        observed: observed))
+  }
+
+  @Test func itFindsWhatTheRunWasMadeOf() throws {
+    let twin = try Self.twin(try Self.observed(try Self.variant()))
+    #expect(twin.reproductionError.value < Assessment.largestReproductionError)
+    #expect((twin.batchTimeFactor / 1.3 - 1).magnitude < 0.05)
+    // Not fitted, so it says something.
+    #expect(try #require(twin.medianLatencyError).magnitude < 0.05)
+    #expect(twin.remark.contains("kernel-busy"))
+  }
+
+  @Test func changesAreTriedOnIt() throws {
+    let observed = try Self.observed(try Self.variant())
+    let twin = try Self.twin(observed, lean: try Self.durations(1.0 / 128))
+    let estimator = twin.estimator(rate: observed.throughput, p99GoalMilliseconds: 100)
+    let lean = try estimator.estimate([.removeRedundantWork])
+    // 64 users who think for 280 ms ask 229 times a second at most, and that is 1.8 times what the run did.
+    let after = try #require(lean.throughput).after
+    #expect((215...229).contains(after.value) && after.kind == .simulated)
+    // The device is full: a front end with more threads passes nothing more.
+    #expect(try #require(estimator.estimate([.frontEndCores(8)]).throughput).change.value.magnitude < 0.03)
+    for change in [Change.cudaGraphs, .pinnedTransfers, .eagerBatching, .maximumBatchRows(1000)] {
+      #expect(throws: GainRefusal.unsupported(change)) { try estimator.estimate([change]) }
+    }
+    // Without times of the lean model nothing is made up.
+    let unknown = try Self.twin(observed).estimator(rate: observed.throughput, p99GoalMilliseconds: 100)
+    #expect(throws: GainRefusal.unsupported(.removeRedundantWork)) { try unknown.estimate([.removeRedundantWork]) }
+  }
+
+  /// Users who wait outside the twin's world: no factor of batch times makes it both as slow and as idle as the run was.
+  @Test func aRunThatIsNotReproducedHasNoGains() throws {
+    let variant = try Self.variant()
+    var observed = try Self.observed(variant)
+    // Ten times more than 64 users without think time could send through batches that are half as busy.
+    observed.throughput *= 10
+    observed.busy = 0.05
+    let twin = try Self.twin(observed)
+    #expect(twin.reproductionError.value > Assessment.largestReproductionError)
+    var evidence = RunEvidence()
+    evidence.kernels.redundantShare = Figure(0.99, .share, .estimated, source: "test")
+    let assessment = Assessment(
+      of: evidence, codes: FindingCode.ofProcessors, estimator: twin.estimator(rate: observed.throughput, p99GoalMilliseconds: 100))
+    let finding = try #require(assessment.ranked.first { $0.finding.code == .HR211 })
+    #expect(finding.fixes.first?.gains == .failure(.reproductionOff(twin.reproductionError)))
+    #expect(assessment.unlockPath.isEmpty)
+  }
+}
