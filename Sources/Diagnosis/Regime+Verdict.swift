@@ -72,10 +72,13 @@ extension RunEvidence {
     var sideCertainty = Certainty.cannotTell
     let limitsUpstream = claims.contains { $0.station?.isUpstreamOfQueue ?? true }
     let limitsBelow = claims.contains { !($0.station?.isUpstreamOfQueue ?? true) }
+    // What was varied in a fitted world is likely at most, as a station's claim is.
+    let isFitted = elasticities.values.values.contains { $0.kind == .fitted || $0.kind == .assumed }
+    func known(_ certainty: Certainty) -> Certainty { isFitted ? min(capped(certainty), .likely) : capped(certainty) }
     switch (limitsUpstream, limitsBelow) {
-    case (true, true): (side, sideCertainty) = (.both, capped(.certain))
-    case (true, false): (side, sideCertainty) = (.upstream, capped((below?.upperEnd ?? 1) < excluded ? .certain : .likely))
-    case (false, true): (side, sideCertainty) = (.device, capped((upstream?.upperEnd ?? 1) < excluded ? .certain : .likely))
+    case (true, true): (side, sideCertainty) = (.both, known(.certain))
+    case (true, false): (side, sideCertainty) = (.upstream, known((below?.upperEnd ?? 1) < excluded ? .certain : .likely))
+    case (false, true): (side, sideCertainty) = (.device, known((upstream?.upperEnd ?? 1) < excluded ? .certain : .likely))
     case (false, false): side = nil
     }
     var missing: MissingEvidence?

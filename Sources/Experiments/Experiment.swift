@@ -65,6 +65,8 @@ public struct Variant: Sendable {
   public var host: HostProfile
   /// Every kernel's time, multiplied: 2 is a device half as fast.
   public var deviceTimeScale = 1.0
+  /// The batcher's delay, multiplied: above 1 where its timer fires late.
+  public var batchingDelayScale = 1.0
   /// A processor with measured batch times in place of the GPU; `gpu` then only helps to plan the bytes.
   public var processor: ProcessorDevice?
 
@@ -109,6 +111,7 @@ public struct Variant: Sendable {
     world.execution = execution
     world.processor = processor
     if deviceTimeScale != 1 { world.scales[.kernels] = deviceTimeScale }
+    if batchingDelayScale != 1 { world.scales[.batchingDelay] = batchingDelayScale }
     return world
   }
 }

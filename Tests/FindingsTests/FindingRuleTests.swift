@@ -326,6 +326,24 @@ import Testing
     }
   }
 
+  /// More processes on the same cores would be kept from them too.
+  @Test(arguments: [(0.1, 0), (0.6, 2)]) func aLateGeneratorThatIdlesNeedsACore(share: Double, computableFixes: Int) throws {
+    var run = Runs.healthy
+    run.client.coreShare = Self.m(share)
+    run.client.sendLagP99 = Self.m(16, .milliseconds)
+    let observation = try #require(Findings(of: run).found.first { $0.code == .HR101 }?.observation)
+    #expect(observation.fixes.count { !$0.changes.isEmpty } == computableFixes)
+    #expect(observation.seen.contains { $0.text.contains("had none") } == (share < 0.5))
+  }
+
+  @Test func onlyWhatWasAskedForIsLookedFor() {
+    var run = Runs.healthy
+    run.kernels.redundantShare = Self.m(0.99)
+    run.client.coreShare = Self.m(0.99)
+    #expect(Findings(of: run, codes: [.HR211]).found.map(\.code) == [.HR211])
+    #expect(Assessment(of: run, codes: [.HR101], estimator: nil).ranked.map(\.finding.code) == [.HR101])
+  }
+
   @Test func everyRuleHasCasesOfAllThreeKinds() {
     for code in FindingCode.allCases {
       let own = Self.cases.filter { $0.code == code }

@@ -48,6 +48,16 @@ import Testing
     #expect(verdict.sentence.text == "co-limited: compute-bound, 127/128 of it redundant and client-bound (likely)")
   }
 
+  /// As of a measured run's twin: its world was fitted, whatever its draws say.
+  @Test func whatWasVariedInAFittedWorldIsLikelyAtMost() {
+    let run = Self.edited(Runs.linear) {
+      $0.elasticities = Elasticities(
+        [TimeTerm.thinkTime: 0.95, .kernels: 0.05].mapValues { Figure($0, .ratio, .fitted, source: "test") })
+    }
+    #expect(run.verdict.sentence.text == "load-limited (nothing limits: no more work was offered): likely")
+    #expect(run.verdict.sideCertainty == .likely)
+  }
+
   @Test func onlyAWitnessedGeneratorMakesTheClientCertain() {
     let witnessed = Self.edited(Runs.linear) { $0.client.coreShare = Runs.measured(0.98) }
     #expect(witnessed.verdict.claims.first?.certainty == .certain)

@@ -16,6 +16,9 @@ public enum HR101ClientSaturated: FindingRule {
   /// over 100 cycles is known to better than 1 %, so a tenth is no noise.
   public static let outsideThreshold = 0.1
 
+  /// A generator that is late and uses less than this of its cores was kept from them.
+  public static let spareThreshold = 0.5
+
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     var seen: [Prose] = []
@@ -61,6 +64,15 @@ public enum HR101ClientSaturated: FindingRule {
       ["generator CPU share", "send lag"],
       measure: "`pidstat -t -p PID 5 1` on the load generator during the run, or the same users from two generator processes")
     guard !seen.isEmpty else { return known && hasDirect(run) ? .clear : .cannotTell(decide) }
+    if let share = run.client.coreShare, share.value < spareThreshold, strongest == .certain, seen.count == 1 {
+      seen.append("It used only \(share) of its cores: it was ready and had none.")
+      return .found(
+        Observation(
+          .certain, seen: seen,
+          whyBad:
+            "Latency from the due instant contains the generator's wait for a core, which no server caused; throughput need not be the generator's.",
+          fixes: [Fix("Give the generator a core that nobody else uses (taskset, chrt), or a machine of its own")]))
+    }
     let cores = max(1, run.client.cores ?? 1)
     return .found(
       Observation(

@@ -13,7 +13,8 @@ extension MeasuredResult {
       notes: notes)
     let shared = RunComparison(runs: variants.map(\.compared))
     var verdict = shared.verdictSection
-    verdict.explanation = "From the stations' utilization: the one that has no time left is the limit. Certain would need an experiment."
+    verdict.explanation =
+      "From the stations' utilization: the one that has no time left is the limit. Where a twin of the run in virtual time reproduces it, from what 3 % of each kind of time is worth there; likely at most, for it was fitted."
     report.sections = [verdict, utilizationSection, shared.loadSection, shared.batchSection]
     if variants.contains(where: { $0.atEqualRows != nil }) { report.sections.append(equalRowsSection) }
     report.sections += [

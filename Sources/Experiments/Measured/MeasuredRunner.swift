@@ -131,7 +131,11 @@ public struct MeasuredRunner: Sendable {
       evidence.kernels.redundantShare = Figure(batch.redundantShare, .share, .estimated, source: "the graph at \(largest) rows")
     }
     let (twin, remark) = twin(variant, plan, trace, load, evidence, largest: largest, timings: timings)
-    if twin != nil { progress("\(variant.name): what each change would buy") }
+    if let twin {
+      progress("\(variant.name): what limits")
+      evidence.elasticities = twin.elasticities(rate: load.outcome.requestsPerSecond)
+      progress("\(variant.name): what each change would buy")
+    }
     let assessment = Assessment(
       of: evidence, goal: experiment.goal, codes: FindingCode.ofProcessors,
       estimator: twin?.estimator(rate: load.outcome.requestsPerSecond, p99GoalMilliseconds: experiment.p99GoalMilliseconds))

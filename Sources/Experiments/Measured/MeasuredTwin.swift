@@ -1,7 +1,6 @@
 import DeviceModel
 import Diagnosis
 import Execution
-import KernelFitting
 import ModelConfiguration
 import ModelGraph
 import Planning
@@ -14,9 +13,10 @@ import Trace
 /// A measured run once more in virtual time, with the costs that the run itself showed: what a change would buy is tried on it.
 ///
 /// Times of batches are taken on the quiet machine after the run, everything else from the run: CPU time of a request in generator and
-/// front end, gathering, handing over. Two of them are then fitted so that the twin passes as many requests and is as busy: a factor of all
-/// batch times (the run's batches shared caches and memory with others, the quiet ones did not) and the time from a batch's forming to its
-/// gathering. Latencies are not fitted: by how much they miss says how good the twin is.
+/// front end, gathering, handing over. Two factors are then fitted: of all batch times, so that a request takes as much of the device's time
+/// (the run's batches shared caches and memory with others, the quiet ones did not), and of the batcher's delay, so that batches are as far
+/// apart (its timer's thread waited for a core). Requests a second, busy and latency are not fitted: by how much they miss says how good the
+/// twin is.
 struct MeasuredTwin: Sendable {
   let variant: Variant
   let plan: Plan
@@ -24,8 +24,8 @@ struct MeasuredTwin: Sendable {
   let leanDurations: BatchDurations?
   /// Factor of all batch times, fitted.
   let batchTimeFactor: Double
-  /// Fitted.
-  let handOverMicroseconds: Double
+  /// Factor of the batcher's delay, fitted: its timer's thread does not always get a core in time.
+  let batchingDelayFactor: Double
   /// Of the twin against the run, relative.
   let throughputError: Double
   let busyError: Double
@@ -43,54 +43,68 @@ struct MeasuredTwin: Sendable {
   struct Observed: Sendable {
     var throughput: Double
     var busy: Double
+    var batchesPerSecond: Double
     var medianMilliseconds: Double?
     var host: HostProfile
-    /// From a batch's forming to its gathering, microseconds.
-    var handOverMicroseconds: Double
   }
 
   /// A twin of the variant's run.
   ///
   /// - Parameter processor: batch times, undisturbed, and what shares the cores.
   init?(of variant: Variant, plan: Plan, processor: ProcessorDevice, leanDurations: BatchDurations?, observed: Observed) {
-    guard observed.throughput > 0, observed.busy > 0 else { return nil }
+    guard observed.throughput > 0, observed.busy > 0, observed.batchesPerSecond > 0 else { return nil }
     var variant = variant
     variant.processor = processor
     let base = variant
-    func world(_ values: [Double]) -> Variant {
+    func world(_ factor: Double, _ delay: Double) -> Variant {
       var changed = base
-      changed.deviceTimeScale = max(0.05, values[0])
-      changed.host = observed.host.with(.batchHandOver, max(0, values[1]), .fitted, "to the run: requests/s and kernel-busy")
+      (changed.deviceTimeScale, changed.batchingDelayScale, changed.host) = (factor, delay, observed.host)
       return changed
     }
     func run(_ variant: Variant, _ seed: UInt64) -> SimulationResult? {
-      (try? Simulation.run(variant.world(plan, seed: seed).shortened(rate: observed.throughput, requests: 10_000))) ?? nil
+      (try? Simulation.run(variant.world(plan, seed: seed).shortened(rate: observed.throughput, requests: 12_000))) ?? nil
     }
     func busy(_ result: SimulationResult) -> Double { result.busy.kernels / max(1, Double(result.window.nanoseconds)) }
-    // A tenth of a batch's time: less would not show in what is fitted.
-    let handOverSpread = max(50, processor.durations.points.last.map { $0.nanoseconds / 10_000 } ?? 50)
-    let fitted = NelderMead.minimize(
-      from: [1, max(1, observed.handOverMicroseconds)], spread: [0.25, handOverSpread], evaluations: 60
-    ) { values in
-      if values[0] < 0.05 || values[1] < 0 { return 1e3 * (1 + values[0].magnitude + values[1].magnitude) }
-      guard let result = run(world(values), 3), result.throughput > 0 else { return 1e6 }
-      let rate = result.throughput / observed.throughput - 1
-      let share = busy(result) / observed.busy - 1
-      return rate * rate + share * share
-    }.point
-    variant = world(fitted)
+    // One at a time, each by what rises with it whatever limits. Requests a second would tell nothing of either where the load limits.
+    func factor(_ delay: Double) -> Double {
+      Self.root(from: 0.2, to: 5, steps: 12) { tried in
+        guard let result = run(world(tried, delay), 3), result.throughput > 0 else { return 1 }
+        return busy(result) / result.throughput - observed.busy / observed.throughput
+      } ?? 1
+    }
+    func delay(_ factor: Double) -> Double {
+      Self.root(from: 1, to: 3, steps: 9) { tried in
+        guard let result = run(world(factor, tried), 3), result.batches > 0 else { return 1 }
+        return result.window.seconds / Double(result.batches) - 1 / observed.batchesPerSecond
+      } ?? 1
+    }
+    // Batches that wait for a full device leave when it is free, however late a timer is: then there is no root, and the delay stays.
+    let hasDelay = variant.scheduler.batching.map { $0.maximumQueueDelay > .zero } ?? false
+    let late = hasDelay ? delay(factor(1)) : 1
+    variant = world(factor(late), late)
     // Of another seed: what was fitted to one draw must hold for others.
     guard let check = run(variant, 4) else { return nil }
     self.variant = variant
     self.plan = plan
     self.leanDurations = leanDurations
     batchTimeFactor = variant.deviceTimeScale
-    handOverMicroseconds = max(0, fitted[1])
+    batchingDelayFactor = variant.batchingDelayScale
     throughputError = check.throughput / observed.throughput - 1
     busyError = busy(check) / observed.busy - 1
     medianLatencyError = observed.medianMilliseconds.flatMap { median in
       check.latencyMilliseconds(percentile: 50).map { median > 0 ? $0 / median - 1 : 0 }
     }
+  }
+
+  /// Where `function`, which rises, is zero; nil where it is not between these two. Halving in steps of equal ratio.
+  private static func root(from least: Double, to most: Double, steps: Int, _ function: (Double) -> Double) -> Double? {
+    var (low, high) = (least, most)
+    guard function(low) < 0, function(high) > 0 else { return nil }
+    for _ in 0..<steps {
+      let middle = (low * high).squareRoot()
+      if function(middle) < 0 { low = middle } else { high = middle }
+    }
+    return (low * high).squareRoot()
   }
 
   /// Gains on this twin.
@@ -105,6 +119,19 @@ struct MeasuredTwin: Sendable {
     return make { EvidenceProbe.evidence(of: variant, changes: $0, estimator: probe) }
   }
 
+  /// What one percent of each kind of time is worth on this twin: fitted, as it is. nil where the twin is too far from the run.
+  func elasticities(rate: Double) -> Elasticities? {
+    guard reproductionError.value <= Assessment.largestReproductionError,
+      var found = ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22])
+    else { return nil }
+    found.values = found.values.mapValues { figure in
+      var fitted = figure
+      (fitted.kind, fitted.source) = (.fitted, "the run's twin, \(figure.source)")
+      return fitted
+    }
+    return found
+  }
+
   /// How good it is, for the notes above the tables.
   var remark: String {
     func percent(_ share: Double) -> String {
@@ -115,7 +142,7 @@ struct MeasuredTwin: Sendable {
       "gains come from the run's twin in virtual time: requests/s \(percent(throughputError)), kernel-busy \(percent(busyError)) against the run"
     if let medianLatencyError { text += ", median latency \(percent(medianLatencyError))" }
     text +=
-      " (fitted: batch times times \(NumberText.significant(batchTimeFactor)), hand-over \(NumberText.significant(handOverMicroseconds)) us)"
+      " (fitted: batch times times \(NumberText.significant(batchTimeFactor)), the batcher's delay times \(NumberText.significant(batchingDelayFactor)))"
     return text
   }
 }
@@ -144,8 +171,8 @@ extension MeasuredTwin.Observed {
     func batch(_ sum: Double) -> Double { min(max(0, sum / count / 1000), 10_000_000) }
     throughput = outcome.requestsPerSecond
     self.busy = busy.value
+    batchesPerSecond = count / (window / 1e9)
     medianMilliseconds = outcome.histogram.value(atPercentile: 50).map { Double($0) / 1e6 }
-    handOverMicroseconds = batch(handOver)
     let source = "in the run"
     host = usual.with(.clientCores, Double(outcome.threads), .measured, source)
       .with(.clientPerRequest, outcome.busiestThreadShare * Double(outcome.threads) * window / answers / 1000, .measured, source)
@@ -153,7 +180,8 @@ extension MeasuredTwin.Observed {
       .with(.frontEndPerRequest, loopMicroseconds * share, .measured, source)
       .with(.responsePerRequest, loopMicroseconds * (1 - share), .measured, source)
       .with(.frontEndPerByte, 0, .assumed, "contained in frontEndPerRequest").with(.gatherPerBatch, batch(gather), .measured, source)
-      .with(.gatherPerByte, 0, .assumed, "contained in gatherPerBatch").with(.responsePerBatch, batch(output), .measured, source)
+      .with(.batchHandOver, batch(handOver), .measured, source).with(.gatherPerByte, 0, .assumed, "contained in gatherPerBatch").with(
+        .responsePerBatch, batch(output), .measured, source)
   }
 }
 

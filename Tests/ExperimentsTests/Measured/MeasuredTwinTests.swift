@@ -23,24 +23,30 @@ import Workload
   }
 
   /// A run of a world whose batches take 1.3 times as long as on a quiet machine, with 300 us from forming to gathering.
-  private static func observed(_ variant: Variant) throws -> MeasuredTwin.Observed {
+  private static func observed(_ variant: Variant, batchTimes: Double = 1, delayFactor: Double = 1) throws -> MeasuredTwin.Observed {
     var world = variant
     world.host = HostProfile.local.with(.clientPerRequest, 20, .measured, "test")
     var real = world
-    real.processor = ProcessorDevice(name: "test", durations: try durations(1.3), threads: 2, sharedCores: 2)
+    real.processor = ProcessorDevice(name: "test", durations: try durations(1.3 * batchTimes), threads: 2, sharedCores: 2)
     real.host = world.host.with(.batchHandOver, 300, .measured, "test")
+    real.batchingDelayScale = delayFactor
     let run = try #require(try Simulation.run(real.world(try real.plan(), seed: 9)))
     return MeasuredTwin.Observed(
       throughput: run.throughput, busy: run.busy.kernels / Double(run.window.nanoseconds),
-      medianMilliseconds: run.latencyMilliseconds(percentile: 50), host: world.host, handOverMicroseconds: 100)
+      batchesPerSecond: Double(run.batches) / run.window.seconds,
+      medianMilliseconds: run.latencyMilliseconds(percentile: 50), host: real.host)
   }
 
-  private static func twin(_ observed: MeasuredTwin.Observed, lean: BatchDurations? = nil) throws -> MeasuredTwin {
-    let variant = try variant()
+  private static func twin(
+    _ observed: MeasuredTwin.Observed, batchTimes: Double = 1, lean: BatchDurations? = nil, of variant: Variant? = nil
+  ) throws
+    -> MeasuredTwin
+  {
+    let variant = try variant ?? Self.variant()
     return try #require(
       MeasuredTwin(
         of: variant, plan: try variant.plan(),
-        processor: ProcessorDevice(name: "test", durations: try durations(1), threads: 2, sharedCores: 2), leanDurations: lean,
+        processor: ProcessorDevice(name: "test", durations: try durations(batchTimes), threads: 2, sharedCores: 2), leanDurations: lean,
         observed: observed))
   }
 
@@ -51,6 +57,15 @@ import Workload
     // Not fitted, so it says something.
     #expect(try #require(twin.medianLatencyError).magnitude < 0.05)
     #expect(twin.remark.contains("kernel-busy"))
+  }
+
+  /// Five users leave the device idle, and every batch waits for the batcher's timer, which is late.
+  @Test func itFindsThatATimerIsLate() throws {
+    var variant = try Self.variant()
+    variant.workload.load = .closed(users: 5, spawnRate: 5, think: .constant(.milliseconds(30)))
+    let twin = try Self.twin(try Self.observed(variant, batchTimes: 0.05, delayFactor: 1.4), batchTimes: 0.05, of: variant)
+    #expect((twin.batchingDelayFactor / 1.4 - 1).magnitude < 0.05, "\(twin.remark)")
+    #expect(twin.reproductionError.value < Assessment.largestReproductionError)
   }
 
   @Test func changesAreTriedOnIt() throws {
