@@ -17,6 +17,8 @@ public final class SimulatedEstimator: GainEstimator {
   public let reproductionError: Figure?
   /// On a processor: batch times of the model without redundant work.
   private let leanDurations: BatchDurations?
+  /// Whether latencies of this world are worth saying.
+  private let tellsLatency: Bool
   private let findsEvidence: ([Change]) -> RunEvidence?
   private var runs: [[Change]: [SimulationResult]] = [:]
   private var capacities: [[Change]: ClosedRange<Double>] = [:]
@@ -30,10 +32,12 @@ public final class SimulatedEstimator: GainEstimator {
   ///   - seeds: one pair of runs each; the interval is from the smallest to the largest paired change.
   ///   - reproductionError: of a measured run's twin: relative, the larger of span and busy.
   ///   - leanDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
+  ///   - tellsLatency: false leaves gains of latency, and of capacity at a latency, out: a twin may pass as many requests as its run and
+  ///     make them wait otherwise.
   ///   - evidence: what a run with changes made would show; asked for the steps of the unlock path.
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
-    reproductionError: Figure? = nil, leanDurations: BatchDurations? = nil,
+    reproductionError: Figure? = nil, leanDurations: BatchDurations? = nil, tellsLatency: Bool = true,
     evidence: @escaping ([Change]) -> RunEvidence? = { _ in nil }
   ) {
     self.variant = variant
@@ -43,6 +47,7 @@ public final class SimulatedEstimator: GainEstimator {
     self.seeds = seeds
     self.reproductionError = reproductionError
     self.leanDurations = leanDurations
+    self.tellsLatency = tellsLatency
     self.findsEvidence = evidence
   }
 
@@ -194,9 +199,8 @@ public final class SimulatedEstimator: GainEstimator {
       }
       return Gain(before: figure(old), after: figure(new), changeInterval: least...most)
     }
-    let (oldCapacity, newCapacity) = (try capacity([]), try capacity(changes))
     var capacityGain: Gain?
-    if oldCapacity.lowerBound > 0 {
+    if tellsLatency, case let (oldCapacity, newCapacity) = (try capacity([]), try capacity(changes)), oldCapacity.lowerBound > 0 {
       let source = "re-simulation, open loop, generator without limits, p99 at most \(p99GoalMilliseconds) ms"
       func figure(_ range: ClosedRange<Double>) -> Figure {
         Figure(range.lowerBound, .requestsPerSecond, .simulated, source: source, interval: range)
@@ -208,8 +212,8 @@ public final class SimulatedEstimator: GainEstimator {
     }
     return GainEstimate(
       throughput: gain(.requestsPerSecond) { $0.throughput },
-      medianLatency: gain(.milliseconds) { $0.latencyMilliseconds(percentile: 50) },
-      p99Latency: gain(.milliseconds) { $0.latencyMilliseconds(percentile: 99) }, capacityAtGoal: capacityGain,
+      medianLatency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 50) } : nil,
+      p99Latency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 99) } : nil, capacityAtGoal: capacityGain,
       gpuSecondsPerMillionRows: gain(.seconds) { result in
         result.answeredRows > 0 ? result.busy.kernels / 1e9 / Double(result.answeredRows) * 1e6 : nil
       })

@@ -13,13 +13,34 @@ struct ExportCommand: ParsableCommand {
         headroom export seqlen -o seqlen.onnx
         headroom export linear --layers 19 --seed 7 -o linear.onnx
         headroom export encoder --layers 2 --hidden 128 --heads 2 --sequence 128 -o bert-tiny.onnx
+        headroom export classifier.onnx --rewrite sink-broadcast -o lean.onnx   # copied rows are computed once
       """)
 
   @Argument(help: "linear, stacked, seqlen, encoder, or an .onnx file (rewritten without unused parts).") var model: String
   @Option(name: [.short, .long], help: "File to write.") var output: String
+  @Option(
+    help: ArgumentHelp("Rewrite that keeps the answers: stack-heads, sink-broadcast. May be repeated, applied in order.", valueName: "name")
+  )
+  var rewrite: [String] = []
   @OptionGroup var options: ModelOptions
 
+  func validate() throws { _ = try Rewrites.passes(named: rewrite) }
+
   func run() throws {
-    try Files.write(output, try ONNXWriter.write(try options.load(model).graph))
+    var graph = try options.load(model).graph
+    for pass in try Rewrites.passes(named: rewrite) { graph = try pass.apply(graph) }
+    try Files.write(output, try ONNXWriter.write(graph))
+  }
+}
+
+extension Rewrites {
+  /// Those of a command line.
+  static func passes(named names: [String]) throws -> [any RewritePass.Type] {
+    try names.map { name in
+      guard let pass = named(name) else {
+        throw ValidationError("no rewrite is called \"\(name)\"; known are \(onRequest.map { $0.name }.joined(separator: ", "))")
+      }
+      return pass
+    }
   }
 }

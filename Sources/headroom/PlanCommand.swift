@@ -62,12 +62,7 @@ struct PlanCommand: ParsableCommand {
     }
     guard let model else { return }
     let loaded = try modelOptions.load(model)
-    let passes = try rewrite.map { name in
-      guard let pass = Rewrites.named(name) else {
-        throw ValidationError("no rewrite is called \"\(name)\"; known are \(Rewrites.onRequest.map { $0.name }.joined(separator: ", "))")
-      }
-      return pass
-    }
+    let passes = try Rewrites.passes(named: rewrite)
     var plans: [PlannedGPU] = []
     for choice in chosen {
       plans.append(

@@ -62,6 +62,15 @@ def test_what_we_write_of_an_export_is_valid(headroom, evaluate, tmp_path, path)
     assert_equal(written, evaluate(written, 5, 4))
 
 
+def test_rewrites_keep_the_answers(headroom, evaluate, tmp_path):
+    plain, lean = tmp_path / "plain.onnx", tmp_path / "lean.onnx"
+    headroom("export", *HEADS["seqlen"], "-o", plain)
+    headroom("export", plain, "--rewrite", "sink-broadcast", "-o", lean)
+    onnx.checker.check_model(str(lean), full_check=True)
+    assert_equal(lean, evaluate(plain, 5, 4))
+    assert "no rewrite is called" in headroom("export", plain, "--rewrite", "faster", "-o", lean, status=64)
+
+
 def test_the_documents_head_at_full_size_is_valid(headroom, tmp_path):
     path = tmp_path / "seqlen.onnx"
     headroom("export", "seqlen", "-o", path)

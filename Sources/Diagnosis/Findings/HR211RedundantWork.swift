@@ -23,6 +23,6 @@ public enum HR211RedundantWork: FindingRule {
     return .found(
       Observation(
         .certain, seen: seen, whyBad: "The device is full of work that changes no answer, and every utilization figure counts it.",
-        fixes: [Fix("Expand after the row-wise layers, or not at all (the rewrite sink-broadcast)", [.removeRedundantWork])]))
+        fixes: [Fix("Expand after the row-wise layers, or not at all (headroom export --rewrite sink-broadcast)", [.removeRedundantWork])]))
   }
 }

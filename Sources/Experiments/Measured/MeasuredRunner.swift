@@ -37,6 +37,11 @@ public struct MeasuredRunner: Sendable {
   /// Runs every variant, one at a time: they share the machine.
   public func run(_ experiment: Experiment) throws(ExperimentError) -> MeasuredResult {
     guard !experiment.variants.isEmpty else { throw ExperimentError("experiment \(experiment.name): no variants") }
+    for variant in experiment.variants where !variant.rewrites.isEmpty {
+      throw ExperimentError(
+        "variant \(variant.name): rewrites are made before serving: write the model with `headroom export MODEL --rewrite \(variant.rewrites[0]) -o FILE.onnx` and name that file"
+      )
+    }
     var servers: [MeasuredServer] = []
     do throws(ExperimentError) {
       // All of them first: a model that cannot be loaded must not show after minutes. One without requests takes no CPU time.

@@ -39,6 +39,11 @@ struct MeasuredTwin: Sendable {
       source: "the run's twin against the run, the larger error of requests/s and kernel-busy")
   }
 
+  /// A median further off than this says that requests wait elsewhere in the twin: what it says of latency then is about itself.
+  static let largestLatencyError = 0.2
+
+  private var tellsLatency: Bool { (medianLatencyError ?? .infinity).magnitude <= Self.largestLatencyError }
+
   /// What a run is reproduced by.
   struct Observed: Sendable {
     var throughput: Double
@@ -112,7 +117,7 @@ struct MeasuredTwin: Sendable {
     func make(_ evidence: @escaping ([Change]) -> RunEvidence?) -> SimulatedEstimator {
       SimulatedEstimator(
         variant: self.variant, plan: plan, rate: rate, p99GoalMilliseconds: p99GoalMilliseconds, reproductionError: reproductionError,
-        leanDurations: leanDurations, evidence: evidence)
+        leanDurations: leanDurations, tellsLatency: tellsLatency, evidence: evidence)
     }
     let probe = make { _ in nil }
     let variant = variant
@@ -141,6 +146,7 @@ struct MeasuredTwin: Sendable {
     var text =
       "gains come from the run's twin in virtual time: requests/s \(percent(throughputError)), kernel-busy \(percent(busyError)) against the run"
     if let medianLatencyError { text += ", median latency \(percent(medianLatencyError))" }
+    if !tellsLatency { text += ", too far for gains of latency" }
     text +=
       " (fitted: batch times times \(NumberText.significant(batchTimeFactor)), the batcher's delay times \(NumberText.significant(batchingDelayFactor)))"
     return text
@@ -160,9 +166,12 @@ extension MeasuredTwin.Observed {
     let receiving = usual[.frontEndPerRequest].value
     let share = receiving / max(1e-9, receiving + usual[.responsePerRequest].value)
     var (gather, handOver, output, count) = (0.0, 0.0, 0.0, 0.0)
-    for batch in trace.batches
-    where batch.formed != Trace.unknown && batch.gatherStart != Trace.unknown && batch.outputEnd != Trace.unknown {
-      handOver += Double(batch.gatherStart - batch.formed)
+    let known = trace.batches.filter { $0.formed != Trace.unknown && $0.gatherStart != Trace.unknown && $0.outputEnd != Trace.unknown }
+    // A batch that was formed ahead of a free instance waits for the one before it: that is no hand-over.
+    var free: [Int: Int64] = [:]
+    for batch in known.sorted(by: { $0.gatherStart < $1.gatherStart }) {
+      handOver += Double(max(0, batch.gatherStart - max(batch.formed, free[Int(batch.instance)] ?? .min)))
+      free[Int(batch.instance)] = batch.outputEnd
       gather += Double(batch.computeStart - batch.gatherStart)
       output += Double(batch.outputEnd - batch.computeEnd)
       count += 1

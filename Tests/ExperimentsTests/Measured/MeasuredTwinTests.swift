@@ -86,6 +86,17 @@ import Workload
     #expect(throws: GainRefusal.unsupported(.removeRedundantWork)) { try unknown.estimate([.removeRedundantWork]) }
   }
 
+  /// As many requests pass and the device is as busy, but they waited somewhere the twin does not know.
+  @Test func aLatencyThatIsNotReproducedIsNotTold() throws {
+    var observed = try Self.observed(try Self.variant())
+    observed.medianMilliseconds? *= 1.5
+    let twin = try Self.twin(observed)
+    #expect(twin.remark.contains("too far for gains of latency"))
+    let gains = try twin.estimator(rate: observed.throughput, p99GoalMilliseconds: 100).estimate([.gpuTimeScale(2)])
+    #expect(try #require(gains.throughput).change.value < -0.3)
+    #expect(gains.medianLatency == nil && gains.p99Latency == nil && gains.capacityAtGoal == nil && gains.gpuSecondsPerMillionRows != nil)
+  }
+
   /// Users who wait outside the twin's world: no factor of batch times makes it both as slow and as idle as the run was.
   @Test func aRunThatIsNotReproducedHasNoGains() throws {
     let variant = try Self.variant()
