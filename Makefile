@@ -25,7 +25,8 @@ build: install ## the release build of the program
 	swift build -c release --product grpc-echo-server
 
 bench: build ## the document's experiment: its GPU in virtual time, and this machine's processor for real; one report in report/
-	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu
+	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
+	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
 test: install lint test-swift build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary

@@ -42,7 +42,7 @@ let package = Package(
     module("ProtobufWire"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
-    .systemLibrary(name: "CEpoll"),
+    .systemLibrary(name: "CLinux"),
     // Optimized in debug builds too: plain loops in -O0 take minutes. The compiler may contract a * b + c.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"])]),
     // Optimized in debug builds too: it runs inside other programs' calls. Only what it interposes is exported, and it needs libc alone:
@@ -53,7 +53,7 @@ let package = Package(
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     // Layer 1
-    module("Threads", ["TimeBase"]),
+    module("Threads", ["CLinux", "TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
@@ -92,7 +92,7 @@ let package = Package(
     module(
       "LoadGenerator",
       [
-        "CEpoll", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
+        "CLinux", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -101,7 +101,7 @@ let package = Package(
     module(
       "Experiments",
       [
-        "CEpoll", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
+        "CLinux", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
@@ -160,6 +160,7 @@ let package = Package(
     tests("ArchitectureTests", ["FileAccess"]),
     tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests("TimeBaseTests", ["TimeBase"]),
+    tests("ThreadsTests", ["Threads", "TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),
     tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),

@@ -10,7 +10,7 @@ Needs wrk and nginx from Debian. The server is nginx's `return 200`, in the case
 machine is; others may then work as they like.
 
 CPU is user + system time of the whole process over its requests. Foreign is what others used of the machine meanwhile, in percent of one
-core: above 12 a row is contended and not to be quoted. A case is measured again, for --quiet-within minutes at most, until it is not; the
+core (the machine's time is sampled: below zero is none): above 12 a row is contended and not to be quoted. A case is measured again, for --quiet-within minutes at most, until it is not; the
 quietest measurement is kept.
 """
 import argparse
@@ -164,7 +164,7 @@ def quietest(case, target, folder, options):
         while not BEFORE and foreign() > FOREIGN_LIMIT and time.monotonic() < end:
             pass
         row = CASES[case](target, folder, options.seconds, options.rounds)
-        print(f"{row['case']}: {row['figure']}; {row['words']}; foreign {row['foreignPercent']:.0f} %", file=sys.stderr, flush=True)
+        print(f"{row['case']}: {row['figure']}; {row['words']}; foreign {max(0, row['foreignPercent']):.0f} %", file=sys.stderr, flush=True)
         if best is None or row["foreignPercent"] < best["foreignPercent"]:
             best = row
         if BEFORE or best["foreignPercent"] <= FOREIGN_LIMIT or time.monotonic() >= end:
@@ -176,7 +176,7 @@ def table(rows):
     for row in rows:
         remark = " (contended)" if row["foreignPercent"] > FOREIGN_LIMIT and not BEFORE else ""
         mark = "" if row["within"] else "**"
-        lines.append(f"| {row['case']}{remark} | {mark}{row['figure']}{mark} | {row['limit']} | {row['words']} | {row['foreignPercent']:.0f} |")
+        lines.append(f"| {row['case']}{remark} | {mark}{row['figure']}{mark} | {row['limit']} | {row['words']} | {max(0, row['foreignPercent']):.0f} |")
     return "\n".join(lines) + "\n"
 
 

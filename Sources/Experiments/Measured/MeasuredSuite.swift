@@ -221,7 +221,7 @@ public struct SuiteResult: Sendable {
       columns: ["requests/s", "CPU a request", "how"],
       rows: rows.map { .init($0.station, cells: [.figure($0.capacity), $0.cpu.map { .figure($0) } ?? .unknown, .text($0.what)]) })
     report.sections = [
-      Report.Section(id: "verdict", heading: "Verdict", explanation: question, blocks: [.sentences(heading: nil, verdict)]),
+      Report.Section(id: "verdict", heading: "Verdict", explanation: "From the runs below.", blocks: [.sentences(heading: nil, verdict)]),
       Report.Section(id: "evidence", heading: "Evidence", explanation: "Every run by itself, one after another.", blocks: [.table(table)]),
       Report.Section(
         id: "change", heading: "What would change it", explanation: "The next step.", blocks: [.sentences(heading: nil, ["\(change)"])]),

@@ -127,7 +127,7 @@ struct MeasuredTwin: Sendable {
   /// What one percent of each kind of time is worth on this twin: fitted, as it is. nil where the twin is too far from the run.
   func elasticities(rate: Double) -> Elasticities? {
     guard reproductionError.value <= Assessment.largestReproductionError,
-      var found = ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22])
+      var found = ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22, 23, 24])
     else { return nil }
     found.values = found.values.mapValues { figure in
       var fitted = figure

@@ -1,4 +1,4 @@
-import CEpoll
+import CLinux
 import Glibc
 import Synchronization
 import Threads
@@ -33,7 +33,7 @@ final class NullServer: Sendable {
     event.events = EPOLLIN.rawValue
     event.data.fd = listener
     guard epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event) == 0 else { throw failed("epoll_ctl") }
-    DetachedThread.start(named: "null server") { [self] in serve() }
+    DetachedThread.start(named: "null server", isPrompt: true) { [self] in serve() }
   }
 
   func close() { isClosing.store(true, ordering: .relaxed) }

@@ -71,7 +71,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Starts to keep deadlines. `onHang` is told of an instance that was given up.
   func start(onHang: @escaping @Sendable (Int) -> Void) {
-    DetachedThread.start(named: "timer \(modelName)") { [self] in keepTime(onHang) }
+    DetachedThread.start(named: "timer \(modelName)", isPrompt: true) { [self] in keepTime(onHang) }
   }
 
   /// Lets batches run where their last request arrived while the instance's thread waits: for models whose work takes less time than handing
