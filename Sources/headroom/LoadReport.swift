@@ -90,7 +90,7 @@ struct LoadReport {
     return lines
   }
 
-  private var errorText: String {
+  var errorText: String {
     result.errors.sorted { $0.key.rawValue < $1.key.rawValue }.map { kind, count in
       "\(kind.rawValue) \(NumberText.grouped(count))" + (result.errorSamples[kind].map { " (first: \($0))" } ?? "")
     }.joined(separator: ", ")
