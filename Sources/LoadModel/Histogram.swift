@@ -157,7 +157,8 @@ public struct Histogram: Sendable, Equatable {
   /// maximum. nil when empty.
   public func value(atPercentile percentile: Double) -> Int64? {
     guard count > 0, !percentile.isNaN else { return nil }
-    let rank = (min(100, max(0, percentile)) / 100 * Double(count)).rounded(.up)
+    // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up (as in HdrHistogram `getValueAtPercentile`).
+    let rank = (min(100, max(0, percentile)).nextDown * Double(count) / 100).rounded(.up)
     let wanted = max(1, min(count, Int64(exactly: rank) ?? count))
     var seen: Int64 = 0
     for (index, added) in counts.enumerated() where added != 0 {
