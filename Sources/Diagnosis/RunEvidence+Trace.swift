@@ -135,7 +135,7 @@ extension RunEvidence {
     latencies.sort()
     let source = "client's stopwatch, \(latencies.count) answers"
     func percentile(_ share: Double) -> Figure {
-      let rank = min(max(Int((share * Double(latencies.count)).rounded(.up)), 1), latencies.count)
+      let rank = min(max(Int((share.nextDown * Double(latencies.count)).rounded(.up)), 1), latencies.count)
       return Figure(Double(latencies[rank - 1]) / 1e6, .milliseconds, kind, source: source)
     }
     load.medianLatency = percentile(0.5)

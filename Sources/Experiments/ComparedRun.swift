@@ -51,7 +51,8 @@ public struct RunTotals: Sendable {
   public func latencyMilliseconds(percentile: Double) -> Double? {
     let total = latencies.reduce(0) { $0 + $1.count }
     guard let last = latencies.last, total > 0 else { return nil }
-    let rank = min(max(Int((percentile / 100 * Double(total)).rounded(.up)), 1), total)
+    // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up.
+    let rank = min(max(Int((percentile.nextDown * Double(total) / 100).rounded(.up)), 1), total)
     var seen = 0
     for latency in latencies {
       seen += latency.count

@@ -81,7 +81,8 @@ public struct SimulationResult: Sendable {
   /// A percentile of the latency by nearest rank, milliseconds; nil without an answer.
   public func latencyMilliseconds(percentile: Double) -> Double? {
     guard !latencies.isEmpty else { return nil }
-    let rank = Int((percentile / 100 * Double(latencies.count)).rounded(.up))
+    // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up.
+    let rank = Int((percentile.nextDown * Double(latencies.count) / 100).rounded(.up))
     return Double(latencies[min(max(rank, 1), latencies.count) - 1]) / 1e6
   }
 }
