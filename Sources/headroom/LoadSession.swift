@@ -52,7 +52,8 @@ struct LoadSession {
     if settings.failOn.contains(where: { $0.isMet(by: result) }) { throw ExitCode(2) }
     if result.wasInterrupted { throw ExitCode(130) }
     if result.answers == 0 {
-      throw LoadError("no good answer from \(result.name): \(result.errorCount > 0 ? page.errorText : "nothing was answered in the window")")
+      let reason = result.errorCount > 0 ? page.errorText : "nothing was answered in the window"
+      throw LoadError("no good answer from \(result.name): \(reason)")
     }
   }
 

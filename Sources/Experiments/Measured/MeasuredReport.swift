@@ -42,7 +42,6 @@ extension MeasuredResult {
       if let foreign = variant.foreignCores, foreign.value > 0.12 {
         notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are not to be quoted")
       }
-      if let remark = variant.twinRemark { notes.append("\(variant.variant.name): \(remark)") }
       if variant.stability.hasPrefix("not stable") { notes.append("\(variant.variant.name): \(variant.stability)") }
     }
     return notes
@@ -155,6 +154,8 @@ extension MeasuredResult {
 
   private func findingsSection(_ shared: RunComparison) -> Report.Section {
     var section = shared.findingsSection
+    let remarks = variants.compactMap { variant in variant.twinRemark.map { "\(variant.variant.name): \($0)" as Prose } }
+    if !remarks.isEmpty { section.blocks.insert(.sentences(heading: "How well the twins reproduce their runs", remarks), at: 0) }
     section.explanation +=
       " What was seen is measured. Gains and the unlock path are simulated: each change is made to a twin of the run in virtual time, which must reproduce the run's requests/s and kernel-busy to 3 %."
     return section
@@ -248,6 +249,7 @@ extension MeasuredVariant {
       "goal": .string(compared.assessment.goal.rawValue), "findings": .array(compared.assessment.ranked.map { $0.json }),
       "undecided": .array(compared.assessment.undecided.map { $0.json }),
       "unlockPath": .array(compared.assessment.unlockPath.map { $0.json }), "reproductionError": reproductionError?.json ?? .null,
+      "twin": JSONValue(twinRemark),
       "generator": ["isClientBound": .bool(isClientBound), "words": .string(generatorWords), "stability": .string(stability)],
     ]
   }

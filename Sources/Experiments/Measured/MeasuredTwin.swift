@@ -137,18 +137,18 @@ struct MeasuredTwin: Sendable {
     return found
   }
 
-  /// How good it is, for the notes above the tables.
+  /// How good it is, in words.
   var remark: String {
     func percent(_ share: Double) -> String {
       let value = (share * 1000).rounded() / 10
       return "\(value > 0 ? "+" : "")\(NumberText.significant(value == 0 ? 0 : value)) %"
     }
     var text =
-      "gains come from the run's twin in virtual time: requests/s \(percent(throughputError)), kernel-busy \(percent(busyError)) against the run"
+      "requests/s \(percent(throughputError)), kernel-busy \(percent(busyError)) against the run"
     if let medianLatencyError { text += ", median latency \(percent(medianLatencyError))" }
     if !tellsLatency { text += ", too far for gains of latency" }
     text +=
-      " (fitted: batch times times \(NumberText.significant(batchTimeFactor)), the batcher's delay times \(NumberText.significant(batchingDelayFactor)))"
+      " (fitted factors: \(NumberText.significant(batchTimeFactor)) of batch times, \(NumberText.significant(batchingDelayFactor)) of the batcher's delay)"
     return text
   }
 }
