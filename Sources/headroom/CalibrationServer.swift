@@ -47,7 +47,7 @@ final class CalibrationServer {
     }
     server = InferenceServer(options, devices: ModelDevices(primary: device), log: ServerLog(settings))
     eventLoops = ServeRun.eventLoops
-    group = EventLoops.make(eventLoops)
+    group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
     http = HTTPServer(service: server, group: group)
     port = try http.start(host: "127.0.0.1", port: 0)
     let failures = server.start()

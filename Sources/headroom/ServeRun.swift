@@ -45,7 +45,7 @@ struct ServeRun {
         throw ValidationError("--trace-config: \(error.message)")
       }
     }
-    let group = EventLoops.make(command.listening.httpThreadCount ?? Self.eventLoops)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? Self.eventLoops)
     var limits = HTTPLimits()
     limits.bodyBytes = command.listening.httpMaxInputSize
     limits.connections = command.listening.maxConnections

@@ -34,7 +34,7 @@ enum InProcessLoad {
     let server = InferenceServer(options, devices: ModelDevices(primary: device), log: ServerLog(quiet))
     let failures = server.start()
     if let failure = failures.first { throw ExperimentError("model \(failure.key): \(failure.value.message)") }
-    let group = EventLoops.make(1)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     defer {
       server.beginDraining()
       server.closeModels()
