@@ -18,16 +18,7 @@ public struct TimeSpan: Hashable, Comparable, Sendable {
   @inlinable public static func milliseconds(_ value: Int64) -> TimeSpan { saturating(value, times: 1_000_000) }
   /// `value` seconds, rounded to the nearest nanosecond; saturates, and reads NaN as zero, so that a number from outside cannot trap.
   @inlinable public init(clampingSeconds value: Double) {
-    let scaled = (value * 1e9).rounded()
-    if scaled.isNaN {
-      self.nanoseconds = 0
-    } else if scaled >= 0x1p63 {
-      self.nanoseconds = .max
-    } else if scaled <= -0x1p63 {
-      self.nanoseconds = .min
-    } else {
-      self.nanoseconds = Int64(scaled)
-    }
+    self.nanoseconds = Int64(saturating: (value * 1e9).rounded())
   }
 
   /// The span in seconds.
@@ -41,17 +32,16 @@ public struct TimeSpan: Hashable, Comparable, Sendable {
   @inlinable public static func < (left: TimeSpan, right: TimeSpan) -> Bool { left.nanoseconds < right.nanoseconds }
   /// Both together.
   @inlinable public static func + (left: TimeSpan, right: TimeSpan) -> TimeSpan {
-    TimeSpan(nanoseconds: left.nanoseconds + right.nanoseconds)
+    TimeSpan(nanoseconds: left.nanoseconds.addingSaturated(right.nanoseconds))
   }
   /// The time between the two.
   @inlinable public static func - (left: TimeSpan, right: TimeSpan) -> TimeSpan {
-    TimeSpan(nanoseconds: left.nanoseconds - right.nanoseconds)
+    TimeSpan(nanoseconds: left.nanoseconds.subtractingSaturated(right.nanoseconds))
   }
   /// Adds in place.
   @inlinable public static func += (left: inout TimeSpan, right: TimeSpan) { left = left + right }
 
   @usableFromInline static func saturating(_ value: Int64, times factor: Int64) -> TimeSpan {
-    let (product, overflow) = value.multipliedReportingOverflow(by: factor)
-    return TimeSpan(nanoseconds: overflow ? (value < 0 ? .min : .max) : product)
+    TimeSpan(nanoseconds: value.multipliedSaturated(by: factor))
   }
 }

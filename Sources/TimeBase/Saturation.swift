@@ -1,0 +1,45 @@
+// How a number from outside (a configuration, JSON, a protobuf field, a flag, a header, a file) becomes one of ours. The initializers without a
+// label trap when the value does not fit, so none of them may see such a number: it is either saturated, with these, or refused, with
+// `init(exactly:)`. `Scripts/lint-conversions` holds the readers to it.
+
+extension FixedWidthInteger {
+  /// The nearest value of this type; NaN is zero.
+  @inlinable public init(saturating value: Double) {
+    if let exact = Self(exactly: value.rounded(.towardZero)) {
+      self = exact
+    } else {
+      self = value.isNaN ? 0 : value < 0 ? .min : .max
+    }
+  }
+
+  /// The sum, or the end of the range that it lies beyond.
+  @inlinable public func addingSaturated(_ other: Self) -> Self {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? (other < 0 ? .min : .max) : sum
+  }
+
+  /// The difference, or the end of the range that it lies beyond.
+  @inlinable public func subtractingSaturated(_ other: Self) -> Self {
+    let (difference, overflow) = subtractingReportingOverflow(other)
+    return overflow ? (other < 0 ? .max : .min) : difference
+  }
+
+  /// The product, or the end of the range that it lies beyond.
+  @inlinable public func multipliedSaturated(by other: Self) -> Self {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? ((self < 0) == (other < 0) ? .max : .min) : product
+  }
+}
+
+extension Sequence where Element: FixedWidthInteger {
+  /// The product of all elements, nil where it does not fit: how many elements a shape from outside has.
+  @inlinable public var checkedProduct: Element? {
+    var product: Element = 1
+    for factor in self {
+      let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+      if overflow { return nil }
+      product = next
+    }
+    return product
+  }
+}
