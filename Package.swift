@@ -7,13 +7,15 @@ let strict: [SwiftSetting] =
 
 /// A Swift module of the package. The layers are written down in ARCHITECTURE.md and checked by `ArchitectureTests`.
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+  .target(name: name, dependencies: [checkedNumbers] + dependencies, swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// Every module imports it: where it is seen, conversions that trap are warned of.
+let checkedNumbers: Target.Dependency = "CheckedNumbers"
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -36,6 +38,8 @@ let package = Package(
   ],
   targets: [
     // Layer 0
+    .target(name: "CheckedNumbers", swiftSettings: strict),
+    // Layer 1
     module("TimeBase"),
     module("FileAccess"),
     module("JSONText"),
@@ -52,38 +56,39 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
-    // Layer 1
+    // Layer 2
     module("Threads", ["CLinux", "TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
-    // Layer 2
+    // Layer 3
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
-    // Layer 3
+    // Layer 4
     module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
-    // Layer 4
+    // Layer 5
     module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
     module("Simulation", ["DeviceModel", "GPUModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
     .target(
-      name: "TraceFormats", dependencies: ["CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
+      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
     module("KServe", ["JSONText", "ModelConfiguration"]),
     .target(
-      name: "LoadModel", dependencies: ["CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
+      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
-    // Layer 5
+    // Layer 6
     module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
-    // Layer 6
+    // Layer 7
     .target(
       name: "Serving",
       dependencies: [
-        "CZlib", "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "CheckedNumbers", "CZlib", "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
+        "ONNXFormat", "Planning",
         "ProtobufWire", "Reporting", "Scheduling", "Threads", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
@@ -97,7 +102,7 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
-    // Layer 7
+    // Layer 8
     module(
       "Experiments",
       [
@@ -107,11 +112,12 @@ let package = Package(
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
-    // Layer 8
+    // Layer 9
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat",
+        "Capture", "CheckedNumbers", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph",
+        "ONNXFormat",
         "Planning",
         "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
         "TraceFormats", "Workload", argumentParser,
@@ -159,6 +165,7 @@ let package = Package(
 
     tests("ArchitectureTests", ["FileAccess"]),
     tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("ThreadsTests", ["Threads", "TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),

@@ -11,7 +11,7 @@ struct Main {
       let gpu = try GPUCatalogue().find(name).gpu
       let model = KernelModel(gpu: gpu, calibration: KernelCalibrations.calibration(for: gpu))
       var generator = SplitMix64(seed: 1)
-      func size(_ limit: UInt64) -> Int { 1 + Int(generator.next() % limit) }
+      func size(_ limit: UInt64) -> Int { 1 + Int(clamping: generator.next() % limit) }
       let shapes = (0..<count).map { _ in GEMM(m: size(9000), n: size(9000), k: size(9000), type: .fp16) }
       var sum = 0.0
       let predict = try clock.measure { for shape in shapes { sum += try model.predict(shape).microseconds } }

@@ -58,7 +58,7 @@ struct Main {
       let name = recorder.name("void gemm<float, \(64 << (index % 3)), \(index)>(float const*, float const*, float*)")
       return recorder.kernel(
         KernelDescription(
-          demangledName: name, shortName: recorder.name("gemm\(index)"), grid: (Int32(index * 8 + 1), 4, 1), block: (256, 1, 1),
+          demangledName: name, shortName: recorder.name("gemm\(index)"), grid: (Int32(clamping: index * 8 + 1), 4, 1), block: (256, 1, 1),
           registersPerThread: 128, staticSharedMemoryBytes: 1024, dynamicSharedMemoryBytes: 49152))
     }
     let process = GlobalID.process(4711)
@@ -68,7 +68,7 @@ struct Main {
     var random = SplitMix64(seed: 1)
     var now: Int64 = 1_000_000_000_000
     for index in 0..<kernelCount {
-      now += Int64(random.next() % 4000) + 5000
+      now += Int64(clamping: random.next() % 4000) + 5000
       let correlation = Int64(index + 1)
       recorder.recordAPICall(
         launch, thread: thread, from: Instant(nanoseconds: now - 4000), to: Instant(nanoseconds: now - 1500), correlation: correlation)

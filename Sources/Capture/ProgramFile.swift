@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// What kind of program a file holds, as far as recording its calls is concerned. Pure: bytes in.
 public enum ProgramFile: Sendable, Hashable {
   /// A dynamic executable of this machine's kind: the interposer can be loaded into it.
@@ -27,7 +29,7 @@ public enum ProgramFile: Sendable, Hashable {
   public init(_ bytes: UnsafeRawBufferPointer) {
     func number(_ offset: UInt64, _ size: Int) -> UInt64? {
       guard let start = Int(exactly: offset), start <= bytes.count, bytes.count - start >= size else { return nil }
-      return (0..<size).reduce(0) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
+      return (0..<size).reduce(0) { $0 | UInt64(bytes[start + $1]) << UInt64(clamping: 8 * $1) }
     }
     if bytes.starts(with: "#!".utf8) {
       let line = bytes.dropFirst(2).prefix(255).prefix { $0 != UInt8(ascii: "\n") }.drop {

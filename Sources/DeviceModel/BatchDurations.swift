@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// How long batches of a model take on a device, by rows: what was measured, and what lies between.
 ///
 /// A batch of more rows never takes less time than a smaller one: where noise says otherwise, the points concerned share their mean (pool
@@ -31,7 +33,7 @@ public struct BatchDurations: Sendable, Hashable {
     public init?(rows: Int, times: [Double]) {
       let sorted = times.filter { $0.isFinite && $0 >= 0 }.sorted()
       guard let first = sorted.first, let last = sorted.last, rows > 0 else { return nil }
-      func rank(_ share: Double) -> Double { sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))] }
+      func rank(_ share: Double) -> Double { sorted[min(sorted.count - 1, Int(saturating: share * Double(sorted.count)))] }
       let middle = sorted.count / 2
       let median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
       let (low, high) = (max(first, min(rank(0.25), median)), min(last, max(rank(0.75), median)))
@@ -48,7 +50,7 @@ public struct BatchDurations: Sendable, Hashable {
     func multiple(at share: Double) -> Double {
       guard spread.count > 1, let last = spread.last else { return spread.first ?? 1 }
       let place = min(max(share, 0), 1) * Double(spread.count - 1)
-      let low = min(spread.count - 2, Int(place))
+      let low = min(spread.count - 2, Int(saturating: place))
       return low + 1 < spread.count ? spread[low] + (place - Double(low)) * (spread[low + 1] - spread[low]) : last
     }
   }

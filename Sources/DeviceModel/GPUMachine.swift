@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DequeModule
 public import TimeBase
 
@@ -100,7 +101,7 @@ public struct GPUMachine: Sendable {
   /// - Parameter dispatchGapNanoseconds: between the end of a kernel and the start of the next on its stream when that was queued in time.
   public init(streams: Int, dispatchGapNanoseconds: Double = KernelTiming.replayGapNanoseconds) {
     self.streams = [Stream](repeating: Stream(), count: max(1, streams))
-    self.dispatchGap = Int64(dispatchGapNanoseconds.rounded())
+    self.dispatchGap = Int64(saturating: dispatchGapNanoseconds.rounded())
   }
 
   /// A batch's kernels; the number is what `launch` takes.
@@ -179,7 +180,7 @@ public struct GPUMachine: Sendable {
           var arrived = ready
           for kernel in 0..<timings.count {
             let start = max(arrived, lastWasKernel ? free + dispatchGap : free)
-            free = start + Int64(timings[kernel].nanoseconds.rounded())
+            free = start + Int64(saturating: timings[kernel].nanoseconds.rounded())
             kernels.append(KernelRun(burst: tag, kernel: Int32(truncatingIfNeeded: kernel), start: start, end: free, stream: 0))
             kernelBusyNanoseconds += free - start
             lastWasKernel = true
@@ -307,7 +308,7 @@ public struct GPUMachine: Sendable {
       let (kernel, rate) = (active[index], rates[index])
       let tail = kernel.timing.nanoseconds * (1 - kernel.timing.bodyShare)
       let untilChange = kernel.left > tail && tail > 0 ? kernel.left - tail : kernel.left
-      consider(now + max(1, Int64((untilChange / rate).rounded(.up))))
+      consider(now + max(1, Int64(saturating: (untilChange / rate).rounded(.up))))
     }
     for copy in copying { consider(copy.end) }
     for index in streams.indices {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 
 /// A processor as a pure machine: batches share its cores with each other and with the host's own work.
@@ -50,7 +51,7 @@ public struct ProcessorMachine: Sendable {
     let lost = max(0, taken - spareCores * passed) / threads
     taken = 0
     if active.isEmpty { return [] }
-    busyNanoseconds += Int64(passed)
+    busyNanoseconds += Int64(saturating: passed)
     let progress = max(0, passed - lost) / Double(active.count)
     // More was taken than there was: the rest is taken from what follows.
     taken = max(0, lost - passed) * threads
@@ -63,6 +64,6 @@ public struct ProcessorMachine: Sendable {
   /// When the next batch ends if the host does nothing; nil while none is active.
   public var nextEnd: Instant? {
     guard let least = active.map(\.left).min() else { return nil }
-    return Instant(nanoseconds: now) + TimeSpan(nanoseconds: max(1, Int64((least * Double(active.count)).rounded(.up))))
+    return Instant(nanoseconds: now) + TimeSpan(nanoseconds: max(1, Int64(saturating: (least * Double(active.count)).rounded(.up))))
   }
 }

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// What limits a run.
 public enum Regime: String, Sendable, Hashable, CaseIterable {
   /// The load generator itself.
@@ -123,6 +125,6 @@ extension Figure {
     let copies = 1 / (1 - value)
     let whole = copies.rounded()
     guard whole >= 2, whole <= 65_536, (copies - whole).magnitude <= 0.001 * whole else { return nil }
-    return "\(Int(whole) - 1)/\(Int(whole))"
+    return "\(Int(saturating: whole) - 1)/\(Int(saturating: whole))"
   }
 }

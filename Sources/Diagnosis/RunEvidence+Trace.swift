@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Planning
 public import Trace
 
@@ -129,13 +130,13 @@ extension RunEvidence {
     let length = window.upperBound - window.lowerBound
     for index in table.done.indices where window.contains(table.done[index]) && table.status[index] == .ok {
       if table.sent[index] != Trace.unknown { latencies.append(table.done[index] - table.sent[index]) }
-      perSlice[min(slices - 1, Int(Double(table.done[index] - window.lowerBound) / Double(length) * Double(slices)))] += 1
+      perSlice[min(slices - 1, Int(saturating: Double(table.done[index] - window.lowerBound) / Double(length) * Double(slices)))] += 1
     }
     guard !latencies.isEmpty else { return }
     latencies.sort()
     let source = "client's stopwatch, \(latencies.count) answers"
     func percentile(_ share: Double) -> Figure {
-      let rank = min(max(Int((share.nextDown * Double(latencies.count)).rounded(.up)), 1), latencies.count)
+      let rank = min(max(Int(saturating: (share.nextDown * Double(latencies.count)).rounded(.up)), 1), latencies.count)
       return Figure(Double(latencies[rank - 1]) / 1e6, .milliseconds, kind, source: source)
     }
     load.medianLatency = percentile(0.5)

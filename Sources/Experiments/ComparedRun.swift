@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Diagnosis
 import Reporting
 import Simulation
@@ -52,7 +53,7 @@ public struct RunTotals: Sendable {
     let total = latencies.reduce(0) { $0 + $1.count }
     guard let last = latencies.last, total > 0 else { return nil }
     // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up.
-    let rank = min(max(Int((percentile.nextDown * Double(total) / 100).rounded(.up)), 1), total)
+    let rank = min(max(Int(saturating: (percentile.nextDown * Double(total) / 100).rounded(.up)), 1), total)
     var seen = 0
     for latency in latencies {
       seen += latency.count

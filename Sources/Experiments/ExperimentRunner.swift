@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Diagnosis
 import Dispatch
 public import Planning
@@ -62,7 +63,7 @@ public struct ExperimentRunner: Sendable {
       let last = Mutex(-1)
       do {
         let result = try Simulation.run(world) { share in
-          let percent = Int(share * 100)
+          let percent = Int(saturating: share * 100)
           if last.withLock({ previous in
             defer { previous = percent }
             return percent / 10 > previous / 10
@@ -83,7 +84,7 @@ public struct ExperimentRunner: Sendable {
     var latencies = [run.meanLatencyMilliseconds ?? 0]
     for repetition in 1..<max(1, experiment.repetitions) {
       let again = try simulate(
-        variant.world(plan, seed: experiment.seed &+ UInt64(repetition)), "run \(repetition + 1) of \(experiment.repetitions)")
+        variant.world(plan, seed: experiment.seed &+ UInt64(clamping: repetition)), "run \(repetition + 1) of \(experiment.repetitions)")
       throughputs.append(again.throughput)
       latencies.append(again.meanLatencyMilliseconds ?? 0)
     }
@@ -171,9 +172,9 @@ extension Variant {
     context.instances = scheduler.instances
     if let batching = scheduler.batching {
       context.preferredSizes = batching.preferredSizes
-      context.maximumQueueDelayMicroseconds = Int(batching.maximumQueueDelay.microseconds)
+      context.maximumQueueDelayMicroseconds = Int(saturating: batching.maximumQueueDelay.microseconds)
       context.maximumQueueSize = batching.defaultQueuePolicy.maximumQueueSize
-      context.timeoutMicroseconds = Int(batching.defaultQueuePolicy.defaultTimeout.microseconds)
+      context.timeoutMicroseconds = Int(saturating: batching.defaultQueuePolicy.defaultTimeout.microseconds)
     }
     return context
   }
@@ -189,8 +190,8 @@ extension RunEvidence {
       let demand = Figure(busy / 1e6 / Double(run.answered), .milliseconds, .simulated, source: "service time over answers in the window")
       stations[station] = .derived(station, demand: demand, servers: max(1, servers), throughput: throughput)
     }
-    let clientCores = max(1, Int(host[.clientCores].value))
-    let frontEndCores = max(1, Int(host[.frontEndCores].value))
+    let clientCores = max(1, Int(saturating: host[.clientCores].value))
+    let frontEndCores = max(1, Int(saturating: host[.frontEndCores].value))
     let threads = variant.execution.issuing == .perDevice ? 1 : variant.scheduler.instances
     station(.client, run.busy.client, servers: clientCores)
     station(.wire, run.busy.wire, servers: 1)

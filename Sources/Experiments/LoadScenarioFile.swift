@@ -1,3 +1,4 @@
+import CheckedNumbers
 import FileAccess
 public import LoadModel
 import Workload

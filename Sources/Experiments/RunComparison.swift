@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import Reporting
 import Trace
@@ -88,7 +89,7 @@ struct RunComparison {
     let series = runs.map { result -> Histogram.Series in
       var counts = [Int](repeating: 0, count: count)
       for latency in result.run.latencies {
-        counts[max(0, min(count - 1, Int(Double(latency.nanoseconds) / 1e6 / top * Double(count))))] += latency.count
+        counts[max(0, min(count - 1, Int(saturating: Double(latency.nanoseconds) / 1e6 / top * Double(count))))] += latency.count
       }
       let width = top / Double(count)
       return Histogram.Series(

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import DeviceModel
 public import Diagnosis
 import Planning

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Yams
 
 /// A place in a YAML tree; `Node` alone is also a model's.

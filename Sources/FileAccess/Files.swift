@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// Whole-file reading and writing.

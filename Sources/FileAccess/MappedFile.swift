@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// A regular file's bytes, mapped read-only for the object's lifetime: a 48 MB model costs page-cache references, not memory.

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Where and why a text is not JSON.
 public struct JSONError: Error, Equatable, CustomStringConvertible {
   /// 1-based.
@@ -220,7 +222,7 @@ struct JSONParser {
       guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
         throw failure("expected four hexadecimal digits")
       }
-      value = value << 4 | UInt32(digit)
+      value = value << 4 | UInt32(clamping: digit)
       position += 1
     }
     return value

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// How far predictions lie from measurements.
@@ -35,7 +36,7 @@ public struct ErrorSummary: Sendable, Hashable {
   static func quantile(_ sorted: [Double], _ share: Double) -> Double {
     guard let last = sorted.last else { return .nan }
     let position = share * Double(sorted.count - 1)
-    let index = Int(position)
+    let index = Int(saturating: position)
     guard index + 1 < sorted.count else { return last }
     return sorted[index] + (position - Double(index)) * (sorted[index + 1] - sorted[index])
   }

@@ -80,7 +80,7 @@ public struct KernelFitter: Sendable {
     for fold in 0..<4 {
       var rest = sample
       rest.measurements = sample.measurements.enumerated().filter { $0.offset % 4 != fold }.map(\.element)
-      let partial = fit([rest], prior: prior.constants, seed: UInt64(fold) + 2)
+      let partial = fit([rest], prior: prior.constants, seed: UInt64(clamping: fold) + 2)
       ensemble.append(partial)
       let out = Sample(gpu: sample.gpu, measurements: sample.measurements.enumerated().filter { $0.offset % 4 == fold }.map(\.element))
       held += zip(Self.predictions(out, partial), out.measurements.map(\.microseconds)).map { ($0, $1) }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import GPUModel
 import TimeBase
 

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// The head of an HTTP/1.1 answer (RFC 9112): what the generator has to know of it.
 struct AnswerHead: Sendable, Equatable {
   var status = 0

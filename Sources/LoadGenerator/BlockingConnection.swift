@@ -14,8 +14,8 @@ final class BlockingConnection {
     descriptor = endpoint.socket(isBlocking: true)
     guard descriptor >= 0 else { throw LoadError.system("cannot connect to \(place)") }
     var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(clamping: MemoryLayout<timeval>.size))
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(clamping: MemoryLayout<timeval>.size))
     guard let settings = endpoint.tls else { return }
     do { tls = try TLSSession(settings, host: endpoint.host, port: endpoint.port) } catch {
       throw LoadError("\(place): TLS: \(TLSSession.words(error))")
@@ -44,7 +44,7 @@ final class BlockingConnection {
   private func write(_ bytes: [UInt8]) throws(LoadError) {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(clamping: MSG_NOSIGNAL)) }
       if count < 0 && errno == EINTR { continue }
       if count <= 0 { throw LoadError.system("\(place) took no request") }
       sent += count

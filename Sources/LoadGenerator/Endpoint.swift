@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// Why a run could not be started, or not be prepared.
@@ -33,7 +34,7 @@ public struct Endpoint: Sendable {
     guard (1...65_535).contains(port) else { throw LoadError("port \(port): a port is from 1 to 65535") }
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    hints.ai_socktype = Int32(clamping: SOCK_STREAM.rawValue)
     var list: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(host, String(port), &hints, &list)
     defer { if let list { freeaddrinfo(list) } }
@@ -49,14 +50,16 @@ public struct Endpoint: Sendable {
 
   /// A socket that is connecting, or connected already.
   func socket(isBlocking: Bool) -> Int32 {
-    let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | (isBlocking ? 0 : Int32(SOCK_NONBLOCK.rawValue))
+    let flags =
+      Int32(clamping: SOCK_STREAM.rawValue) | Int32(clamping: SOCK_CLOEXEC.rawValue)
+      | (isBlocking ? 0 : Int32(clamping: SOCK_NONBLOCK.rawValue))
     let descriptor = Glibc.socket(family, flags, 0)
     guard descriptor >= 0 else { return -1 }
     var one: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    setsockopt(descriptor, Int32(clamping: IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(clamping: MemoryLayout<Int32>.size))
     let status = address.withUnsafeBytes { raw -> Int32 in
       guard let base = raw.baseAddress else { return -1 }
-      return connect(descriptor, base.assumingMemoryBound(to: sockaddr.self), socklen_t(raw.count))
+      return connect(descriptor, base.assumingMemoryBound(to: sockaddr.self), socklen_t(clamping: raw.count))
     }
     if status != 0 && errno != EINPROGRESS {
       let code = errno
@@ -70,10 +73,10 @@ public struct Endpoint: Sendable {
   /// As many descriptors as the system lets us have; returns how many that is.
   public static func raiseDescriptorLimit() -> Int {
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+    guard getrlimit(__rlimit_resource_t(clamping: RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
     limit.rlim_cur = limit.rlim_max
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    setrlimit(__rlimit_resource_t(clamping: RLIMIT_NOFILE.rawValue), &limit)
+    getrlimit(__rlimit_resource_t(clamping: RLIMIT_NOFILE.rawValue), &limit)
     return Int(clamping: limit.rlim_cur)
   }
 }

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A gRPC call as bytes: a header block without any compression state, which every connection can send as it is, and a length-prefixed message.
 enum GRPCRequest {
   static let service = "/inference.GRPCInferenceService/"
@@ -31,15 +33,15 @@ enum GRPCRequest {
   private static func append(_ text: String, to block: inout [UInt8]) throws(LoadError) {
     let bytes = Array(text.utf8)
     if bytes.count < 127 {
-      block.append(UInt8(bytes.count))
+      block.append(UInt8(clamping: bytes.count))
     } else {
       block.append(127)
       var rest = bytes.count - 127
       while rest >= 128 {
-        block.append(UInt8(rest & 127) | 128)
+        block.append(UInt8(clamping: rest & 127) | 128)
         rest >>= 7
       }
-      block.append(UInt8(rest))
+      block.append(UInt8(clamping: rest))
     }
     block += bytes
   }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import NIOCore
 import NIOHPACK
 
@@ -73,9 +74,9 @@ struct HTTP2Session {
     frame(.settings, 0, stream: 0, length: 12)
     // ENABLE_PUSH 0, INITIAL_WINDOW_SIZE.
     output += [0, 2, 0, 0, 0, 0, 0, 4]
-    append(UInt32(Self.largestWindow))
+    append(UInt32(clamping: Self.largestWindow))
     frame(.windowUpdate, 0, stream: 0, length: 4)
-    append(UInt32(Self.largestWindow - Self.defaultWindow))
+    append(UInt32(clamping: Self.largestWindow - Self.defaultWindow))
   }
 
   // MARK: Sending
@@ -238,7 +239,7 @@ struct HTTP2Session {
     // Half of the connection's window; a stream's own is never used up.
     if unacknowledged > Self.largestWindow / 2 {
       frame(.windowUpdate, 0, stream: 0, length: 4)
-      append(UInt32(unacknowledged))
+      append(UInt32(clamping: unacknowledged))
       unacknowledged = 0
     }
     guard isOpen, stream == self.stream else { return .pending }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 import KServe
 import ModelConfiguration
@@ -260,7 +261,7 @@ public struct KServeModel: Sendable {
     }
     guard let size = input.dataType.bytesPerElement else {
       // A text of BYTES: its length in four bytes, then itself.
-      return (0..<count).flatMap { _ in [8, 0, 0, 0] + (0..<8).map { _ in UInt8(97 + random.next() % 26) } }
+      return (0..<count).flatMap { _ in [8, 0, 0, 0] + (0..<8).map { _ in UInt8(clamping: 97 + random.next() % 26) } }
     }
     var bytes = [UInt8](repeating: 0, count: count * size)
     if options.data == .zero { return bytes }
@@ -272,12 +273,12 @@ public struct KServeModel: Sendable {
         case .float64: (unit * 2 - 1).bitPattern
         case .bfloat16: UInt64(Float(unit * 2 - 1).bitPattern >> 16)
         // Between 0.5 and 1: exponent 14, any fraction.
-        case .float16: 14 << 10 | UInt64(unit * 1024)
+        case .float16: 14 << 10 | UInt64(saturating: unit * 1024)
         case .bool: unit < 0.5 ? 0 : 1
         // Small enough for token and class numbers.
-        default: UInt64(unit * 100)
+        default: UInt64(saturating: unit * 100)
         }
-      for byte in 0..<size { bytes[index * size + byte] = UInt8(truncatingIfNeeded: pattern >> UInt64(8 * byte)) }
+      for byte in 0..<size { bytes[index * size + byte] = UInt8(truncatingIfNeeded: pattern >> UInt64(clamping: 8 * byte)) }
     }
     return bytes
   }
@@ -290,7 +291,7 @@ public struct KServeModel: Sendable {
     }
     var texts: [String] = []
     for start in stride(from: 0, to: bytes.count, by: size) {
-      let pattern = (0..<size).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
+      let pattern = (0..<size).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64(clamping: 8 * $1) }
       switch input.dataType {
       case .float32: texts.append("\(Float(bitPattern: UInt32(truncatingIfNeeded: pattern)))")
       case .float64: texts.append("\(Double(bitPattern: pattern))")

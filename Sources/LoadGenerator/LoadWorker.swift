@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CLinux
 import Glibc
 import KServe
@@ -124,19 +125,19 @@ struct LoadWorker {
     let threads = max(1, configuration.threads)
     let share = configuration.share.split(thread, of: threads)
     let seed = SplitMix64(seed: configuration.seed)
-    random = seed.split(UInt64(1000 + share.index))
+    random = seed.split(UInt64(clamping: 1000 + share.index))
     report = WorkerReport(groups: plan.groups)
     schedule = ArrivalSchedule(configuration.load, seed: seed.split(1), share: share)
     connectionLimit = max(1, configuration.maxConnections / threads)
     nextTimeoutScan = start + 250_000_000
     nextProbe = max(start, MonotonicClock.now.nanoseconds)
-    poll = epoll_create1(Int32(EPOLL_CLOEXEC))
-    timer = timerfd_create(CLOCK_MONOTONIC, Int32(TFD_NONBLOCK) | Int32(TFD_CLOEXEC))
+    poll = epoll_create1(Int32(clamping: EPOLL_CLOEXEC))
+    timer = timerfd_create(CLOCK_MONOTONIC, Int32(clamping: TFD_NONBLOCK) | Int32(clamping: TFD_CLOEXEC))
     if case .closed(let users, let spawnRate, let think) = configuration.load {
       (isClosed, self.think) = (true, think)
       for user in 0..<users where share.includes(user) {
         let delay = spawnRate > 0 ? TimeSpan(clampingSeconds: Double(user) / spawnRate).nanoseconds : 0
-        timers.push(start &+ delay, Int32(connections.count))
+        timers.push(start &+ delay, Int32(clamping: connections.count))
         connections.append(LoadConnection())
       }
     } else {
@@ -168,14 +169,14 @@ struct LoadWorker {
       fireDue(now)
       if now >= nextTimeoutScan { scanTimeouts(now) }
       arm(now)
-      let count = epoll_wait(poll, events, Int32(Self.eventCapacity), -1)
+      let count = epoll_wait(poll, events, Int32(clamping: Self.eventCapacity), -1)
       if count < 0 && errno != EINTR {
         mailbox.state.withLock { $0.failure = .system("waiting for sockets failed") }
         break
       }
       for index in 0..<max(0, Int(count)) {
         let token = events[index].data.u64
-        if token == Self.timerToken { armed = .max } else { handle(Int(token), events[index].events) }
+        if token == Self.timerToken { armed = .max } else { handle(Int(clamping: token), events[index].events) }
       }
     }
     report.endNanoseconds = MonotonicClock.now.nanoseconds
@@ -198,7 +199,7 @@ struct LoadWorker {
       case .open(let profile, _): profile.peakPerSecond
       default: 100
       }
-    let wanted = configuration.initialConnections ?? Int(min(256, max(8, peak / 100 / Double(max(1, configuration.threads)))))
+    let wanted = configuration.initialConnections ?? Int(saturating: min(256, max(8, peak / 100 / Double(max(1, configuration.threads)))))
     for _ in 0..<min(connectionLimit, wanted) { _ = openConnection() }
   }
 
@@ -268,7 +269,7 @@ struct LoadWorker {
     armed = next
     var time = itimerspec()
     time.it_value = timespec(tv_sec: Int(next / 1_000_000_000), tv_nsec: Int(next % 1_000_000_000))
-    timerfd_settime(timer, Int32(TFD_TIMER_ABSTIME), &time, nil)
+    timerfd_settime(timer, Int32(clamping: TFD_TIMER_ABSTIME), &time, nil)
   }
 
   // MARK: What is due
@@ -324,7 +325,7 @@ struct LoadWorker {
     connecting += 1
     var event = epoll_event()
     event.events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-    event.data.u64 = UInt64(index)
+    event.data.u64 = UInt64(clamping: index)
     if descriptor < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, &event) != 0 { failConnect(index) }
   }
 
@@ -336,9 +337,9 @@ struct LoadWorker {
       connections[index].hasRequest = false
       fault(.connect, due: connections[index].due)
       // Not at once: a server that refuses would be asked as fast as we can.
-      timers.push(now + 100_000_000, Int32(index))
+      timers.push(now + 100_000_000, Int32(clamping: index))
     } else {
-      free.append(Int32(index))
+      free.append(Int32(clamping: index))
       // Somebody waits for it: the oldest pays.
       if let due = backlog.popFirst() { fault(.connect, due: due) }
     }
@@ -393,7 +394,7 @@ struct LoadWorker {
     let descriptor = connections[index].descriptor
     while layers.sent < layers.output.count {
       let count = layers.output.withUnsafeBytes { raw in
-        Glibc.send(descriptor, raw.baseAddress?.advanced(by: layers.sent), raw.count - layers.sent, Int32(MSG_NOSIGNAL))
+        Glibc.send(descriptor, raw.baseAddress?.advanced(by: layers.sent), raw.count - layers.sent, Int32(clamping: MSG_NOSIGNAL))
       }
       if count < 0 {
         if errno == EINTR { continue }
@@ -418,7 +419,7 @@ struct LoadWorker {
     let code = plan.arena.withUnsafeBytes { raw -> Int32 in
       while sent < prepared.count {
         let rest = UnsafeRawBufferPointer(rebasing: raw[(prepared.start + sent)..<(prepared.start + prepared.count)])
-        let count = Glibc.send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
+        let count = Glibc.send(descriptor, rest.baseAddress, rest.count, Int32(clamping: MSG_NOSIGNAL))
         if count < 0 {
           if errno == EINTR { continue }
           return errno
@@ -441,7 +442,7 @@ struct LoadWorker {
     guard connections.indices.contains(index), connections[index].descriptor >= 0 else { return }
     if connections[index].state == .connecting {
       var code: Int32 = 0
-      var length = socklen_t(MemoryLayout<Int32>.size)
+      var length = socklen_t(clamping: MemoryLayout<Int32>.size)
       getsockopt(connections[index].descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
       if code != 0 || flags & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
         if seenKinds.insert(.connect).inserted { keepSample(.connect, String(cString: strerror(code))) }
@@ -728,11 +729,11 @@ struct LoadWorker {
     if isClosed {
       if isDraining { return }
       let due = now &+ think.sample(&random).nanoseconds
-      if due <= now { beginRequest(index, due: now) } else { timers.push(due, Int32(index)) }
+      if due <= now { beginRequest(index, due: now) } else { timers.push(due, Int32(clamping: index)) }
     } else if connections[index].state == .idle {
       becameIdle(index)
     } else {
-      free.append(Int32(index))
+      free.append(Int32(clamping: index))
       // Whoever waits for a connection gets a new one in its place.
       if !backlog.isEmpty { _ = openConnection() }
     }
@@ -746,7 +747,7 @@ struct LoadWorker {
       inFlight += 1
       send(index)
     } else {
-      idle.append(Int32(index))
+      idle.append(Int32(clamping: index))
     }
   }
 
@@ -757,7 +758,7 @@ struct LoadWorker {
     shut(index)
     let now = MonotonicClock.now.nanoseconds
     if isClosed {
-      if !isDraining { timers.push(now + 10_000_000, Int32(index)) }
+      if !isDraining { timers.push(now + 10_000_000, Int32(clamping: index)) }
     } else {
       next(index, now)
     }
@@ -766,7 +767,7 @@ struct LoadWorker {
   /// A connection without a request.
   private mutating func drop(_ index: Int) {
     shut(index)
-    if !isClosed { free.append(Int32(index)) }
+    if !isClosed { free.append(Int32(clamping: index)) }
   }
 
   private mutating func shut(_ index: Int) {

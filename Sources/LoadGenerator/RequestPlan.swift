@@ -68,7 +68,7 @@ public struct RequestPlan: Sendable {
   /// Which request comes next.
   func draw(_ random: inout SplitMix64) -> Int {
     if requests.count == 1 { return 0 }
-    guard let total = ends.last else { return Int(random.next() % UInt64(requests.count)) }
+    guard let total = ends.last else { return Int(clamping: random.next() % UInt64(clamping: requests.count)) }
     let wanted = random.nextUnitDouble() * total
     var (low, high) = (0, ends.count - 1)
     while low < high {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 public import Workload
 

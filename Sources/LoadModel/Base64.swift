@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// RFC 4648's alphabet, padded.
 enum Base64 {
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

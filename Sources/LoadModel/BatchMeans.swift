@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A mean with the half width of its 95 % confidence interval.
 public struct MeanInterval: Sendable, Hashable {
   /// The mean.
@@ -90,7 +92,7 @@ public enum Stability: Sendable, Hashable {
     case .stable: "stable: throughput and latency of the window's last third are those of its first"
     case .tooShort: "too short to say whether it is stable: give at least 6 s"
     case .drifting(let quantity, let factor):
-      "not stable: \(quantity.rawValue) \(factor > 1 ? "rose" : "fell") by \(Int(((factor - 1).magnitude * 100).rounded())) % "
+      "not stable: \(quantity.rawValue) \(factor > 1 ? "rose" : "fell") by \(Int(saturating: ((factor - 1).magnitude * 100).rounded())) % "
         + "from the window's first third to its last; warm up or run longer"
     }
   }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 
 /// How the generator itself fared: whether the figures are the server's or its own.
@@ -83,7 +84,7 @@ public enum ClientVerdict: Sendable, Hashable {
   /// latency, for 5 % of the time by more than a tenth of the mean latency. More than 5 % of the users outside both stopwatch and think time are
   /// in the generator. Late sends of loops that were in time waited for connections.
   public init(_ health: ClientHealth, isClosed: Bool, balance: UserBalance?, meanLatencySeconds: Double?) {
-    let busy = Int((health.busiestThreadShare * 100).rounded())
+    let busy = Int(saturating: (health.busiestThreadShare * 100).rounded())
     let sent = health.sendLag.count
     let late = sent > 0 ? Double(health.lateCount) / Double(sent) : 0
     let lateText = "\(Self.percent(late)) of the requests were sent more than \(Self.text(health.lateAfter)) late"
@@ -117,12 +118,12 @@ public enum ClientVerdict: Sendable, Hashable {
 
   private static func percent(_ share: Double) -> String {
     let tenths = (share * 1000).rounded() / 10
-    return tenths < 10 && tenths != tenths.rounded() ? "\(tenths) %" : "\(Int(tenths.rounded())) %"
+    return tenths < 10 && tenths != tenths.rounded() ? "\(tenths) %" : "\(Int(saturating: tenths.rounded())) %"
   }
 
   private static func text(_ span: TimeSpan) -> String {
     let milliseconds = (span.seconds * 1e5).rounded() / 100
-    return milliseconds == milliseconds.rounded() ? "\(Int(milliseconds)) ms" : "\(milliseconds) ms"
+    return milliseconds == milliseconds.rounded() ? "\(Int(saturating: milliseconds)) ms" : "\(milliseconds) ms"
   }
 
   /// One or two sentences.

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CZlib
 
 /// Why a histogram, a log or a recording could not be read.
@@ -25,7 +26,7 @@ extension Histogram {
     let packed = Self.deflated(plain)
     var bytes: [UInt8] = []
     Self.append(Self.compressedCookie | Self.wordSize, to: &bytes)
-    Self.append(UInt32(packed.count), to: &bytes)
+    Self.append(UInt32(clamping: packed.count), to: &bytes)
     return Base64.encode(bytes + packed)
   }
 
@@ -46,9 +47,9 @@ extension Histogram {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(Self.headerLength + payload.count)
     Self.append(Self.cookie | Self.wordSize, to: &bytes)
-    Self.append(UInt32(payload.count), to: &bytes)
+    Self.append(UInt32(clamping: payload.count), to: &bytes)
     Self.append(UInt32(0), to: &bytes)
-    Self.append(UInt32(significantDigits), to: &bytes)
+    Self.append(UInt32(clamping: significantDigits), to: &bytes)
     Self.append(UInt64(bitPattern: lowestDiscernible), to: &bytes)
     Self.append(UInt64(bitPattern: highestTrackable), to: &bytes)
     Self.append((1.0).bitPattern, to: &bytes)
@@ -121,7 +122,7 @@ extension Histogram {
     var rest = UInt64(bitPattern: value << 1 ^ value >> 63)
     for _ in 0..<8 {
       if rest < 0x80 {
-        bytes.append(UInt8(rest))
+        bytes.append(UInt8(clamping: rest))
         return
       }
       bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -139,7 +140,7 @@ extension Histogram {
       if group == 8 {
         value |= byte << 56
       } else {
-        value |= (byte & 0x7F) << UInt64(7 * group)
+        value |= (byte & 0x7F) << UInt64(clamping: 7 * group)
         if byte < 0x80 { break }
       }
     }
@@ -147,20 +148,20 @@ extension Histogram {
   }
 
   private static func deflated(_ bytes: [UInt8]) -> [UInt8] {
-    var length = compressBound(uLong(bytes.count))
-    var packed = [UInt8](repeating: 0, count: Int(length))
+    var length = compressBound(uLong(clamping: bytes.count))
+    var packed = [UInt8](repeating: 0, count: Int(clamping: length))
     // Fails only without memory; an empty text then reads as broken rather than as another histogram.
-    guard compress2(&packed, &length, bytes, uLong(bytes.count), Z_DEFAULT_COMPRESSION) == Z_OK else { return [] }
-    return Array(packed[0..<Int(length)])
+    guard compress2(&packed, &length, bytes, uLong(clamping: bytes.count), Z_DEFAULT_COMPRESSION) == Z_OK else { return [] }
+    return Array(packed[0..<Int(clamping: length)])
   }
 
   private static func inflated(_ bytes: [UInt8]) throws(LoadInputError) -> [UInt8] {
     var capacity = max(1 << 12, bytes.count * 8)
     while capacity <= inflatedLimit {
       var plain = [UInt8](repeating: 0, count: capacity)
-      var length = uLong(capacity)
-      switch uncompress(&plain, &length, bytes, uLong(bytes.count)) {
-      case Z_OK: return Array(plain[0..<Int(length)])
+      var length = uLong(clamping: capacity)
+      switch uncompress(&plain, &length, bytes, uLong(clamping: bytes.count)) {
+      case Z_OK: return Array(plain[0..<Int(clamping: length)])
       case Z_BUF_ERROR: capacity *= 4
       default: throw LoadInputError("the histogram's compressed bytes are broken")
       }

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A histogram with a fixed number of significant digits over a huge range: counts of values in buckets whose width grows with the value
 /// (Tene's HdrHistogram; layout as in HdrHistogram/HdrHistogram `AbstractHistogram.java`). Values are integers of 1 and up; the generator
 /// records nanoseconds.

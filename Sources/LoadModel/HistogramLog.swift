@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A log of histograms, one an interval, as HdrHistogram's log readers take it (HdrHistogram/HdrHistogram `HistogramLogWriter.java`, format
 /// 1.3): comments, a legend, then start, length, maximum and the encoded histogram.
 public struct HistogramLog: Sendable, Equatable {
@@ -92,7 +94,7 @@ public struct HistogramLog: Sendable, Equatable {
   /// Three decimals, never an exponent.
   static func decimal(_ value: Double) -> String {
     let clamped = value.isFinite ? max(0, min(value, 9e15)) : 0
-    let thousandths = Int64((clamped * 1000).rounded())
+    let thousandths = Int64(saturating: (clamped * 1000).rounded())
     let fraction = String(thousandths % 1000)
     return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
   }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 
 /// One process's part of a run that several share, as its histogram log carries it: enough to tell whether all parts are there and belong
@@ -144,8 +145,9 @@ public struct RunPart: Sendable, Equatable {
       }
       intervals.append(
         IntervalSummary(
-          startSeconds: numbers[0], lengthSeconds: numbers[1], answers: Int64(numbers[2]), errors: Int64(numbers[3]),
-          latencySeconds: numbers[4], sinceSendSeconds: numbers[5], users: Int(numbers[6])))
+          startSeconds: numbers[0], lengthSeconds: numbers[1], answers: Int64(saturating: numbers[2]),
+          errors: Int64(saturating: numbers[3]),
+          latencySeconds: numbers[4], sinceSendSeconds: numbers[5], users: Int(saturating: numbers[6])))
     }
     health.threads = Int(try count("threads"))
     health.cpuSeconds = try seconds("cpuSeconds")

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ModelGraph
 
 /// What exporters compute from shapes (Shape, Gather, Concat, ... in front of Reshape and Expand) is worked out while reading, with the

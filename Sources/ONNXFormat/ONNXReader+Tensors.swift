@@ -1,3 +1,4 @@
+import CheckedNumbers
 import FileAccess
 import Glibc
 import ModelGraph

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import ModelGraph
 import ProtobufWire
 

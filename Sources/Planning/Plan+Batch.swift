@@ -1,3 +1,4 @@
+import CheckedNumbers
 import GPUModel
 import ModelGraph
 
@@ -15,7 +16,7 @@ extension Plan {
   private func bytes(of values: [ValueID], _ rows: Int) throws(PlanError) -> Int {
     var total = 0.0
     for id in values { total += try elements(graph[id].shape, rows, graph[id].name) * Double(graph[id].type.bytesPerElement) }
-    return total < 0x1p62 ? Int(total) : Int.max
+    return total < 0x1p62 ? Int(saturating: total) : Int.max
   }
 
   private func elements(_ shape: Shape, _ rows: Int, _ layer: String) throws(PlanError) -> Double {
@@ -36,7 +37,7 @@ extension Plan {
       let (b, rowsOfA) = (try elements(batch, rows, step.layer), try elements(m, rows, step.layer))
       guard b < 0x1p40, rowsOfA < 0x1p40 else { throw .size(layer: step.layer, shape: Shapes.text(batch + m), rows: rows) }
       let gemm = GEMM(
-        batch: Int(b), m: Int(rowsOfA), n: n, k: k, type: type,
+        batch: Int(saturating: b), m: Int(saturating: rowsOfA), n: n, k: k, type: type,
         // All weights of the plan pass between two uses of one; an operand that is an activation has just been written.
         footprintBytes: weighted ? weightBytes : b * Double(n) * Double(k) * Double(type.bytesPerElement))
       let predicted: GEMMPrediction
@@ -64,7 +65,7 @@ extension Plan {
       let predicted = model.predict(kernel)
       let threads = KernelModel.memoryKernelThreads
       // Eight elements a thread, 16 bytes in fp16: one vector load.
-      let blocks = max(1, Int(min(0x1p40, (outputElements / Double(threads * 8)).rounded(.up))))
+      let blocks = max(1, Int(saturating: min(0x1p40, (outputElements / Double(threads * 8)).rounded(.up))))
       let occupancy = Occupancy(threads: threads, registersPerThread: 32, sharedBytes: 0, on: gpu)
       let fit = GridFit(blocks: blocks, blocksPerSM: max(1, occupancy.blocksPerSM), smCount: gpu.smCount)
       return Launch(

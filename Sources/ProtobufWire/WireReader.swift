@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Bytes that are not protobuf: where and why.
 public struct WireError: Error, Equatable, CustomStringConvertible {
   /// Byte offset in the whole message.
@@ -52,7 +54,7 @@ public struct WireReader {
     if isAtEnd { return nil }
     let begin = offset
     let key = try varint()
-    let number = Int(key >> 3)
+    let number = Int(clamping: key >> 3)
     if number == 0 || number >= 1 << 29 { throw WireError(offset: begin, reason: "field number \(number) is out of range") }
     switch key & 7 {
     case 0: return WireField(number: number, bits: try varint(), payload: nil)
@@ -60,12 +62,12 @@ public struct WireReader {
     case 5: return WireField(number: number, bits: try fixed(4), payload: nil)
     case 2:
       let length = try varint()
-      guard length <= UInt64(bytes.count - position) else {
+      guard length <= UInt64(clamping: bytes.count - position) else {
         throw WireError(offset: begin, reason: "field \(number) claims \(length) bytes where \(bytes.count - position) are left")
       }
-      let slice = UnsafeRawBufferPointer(rebasing: bytes[position..<(position + Int(length))])
+      let slice = UnsafeRawBufferPointer(rebasing: bytes[position..<(position + Int(clamping: length))])
       let reader = WireReader(slice, start: offset)
-      position += Int(length)
+      position += Int(clamping: length)
       return WireField(number: number, bits: 0, payload: reader)
     default: throw WireError(offset: begin, reason: "wire type \(key & 7) of field \(number) is unknown")
     }
@@ -88,7 +90,7 @@ public struct WireReader {
       guard position < bytes.count else { throw WireError(offset: offset, reason: "the message ends inside a number") }
       let byte = bytes[position]
       position += 1
-      value |= UInt64(byte & 0x7F) << UInt64(7 * index)
+      value |= UInt64(byte & 0x7F) << UInt64(clamping: 7 * index)
       if byte < 0x80 { return value }
     }
     throw WireError(offset: offset, reason: "a number has more than ten bytes")
@@ -98,7 +100,7 @@ public struct WireReader {
   public mutating func fixed(_ size: Int) throws(WireError) -> UInt64 {
     guard bytes.count - position >= size else { throw WireError(offset: offset, reason: "the message ends inside a number") }
     var value: UInt64 = 0
-    for index in 0..<size { value |= UInt64(bytes[position + index]) << UInt64(8 * index) }
+    for index in 0..<size { value |= UInt64(bytes[position + index]) << UInt64(clamping: 8 * index) }
     position += size
     return value
   }

@@ -13,25 +13,25 @@ public struct WireWriter {
       bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
       rest >>= 7
     }
-    bytes.append(UInt8(rest))
+    bytes.append(UInt8(clamping: rest))
   }
 
   /// An integer field.
   public mutating func integer(_ number: Int, _ value: Int64) {
-    varint(UInt64(number) << 3)
+    varint(UInt64(clamping: number) << 3)
     varint(UInt64(bitPattern: value))
   }
 
   /// A float field.
   public mutating func float(_ number: Int, _ value: Float) {
-    varint(UInt64(number) << 3 | 5)
+    varint(UInt64(clamping: number) << 3 | 5)
     withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
   /// A field of bytes.
   public mutating func bytes(_ number: Int, _ content: some Collection<UInt8>) {
-    varint(UInt64(number) << 3 | 2)
-    varint(UInt64(content.count))
+    varint(UInt64(clamping: number) << 3 | 2)
+    varint(UInt64(clamping: content.count))
     bytes.append(contentsOf: content)
   }
 

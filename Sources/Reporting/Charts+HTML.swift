@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 
 /// Hatching over the nine colours, so that an estimated share is told without colour.
@@ -27,7 +28,8 @@ extension StackedBars {
   var html: String {
     let (left, width, height, gap) = (90.0, 800.0, 26.0, 12.0)
     let total = Double(bars.count) * (height + gap) + 24
-    var text = "<figure><div class=\"scroll\"><svg class=\"wide\" viewBox=\"0 0 \(Int(left + width + 20)) \(Int(total))\" role=\"img\" "
+    var text =
+      "<figure><div class=\"scroll\"><svg class=\"wide\" viewBox=\"0 0 \(Int(saturating: left + width + 20)) \(Int(saturating: total))\" role=\"img\" "
     text += "aria-label=\"Shares of wall time by variant\">"
     for (index, bar) in bars.enumerated() {
       let y = Double(index) * (height + gap) + 4
@@ -37,7 +39,7 @@ extension StackedBars {
         let length = max(0, min(part.figure.value, 1)) * width
         let label = "\(part.label): \(part.figure.text)\(part.isEstimated ? " (estimated)" : "")"
         text +=
-          "<rect x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(y))\" width=\"\(SVGPatterns.number(length))\" height=\"\(Int(height))\" "
+          "<rect x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(y))\" width=\"\(SVGPatterns.number(length))\" height=\"\(Int(saturating: height))\" "
         text += "style=\"\(SVGPatterns.fill(part.style, isEstimated: part.isEstimated))\"><title>\(HTMLText.escaped(label))</title></rect>"
         x += length
       }
@@ -45,7 +47,7 @@ extension StackedBars {
     for tick in stride(from: 0.0, through: 1, by: 0.25) {
       let x = left + tick * width
       text +=
-        "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(total - 4))\">\(Int(tick * 100)) %</text>"
+        "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(total - 4))\">\(Int(saturating: tick * 100)) %</text>"
     }
     text += "</svg></div><div class=\"legend\">"
     for part in bars.first?.parts ?? [] {
@@ -63,7 +65,7 @@ extension Histogram {
     let total = Double(series.count) * (height + 34)
     var text = "<figure><h3>\(HTMLText.escaped(title))</h3><div class=\"scroll\">"
     text +=
-      "<svg class=\"wide\" viewBox=\"0 0 \(Int(left + width + 20)) \(Int(total))\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
+      "<svg class=\"wide\" viewBox=\"0 0 \(Int(saturating: left + width + 20)) \(Int(saturating: total))\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
     for (index, series) in self.series.enumerated() {
       let top = Double(index) * (height + 34)
       let most = max(1, series.bins.map(\.count).max() ?? 1)
@@ -82,7 +84,7 @@ extension Histogram {
         text += "<title>\(HTMLText.escaped("\(ends) \(xLabel): \(NumberText.grouped(bin.count)) \(yLabel)"))</title></rect>"
       }
       text +=
-        "<line x1=\"\(Int(left))\" x2=\"\(Int(left + width))\" y1=\"\(SVGPatterns.number(top + height))\" y2=\"\(SVGPatterns.number(top + height))\" "
+        "<line x1=\"\(Int(saturating: left))\" x2=\"\(Int(saturating: left + width))\" y1=\"\(SVGPatterns.number(top + height))\" y2=\"\(SVGPatterns.number(top + height))\" "
       text += "style=\"stroke:var(--line)\"/>"
       for tick in isEven ? evenTicks(series) : stride(from: 0.0, through: 1, by: 0.25).map({ ($0, low + (high - low) * $0) }) {
         let (place, value) = tick
@@ -115,19 +117,19 @@ extension Timeline {
     let length = Double(max(1, range.upperBound - range.lowerBound))
     var text = "<figure><h3>\(HTMLText.escaped(title))</h3><div class=\"scroll\">"
     text +=
-      "<svg class=\"wide\" viewBox=\"0 0 \(Int(left + width + 30)) \(Int(total))\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
+      "<svg class=\"wide\" viewBox=\"0 0 \(Int(saturating: left + width + 30)) \(Int(saturating: total))\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
     for (index, current) in lanes.enumerated() {
       let y = Double(index) * lane
       text += "<text x=\"0\" y=\"\(SVGPatterns.number(y + 15))\">\(HTMLText.escaped(current.name))</text>"
       text +=
-        "<line x1=\"\(Int(left))\" x2=\"\(Int(left + width))\" y1=\"\(SVGPatterns.number(y + lane - 1))\" y2=\"\(SVGPatterns.number(y + lane - 1))\" "
+        "<line x1=\"\(Int(saturating: left))\" x2=\"\(Int(saturating: left + width))\" y1=\"\(SVGPatterns.number(y + lane - 1))\" y2=\"\(SVGPatterns.number(y + lane - 1))\" "
       text += "style=\"stroke:var(--line)\"/>"
       for span in current.spans {
         let x = left + Double(span.start - range.lowerBound) / length * width
         let spanWidth = max(0.6, Double(span.end - span.start) / length * width)
         let duration = NumberText.time(nanoseconds: Double(span.end - span.start))
         text +=
-          "<rect x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(y + 3))\" width=\"\(SVGPatterns.number(spanWidth))\" height=\"\(Int(lane - 6))\" "
+          "<rect x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(y + 3))\" width=\"\(SVGPatterns.number(spanWidth))\" height=\"\(Int(saturating: lane - 6))\" "
         text +=
           "style=\"fill:var(--s\(span.style % 9));fill-opacity:.9\"><title>\(HTMLText.escaped("\(span.label): \(duration)"))</title></rect>"
       }

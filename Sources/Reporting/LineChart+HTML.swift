@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension LineChart {
   private static let (left, right, up, down) = (64.0, 744.0, 12.0, 232.0)
 
@@ -13,8 +15,10 @@ extension LineChart {
     text += "<svg viewBox=\"0 0 760 286\" style=\"min-width:30rem\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
     for mark in y.marks {
       let height = SVGPatterns.number(along(mark))
-      text += "<line x1=\"\(Int(Self.left))\" x2=\"\(Int(Self.right))\" y1=\"\(height)\" y2=\"\(height)\" style=\"stroke:var(--line)\"/>"
-      text += "<text class=\"soft\" text-anchor=\"end\" x=\"\(Int(Self.left) - 6)\" y=\"\(SVGPatterns.number(along(mark) + 4))\">"
+      text +=
+        "<line x1=\"\(Int(saturating: Self.left))\" x2=\"\(Int(saturating: Self.right))\" y1=\"\(height)\" y2=\"\(height)\" style=\"stroke:var(--line)\"/>"
+      text +=
+        "<text class=\"soft\" text-anchor=\"end\" x=\"\(Int(saturating: Self.left) - 6)\" y=\"\(SVGPatterns.number(along(mark) + 4))\">"
       text += "\(isLogarithmic ? Self.decadeText(mark) : NumberText.axis(mark))</text>"
     }
     let marks =
@@ -24,10 +28,12 @@ extension LineChart {
         return (value, NumberText.axis(value))
       } : xMarks
     for (value, label) in marks {
-      text += "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(across(value)))\" y=\"\(Int(Self.down) + 18)\">"
+      text +=
+        "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(across(value)))\" y=\"\(Int(saturating: Self.down) + 18)\">"
       text += "\(HTMLText.escaped(label))</text>"
     }
-    text += "<text class=\"soft\" text-anchor=\"middle\" x=\"\(Int((Self.left + Self.right) / 2))\" y=\"\(Int(Self.down) + 42)\">"
+    text +=
+      "<text class=\"soft\" text-anchor=\"middle\" x=\"\(Int(saturating: (Self.left + Self.right) / 2))\" y=\"\(Int(saturating: Self.down) + 42)\">"
     text += "\(HTMLText.escaped(xLabel))</text>"
     for (index, line) in series.enumerated() {
       let dash = Self.dashes[index % Self.dashes.count]
@@ -56,7 +62,7 @@ extension LineChart {
 
   /// "0.01", "1", "1,000".
   private static func decadeText(_ value: Double) -> String {
-    NumberText.fixed(value, decimals: value < 1 ? Int((-decades(value)).rounded()) : 0)
+    NumberText.fixed(value, decimals: value < 1 ? Int(saturating: (-decades(value)).rounded()) : 0)
   }
 
   /// Where values lie on the y axis, 0 to 1, and which of them are marked.

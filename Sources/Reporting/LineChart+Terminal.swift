@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension LineChart {
   /// The first line as a column chart of eighth blocks: `width` by `height` characters, with its axis and its explanation.
   public func terminalLines(width: Int = 72, height: Int = 10) -> [String] {
@@ -8,7 +10,7 @@ extension LineChart {
     for column in 0..<width {
       let position = x.lowerBound + (Double(column) + 0.5) / Double(width) * (x.upperBound - x.lowerBound)
       let point = line.points.last { $0.x <= position } ?? first
-      levels.append(Int((min(max(point.y / yTop, 0), 1) * Double(height * 8)).rounded()))
+      levels.append(Int(saturating: (min(max(point.y / yTop, 0), 1) * Double(height * 8)).rounded()))
     }
     let blocks = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
     for row in (0..<height).reversed() {

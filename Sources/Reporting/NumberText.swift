@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Numbers as people read them: three significant digits, the unit's prefix chosen so that one to three of them stand before the point.
 public enum NumberText {
   /// "6.20", "199", "1,085", "0.0312": `digits` significant, never an exponent below 10^15.
@@ -33,9 +35,9 @@ public enum NumberText {
     for _ in 0..<max(0, min(decimals, 15)) { scale *= 10 }
     let scaled = (value.magnitude * scale).rounded()
     guard scaled < 9e18 else { return "\(value)" }
-    let integer = UInt64(scaled)
-    let whole = integer / UInt64(scale)
-    let fraction = integer % UInt64(scale)
+    let integer = UInt64(saturating: scaled)
+    let whole = integer / UInt64(saturating: scale)
+    let fraction = integer % UInt64(saturating: scale)
     var text = value < 0 && integer != 0 ? "-" : ""
     text += grouped(whole)
     if decimals > 0 {
@@ -72,7 +74,8 @@ public enum NumberText {
       scaled /= 1000
       index += 1
     }
-    return (index == 0 && scaled == scaled.rounded() ? grouped(Int(scaled)) : significant(scaled)) + " " + prefixes[index] + unit
+    return (index == 0 && scaled == scaled.rounded() ? grouped(Int(saturating: scaled)) : significant(scaled)) + " " + prefixes[index]
+      + unit
   }
 
   /// A time from nanoseconds, in the unit that suits it: "850 ns", "6.20 us", "3.78 ms", "1.20 s".

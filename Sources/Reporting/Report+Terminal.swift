@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 
 extension Report {
@@ -96,7 +97,7 @@ extension StackedBars {
       var carried = 0.0
       for part in bar.parts {
         carried += max(0, part.figure.value) * Double(space)
-        let cells = Int(carried.rounded())
+        let cells = Int(saturating: carried.rounded())
         carried -= Double(cells)
         text += String(repeating: letters[part.style % letters.count], count: max(0, cells))
       }

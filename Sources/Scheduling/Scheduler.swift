@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DequeModule
 public import TimeBase
 

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// One host cost as it was timed on a machine: the median of repeated measurements, how far they lie apart, and how it was done.
 public struct HostMeasurement: Sendable, Hashable {
   /// What was measured.
@@ -29,7 +31,7 @@ public struct HostMeasurement: Sendable, Hashable {
     /// Linear between the neighbours (Hyndman and Fan's type 7).
     func quantile(_ share: Double) -> Double {
       let place = share * Double(sorted.count - 1)
-      let low = min(sorted.count - 1, Int(place))
+      let low = min(sorted.count - 1, Int(saturating: place))
       let high = min(sorted.count - 1, low + 1)
       return sorted[low] + (place - Double(low)) * (sorted[high] - sorted[low])
     }

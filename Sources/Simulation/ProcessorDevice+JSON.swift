@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 public import JSONText
 

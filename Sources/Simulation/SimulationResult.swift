@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Scheduling
 public import TimeBase
 public import Trace
@@ -82,7 +83,7 @@ public struct SimulationResult: Sendable {
   public func latencyMilliseconds(percentile: Double) -> Double? {
     guard !latencies.isEmpty else { return nil }
     // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up.
-    let rank = Int((percentile.nextDown * Double(latencies.count) / 100).rounded(.up))
+    let rank = Int(saturating: (percentile.nextDown * Double(latencies.count) / 100).rounded(.up))
     return Double(latencies[min(max(rank, 1), latencies.count) - 1]) / 1e6
   }
 }

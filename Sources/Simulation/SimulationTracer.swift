@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 import GPUModel
 import Planning
@@ -40,7 +41,7 @@ struct SimulationTracer {
     gpu = configuration.plan.gpu
     let seconds = configuration.workload.duration.seconds
     // Room for a thousand requests a second; a column that grows beyond it is copied a few times.
-    let requests = Int(min(seconds * 1500, 4e6))
+    let requests = Int(saturating: min(seconds * 1500, 4e6))
     let batches = requests / 4
     let kernels = min(batches * max(1, configuration.plan.steps.count), 16_000_000)
     var recorder = TraceRecorder(
@@ -57,7 +58,7 @@ struct SimulationTracer {
     issuingThreads = (0..<instances).map { GlobalID.thread(process: process, thread: 1100 + Int64($0)) }
     responseThreads = (0..<instances).map { GlobalID.thread(process: process, thread: 1200 + Int64($0)) }
     batcherThread = GlobalID.thread(process: process, thread: 1300)
-    let cores = max(1, Int(configuration.host[.frontEndCores].value))
+    let cores = max(1, Int(saturating: configuration.host[.frontEndCores].value))
     frontEndThreads = (0..<cores).map { GlobalID.thread(process: process, thread: 1400 + Int64($0)) }
     streams = (0..<(2 * instances)).map {
       recorder.stream(StreamDescription(process: GlobalID.process(process), device: 0, stream: 7 + Int64($0)))
@@ -78,9 +79,10 @@ struct SimulationTracer {
     }
     recorder.add(
       GPUDescription(
-        id: 0, cudaDevice: 0, name: gpu.name, smCount: Int64(gpu.smCount), memoryBandwidth: Int64(gpu.memoryGigabytesPerSecond * 1e9),
-        clockRate: Int64(gpu.modelGigahertz * 1e9), totalMemoryBytes: Int64(gpu.memoryGigabytes * 1e9),
-        l2CacheBytes: Int64(gpu.l2Megabytes * 1e6),
+        id: 0, cudaDevice: 0, name: gpu.name, smCount: Int64(gpu.smCount),
+        memoryBandwidth: Int64(saturating: gpu.memoryGigabytesPerSecond * 1e9),
+        clockRate: Int64(saturating: gpu.modelGigahertz * 1e9), totalMemoryBytes: Int64(saturating: gpu.memoryGigabytes * 1e9),
+        l2CacheBytes: Int64(saturating: gpu.l2Megabytes * 1e6),
         computeMajor: Int64(gpu.computeCapability.major), computeMinor: Int64(gpu.computeCapability.minor),
         maxWarpsPerSM: Int64(gpu.warpsPerSM), maxBlocksPerSM: Int64(gpu.blocksPerSM),
         maxRegistersPerSM: Int64(gpu.registersPerSM), maxSharedMemoryBytesPerSM: Int64(gpu.sharedKilobytesPerSM) * 1024), simulated: true)
@@ -188,7 +190,7 @@ struct SimulationTracer {
     }
     let host: Int32 = configuration.execution.pinsMemory ? 1 : 0
     recorder.recordCopy(
-      bytes: Int64(bytes.rounded()), direction: copy.isUpload ? 1 : 2, on: streams[Int(copy.stream)],
+      bytes: Int64(saturating: bytes.rounded()), direction: copy.isUpload ? 1 : 2, on: streams[Int(copy.stream)],
       from: Instant(nanoseconds: copy.start), to: Instant(nanoseconds: copy.end), correlation: correlation,
       sourceKind: copy.isUpload ? host : 2, destinationKind: copy.isUpload ? 2 : host)
   }
@@ -229,7 +231,8 @@ struct SimulationTracer {
     recorder.trace.requests.append(
       RequestEvent(
         id: request.id, batch: request.batch >= 0 ? request.batch : Trace.unknown, model: model, rows: request.rows,
-        bytesIn: Int64(bytesIn.rounded()), bytesOut: Int64(bytesOut.rounded()), received: request.received, parsed: request.parsed,
+        bytesIn: Int64(saturating: bytesIn.rounded()), bytesOut: Int64(saturating: bytesOut.rounded()), received: request.received,
+        parsed: request.parsed,
         enqueued: request.enqueued, responseStart: request.responseStart, responseEnd: request.responseEnd, status: status))
     recorder.trace.clientRequests.append(
       ClientRequestEvent(

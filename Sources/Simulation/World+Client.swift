@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Scheduling
 import TimeBase
 import Workload
@@ -8,7 +9,7 @@ extension World {
     var core = 0
     for other in 1..<max(1, free.count) where free[other] < free[core] { core = other }
     let start = max(now, free[core])
-    let end = start + Int64(lasting.rounded())
+    let end = start + Int64(saturating: lasting.rounded())
     free[core] = end
     return (start, end, core)
   }
@@ -78,7 +79,7 @@ extension World {
       requests[index].goesOut = false
       let size = bytes(requests[index].rows)
       let start = max(now, uplinkFree)
-      uplinkFree = start + Int64((size * costs.wirePerByte).rounded())
+      uplinkFree = start + Int64(saturating: (size * costs.wirePerByte).rounded())
       result.busy.wire += inWindow(start, uplinkFree)
       events.insert(.requestArrives, slot, at: uplinkFree + costs.latency)
     } else if requests[index].visitsLeft > 0 {
@@ -162,7 +163,7 @@ extension World {
     requests[index].work = 0
     let size = requests[index].status == 0 ? responseBytes.fixed + responseBytes.perRow * Double(requests[index].rows) : responseBytes.fixed
     let start = max(now, downlinkFree)
-    downlinkFree = start + Int64((size * costs.wirePerByte).rounded())
+    downlinkFree = start + Int64(saturating: (size * costs.wirePerByte).rounded())
     if costs.clientVisits - costs.clientVisitsBefore > 0 {
       events.insert(.responseArrives, slot, at: downlinkFree + costs.latency)
     } else {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 import Planning
 import Scheduling
@@ -49,8 +50,8 @@ extension World {
     let plan = try plannedBatch(rows: batch.rows)
     let isTraced = tracer != nil && now >= windowStart
 
-    let gatherStart = now + Int64(costs.handOver.rounded())
-    let gatherEnd = gatherStart + Int64((costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
+    let gatherStart = now + Int64(saturating: costs.handOver.rounded())
+    let gatherEnd = gatherStart + Int64(saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
     let slot = freeRuns.popLast() ?? Int32(truncatingIfNeeded: runs.count)
     if Int(slot) == runs.count { runs.append(nil) }
     let correlation = tracer?.reserveCorrelations(plan.kernels + batch.requests.count + 8) ?? 0
@@ -59,12 +60,12 @@ extension World {
     let copies = options.gathersCopies ? 1 : max(1, batch.requests.count)
     let uploadStream = options.overlapsCopies ? configuration.scheduler.instances + instance : instance
     let perCopy = costs.uploadLatency + costs.uploadPerByte * plan.inputBytes / Double(copies)
-    let launchCost = Int64(costs.launch.rounded())
+    let launchCost = Int64(saturating: costs.launch.rounded())
     for _ in 0..<copies {
       let ready = call.make(.copyAsync, lasting: launchCost, &tracer)
       if isTraced { tracer?.expectUpload(run: slot, bytes: plan.inputBytes / Double(copies), correlation: ready.correlation) }
       machine.copy(
-        tag: slot, isUpload: true, lasting: TimeSpan(nanoseconds: Int64(perCopy.rounded())), stream: uploadStream,
+        tag: slot, isUpload: true, lasting: TimeSpan(nanoseconds: Int64(saturating: perCopy.rounded())), stream: uploadStream,
         ready: Instant(nanoseconds: ready.end))
       if now >= windowStart { result.busy.gatherAndUpload += perCopy }
     }
@@ -75,9 +76,9 @@ extension World {
     }
     let computeStart = call.time
     let firstLaunch = call.correlation
-    let latency = Int64(costs.launchLatency.rounded())
+    let latency = Int64(saturating: costs.launchLatency.rounded())
     if options.usesCUDAGraphs {
-      let ready = call.make(.graphLaunch, lasting: Int64(costs.graphLaunch.rounded()), &tracer)
+      let ready = call.make(.graphLaunch, lasting: Int64(saturating: costs.graphLaunch.rounded()), &tracer)
       machine.launch(
         plan.table, tag: slot, stream: instance, ready: Instant(nanoseconds: ready.end + latency), spacing: .zero, after: after)
     } else {
@@ -92,7 +93,7 @@ extension World {
     if isTraced { tracer?.expectDownload(run: slot, bytes: plan.outputBytes, correlation: download.correlation) }
     let downloadTime = costs.downloadLatency + costs.downloadPerByte * plan.outputBytes
     machine.copy(
-      tag: slot, isUpload: false, lasting: TimeSpan(nanoseconds: Int64(downloadTime.rounded())), stream: instance,
+      tag: slot, isUpload: false, lasting: TimeSpan(nanoseconds: Int64(saturating: downloadTime.rounded())), stream: instance,
       ready: Instant(nanoseconds: download.end))
     call.make(.eventRecord, lasting: launchCost / 4, &tracer)
     machine.mark(Self.tag(slot, .downloaded), stream: instance, ready: Instant(nanoseconds: call.time))
@@ -133,7 +134,7 @@ extension World {
     for reached in machine.reached {
       let slot = reached.tag / 4
       guard runs.indices.contains(Int(slot)) else { continue }
-      let seen = reached.time + Int64(costs.eventWakeUp.rounded())
+      let seen = reached.time + Int64(saturating: costs.eventWakeUp.rounded())
       switch Marker(rawValue: reached.tag & 3) {
       case .computed:
         runs[Int(slot)]?.computeEnd = reached.time
@@ -162,10 +163,11 @@ extension World {
   mutating func outputsSeen(_ slot: Int32) {
     guard let run = runs[Int(slot)] else { return }
     let start = max(now, responderFree[Int(run.instance)])
-    let end = start + Int64(costs.batchResponse.rounded())
+    let end = start + Int64(saturating: costs.batchResponse.rounded())
     if processor == nil {
       tracer?.responded(
-        run, seen: now, computeSeen: run.computeEnd + Int64(costs.eventWakeUp.rounded()), since: responderFree[Int(run.instance)], end: end)
+        run, seen: now, computeSeen: run.computeEnd + Int64(saturating: costs.eventWakeUp.rounded()),
+        since: responderFree[Int(run.instance)], end: end)
     }
     responderFree[Int(run.instance)] = end
     events.insert(.batchDone, slot, at: end)

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 import Planning
 import Scheduling
@@ -12,8 +13,8 @@ extension World {
     threads[thread].announced = -1
     permits[instance] -= 1
     let plan = try plannedBatch(rows: batch.rows)
-    let gatherStart = now + Int64(costs.handOver.rounded())
-    let gatherEnd = gatherStart + Int64((costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
+    let gatherStart = now + Int64(saturating: costs.handOver.rounded())
+    let gatherEnd = gatherStart + Int64(saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
     let slot = freeRuns.popLast() ?? Int32(truncatingIfNeeded: runs.count)
     if Int(slot) == runs.count { runs.append(nil) }
     let isTraced = tracer != nil && now >= windowStart

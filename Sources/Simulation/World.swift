@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 import Planning
 import Scheduling
@@ -147,7 +148,7 @@ struct World {
     if configuration.keepsTrace { tracer = SimulationTracer(configuration) }
     switch workload.load {
     case .closed(let count, let spawnRate, _):
-      users = (0..<max(0, count)).map { seed.split(1000 + UInt64($0)) }
+      users = (0..<max(0, count)).map { seed.split(1000 + UInt64(clamping: $0)) }
       for user in users.indices {
         let start = spawnRate > 0 ? Double(user) / spawnRate : 0
         events.insert(.userWakes, Int32(truncatingIfNeeded: user), at: TimeSpan(clampingSeconds: start).nanoseconds)
@@ -316,18 +317,18 @@ struct Costs {
     func scale(_ time: SimulatedTime) -> Double { configuration.scales[time] ?? 1 }
     func microseconds(_ cost: HostCost, _ time: SimulatedTime) -> Double { host[cost].value * 1000 * scale(time) }
     func perByte(_ cost: HostCost, _ time: SimulatedTime) -> Double { host[cost].value * scale(time) }
-    clientCores = max(1, Int(host[.clientCores].value))
+    clientCores = max(1, Int(saturating: host[.clientCores].value))
     let visits = max(1, host[.clientVisits].value.rounded())
-    clientVisits = Int32(visits)
-    visitsInside = Int32(min(host[.clientVisitsInsideStopwatch].value.rounded(), visits))
+    clientVisits = Int32(saturating: visits)
+    visitsInside = Int32(saturating: min(host[.clientVisitsInsideStopwatch].value.rounded(), visits))
     // Of the visits inside the stopwatch the first one sends, the rest come after the response.
     clientVisitsBefore = max(1, clientVisits - max(0, visitsInside - 1))
     clientVisit = microseconds(.clientPerRequest, .clientWork) / visits
     clientPerByte = perByte(.clientPerByte, .clientWork)
     if case .closed(_, _, let think) = configuration.workload.load { self.think = think.scaled(scale(.thinkTime)) }
-    latency = Int64(microseconds(.networkLatency, .wire).rounded())
+    latency = Int64(saturating: microseconds(.networkLatency, .wire).rounded())
     wirePerByte = perByte(.networkPerByte, .wire)
-    frontEndCores = max(1, Int(host[.frontEndCores].value))
+    frontEndCores = max(1, Int(saturating: host[.frontEndCores].value))
     parse = microseconds(.frontEndPerRequest, .frontEndWork)
     parsePerByte = perByte(.frontEndPerByte, .frontEndWork)
     respond = microseconds(.responsePerRequest, .frontEndWork)

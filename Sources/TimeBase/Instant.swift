@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A point on one run's clock, in nanoseconds.
 ///
 /// The clock is whatever drives the run: CLOCK_MONOTONIC when it is real, the simulation's own when it is virtual. Instants

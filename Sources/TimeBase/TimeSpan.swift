@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A length of time in nanoseconds. Named apart from the standard library's `Duration`, whose 128-bit attoseconds cost
 /// twice the space in a trace's columns and whose division is slow in the scheduler's inner loop.
 public struct TimeSpan: Hashable, Comparable, Sendable {
@@ -16,6 +18,8 @@ public struct TimeSpan: Hashable, Comparable, Sendable {
   @inlinable public static func microseconds(_ value: Int64) -> TimeSpan { saturating(value, times: 1_000) }
   /// `value` milliseconds; saturates at the ends of the range.
   @inlinable public static func milliseconds(_ value: Int64) -> TimeSpan { saturating(value, times: 1_000_000) }
+  /// `value` seconds; saturates at the ends of the range.
+  @inlinable public static func seconds(_ value: Int) -> TimeSpan { saturating(Int64(value), times: 1_000_000_000) }
   /// `value` seconds, rounded to the nearest nanosecond; saturates, and reads NaN as zero, so that a number from outside cannot trap.
   @inlinable public init(clampingSeconds value: Double) {
     self.nanoseconds = Int64(saturating: (value * 1e9).rounded())

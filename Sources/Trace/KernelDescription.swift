@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Position of a `KernelDescription` in its trace.
 @frozen public struct KernelID: Sendable, Hashable {
   /// Position in `Trace.kernelDescriptions`.

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A text in a trace's table of names.
 @frozen public struct NameID: Sendable, Hashable, Comparable {
   /// Position in the table; -1 for none.

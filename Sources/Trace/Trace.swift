@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// What happened in a run, as columns. Written by the simulation, by a capture or by an importer; read by the diagnosis.
 ///
 /// Times are nanoseconds on one clock. SQL's NULL is `Trace.unknown` in 64-bit columns, `Trace.unknown32` in 32-bit ones and

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 
 /// Builds a trace event by event. Intern names, kernels and streams once, outside the loop; an event then costs a handful of stores.

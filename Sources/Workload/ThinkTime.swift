@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 
 /// How long a user of a closed loop waits between an answer and the next request.
@@ -24,7 +25,7 @@ public enum ThinkTime: Sendable, Hashable {
     switch self {
     case .constant(let span): return span
     case .uniform(let low, let high):
-      return TimeSpan(nanoseconds: low.nanoseconds + Int64(unit * Double(high.nanoseconds - low.nanoseconds)))
+      return TimeSpan(nanoseconds: low.nanoseconds + Int64(saturating: unit * Double(high.nanoseconds - low.nanoseconds)))
     case .exponential(let mean): return TimeSpan(clampingSeconds: -Logarithm.natural(1 - unit) * mean.seconds)
     }
   }

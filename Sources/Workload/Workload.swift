@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 
 /// What is asked of a server: who sends, when, how much, for how long. Pure: times come out of seeds and states, never off a clock.
@@ -64,7 +65,7 @@ public enum RowDistribution: Sendable, Hashable {
   public func rows(at unit: Double) -> Int {
     switch self {
     case .fixed(let rows): return rows
-    case .uniform(let low, let high): return min(high, low + Int(unit * Double(high - low + 1)))
+    case .uniform(let low, let high): return min(high, low + Int(saturating: unit * Double(high - low + 1)))
     case .shares(let shares):
       var left = unit * shares.reduce(0) { $0 + $1.weight }
       for share in shares {

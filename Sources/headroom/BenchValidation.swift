@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 import Diagnosis
 import Execution
@@ -27,7 +28,7 @@ struct BenchValidation {
   }
 
   func run() throws -> Outcome {
-    let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    let cores = sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))
     var profile: HostProfile
     if let host {
       profile = host
@@ -49,7 +50,7 @@ struct BenchValidation {
       // No batch is larger than what all users together ask for.
       var largest = most
       if case .closed(let users, _, _) = variant.workload.load {
-        largest = min(most, Int((Double(users) * variant.workload.rows.mean).rounded(.up)))
+        largest = min(most, Int(saturating: (Double(users) * variant.workload.rows.mean).rounded(.up)))
       }
       let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: most))
       let durations = try BatchTimer.measure(

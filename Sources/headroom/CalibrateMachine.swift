@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ArgumentParser
 import DeviceModel
 import Execution
@@ -70,7 +71,7 @@ struct CalibrateMachine: ParsableArguments {
   private func measureProcessor(_ model: String, output: String?, sizes: ModelOptions) throws {
     let progress = ProgressLine(isQuiet: quiet)
     let loaded = try sizes.load(model)
-    let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    let cores = sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))
     let threads = threads ?? cores
     let device = try CPUDevice(CPUDeviceOptions(threads: threads))
     progress.report("\(model): loading")
@@ -79,7 +80,7 @@ struct CalibrateMachine: ParsableArguments {
     progress.report("\(model): timing batches of \(rows.map(String.init).joined(separator: ", ")) rows")
     let timing = try BatchTimer.measure(
       onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10), waiting: { ThreadTimes.waiting },
-      progress: { share in progress.report("\(model): \(Int(share * 100)) %") })
+      progress: { share in progress.report("\(model): \(Int(saturating: share * 100)) %") })
     let durations = timing.durations
     progress.clear()
     let measured = ProcessorDevice(

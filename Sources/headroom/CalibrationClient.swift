@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 import Threads
 import TimeBase
@@ -12,20 +13,20 @@ final class CalibrationClient {
   /// Connections to a port of this machine.
   init(port: Int, connections: Int) throws(CalibrationError) {
     for _ in 0..<connections {
-      let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+      let file = socket(AF_INET, Int32(clamping: SOCK_STREAM.rawValue) | Int32(clamping: SOCK_CLOEXEC.rawValue), 0)
       guard file >= 0 else { throw CalibrationError("no socket: \(String(cString: strerror(errno)))") }
       sockets.append(file)
       var one: Int32 = 1
-      setsockopt(file, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+      setsockopt(file, Int32(clamping: IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(clamping: MemoryLayout<Int32>.size))
       // An answer that never comes must not hang the calibration.
       var limit = timeval(tv_sec: 10, tv_usec: 0)
-      setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+      setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(clamping: MemoryLayout<timeval>.size))
       var address = sockaddr_in()
-      address.sin_family = sa_family_t(AF_INET)
+      address.sin_family = sa_family_t(clamping: AF_INET)
       address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
       address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
       let status = withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(file, $0, socklen_t(clamping: MemoryLayout<sockaddr_in>.size)) }
       }
       guard status == 0 else { throw CalibrationError("port \(port) of this machine: \(String(cString: strerror(errno)))") }
     }

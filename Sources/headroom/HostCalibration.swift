@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import Simulation
 import Threads
@@ -131,14 +132,14 @@ struct HostCalibration {
       HostMeasurement(.responsePerRequest, frontEnd.fixed.map { $0 * (1 - share) }, how: loopTime + ", the part after the batch"),
       HostMeasurement(
         .batchHandOver, phases(smallTrace, \.formed, \.gatherStart),
-        how: "from forming to gathering, as the server stamped \(Int(rows))-row batches"),
-      HostMeasurement(.gatherPerBatch, gather.fixed, how: "gathering \(Int(rows)) requests, as stamped"),
+        how: "from forming to gathering, as the server stamped \(Int(saturating: rows))-row batches"),
+      HostMeasurement(.gatherPerBatch, gather.fixed, how: "gathering \(Int(saturating: rows)) requests, as stamped"),
       HostMeasurement(.gatherPerByte, gather.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes a request"),
       HostMeasurement(
         .eventWakeUp, wakeUps, how: "half a round trip of two threads that wake each other; a device's interrupt is not in it"),
       HostMeasurement(
         .responsePerBatch, phases(smallTrace, \.computeEnd, \.outputEnd),
-        how: "cutting the answers of \(Int(rows)) requests out of a batch, as stamped"),
+        how: "cutting the answers of \(Int(saturating: rows)) requests out of a batch, as stamped"),
     ].compactMap { $0 }
   }
 
@@ -148,7 +149,7 @@ struct HostCalibration {
     return HostProfile(
       name: name,
       about:
-        "our own server and a client on one machine with \(Int(cores)) cores, measured by `headroom calibrate --host`; what needs a GPU is assumed",
+        "our own server and a client on one machine with \(Int(saturating: cores)) cores, measured by `headroom calibrate --host`; what needs a GPU is assumed",
       measurements: measurements)
   }
 }

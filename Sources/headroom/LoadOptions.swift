@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ArgumentParser
 import LoadModel
 import Workload

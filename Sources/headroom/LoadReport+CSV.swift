@@ -1,3 +1,4 @@
+import CheckedNumbers
 import FileAccess
 import LoadModel
 import Reporting
@@ -57,7 +58,7 @@ extension LoadReport {
       most = [most, interval.percentiles.last].compactMap { $0 }.max()
       let percentiles = interval.percentiles.isEmpty ? Self.percentileNames.map { _ in "N/A" } : interval.percentiles.map(Self.milliseconds)
       return [
-        "\(Int64(startEpochSeconds + interval.startSeconds))", "\(interval.users)", "", "Aggregated",
+        "\(Int64(saturating: startEpochSeconds + interval.startSeconds))", "\(interval.users)", "", "Aggregated",
         "\(Double(interval.answers + interval.errors) / length)", "\(Double(interval.errors) / length)",
       ] + percentiles + [
         "\(answers + errors)", "\(errors)", "N/A", Self.milliseconds(answers > 0 ? latencySeconds / Double(answers) * 1e9 : nil), "N/A",

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import LoadModel
 import Reporting
 import Workload
@@ -139,7 +140,7 @@ struct LoadReport {
 
   /// "50", "99.9".
   static func name(of percentile: Double) -> String {
-    percentile == percentile.rounded() ? "\(Int(percentile))" : "\(percentile)"
+    percentile == percentile.rounded() ? "\(Int(saturating: percentile))" : "\(percentile)"
   }
 
   /// A line for each kind of request where there are several.
@@ -218,7 +219,7 @@ struct LoadReport {
     ]
     if let balance = result.balance {
       lines.append(
-        "users (Little's law): \(NumberText.significant(balance.inFlight)) of \(NumberText.grouped(Int(balance.users))) in flight, "
+        "users (Little's law): \(NumberText.significant(balance.inFlight)) of \(NumberText.grouped(Int(saturating: balance.users))) in flight, "
           + "\(NumberText.significant(balance.thinking)) thinking, \(NumberText.significant(balance.outside)) neither: "
           + "\(NumberText.time(nanoseconds: balance.outsideSeconds * 1e9)) of a cycle outside the stopwatch")
     } else if let inFlight = result.inFlight {
@@ -246,7 +247,7 @@ extension FailCondition {
   func text(of value: Double) -> String {
     switch metric {
     case .percentile, .mean, .maximum: NumberText.time(nanoseconds: value * 1e9)
-    case .errors: NumberText.grouped(Int64(value))
+    case .errors: NumberText.grouped(Int64(saturating: value))
     case .errorShare, .lateShare, .cpuShare: NumberText.percent(value)
     case .answersPerSecond: NumberText.significant(value, digits: 4) + " requests/s"
     }

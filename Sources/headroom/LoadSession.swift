@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ArgumentParser
 import FileAccess
 import Glibc
@@ -71,7 +72,7 @@ struct LoadSession {
     let epoch = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     // Threads and connections first: 20 ms are enough, and nobody waits for them.
     let wanted = command.sharing.startAt ?? epoch + 0.02
-    if wanted > epoch + 1, !command.output.quiet { Terminal.note("starts in \(Int(wanted - epoch)) s") }
+    if wanted > epoch + 1, !command.output.quiet { Terminal.note("starts in \(Int(saturating: wanted - epoch)) s") }
     return (MonotonicClock.now + TimeSpan(clampingSeconds: wanted - epoch), wanted, max(0, epoch - wanted))
   }
 

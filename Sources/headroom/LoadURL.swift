@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ArgumentParser
 
 /// http://HOST:PORT/PATH, or HOST:PORT.

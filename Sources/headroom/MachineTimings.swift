@@ -23,7 +23,7 @@ enum MachineTimings {
 
   static var facts: [Fact] {
     var facts = [
-      Fact("cores", "count", [Double(sysconf(Int32(_SC_NPROCESSORS_ONLN)))], "online processors"),
+      Fact("cores", "count", [Double(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))], "online processors"),
       Fact("clock", "nanoseconds", batches(of: 10_000) { _ = MonotonicClock.now }, "a reading of CLOCK_MONOTONIC"),
       Fact("systemCall", "nanoseconds", batches(of: 2000) { _ = getppid() }, "getppid, the cheapest call that enters the kernel"),
       Fact("timerDelay", "microseconds", timerDelays, "how late a thread runs after a wait of 1 ms for a condition"),

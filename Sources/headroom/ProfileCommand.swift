@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ArgumentParser
 import Capture
 import Diagnosis
@@ -96,7 +97,7 @@ struct ProfileCommand: ParsableCommand {
   private func record() throws(CaptureError) -> ProfileResult {
     let program = try ProgramSearch(command[0])
     let folder = try CaptureFolder(
-      thresholdNanoseconds: Int64((osThresholdMicroseconds * 1000).rounded()), limitBytes: Int64(osLimitMegabytes) << 20)
+      thresholdNanoseconds: Int64(saturating: (osThresholdMicroseconds * 1000).rounded()), limitBytes: Int64(osLimitMegabytes) << 20)
     defer { folder.remove() }
     let recorded = RecordedCommand(
       path: program.path, arguments: command, environment: folder.environment(adding: Self.environment),

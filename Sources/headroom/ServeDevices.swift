@@ -11,7 +11,7 @@ struct ServeDevices {
   init(_ options: ServeDevice) { self.options = options }
 
   func make() throws -> ModelDevices {
-    let threads = options.threads ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    let threads = options.threads ?? sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))
     guard (1...1024).contains(threads) else { throw ValidationError("--threads must be from 1 to 1024") }
     if options.device.hasPrefix("sim:") {
       let match: GPUMatch

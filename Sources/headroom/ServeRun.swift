@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ArgumentParser
 import Execution
 import GPUModel
@@ -25,7 +26,7 @@ struct ServeRun {
     options.models = try command.models.byName()
     options.controlMode = command.models.modelControlMode
     options.loadModels = command.models.loadModel
-    options.pollInterval = .milliseconds(Int64(command.models.repositoryPollSecs) * 1000)
+    options.pollInterval = .seconds(command.models.repositoryPollSecs)
     options.strictReadiness = command.models.strictReadiness.isOn
     options.keepsEvents = command.behaviour.liveEvents.isOn || command.behaviour.record != nil
     if command.behaviour.record != nil { options.keptRequests = command.behaviour.recordLimit }
@@ -33,7 +34,7 @@ struct ServeRun {
     options.controlToken = command.listening.controlToken ?? getenv("HEADROOM_CONTROL_TOKEN").map { String(cString: $0) }
     options.isLoopback = Self.isLoopback(command.listening.httpAddress) && Self.isLoopback(command.listening.grpcAddress)
     options.precision = command.device.precision
-    options.executionLimit = .milliseconds(Int64(command.device.instanceTimeoutSecs) * 1000)
+    options.executionLimit = .seconds(command.device.instanceTimeoutSecs)
     options.warmsUp = command.models.warmup.isOn
     options.limitsRate = command.behaviour.rateLimit == "execution_count"
     options.rateLimits = command.behaviour.rateLimitResource.map(\.limit)
@@ -93,7 +94,7 @@ struct ServeRun {
   private func drain(_ server: InferenceServer, _ http: HTTPServer, _ grpc: GRPCServer, _ metrics: HTTPServer) {
     server.beginDraining()
     http.stopListening()
-    let deadline = Self.now + .milliseconds(Int64(command.behaviour.exitTimeoutSecs) * 1000)
+    let deadline = Self.now + .seconds(command.behaviour.exitTimeoutSecs)
     server.closeModels()
     while server.unansweredRequests > 0, Self.now < deadline { usleep(5000) }
     if server.unansweredRequests > 0 { log.error("\(server.unansweredRequests) requests are left unanswered after --exit-timeout-secs") }
@@ -135,7 +136,7 @@ struct ServeRun {
   // MARK: - The process
 
   /// Event loops where none are asked for.
-  static var eventLoops: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
+  static var eventLoops: Int { max(1, min(8, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)) / 2)) }
 
   private static var now: Instant {
     var time = timespec()
@@ -160,9 +161,9 @@ struct ServeRun {
   /// A connection is a descriptor; the soft limit is often 1,024.
   private static func raiseFileLimit() {
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    guard getrlimit(__rlimit_resource_t(clamping: RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
     limit.rlim_cur = limit.rlim_max
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    setrlimit(__rlimit_resource_t(clamping: RLIMIT_NOFILE.rawValue), &limit)
   }
 
   private static func blockSignals() -> sigset_t {

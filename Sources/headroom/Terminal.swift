@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// Standard output and error, and what they are attached to.
@@ -14,14 +15,14 @@ enum Terminal {
   /// Columns of standard output; 120 where it is no terminal.
   static var width: Int {
     var size = winsize()
-    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 120 }
+    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(clamping: TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 120 }
     return Int(size.ws_col)
   }
 
   /// Columns of standard error; 120 where it is no terminal.
   static var errorWidth: Int {
     var size = winsize()
-    guard errorIsTerminal, ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 20 else { return 120 }
+    guard errorIsTerminal, ioctl(STDERR_FILENO, UInt(clamping: TIOCGWINSZ), &size) == 0, size.ws_col >= 20 else { return 120 }
     return Int(size.ws_col)
   }
 

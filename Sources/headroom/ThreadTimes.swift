@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// CPU time of threads of this process, nanoseconds.

@@ -61,11 +61,33 @@ import Testing
 
   @Test func foundationStaysInTheTopLayers() throws {
     let layers = Self.layers(of: try Files.readText(Self.root + "/ARCHITECTURE.md"))
-    for target in try Self.entries(Self.root + "/Sources") where (layers[target] ?? 0) < 7 {
+    for target in try Self.entries(Self.root + "/Sources") where (layers[target] ?? 0) < 8 {
       for file in try Self.swiftFiles(Self.root + "/Sources/" + target) {
-        #expect(!Self.imports(of: try Files.readText(file)).contains("Foundation"), "\(file) imports Foundation below layer 7")
+        #expect(!Self.imports(of: try Files.readText(file)).contains("Foundation"), "\(file) imports Foundation below layer 8")
       }
     }
+  }
+
+  /// Where it is imported, the compiler warns of conversions that end the process when a number from outside does not fit. The standard
+  /// library's are shadowed by import, so each file that converts imports it.
+  @Test func everyFileThatConvertsSeesTheCheckedConversions() throws {
+    for target in try Self.entries(Self.root + "/Sources") where target != "CheckedNumbers" {
+      for file in try Self.swiftFiles(Self.root + "/Sources/" + target) {
+        let source = try Files.readText(file)
+        guard Self.converts(source) else { continue }
+        #expect(Self.imports(of: source).contains("CheckedNumbers"), "\(file) converts integers and does not import CheckedNumbers")
+      }
+    }
+    #expect(Self.converts("let a = Int(b)") && Self.converts("x.map(UInt8.init)") && Self.converts("[Int64(c)]"))
+    #expect(!Self.converts("Int(clamping: a)") && !Self.converts("BigInt(a)") && !Self.converts("let a: Int"))
+  }
+
+  /// Whether an integer is made without saying what becomes of a value that does not fit.
+  static func converts(_ source: String) -> Bool {
+    let pattern =
+      /(?:^|[^A-Za-z0-9_.])U?Int(?:8|16|32|64)?(?:\((?!clamping:|exactly:|truncatingIfNeeded:|bitPattern:|ascii:|saturating:)|\.init\b)/
+      .anchorsMatchLineEndings()
+    return source.contains(pattern)
   }
 
   @Test func theRuleItselfCatchesOffenders() {

@@ -14,8 +14,8 @@ import TimeBase
     bytes[19] = UInt8(truncatingIfNeeded: machine >> 8)
     bytes[64] = 3
     let text = Array(linker.utf8) + [0]
-    bytes.replaceSubrange(72..<80, with: [UInt8(bytes.count), 0, 0, 0, 0, 0, 0, 0])
-    bytes.replaceSubrange(96..<104, with: [UInt8(text.count), 0, 0, 0, 0, 0, 0, 0])
+    bytes.replaceSubrange(72..<80, with: [UInt8(clamping: bytes.count), 0, 0, 0, 0, 0, 0, 0])
+    bytes.replaceSubrange(96..<104, with: [UInt8(clamping: text.count), 0, 0, 0, 0, 0, 0, 0])
     return bytes + text
   }
 
@@ -42,7 +42,9 @@ import TimeBase
     for length in 0...whole.count { _ = Self.kind(Array(whole.prefix(length))) }
     for _ in 0..<20_000 {
       var bytes = whole
-      for _ in 0..<(1 + random.next() % 6) { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }
+      for _ in 0..<(1 + random.next() % 6) {
+        bytes[Int(clamping: random.next() % UInt64(clamping: bytes.count))] = UInt8(truncatingIfNeeded: random.next())
+      }
       _ = Self.kind(bytes)
     }
   }

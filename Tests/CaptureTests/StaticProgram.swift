@@ -3,7 +3,7 @@ import Glibc
 /// The smallest static program: one page, whose code is exit(42).
 enum StaticProgram {
   static var bytes: [UInt8] {
-    func number(_ value: UInt64, _ size: Int) -> [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) } }
+    func number(_ value: UInt64, _ size: Int) -> [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64(clamping: 8 * $0)) } }
     #if arch(arm64)
       let machine: UInt64 = 183
       // mov x0, 42; mov x8, 93; svc 0
@@ -17,7 +17,7 @@ enum StaticProgram {
     var file: [UInt8] = [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0] + [UInt8](repeating: 0, count: 8)
     file += number(2, 2) + number(machine, 2) + number(1, 4) + number(base + 120, 8) + number(64, 8) + number(0, 8) + number(0, 4)
     file += number(64, 2) + number(56, 2) + number(1, 2) + number(0, 6)
-    let size = UInt64(120 + code.count)
+    let size = UInt64(clamping: 120 + code.count)
     file +=
       number(1, 4) + number(5, 4) + number(0, 8) + number(base, 8) + number(base, 8) + number(size, 8) + number(size, 8) + number(4096, 8)
     return file + code

@@ -25,7 +25,7 @@ import TimeBase
     #expect(table.nanoseconds(rows: 2) == 110 && table.nanoseconds(rows: 8) == 110, "three points share their mean")
     var random = SplitMix64(seed: 3)
     for _ in 0..<300 {
-      let pairs = (0..<12).map { _ in (Int(random.next() % 300) + 1, Double(random.next() % 1_000_000) + 1) }
+      let pairs = (0..<12).map { _ in (Int(clamping: random.next() % 300) + 1, Double(random.next() % 1_000_000) + 1) }
       let table = try #require(Self.table(pairs))
       var before = 0.0
       for rows in 0...700 {

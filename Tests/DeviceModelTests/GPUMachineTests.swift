@@ -148,19 +148,20 @@ import TimeBase
     // Whatever the mixture, every kernel runs once, none is shorter than alone, streams keep their order.
     for seed in UInt64(0)..<60 {
       var random = SplitMix64(seed: seed)
-      let streams = 1 + Int(random.next() % 4)
+      let streams = 1 + Int(clamping: random.next() % 4)
       var machine = GPUMachine(streams: streams)
       var expected: [Int32: (count: Int, alone: [Double])] = [:]
       for tag in Int32(0)..<12 {
-        let timings = (0..<(1 + Int(random.next() % 5))).map { _ in
+        let timings = (0..<(1 + Int(clamping: random.next() % 5))).map { _ in
           Self.kernel(
             1 + random.nextUnitDouble() * 20, need: 0.1 + 0.9 * random.nextUnitDouble(), tail: 0.2, body: random.nextUnitDouble(),
             bandwidth: random.nextUnitDouble())
         }
         expected[tag] = (timings.count, timings.map(\.nanoseconds))
         machine.launch(
-          machine.register(timings), tag: tag, stream: Int(random.next() % UInt64(streams)), ready: Self.at(Double(random.next() % 50)),
-          spacing: .microseconds(Int64(random.next() % 3)))
+          machine.register(timings), tag: tag, stream: Int(clamping: random.next() % UInt64(clamping: streams)),
+          ready: Self.at(Double(random.next() % 50)),
+          spacing: .microseconds(Int64(clamping: random.next() % 3)))
       }
       _ = Self.drain(&machine)
       #expect(machine.isIdle)

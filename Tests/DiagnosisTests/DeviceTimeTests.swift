@@ -19,7 +19,8 @@ import Trace
     for (id, batch) in batches.enumerated() {
       trace.batches.append(
         BatchEvent(
-          id: Int64(id), model: model, instance: 0, rows: Int32(batch.enqueued.count), requests: Int32(batch.enqueued.count),
+          id: Int64(id), model: model, instance: 0, rows: Int32(clamping: batch.enqueued.count),
+          requests: Int32(clamping: batch.enqueued.count),
           reason: trace.names.intern(batch.reason), formed: batch.formed, gatherStart: batch.gather, computeStart: batch.compute,
           computeEnd: batch.end, outputEnd: batch.end))
       for enqueued in batch.enqueued {
@@ -68,12 +69,12 @@ import Trace
   }
 
   @Test(arguments: 0..<40) func everythingAddsUpWhateverTheTrace(seed: Int) {
-    var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+    var state = UInt64(clamping: seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
     func pick(_ limit: UInt64) -> Int64 {
       state ^= state << 13
       state ^= state >> 7
       state ^= state << 17
-      return Int64(state % limit)
+      return Int64(clamping: state % limit)
     }
     let kernels = (0..<20).map { _ in
       let start = pick(1000)

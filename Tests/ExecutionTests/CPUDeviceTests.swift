@@ -77,7 +77,7 @@ import TimeBase
   /// x [rows, k] -> linear with a bias that matters -> activation.
   static func linear(_ k: Int, _ n: Int, _ operation: UnaryOperation, isTransposed: Bool = false, layers: Int = 1) throws -> Graph {
     var graph = Graph(name: "linear")
-    var generator = SplitMix64(seed: UInt64(k * 1000 + n))
+    var generator = SplitMix64(seed: UInt64(clamping: k * 1000 + n))
     func tensor(_ shape: [Int], _ size: Double) throws -> Tensor {
       try #require(Tensor(float32: (0..<shape.reduce(1, *)).map { _ in Float((generator.nextUnitDouble() * 2 - 1) * size) }, shape: shape))
     }
@@ -156,7 +156,7 @@ import TimeBase
     DispatchQueue.concurrentPerform(iterations: 3) { index in
       for (round, rows) in [1, 40, 3, 17, 64, 2].enumerated() {
         do {
-          let result = try Self.compare(graph, model, instances[index], rows: rows, seed: UInt64(index * 10 + round))
+          let result = try Self.compare(graph, model, instances[index], rows: rows, seed: UInt64(clamping: index * 10 + round))
           worst.withLock { $0 = max($0, result.worst / result.scale) }
         } catch { failures.withLock { $0.append("\(error)") } }
       }

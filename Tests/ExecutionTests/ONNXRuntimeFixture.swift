@@ -51,5 +51,5 @@ enum ONNXRuntimeFixture {
   }
 
   /// KServe's form of BYTES: a length of four bytes before each element.
-  static func strings(_ elements: [[UInt8]]) -> [UInt8] { elements.flatMap { bytes([UInt32($0.count).littleEndian]) + $0 } }
+  static func strings(_ elements: [[UInt8]]) -> [UInt8] { elements.flatMap { bytes([UInt32(clamping: $0.count).littleEndian]) + $0 } }
 }

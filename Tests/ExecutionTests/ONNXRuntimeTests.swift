@@ -154,7 +154,7 @@ struct ONNXRuntimeTests {
         given.append((shape, Fixture.bytes(values)))
       } else {
         try #require(tensor.dataType == .int64)
-        let values = (0..<count).map { _ in Int64(generator.next() % 50) }
+        let values = (0..<count).map { _ in Int64(clamping: generator.next() % 50) }
         dense[tensor.name] = DenseArray(shape: shape, values: values.map(Double.init))
         given.append((shape, Fixture.bytes(values)))
       }

@@ -87,7 +87,7 @@ struct OneDNNTests {
       let model = try Self.load(graph, rows: 200, engine: .automatic, precision: precision, preferred: [16, 64])
       let instance = try model.makeInstance()
       for rows in [1, 2, 16, 30, 64, 90, 200, 3] {
-        let (worst, scale) = try CPUDeviceTests.compare(graph, model, instance, rows: rows, seed: UInt64(rows))
+        let (worst, scale) = try CPUDeviceTests.compare(graph, model, instance, rows: rows, seed: UInt64(clamping: rows))
         #expect(worst <= (precision == .fp32 ? 1e-5 : 1e-2) * scale, "\(rows): \(worst) of \(scale)")
       }
     }
@@ -108,7 +108,7 @@ struct OneDNNTests {
       DispatchQueue.concurrentPerform(iterations: 3) { index in
         for (round, rows) in [1, 40, 3, 17, 64, 2].enumerated() {
           do {
-            let result = try CPUDeviceTests.compare(graph, model, instances[index], rows: rows, seed: UInt64(index * 10 + round))
+            let result = try CPUDeviceTests.compare(graph, model, instances[index], rows: rows, seed: UInt64(clamping: index * 10 + round))
             worst.withLock { $0 = max($0, result.worst / result.scale) }
           } catch { failures.withLock { $0.append("\(error)") } }
         }

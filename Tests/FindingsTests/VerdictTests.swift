@@ -266,7 +266,7 @@ import Testing
     var random = SplitMix64(seed: 11)
     var alarms = 0
     for _ in 0..<200 {
-      let noise = (0..<24).map { _ in 1000 + Int(random.next() % 61) - 30 }
+      let noise = (0..<24).map { _ in 1000 + Int(clamping: random.next() % 61) - 30 }
       if try !#require(Steadiness(answersPerSlice: noise, kind: .measured)).isSteady { alarms += 1 }
       let drift = noise.enumerated().map { $0.element + 8 * $0.offset }
       let steadiness = try #require(Steadiness(answersPerSlice: drift, kind: .measured))

@@ -110,9 +110,9 @@ import TimeBase
     var heap = TimerHeap()
     var dues: [Int64] = []
     for user in 0..<500 {
-      let due = Int64(random.next() % 100)
+      let due = Int64(clamping: random.next() % 100)
       dues.append(due)
-      heap.push(due, Int32(user))
+      heap.push(due, Int32(clamping: user))
     }
     var popped: [Int64] = []
     while heap.first != nil { popped.append(dues[Int(heap.pop())]) }

@@ -18,7 +18,7 @@ import TimeBase
     for (name, value) in fields {
       bytes.append(0)
       for text in [name, value] {
-        bytes.append(UInt8(text.utf8.count))
+        bytes.append(UInt8(clamping: text.utf8.count))
         bytes += Array(text.utf8)
       }
     }
@@ -29,7 +29,7 @@ import TimeBase
 
   static func answer(stream: UInt32, _ message: [UInt8], status: String = "0") -> [UInt8] {
     var bytes = frame(1, 4, stream: stream, ok)
-    bytes += frame(0, 0, stream: stream, [0, 0, 0, 0, UInt8(message.count)] + message)
+    bytes += frame(0, 0, stream: stream, [0, 0, 0, 0, UInt8(clamping: message.count)] + message)
     bytes += frame(1, 5, stream: stream, block([("grpc-status", status), ("grpc-message", "why not")]))
     return bytes
   }
@@ -166,7 +166,9 @@ import TimeBase
     let whole = Self.frame(4, 0, [0, 4, 0, 2, 0, 0]) + Self.answer(stream: 1, [1, 2, 3])
     for _ in 0..<3000 {
       var bytes = whole
-      for _ in 0..<(1 + random.next() % 4) { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }
+      for _ in 0..<(1 + random.next() % 4) {
+        bytes[Int(clamping: random.next() % UInt64(clamping: bytes.count))] = UInt8(truncatingIfNeeded: random.next())
+      }
       var (session, data) = Self.begun(count: 70_000)
       _ = Self.feed(&session, bytes, data)
     }

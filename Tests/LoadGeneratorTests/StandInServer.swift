@@ -23,11 +23,11 @@ final class StandInServer: Sendable {
 
   init(_ reply: @escaping @Sendable (_ number: Int, _ request: String) -> Reply) {
     self.reply = reply
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    listener = socket(AF_INET, Int32(clamping: SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
+    address.sin_family = sa_family_t(clamping: AF_INET)
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    var length = socklen_t(clamping: MemoryLayout<sockaddr_in>.size)
     let descriptor = listener
     port = withUnsafeMutablePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
@@ -48,7 +48,7 @@ final class StandInServer: Sendable {
 
   /// Ends listening; connections end when their clients go.
   func stop() {
-    shutdown(listener, Int32(SHUT_RDWR))
+    shutdown(listener, Int32(clamping: SHUT_RDWR))
     close(listener)
   }
 
@@ -83,7 +83,7 @@ final class StandInServer: Sendable {
   /// Latin-1 back into bytes.
   private func write(_ text: String, to connection: Int32) {
     let bytes = text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
-    _ = send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    _ = send(connection, bytes, bytes.count, Int32(clamping: MSG_NOSIGNAL))
   }
 
   private static func takeRequest(_ text: inout String) -> String? {

@@ -11,13 +11,13 @@ import TimeBase
     var random = SplitMix64(seed: seed)
     return (0..<count).map { _ in
       let shift = random.next() % 36
-      return Int64((random.next() >> 24) >> shift)
+      return Int64(clamping: (random.next() >> 24) >> shift)
     }
   }
 
   @Test func percentilesAreTheNearestRankToThreeDigits() throws {
     for count in [1, 2, 7, 1000, 20_000] {
-      let values = Self.values(count, seed: UInt64(count)).sorted()
+      let values = Self.values(count, seed: UInt64(clamping: count)).sorted()
       var histogram = Histogram()
       for value in values.shuffled() { histogram.record(value) }
       #expect(histogram.minimum == values.first)
@@ -91,7 +91,7 @@ import TimeBase
   @Test func whatIsEncodedReadsBack() throws {
     for count in [0, 1, 3, 5000] {
       var histogram = Histogram()
-      for value in Self.values(count, seed: UInt64(count + 1)) { histogram.record(value) }
+      for value in Self.values(count, seed: UInt64(clamping: count + 1)) { histogram.record(value) }
       #expect(try Histogram(encoded: histogram.encoded) == histogram)
     }
     var huge = Histogram()
@@ -139,7 +139,9 @@ import TimeBase
     var random = SplitMix64(seed: 8)
     for _ in 0..<5000 {
       var broken = text
-      for _ in 0..<(1 + random.next() % 3) { broken[Int(random.next() % UInt64(broken.count))] = UInt8(33 + random.next() % 90) }
+      for _ in 0..<(1 + random.next() % 3) {
+        broken[Int(clamping: random.next() % UInt64(clamping: broken.count))] = UInt8(clamping: 33 + random.next() % 90)
+      }
       // Read or refused: both are fine.
       _ = try? Histogram(encoded: String(decoding: broken, as: UTF8.self))
     }

@@ -28,14 +28,14 @@ import TimeBase
     var generator = SplitMix64(seed: seed)
     var bytes = Array((seed % 2 == 0 ? servedModel : everyField).utf8)
     let alphabet = Array("{}<>[]:,;-#\"'\\ \n0189xXuUeEf._az\u{0}\u{7F}".utf8) + [0xC3, 0xFF]
-    for _ in 0...Int(generator.next() % 8) {
-      let index = Int(generator.next() % UInt64(bytes.count))
-      let byte = alphabet[Int(generator.next() % UInt64(alphabet.count))]
+    for _ in 0...Int(clamping: generator.next() % 8) {
+      let index = Int(clamping: generator.next() % UInt64(clamping: bytes.count))
+      let byte = alphabet[Int(clamping: generator.next() % UInt64(clamping: alphabet.count))]
       switch generator.next() % 4 {
       case 0: bytes[index] = byte
       case 1: bytes.insert(byte, at: index)
       case 2: bytes.remove(at: index)
-      default: bytes.insert(contentsOf: bytes[index..<min(bytes.count, index + Int(generator.next() % 40))], at: index)
+      default: bytes.insert(contentsOf: bytes[index..<min(bytes.count, index + Int(clamping: generator.next() % 40))], at: index)
       }
     }
     Self.exercise(String(decoding: bytes, as: UTF8.self))
@@ -47,7 +47,7 @@ import TimeBase
       nil, true, -1, 1.5, "x", "", [], [:], ["key": 1], [1, "2"], "18446744073709551616", "-9223372036854775809", .integer(.min), 1e300,
     ]
     func mutated(_ value: JSONValue) -> JSONValue {
-      if generator.next() % 40 == 0 { return words[Int(generator.next() % UInt64(words.count))] }
+      if generator.next() % 40 == 0 { return words[Int(clamping: generator.next() % UInt64(clamping: words.count))] }
       switch value {
       case .array(let elements): return .array(elements.map(mutated))
       case .object(let members): return .object(members.map { .init($0.name, mutated($0.value)) })

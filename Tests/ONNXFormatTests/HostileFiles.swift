@@ -60,7 +60,7 @@ import TimeBase
     for index in bytes.indices {
       for bit in 0..<8 {
         var damaged = bytes
-        damaged[index] ^= 1 << UInt8(bit)
+        damaged[index] ^= 1 << UInt8(clamping: bit)
         _ = Self.reason(damaged)
       }
     }
@@ -68,7 +68,7 @@ import TimeBase
 
   @Test(arguments: 0..<300) func randomBytesAreRefused(seed: UInt64) {
     var generator = SplitMix64(seed: seed)
-    let bytes = (0..<Int(generator.next() % 400)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    let bytes = (0..<Int(clamping: generator.next() % 400)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
     #expect(Self.reason(bytes) != "accepted")
   }
 

@@ -93,7 +93,7 @@ import TimeBase
 
   @Test func levelsThatAreNamedAndLeftCostNothing() {
     var timeline = Timeline(Self.configuration(QueuePolicy(), preferred: [1], levels: .max, defaultLevel: 1))
-    for id in 0..<10_000 { timeline.send(Int64(id), rows: 1, at: Double(id), priority: UInt64(id) &* 1_000_003 + 1) }
+    for id in 0..<10_000 { timeline.send(Int64(id), rows: 1, at: Double(id), priority: UInt64(clamping: id) &* 1_000_003 + 1) }
     timeline.run(until: 100_000)
     #expect(timeline.answered.count == 10_000)
   }

@@ -7,11 +7,11 @@ import TimeBase
   /// One random world: configuration, arrivals, cancellations, instances of unequal speed; every rule is checked at every step.
   static func check(seed: UInt64) -> [String] {
     var random = SplitMix64(seed: seed)
-    func pick(_ limit: UInt64) -> Int { Int(random.next() % limit) }
+    func pick(_ limit: UInt64) -> Int { Int(clamping: random.next() % limit) }
     func flip() -> Bool { random.next() & 1 == 0 }
     let maximum = 1 + pick(16)
     var policy = DynamicBatchingPolicy(
-      preferredSizes: (0..<pick(3)).map { _ in 1 + pick(UInt64(maximum)) },
+      preferredSizes: (0..<pick(3)).map { _ in 1 + pick(UInt64(clamping: maximum)) },
       maximumQueueDelay: flip() ? .zero : .microseconds(Int64(pick(500))), preservesOrdering: flip())
     if flip() { policy.defaultQueuePolicy.maximumQueueSize = 1 + pick(20) }
     if flip() { policy.defaultQueuePolicy.defaultTimeout = .microseconds(Int64(1 + pick(400))) }
@@ -19,7 +19,7 @@ import TimeBase
       policy.defaultQueuePolicy.allowsTimeoutOverride = flip()
       if flip() { policy.defaultQueuePolicy.timeoutAction = .delay }
       if flip() {
-        policy.priorityLevels = UInt64(1 + pick(4))
+        policy.priorityLevels = UInt64(clamping: 1 + pick(4))
         policy.defaultPriorityLevel = 1
       }
     }
@@ -118,15 +118,16 @@ import TimeBase
     var accepted = 0
     let busy = Int64(20 + pick(400))
     for id in 0..<Int64(300) {
-      pass(to: now + .nanoseconds(Int64(pick(UInt64(busy) * 1000))))
-      let rows = 1 + pick(UInt64(maximum))
-      let shape = UInt64(pick(2))
+      pass(to: now + .nanoseconds(Int64(pick(UInt64(clamping: busy) * 1000))))
+      let rows = 1 + pick(UInt64(clamping: maximum))
+      let shape = UInt64(clamping: pick(2))
       let asked = TimeSpan.microseconds(Int64(pick(500)))
       let queue = configuration.batching?.defaultQueuePolicy ?? QueuePolicy()
       var timeout = queue.defaultTimeout
       if queue.allowsTimeoutOverride, asked > .zero, asked < timeout { timeout = asked }
       let sent = scheduler.enqueue(
-        SchedulerRequest(id: id, rows: Int32(rows), shapeKey: shape, priority: UInt64(pick(6)), timeout: asked), at: now)
+        SchedulerRequest(id: id, rows: Int32(clamping: rows), shapeKey: shape, priority: UInt64(clamping: pick(6)), timeout: asked), at: now
+      )
       if case .queued(let handle) = sent {
         accepted += 1
         waiting[id] = Sent(
@@ -157,7 +158,7 @@ import TimeBase
   }
 
   @Test(arguments: 0..<8) func rulesHold(block: Int) {
-    for seed in UInt64(block) * 150..<UInt64(block + 1) * 150 {
+    for seed in UInt64(clamping: block) * 150..<UInt64(clamping: block + 1) * 150 {
       let faults = Self.check(seed: seed)
       #expect(faults.isEmpty, "\(faults)")
       if !faults.isEmpty { return }
@@ -170,7 +171,7 @@ import TimeBase
     func run() -> [Timeline.Departure] {
       var random = SplitMix64(seed: 5)
       var timeline = Timeline(configuration) { Double($0 + 1) }
-      for id in 0..<500 { timeline.send(Int64(id), rows: Int32(1 + random.next() % 8), at: Double(id) * 0.3) }
+      for id in 0..<500 { timeline.send(Int64(id), rows: Int32(clamping: 1 + random.next() % 8), at: Double(id) * 0.3) }
       timeline.run(until: 10_000)
       return timeline.departures
     }

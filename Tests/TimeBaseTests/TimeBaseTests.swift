@@ -46,15 +46,4 @@ import TimeBase
     #expect(TimeSpan(nanoseconds: .min) - forEver == TimeSpan(nanoseconds: .min))
     #expect(TimeSpan.milliseconds(.min).nanoseconds == .min)
   }
-
-  @Test func integersSaturateAtBothEnds() {
-    #expect(Int64(saturating: 1e300) == .max && Int64(saturating: -1e300) == .min && Int64(saturating: .nan) == 0)
-    #expect(Int64(saturating: 0x1p63) == .max && Int64(saturating: -0x1p63) == .min)
-    #expect(Int32(saturating: 2.9) == 2 && Int32(saturating: -2.9) == -2 && UInt8(saturating: -0.5) == 0 && UInt8(saturating: 256) == 255)
-    #expect(Int8(100).addingSaturated(100) == .max && Int8(-100).addingSaturated(-100) == .min)
-    #expect(Int8(-100).subtractingSaturated(100) == .min && Int8(100).subtractingSaturated(-100) == .max)
-    #expect(Int8(-100).multipliedSaturated(by: 2) == .min && Int8(-100).multipliedSaturated(by: -2) == .max)
-    #expect(UInt8(200).multipliedSaturated(by: 2) == .max && UInt8(3).subtractingSaturated(4) == 0)
-    #expect([Int64.max, 2].checkedProduct == nil && [3, 4, 0].checkedProduct == 0 && [Int]().checkedProduct == 1)
-  }
 }

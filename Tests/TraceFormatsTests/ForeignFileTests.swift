@@ -178,7 +178,7 @@ import TraceFormats
     let bytes = try Files.read(folder())
     var random = SplitMix64(seed: 4)
     var lengths = [0, 1, 15, 16, 99, 100, 511, 512, 65535, 65536, 65537, bytes.count - 65536, bytes.count - 1]
-    for _ in 0..<60 { lengths.append(Int(random.next() % UInt64(bytes.count))) }
+    for _ in 0..<60 { lengths.append(Int(clamping: random.next() % UInt64(clamping: bytes.count))) }
     for length in lengths where length < bytes.count {
       try Files.write(folder("cut"), Array(bytes[..<length]))
       #expect(throws: TraceStoreError.self, "\(length) of \(bytes.count) bytes") { try TraceStore.read(folder("cut")) }
@@ -195,10 +195,10 @@ import TraceFormats
     var (errors, traces) = (0, 0)
     for _ in 0..<400 {
       var broken = bytes
-      for _ in 0..<1 + Int(random.next() % 12) {
+      for _ in 0..<1 + Int(clamping: random.next() % 12) {
         // Half of them in the heads of pages.
-        let page = Int(random.next() % UInt64(bytes.count / 1024)) * 1024
-        let offset = random.next() % 2 == 0 ? Int(random.next() % 24) : Int(random.next() % 1024)
+        let page = Int(clamping: random.next() % UInt64(clamping: bytes.count / 1024)) * 1024
+        let offset = random.next() % 2 == 0 ? Int(clamping: random.next() % 24) : Int(clamping: random.next() % 1024)
         broken[page + offset] = UInt8(truncatingIfNeeded: random.next())
       }
       try Files.write(folder("broken"), broken)

@@ -20,7 +20,7 @@ struct OSCallFileMaker {
     put(Int64(1_700_000_000_000_000_000), 32)
     put(ended, 40)
     put(Int64(1000), 48)
-    put(UInt32(functions.count), 56)
+    put(UInt32(clamping: functions.count), 56)
     put(UInt32(24), 60)
     put(UInt64(16_384), 64)
     put(text: "/usr/bin/server", 80)
@@ -34,7 +34,7 @@ struct OSCallFileMaker {
   mutating func put(text: String, _ offset: Int) { bytes.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8) }
 
   mutating func note(_ index: Int, process: UInt32, state: UInt32, path: String) {
-    put(UInt32(index + 1), 72)
+    put(UInt32(clamping: index + 1), 72)
     put(process, 8448 + 128 * index)
     put(state, 8448 + 128 * index + 4)
     put(text: path, 8448 + 128 * index + 8)
@@ -49,7 +49,7 @@ struct OSCallFileMaker {
     bytes += [UInt8](repeating: 0, count: 4096)
     put(UInt32(0x4B4E_4843), at)
     put(UInt32(4096), at + 4)
-    put(UInt32(calls.count + 1), at + 8)
+    put(UInt32(clamping: calls.count + 1), at + 8)
     if let open {
       put(open.start, at + 16)
       put(open.function, at + 24)
@@ -69,7 +69,7 @@ struct OSCallFileMaker {
       put(call.function << 48 | call.duration, record + 8)
       put(call.returned, record + 16)
     }
-    put(UInt64(bytes.count), 64)
+    put(UInt64(clamping: bytes.count), 64)
   }
 
   static var sample: OSCallFileMaker {
@@ -163,12 +163,10 @@ struct OSCallFileMaker {
       var maker = OSCallFileMaker.sample
       for _ in 0..<(1 + random.next() % 8) {
         // Heads of files and chunks more often than their insides.
-        let places = [
-          Int(random.next() % 80), 16_384 + Int(random.next() % 40), 20_480 + Int(random.next() % 40),
-          Int(random.next() % UInt64(whole.count - 8)),
-        ]
-        let place = places[Int(random.next() % 4)] & ~7
-        maker.put(random.next() % 2 == 0 ? extremes[Int(random.next() % 9)] : random.next(), min(place, whole.count - 8))
+        func draw(below limit: Int) -> Int { Int(clamping: random.next() % UInt64(clamping: limit)) }
+        let places = [draw(below: 80), 16_384 + draw(below: 40), 20_480 + draw(below: 40), draw(below: whole.count - 8)]
+        let place = places[draw(below: 4)] & ~7
+        maker.put(random.next() % 2 == 0 ? extremes[Int(clamping: random.next() % 9)] : random.next(), min(place, whole.count - 8))
       }
       guard let file = try? OSCallFile(maker.bytes) else { continue }
       #expect(file.calls.start.count <= whole.count / 24 && file.damage.count < 100)

@@ -79,7 +79,7 @@ struct RandomTrace {
     return maker.trace
   }
 
-  mutating func below(_ limit: Int) -> Int { Int(random.next() % UInt64(limit)) }
+  mutating func below(_ limit: Int) -> Int { Int(clamping: random.next() % UInt64(clamping: limit)) }
 
   mutating func int64() -> Int64 {
     switch below(8) {
@@ -96,7 +96,7 @@ struct RandomTrace {
     case 0: Trace.unknown32
     case 1: [0, 1, -1, .max, .min + 1][below(5)]
     case 2: Int32(truncatingIfNeeded: random.next())
-    default: Int32(below(100_000))
+    default: Int32(clamping: below(100_000))
     }
   }
 
@@ -107,12 +107,14 @@ struct RandomTrace {
   }
 
   mutating func stream() -> StreamID {
-    if !trace.streams.isEmpty && below(4) > 0 { return StreamID(rawValue: Int32(below(trace.streams.count))) }
+    if !trace.streams.isEmpty && below(4) > 0 { return StreamID(rawValue: Int32(clamping: below(trace.streams.count))) }
     return trace.intern(StreamDescription(process: int64(), device: int64(), context: int64(), stream: int64()))
   }
 
   mutating func kernel() -> KernelID {
-    if !trace.kernelDescriptions.isEmpty && below(4) > 0 { return KernelID(rawValue: Int32(below(trace.kernelDescriptions.count))) }
+    if !trace.kernelDescriptions.isEmpty && below(4) > 0 {
+      return KernelID(rawValue: Int32(clamping: below(trace.kernelDescriptions.count)))
+    }
     return trace.intern(
       KernelDescription(
         demangledName: name(), shortName: name(), mangledName: name(), grid: (int32(), int32(), int32()),

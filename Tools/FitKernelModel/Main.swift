@@ -79,7 +79,7 @@ struct Study: Sendable {
     let work = jobs
     let fitted = Mutex<[Int: KernelConstants]>([:])
     DispatchQueue.concurrentPerform(iterations: work.count) { index in
-      let constants = fit(work[index], seed: UInt64(index) + 1)
+      let constants = fit(work[index], seed: UInt64(clamping: index) + 1)
       let done = fitted.withLock { table in
         table[index] = constants
         return table.count
@@ -120,7 +120,7 @@ struct Study: Sendable {
 
   /// Half of the weight shapes, another half for every index: where two such fits disagree, the data do not decide.
   func resampled(_ gpu: Int, _ index: Int) -> KernelFitter.Sample {
-    let folds = KernelFitter.folds(samples[gpu].measurements, count: 2, seed: UInt64(index) + 100)
+    let folds = KernelFitter.folds(samples[gpu].measurements, count: 2, seed: UInt64(clamping: index) + 100)
     return samples[gpu].keeping { folds[$0] == 0 }
   }
 }

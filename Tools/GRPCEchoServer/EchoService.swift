@@ -59,7 +59,7 @@ final class EchoService: KServeService {
     return (name.isEmpty ? Self.models : [name]).map { name in
       var statistics = ModelStatistics(name: name, version: "1")
       statistics.lastInference = 1_795_345_431_778
-      statistics.inferenceCount = UInt64(settings.withLock { $0.cancelled })
+      statistics.inferenceCount = UInt64(clamping: settings.withLock { $0.cancelled })
       statistics.executionCount = 3
       statistics.success.add(5, times: 2)
       var batch = ModelStatistics.Batch(batchSize: 8)

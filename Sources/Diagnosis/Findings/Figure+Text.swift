@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension Figure {
   /// Value and unit in words, three significant digits: "3.7 %", "6.20 us", "1,151 requests/s", "199 MB". Its kind, source and interval
   /// are the printer's to show.
@@ -49,7 +51,7 @@ extension Figure {
     for _ in 0..<places { scale *= 10 }
     let scaled = (value.magnitude * scale).rounded()
     guard scaled < 9e15 else { return "\(value)" }
-    let digits = Array(String(UInt64(scaled)))
+    let digits = Array(String(UInt64(saturating: scaled)))
     let padded = [Character](repeating: "0", count: max(0, places + 1 - digits.count)) + digits
     var whole = ""
     for (index, digit) in padded.dropLast(places).enumerated() {

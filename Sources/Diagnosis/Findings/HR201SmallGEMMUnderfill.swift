@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// GEMMs too small for the device.
 public enum HR201SmallGEMMUnderfill: FindingRule {
   /// The registered code.
@@ -30,7 +32,7 @@ public enum HR201SmallGEMMUnderfill: FindingRule {
       let more = maximum.multipliedClamping(by: 2)
       fixes.append(Fix("More rows a batch: max_batch_size \(more)", [.maximumBatchRows(more)]))
     }
-    let parts = max(2, min(8, Int((1 / max(fill.value, 0.125)).rounded(.down))))
+    let parts = max(2, min(8, Int(saturating: (1 / max(fill.value, 0.125)).rounded(.down))))
     fixes.append(Fix("Cut k into \(parts) parts (split-K)", [.splitK(parts)]))
     let instances = max(1, run.batching.instances ?? 1)
     fixes.append(Fix("Run batches beside each other: \(instances + 1) instances", [.instances(instances + 1), .issuingThreadPerInstance]))

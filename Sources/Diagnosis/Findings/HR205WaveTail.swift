@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// The last wave of blocks is mostly empty.
 public enum HR205WaveTail: FindingRule {
   /// The registered code.
@@ -31,7 +33,7 @@ public enum HR205WaveTail: FindingRule {
       seen.append("The kernel that takes most time has \(waves) waves.")
       if let maximum = run.batching.maximumRows {
         // Blocks grow with the rows, so the edge lies at the same share of the rows.
-        let edge = Int((Double(maximum) * waves.value.rounded(.down) / waves.value).rounded(.down))
+        let edge = Int(saturating: (Double(maximum) * waves.value.rounded(.down) / waves.value).rounded(.down))
         if edge >= 1, edge < maximum { fixes.append(Fix("Batches up to the wave edge: max_batch_size \(edge)", [.maximumBatchRows(edge)])) }
       }
     }

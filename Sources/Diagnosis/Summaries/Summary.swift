@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Trace
 
 /// Events of one table grouped by name, as `nsys stats` groups them: shares are of the table's own total, not of wall time and not of a

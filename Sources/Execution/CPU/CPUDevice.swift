@@ -20,12 +20,12 @@ public final class CPUDevice: Device {
     case .onednn: oneDNN = try OneDNNLibrary(search)
     }
     pool = WorkerPool(threads: options.threads, firstCore: options.firstCore)
-    let pages = sysconf(Int32(_SC_PHYS_PAGES))
+    let pages = sysconf(Int32(clamping: _SC_PHYS_PAGES))
     description = DeviceDescription(
       name: "cpu",
       hardware: "\(Self.processor) (\(options.level)), \(options.threads) thread\(options.threads == 1 ? "" : "s")"
         + (oneDNN.map { ", oneDNN \($0.version)" } ?? ""),
-      isSimulated: false, computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(_SC_PAGESIZE)))
+      isSimulated: false, computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(clamping: _SC_PAGESIZE)))
   }
 
   deinit { pool.close() }

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// How a product is cut into tasks: all rows for some panels, so that each panel of weights is read from memory once; rows are cut only when
 /// there are very many.
 struct GEMMSplit {
@@ -14,7 +16,7 @@ struct GEMMSplit {
     // Some tasks more than threads even out neighbours; not so many that a task is shorter than taking it.
     let work = 2 * Double(rows) * Double(panels) * 32 * Double(depth)
     let weights = Double(panels) * 32 * Double(depth) * 4
-    let worth = max(1, Int(max(work / 1_500_000, weights / 250_000)))
+    let worth = max(1, Int(saturating: max(work / 1_500_000, weights / 250_000)))
     panelParts = threads == 1 ? 1 : min(panels, max(1, min(worth, threads * 6)))
   }
 

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CKernels
 import Glibc
 import ModelGraph
@@ -83,12 +84,12 @@ extension Activation {
   /// The kernels' number.
   var kernelCode: Int32 {
     switch self {
-    case .none: Int32(HEADROOM_NONE)
-    case .relu: Int32(HEADROOM_RELU)
-    case .gelu: Int32(HEADROOM_GELU)
-    case .geluTanh: Int32(HEADROOM_GELU_TANH)
-    case .tanh: Int32(HEADROOM_TANH)
-    case .sigmoid: Int32(HEADROOM_SIGMOID)
+    case .none: Int32(clamping: HEADROOM_NONE)
+    case .relu: Int32(clamping: HEADROOM_RELU)
+    case .gelu: Int32(clamping: HEADROOM_GELU)
+    case .geluTanh: Int32(clamping: HEADROOM_GELU_TANH)
+    case .tanh: Int32(clamping: HEADROOM_TANH)
+    case .sigmoid: Int32(clamping: HEADROOM_SIGMOID)
     }
   }
 }

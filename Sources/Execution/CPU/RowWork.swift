@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CKernels
 
 /// Rows of an elementwise or row-wise kernel, cut into parts for the pool's threads.

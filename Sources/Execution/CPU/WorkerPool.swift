@@ -51,7 +51,7 @@ final class WorkerPool: @unchecked Sendable {
     for index in 1..<max(2, threads) where index < threads {
       // The thread keeps the pool alive until `close`.
       DetachedThread.start(named: "compute \(index)") { [self] in
-        if let firstCore { _ = headroom_pin_thread(Int32(firstCore + index)) }
+        if let firstCore { _ = headroom_pin_thread(Int32(clamping: firstCore + index)) }
         help()
       }
     }
@@ -108,7 +108,7 @@ final class WorkerPool: @unchecked Sendable {
       // Read before the task is taken: if taking it succeeds, the region has not ended, and what was read is its own.
       let count = taskCount.load(ordering: .relaxed)
       let address = body.load(ordering: .relaxed)
-      let task = Int(seen & 0xFFFF_FFFF)
+      let task = Int(clamping: seen & 0xFFFF_FFFF)
       guard task < count else { return }
       guard ticket.compareExchange(expected: seen, desired: seen &+ 1, ordering: .acquiringAndReleasing).exchanged else { continue }
       if let body = UnsafePointer<Body>(bitPattern: address)?.pointee { body.call(body.work, task) }

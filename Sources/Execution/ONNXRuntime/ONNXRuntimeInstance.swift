@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 import ModelConfiguration
 import TimeBase
@@ -249,7 +250,7 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
     guard let base = memory.baseAddress else { return memory }
     var offset = 0
     for (element, length) in lengths.enumerated() {
-      (base + offset).storeBytes(of: UInt32(length).littleEndian, as: UInt32.self)
+      (base + offset).storeBytes(of: UInt32(clamping: length).littleEndian, as: UInt32.self)
       offset += 4
       try library.check(library.table.stringElement(value, length, element, base + offset), .batchFailed, what)
       offset += length

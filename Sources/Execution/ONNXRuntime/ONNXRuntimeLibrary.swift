@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// ONNX Runtime, loaded at run time. It is never unloaded.

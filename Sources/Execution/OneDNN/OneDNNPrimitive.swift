@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ModelGraph
 import Synchronization
 
@@ -168,7 +169,7 @@ private final class OneDNNLane: @unchecked Sendable {
       let status = library.table.setData(object.memory, address)
       if status != 0 { return status }
     }
-    let status = library.table.execute(primitive, stream, Int32(objects.count + 1), arguments)
+    let status = library.table.execute(primitive, stream, Int32(clamping: objects.count + 1), arguments)
     return status == 0 ? library.table.wait(stream) : status
   }
 }

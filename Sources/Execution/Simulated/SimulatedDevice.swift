@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 public import GPUModel
 import Glibc
@@ -75,7 +76,7 @@ final class SimulatedModel: LoadedModel {
     timeline = SimulatedTimeline(streams: 64)
   }
 
-  var weightBytes: Int { Int(plan.weightBytes) }
+  var weightBytes: Int { Int(saturating: plan.weightBytes) }
 
   func stepNames(rows: Int) -> [String] { (try? plan.at(rows: max(1, rows)).launches.map(\.kernelName)) ?? [] }
 
@@ -151,7 +152,7 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
         )
       tables[rows] = known
       func copy(_ bytes: Int) -> TimeSpan {
-        model.bus.latency + TimeSpan(nanoseconds: Int64(Double(bytes) / model.bus.bytesPerNanosecond))
+        model.bus.latency + TimeSpan(nanoseconds: Int64(saturating: Double(bytes) / model.bus.bytesPerNanosecond))
       }
       timeline.submit(
         SimulatedTimeline.Batch(

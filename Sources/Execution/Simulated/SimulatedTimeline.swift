@@ -1,3 +1,4 @@
+import CheckedNumbers
 import DeviceModel
 import TimeBase
 import Threads

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 import LoadModel
 
@@ -32,14 +33,14 @@ struct GeneratorOutcome: Sendable {
     requestsPerSecond = try number(json, ["requestsPerSecond"])
     rowsPerSecond = try number(json, ["rowsPerSecond"])
     windowSeconds = try number(json, ["windowSeconds"])
-    answersInWindow = Int(try number(json, ["answersInWindow"]))
-    errors = Int(try number(json, ["errors"]))
+    answersInWindow = Int(saturating: try number(json, ["answersInWindow"]))
+    errors = Int(saturating: try number(json, ["errors"]))
     meanMilliseconds = json["latency"]?["meanMicroseconds"]?.doubleValue.map { $0 / 1e3 }
     meanHalfWidthMilliseconds = json["meanLatencyHalfWidthMicroseconds"]?.doubleValue.map { $0 / 1e3 }
     verdict = json["generator"]?["verdict"]?.stringValue ?? ""
     words = json["generator"]?["words"]?.stringValue ?? ""
     stability = json["stability"]?.stringValue ?? ""
-    threads = Int(try number(json, ["generator", "threads"]))
+    threads = Int(saturating: try number(json, ["generator", "threads"]))
     cpuSeconds = try number(json, ["generator", "cpuSeconds"])
     busiestThreadShare = try number(json, ["generator", "busiestThreadShare"])
     sendLagP99Milliseconds = json["generator"]?["sendLag"]?["p99Microseconds"]?.doubleValue.map { $0 / 1e3 }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Execution
 import Glibc
 import KServe
@@ -28,7 +29,7 @@ enum InProcessLoad {
     var quiet = LogSettings()
     (quiet.info, quiet.warning, quiet.error) = (false, false, false)
     let device: CPUDevice
-    do { device = try CPUDevice(CPUDeviceOptions(threads: max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))) } catch {
+    do { device = try CPUDevice(CPUDeviceOptions(threads: max(1, Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))))) } catch {
       throw ExperimentError("\(error)")
     }
     let server = InferenceServer(options, devices: ModelDevices(primary: device), log: ServerLog(quiet))
@@ -87,7 +88,7 @@ enum InProcessLoad {
   static func device(_ head: BuiltInHead, rows: Int, seconds: Double) throws(ExperimentError) -> Outcome {
     do {
       let graph = try head.graph()
-      let device = try CPUDevice(CPUDeviceOptions(threads: max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))))
+      let device = try CPUDevice(CPUDeviceOptions(threads: max(1, Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))))))
       let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: rows, preferredRows: [rows]))
       let instance = try model.makeInstance()
       let slot = try instance.prepare(graph.inputs.map { Shapes.sizes(graph[$0].shape, rows: rows) ?? [] })

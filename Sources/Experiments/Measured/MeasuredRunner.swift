@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import Glibc
 import ModelGraph
@@ -53,7 +54,7 @@ public struct MeasuredRunner: Sendable {
       var loads: [GeneratorRun] = []
       for (server, variant) in zip(servers, experiment.variants) {
         let workload = variant.workload
-        progress("\(variant.name): \(Self.text(workload)), \(Int((workload.warmUp + workload.duration).seconds)) s")
+        progress("\(variant.name): \(Self.text(workload)), \(Int(saturating: (workload.warmUp + workload.duration).seconds)) s")
         loads.append(try GeneratorRun.run(workload, on: server, binary: binary, seed: experiment.seed, processes: generators))
       }
       var equal: [GeneratorRun] = []
@@ -62,7 +63,7 @@ public struct MeasuredRunner: Sendable {
       if comparesEqualRows, servers.count > 1, rate > 0 {
         for (server, variant) in zip(servers, experiment.variants) {
           let workload = Self.equalRows(variant.workload, rate)
-          progress("\(variant.name): \(Self.text(workload)), \(Int((workload.warmUp + workload.duration).seconds)) s")
+          progress("\(variant.name): \(Self.text(workload)), \(Int(saturating: (workload.warmUp + workload.duration).seconds)) s")
           equal.append(try GeneratorRun.run(workload, on: server, binary: binary, seed: experiment.seed))
         }
       }
@@ -74,7 +75,7 @@ public struct MeasuredRunner: Sendable {
         traces.append(try server.stop())
       }
       // The machine is quiet from here on.
-      let timings = explains ? try ProcessorTimings(cores: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) : nil
+      let timings = explains ? try ProcessorTimings(cores: Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) : nil
       for (index, trace) in traces.enumerated() {
         device = trace.gpus.first?.name ?? "CPU"
         variants.append(
@@ -99,7 +100,7 @@ public struct MeasuredRunner: Sendable {
   private static func text(_ workload: Workload) -> String {
     switch workload.load {
     case .closed(let users, _, _): "\(users) users"
-    case .open(let arrivals): "\(Int(arrivals.perSecond(over: workload.duration).rounded())) requests/s"
+    case .open(let arrivals): "\(Int(saturating: arrivals.perSecond(over: workload.duration).rounded())) requests/s"
     }
   }
 

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Capture
 import FileAccess
 import Glibc

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Diagnosis
 public import JSONText
 public import Reporting
@@ -56,7 +57,7 @@ public enum MeasuredSuite {
   /// Each station by itself, then all together: which one the whole is made of.
   static func isolate(_ runner: MeasuredRunner, seconds: Double) throws(ExperimentError) -> SuiteResult {
     var rows: [SuiteResult.Row] = []
-    runner.progress("isolate: the generator against a server that does nothing, \(Int(seconds)) s")
+    runner.progress("isolate: the generator against a server that does nothing, \(Int(saturating: seconds)) s")
     let null = try NullServer()
     let alone = try GeneratorRun.plain(
       "http://127.0.0.1:\(null.port)/", users: 64, seconds: seconds, binary: runner.binary)
@@ -66,7 +67,7 @@ public enum MeasuredSuite {
         "client", "generator against a server that does nothing (64 users, no think time)", alone.requestsPerSecond,
         cpu: alone.cpuSecondsPerRequest.map { $0 * 1e6 }, of: "the generator"))
 
-    runner.progress("isolate: front end, identity model, \(Int(seconds)) s")
+    runner.progress("isolate: front end, identity model, \(Int(saturating: seconds)) s")
     var server = try runner.server("identity", ServingFolder(model: "identity", configuration: identity("")), records: false)
     let front: GeneratorRun
     do throws(ExperimentError) {
@@ -85,7 +86,7 @@ public enum MeasuredSuite {
     var variant = try Experiment.documentOnProcessor(seconds: seconds).variants[0]
     variant.name = "linear"
     variant.model = .builtIn(head)
-    runner.progress("isolate: batcher and device in this process, \(Int(seconds)) s")
+    runner.progress("isolate: batcher and device in this process, \(Int(saturating: seconds)) s")
     let folder = try ServingFolder(variant)
     let inside: InProcessLoad.Outcome
     do throws(ExperimentError) {
@@ -100,14 +101,14 @@ public enum MeasuredSuite {
         "batcher + device", "LinearHead in one process, no socket (1,000 in flight)", inside.requestsPerSecond,
         cpu: inside.cpuMicrosecondsPerRequest, of: "the process"))
 
-    runner.progress("isolate: the device alone, \(Int(seconds)) s")
+    runner.progress("isolate: the device alone, \(Int(saturating: seconds)) s")
     let device = try InProcessLoad.device(head, rows: 256, seconds: seconds)
     rows.append(
       .init(
         "device", "LinearHead, batches of 256 rows back to back", device.requestsPerSecond, cpu: device.cpuMicrosecondsPerRequest,
         of: "the process"))
 
-    runner.progress("isolate: all of it, \(Int(seconds)) s")
+    runner.progress("isolate: all of it, \(Int(saturating: seconds)) s")
     server = try runner.server("linear", ServingFolder(variant), records: false)
     let whole: GeneratorRun
     do throws(ExperimentError) {
@@ -144,7 +145,7 @@ public enum MeasuredSuite {
     var words: String?
     do throws(ExperimentError) {
       for processes in [1, 2, 4, 8] {
-        runner.progress("clients: \(processes) processes, \(Int(seconds)) s")
+        runner.progress("clients: \(processes) processes, \(Int(saturating: seconds)) s")
         let run = try GeneratorRun.run(closed(256, seconds), on: server, binary: runner.binary, seed: 1, processes: processes)
         if processes == 1, run.outcome.verdict == "client-bound" { words = run.outcome.words }
         rows.append(

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CLinux
 import Glibc
 import Synchronization
@@ -13,12 +14,13 @@ final class NullServer: Sendable {
 
   init() throws(ExperimentError) {
     func failed(_ what: String) -> ExperimentError { ExperimentError("the null server: \(what): \(String(cString: strerror(errno)))") }
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    listener = socket(
+      AF_INET, Int32(clamping: SOCK_STREAM.rawValue) | Int32(clamping: SOCK_NONBLOCK.rawValue) | Int32(clamping: SOCK_CLOEXEC.rawValue), 0)
     guard listener >= 0 else { throw failed("socket") }
     var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
+    address.sin_family = sa_family_t(clamping: AF_INET)
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    var length = socklen_t(clamping: MemoryLayout<sockaddr_in>.size)
     let listener = self.listener
     let bound = withUnsafeMutablePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
@@ -47,7 +49,7 @@ final class NullServer: Sendable {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while !isClosing.load(ordering: .relaxed) {
       // Half a second at most until it notices that it is to end.
-      let count = epoll_wait(poller, &events, Int32(events.count), 500)
+      let count = epoll_wait(poller, &events, Int32(clamping: events.count), 500)
       for index in 0..<Int(max(0, count)) {
         let descriptor = events[index].data.fd
         if descriptor == listener {
@@ -63,7 +65,9 @@ final class NullServer: Sendable {
         }
         let answers = Self.take(buffer[..<read], &state)
         pending[descriptor] = state
-        for _ in 0..<answers { _ = Self.answer.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } }
+        for _ in 0..<answers {
+          _ = Self.answer.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(clamping: MSG_NOSIGNAL)) }
+        }
       }
     }
     for descriptor in pending.keys { Glibc.close(descriptor) }
@@ -77,7 +81,7 @@ final class NullServer: Sendable {
       if connection < 0 { return }
       _ = fcntl(connection, F_SETFL, O_NONBLOCK)
       var on: Int32 = 1
-      setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+      setsockopt(connection, Int32(clamping: IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(clamping: MemoryLayout<Int32>.size))
       var event = epoll_event()
       event.events = EPOLLIN.rawValue
       event.data.fd = connection

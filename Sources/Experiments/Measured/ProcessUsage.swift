@@ -33,7 +33,7 @@ struct ProcessUsage: Sendable, Hashable {
       guard let text = try? Files.readText("/proc/\(pid)/task/\(task)/stat", limit: 1 << 16), let parsed = Self.parse(text) else {
         continue
       }
-      secondsByThread[parsed.name, default: 0] += parsed.ticks / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+      secondsByThread[parsed.name, default: 0] += parsed.ticks / Double(max(1, sysconf(Int32(clamping: _SC_CLK_TCK))))
       threads[parsed.name, default: 0] += 1
     }
     if threads.isEmpty { return nil }
@@ -52,7 +52,7 @@ struct ProcessUsage: Sendable, Hashable {
     guard let text = try? Files.readText("/proc/stat", limit: 1 << 20), let line = text.split(separator: "\n").first else { return nil }
     let fields = line.split(separator: " ").dropFirst().compactMap { Double($0) }
     guard fields.count >= 8 else { return nil }
-    let ticks = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+    let ticks = Double(max(1, sysconf(Int32(clamping: _SC_CLK_TCK))))
     return ((fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / ticks, fields[7] / ticks)
   }
 }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import FileAccess
 import Glibc
 import ModelGraph
@@ -50,11 +51,11 @@ struct ServingFolder {
     if !batching.preferredSizes.isEmpty {
       text += "  preferred_batch_size: [\(batching.preferredSizes.map { "\($0)" }.joined(separator: ", "))]\n"
     }
-    text += "  max_queue_delay_microseconds: \(Int64(batching.maximumQueueDelay.microseconds))\n"
+    text += "  max_queue_delay_microseconds: \(Int64(saturating: batching.maximumQueueDelay.microseconds))\n"
     if batching.preservesOrdering { text += "  preserve_ordering: true\n" }
     let policy = batching.defaultQueuePolicy
     text += "  default_queue_policy {\n    timeout_action: \(policy.timeoutAction == .reject ? "REJECT" : "DELAY")\n"
-    text += "    default_timeout_microseconds: \(Int64(policy.defaultTimeout.microseconds))\n"
+    text += "    default_timeout_microseconds: \(Int64(saturating: policy.defaultTimeout.microseconds))\n"
     text += "    max_queue_size: \(policy.maximumQueueSize)\n  }\n}\n"
     return text
   }

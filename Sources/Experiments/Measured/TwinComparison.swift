@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Diagnosis
 public import JSONText
 public import Reporting
@@ -59,7 +60,7 @@ public struct TwinComparison: Sendable, Hashable {
       columns: ["predicted", "measured", "error", "aim"],
       rows: lines.map { line in
         let error = line.error.map { Figure($0, .share, .measured, source: "predicted over measured, less one") }
-        let aim = line.aim.map { "within \(Int(($0 * 100).rounded())) %: \(line.isMet == true ? "met" : "missed")" } ?? "none"
+        let aim = line.aim.map { "within \(Int(saturating: ($0 * 100).rounded())) %: \(line.isMet == true ? "met" : "missed")" } ?? "none"
         return FigureTable.Row(
           "\(line.variant): \(line.quantity)",
           cells: [.figure(line.predicted), .figure(line.measured), error.map { .figure($0) } ?? .unknown, .text(aim)])

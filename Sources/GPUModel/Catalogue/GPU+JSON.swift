@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import JSONText
 
 /// A field of a JSON description that cannot be used.
@@ -51,22 +52,23 @@ extension GPU {
       "boardPowerWatts", "source", "architecture", "chip", "memoryType", "family", "sourceGrade", "notes",
     ])
     let capability = try reader.number("computeCapability", 3...20)
-    let major = Int(capability)
-    let minor = Int(((capability - Double(major)) * 10).rounded())
+    let major = Int(saturating: capability)
+    let minor = Int(saturating: ((capability - Double(major)) * 10).rounded())
     let fp16 = try reader.optional("fp16Teraflops", 0.1...1e6)
     self.init(
       name: try reader.text("name"), architecture: json["architecture"]?.stringValue ?? "", chip: json["chip"]?.stringValue ?? "",
       computeCapability: ComputeCapability(major, minor),
-      smCount: Int(try reader.number("sms", 1...100_000)), boostMegahertz: try reader.optional("boostMegahertz", 100...20_000),
+      smCount: Int(saturating: try reader.number("sms", 1...100_000)), boostMegahertz: try reader.optional("boostMegahertz", 100...20_000),
       fp32Teraflops: try reader.number("fp32Teraflops", 0.01...1e6), tf32Teraflops: try reader.optional("tf32Teraflops", 0.1...1e6),
       fp16Teraflops: fp16, fp8Teraflops: try reader.optional("fp8Teraflops", 0.1...1e6),
       memoryGigabytes: try reader.number("memoryGigabytes", 0.1...1e6), memoryType: json["memoryType"]?.stringValue ?? "",
       memoryGigabytesPerSecond: try reader.number("memoryGigabytesPerSecond", 1...1e6),
       l2Megabytes: try reader.number("l2Megabytes", 0.1...1e5),
-      sharedKilobytesPerSM: Int(try reader.number("sharedKilobytesPerSM", 16...4096)),
-      registersPerSM: Int(try reader.optional("registersPerSM", 1024...1e7) ?? 65536),
-      warpsPerSM: Int(try reader.number("warpsPerSM", 8...1024)),
-      blocksPerSM: Int(try reader.number("blocksPerSM", 1...1024)), pcieGeneration: Int(try reader.optional("pcieGeneration", 1...10) ?? 4),
+      sharedKilobytesPerSM: Int(saturating: try reader.number("sharedKilobytesPerSM", 16...4096)),
+      registersPerSM: Int(saturating: try reader.optional("registersPerSM", 1024...1e7) ?? 65536),
+      warpsPerSM: Int(saturating: try reader.number("warpsPerSM", 8...1024)),
+      blocksPerSM: Int(saturating: try reader.number("blocksPerSM", 1...1024)),
+      pcieGeneration: Int(saturating: try reader.optional("pcieGeneration", 1...10) ?? 4),
       boardPowerWatts: try reader.number("boardPowerWatts", 5...1e5),
       family: json["family"]?.stringValue.flatMap { KernelFamily(rawValue: $0) } ?? Self.family(major: major, fp16: fp16),
       sourceGrade: json["sourceGrade"]?.stringValue ?? "U",

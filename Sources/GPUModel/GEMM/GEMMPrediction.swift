@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A GEMM's predicted time, the kernel that is expected to run it, and what holds it up.
 public struct GEMMPrediction: Sendable, Hashable {
   /// The product.
@@ -27,9 +29,10 @@ public struct GEMMPrediction: Sendable, Hashable {
     let columns = (problem.n / Double(tile.n)).rounded(.up)
     let rows = (problem.m / Double(tile.m)).rounded(.up)
     // Sizes are at most 2^40 each and their product's bytes under 2^50, so that the counts fit an Int.
-    grid = [Int(columns), Int(rows), Int(problem.batch) * best.splitK]
+    grid = [Int(saturating: columns), Int(saturating: rows), Int(saturating: problem.batch) * best.splitK]
     fit = GridFit(
-      blocks: Int(columns) * Int(rows) * Int(problem.batch) * best.splitK, blocksPerSM: tile.blocksPerSM, smCount: Int(problem.smCount))
+      blocks: Int(saturating: columns) * Int(saturating: rows) * Int(saturating: problem.batch) * best.splitK,
+      blocksPerSM: tile.blocksPerSM, smCount: Int(saturating: problem.smCount))
     paddingShare = 1 - problem.m * problem.n / (columns * Double(tile.n) * rows * Double(tile.m))
     limits = problem.evaluate(tile, split: best.splitK, resident: Double(tile.blocksPerSM)).limits
     bound = nil

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Takes a chunked body apart (RFC 9112, 7.1), whatever way its bytes arrive.
 public struct ChunkedBody: Sendable, Hashable {
   /// What the next bytes are.

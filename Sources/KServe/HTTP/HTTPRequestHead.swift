@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Methods the server tells apart. Others are refused before a route is looked for.
 public enum HTTPMethod: String, Sendable, Hashable, CaseIterable {
   case get = "GET"

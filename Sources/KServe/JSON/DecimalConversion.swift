@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// Decimal digits to Double, correctly rounded.
@@ -34,7 +35,7 @@ enum DecimalConversion {
     guard q >= smallestExponent, q <= largestExponent else { return nil }
     let power = powersOfFive.withUnsafeBufferPointer { $0[q - smallestExponent] }
     let leading = significand.leadingZeroBitCount
-    let w = significand &<< UInt64(leading)
+    let w = significand &<< UInt64(clamping: leading)
     var product = w.multipliedFullWidth(by: power.high)
     // 55 bits decide the result unless the bits below them are all ones: then the table's low word matters.
     if product.high & 0x1FF == 0x1FF {
@@ -44,8 +45,8 @@ enum DecimalConversion {
       if carry { product.high &+= 1 }
       if product.low == .max && (q < -27 || q > 55) { return nil }
     }
-    let upperBit = Int(product.high &>> 63)
-    let shift = UInt64(upperBit + 9)
+    let upperBit = Int(clamping: product.high &>> 63)
+    let shift = UInt64(clamping: upperBit + 9)
     var mantissa = product.high &>> shift
     // floor(q log2(10)) by a fixed-point multiplication, exact in this range.
     var power2 = ((217_706 &* q) >> 16) &+ 63 &+ upperBit &- leading &+ 1023
@@ -57,7 +58,7 @@ enum DecimalConversion {
       mantissa = 1 << 52
       power2 &+= 1
     }
-    return Double(bitPattern: UInt64(power2) &<< 52 | (mantissa & ~(1 << 52)))
+    return Double(bitPattern: UInt64(clamping: power2) &<< 52 | (mantissa & ~(1 << 52)))
   }
 
   /// The slow, certain way, for a number's own text. Infinite where the number is too big.
@@ -90,7 +91,7 @@ private struct WideInteger {
 
   init(powerOfTwo exponent: Int) {
     words = Array(repeating: 0, count: exponent / 32 + 1)
-    words[exponent / 32] = 1 << UInt32(exponent % 32)
+    words[exponent / 32] = 1 << UInt32(clamping: exponent % 32)
   }
 
   var bitWidth: Int {
@@ -98,7 +99,7 @@ private struct WideInteger {
     return top * 32 + 32 - words[top].leadingZeroBitCount
   }
 
-  func bit(_ index: Int) -> Bool { index / 32 < words.count && words[index / 32] >> UInt32(index % 32) & 1 == 1 }
+  func bit(_ index: Int) -> Bool { index / 32 < words.count && words[index / 32] >> UInt32(clamping: index % 32) & 1 == 1 }
 
   mutating func multiply(by factor: UInt32) {
     var carry: UInt64 = 0
@@ -107,7 +108,7 @@ private struct WideInteger {
       words[index] = UInt32(truncatingIfNeeded: product)
       carry = product >> 32
     }
-    if carry > 0 { words.append(UInt32(carry)) }
+    if carry > 0 { words.append(UInt32(clamping: carry)) }
   }
 
   mutating func addOne() {
@@ -128,7 +129,7 @@ private struct WideInteger {
       if bit(index) { remainder.words[0] |= 1 }
       if remainder.atLeast(divisor) {
         remainder.subtract(divisor)
-        quotient.words[index / 32] |= 1 << UInt32(index % 32)
+        quotient.words[index / 32] |= 1 << UInt32(clamping: index % 32)
       }
     }
     return quotient

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Sixteen-bit floats, which C's compilers convert by calls that not every platform's runtime has.
 enum HalfPrecision {
   /// IEEE binary16 to Double, exact.
@@ -19,11 +21,11 @@ enum HalfPrecision {
     if value.isNaN { return sign | 0x7E00 }
     let magnitude = value.magnitude
     if magnitude >= 65520 { return sign | 0x7C00 }
-    if magnitude < 0x1p-14 { return sign | UInt16((magnitude * 0x1p24).rounded(.toNearestOrEven)) }
+    if magnitude < 0x1p-14 { return sign | UInt16(saturating: (magnitude * 0x1p24).rounded(.toNearestOrEven)) }
     let exponent = Int(magnitude.exponent)
     // A carry out of the fraction goes into the exponent, which is what it should do.
-    let fraction = UInt16(((magnitude.significand - 1) * 0x1p10).rounded(.toNearestOrEven))
-    return sign | (UInt16(exponent + 15) << 10 &+ fraction)
+    let fraction = UInt16(saturating: ((magnitude.significand - 1) * 0x1p10).rounded(.toNearestOrEven))
+    return sign | (UInt16(clamping: exponent + 15) << 10 &+ fraction)
   }
 
   /// bfloat16 to Double, exact.

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import ModelConfiguration
 
 /// The JSON of an inference request (`POST v2/models/M/infer`), read from a tape.

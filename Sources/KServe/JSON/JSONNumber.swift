@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Numbers of JSON, written as the reference server's RapidJSON writes them.
 public enum JSONNumber {
   /// Shortest digits that read back to the same Double, laid out as RapidJSON's Prettify does (Tencent/rapidjson
@@ -16,7 +18,7 @@ public enum JSONNumber {
     }
     // Small whole numbers are most of what labels, counts and test data hold.
     if magnitude < 1e15, magnitude == magnitude.rounded(.towardZero) {
-      write(Int64(magnitude), into: &bytes)
+      write(Int64(saturating: magnitude), into: &bytes)
       bytes += ".0".utf8
       return
     }
@@ -27,7 +29,7 @@ public enum JSONNumber {
   /// A whole number.
   public static func write(_ value: some FixedWidthInteger, into bytes: inout [UInt8]) {
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-      var rest = UInt64(value.magnitude)
+      var rest = UInt64(clamping: value.magnitude)
       var count = 0
       repeat {
         let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Strings of JSON: escapes in and out.
 public enum JSONString {
   /// Resolves the escapes of a string's content, which the reader has checked.

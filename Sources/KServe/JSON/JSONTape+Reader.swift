@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension JSONTape {
   /// A place in the text and the grammar's terminals. Every read is checked against the end; the end reads as NUL, as in RapidJSON.
   struct Reader {
@@ -190,8 +192,10 @@ extension JSONTape {
       // 19 digits always fit 64 bits. Leading zeros count as digits here: they only send a few numbers the slow way.
       if digits <= 19 {
         if isInteger {
-          if !isNegative { return significand <= UInt64(Int64.max) ? .integer(Int64(significand)) : .unsigned(significand) }
-          if significand <= UInt64(Int64.max) { return .integer(-Int64(significand)) }
+          if !isNegative {
+            return significand <= UInt64(clamping: Int64.max) ? .integer(Int64(clamping: significand)) : .unsigned(significand)
+          }
+          if significand <= UInt64(clamping: Int64.max) { return .integer(-Int64(clamping: significand)) }
           if significand == 1 << 63 { return .integer(.min) }
         } else if let value = DecimalConversion.fast(significand, exponent: exponent) {
           return .double(isNegative ? -value : value)

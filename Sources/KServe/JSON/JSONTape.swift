@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A JSON document as a flat list of nodes over the text, kept between documents so that reading one allocates nothing in steady state.
 ///
 /// An array that holds nothing but numbers is one node: its values are converted while they are read (`numbers`), which is what makes a

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import ModelConfiguration
 
 /// Tensors between JSON's `data` arrays and packed little-endian bytes.

@@ -1,3 +1,4 @@
+public import CheckedNumbers
 public import ModelConfiguration
 
 /// A request's or tensor's parameter value.
@@ -79,7 +80,7 @@ public struct DurationCount: Sendable, Hashable {
   /// One more.
   @inlinable public mutating func add(_ nanoseconds: Int64, times: UInt64 = 1) {
     count &+= times
-    self.nanoseconds &+= UInt64(max(0, nanoseconds)) &* times
+    self.nanoseconds &+= UInt64(clamping: max(0, nanoseconds)) &* times
   }
 }
 

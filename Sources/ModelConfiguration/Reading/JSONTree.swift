@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 
 /// A configuration's JSON form (protobuf's JSON mapping) to the tree that text gives, so that one checker serves both. What is not

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension SchemaChecker {
   /// `owner` names the field in an error.
   mutating func value(_ value: TextValue, as type: FieldType, of owner: String) throws(ModelConfigurationError) -> CheckedValue {

@@ -47,7 +47,7 @@ struct IntegerLiteral: Hashable, Sendable {
   var signed: Int64? {
     guard let magnitude else { return nil }
     if !isNegative { return Int64(exactly: magnitude) }
-    return magnitude == UInt64(Int64.max) + 1 ? Int64.min : Int64(exactly: magnitude).map { -$0 }
+    return magnitude == UInt64(clamping: Int64.max) + 1 ? Int64.min : Int64(exactly: magnitude).map { -$0 }
   }
 
   var unsigned: UInt64? { isNegative && magnitude != 0 ? nil : magnitude }

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension TextLexer {
   /// Decimal, octal (0...), hexadecimal (0x...) or floating point, without a sign, which is a token of its own.
   mutating func number() throws(ModelConfigurationError) -> TextToken.Kind {

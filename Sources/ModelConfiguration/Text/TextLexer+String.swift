@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension TextLexer {
   /// A text in quotes, escapes decoded.
   mutating func string(quote: UInt8) throws(ModelConfigurationError) -> [UInt8] {
@@ -56,7 +58,7 @@ extension TextLexer {
     var value: UInt32?
     for _ in 0..<count {
       guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { break }
-      value = (value ?? 0) << 4 | UInt32(digit)
+      value = (value ?? 0) << 4 | UInt32(clamping: digit)
       advance()
     }
     return value

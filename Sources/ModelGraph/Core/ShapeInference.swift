@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Types and shapes of an operation's results from those of its inputs, symbolic in the rows. The rules are ONNX's
 /// (onnx/onnx docs/Operators.md), opset 13 meanings.
 public enum ShapeInference {

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension Tensor {
   /// A float32 tensor of these values; nil when the count does not match the shape.
   public init?(float32 values: [Float], shape: [Int]) {

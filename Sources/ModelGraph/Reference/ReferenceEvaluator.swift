@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 
 /// Runs a graph in Double with plain loops: slow, and meant to be obviously right. Every faster path is checked against it.
@@ -155,7 +156,9 @@ struct Run {
       for row in 0..<m {
         for column in 0..<n {
           var sum = 0.0
-          for index in 0..<k { sum += a.values[Int(offsetA) + row * k + index] * b.values[Int(offsetB) + index * n + column] }
+          for index in 0..<k {
+            sum += a.values[Int(saturating: offsetA) + row * k + index] * b.values[Int(saturating: offsetB) + index * n + column]
+          }
           values.append(sum)
         }
       }
@@ -279,7 +282,7 @@ struct Run {
       throw fail("index \(index) is out of range for dimension \(axis) of size \(size)")
     }
     return DenseArray.build(Array(x.shape[..<axis]) + indices.shape + Array(x.shape[(axis + 1)...])) { position in
-      let index = Int(indices[Array(position[axis..<(axis + indices.shape.count)])])
+      let index = Int(saturating: indices[Array(position[axis..<(axis + indices.shape.count)])])
       return x[Array(position[..<axis]) + [index < 0 ? index + size : index] + Array(position[(axis + indices.shape.count)...])]
     }
   }

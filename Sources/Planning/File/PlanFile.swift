@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import FileAccess
 import GPUModel
 import Glibc
@@ -54,7 +55,9 @@ public enum PlanFile {
     }
     let description = Array(self.description(plan, weights: .array(weights)).serialized(pretty: false).utf8)
     let base = (headerSize + description.count + alignment - 1) / alignment * alignment
-    var header = magic + bytes(version, 4) + bytes(UInt32(0), 4) + bytes(UInt64(description.count), 8) + bytes(UInt64(base + relative), 8)
+    var header =
+      magic + bytes(version, 4) + bytes(UInt32(0), 4) + bytes(UInt64(clamping: description.count), 8)
+      + bytes(UInt64(clamping: base + relative), 8)
     header += SHA256.digest(header + description)
     header += [UInt8](repeating: 0, count: headerSize - header.count)
     let writer = try FileWriter(path)
@@ -81,11 +84,11 @@ public enum PlanFile {
     if found > version { throw fail("version \(found) is newer than \(version), which this program reads; update it") }
     if found == 0 || number(header, at: 12, 4) != 0 || header[64...].contains(where: { $0 != 0 }) { throw fail("the header is damaged") }
     let (length, total) = (number(header, at: 16, 8), number(header, at: 24, 8))
-    if total != UInt64(file.count) {
+    if total != UInt64(clamping: file.count) {
       throw fail("the header says \(total) bytes, the file has \(file.count): it is truncated or was added to")
     }
-    guard length <= UInt64(file.count - headerSize) else { throw fail("a description of \(length) bytes does not fit the file") }
-    let end = headerSize + Int(length)
+    guard length <= UInt64(clamping: file.count - headerSize) else { throw fail("a description of \(length) bytes does not fit the file") }
+    let end = headerSize + Int(clamping: length)
     let description = file.withBytes { Array($0[headerSize..<end]) }
     if SHA256.digest(Array(header[0..<32]) + description) != Array(header[32..<64]) {
       throw fail("the checksum of header and description does not match: the file is damaged")
@@ -220,7 +223,7 @@ public enum PlanFile {
   }
 
   private static func number(_ bytes: [UInt8], at offset: Int, _ count: Int) -> UInt64 {
-    (0..<count).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64($1 * 8) }
+    (0..<count).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64(clamping: $1 * 8) }
   }
 
   private static func hexadecimal(digestOf bytes: UnsafeRawBufferPointer) -> String {

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// SHA-256 (FIPS 180-4): the digest of weights and plan files.
 struct SHA256 {
   private var state: [UInt32] = [
@@ -23,7 +25,7 @@ struct SHA256 {
   ]
 
   mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    length &+= UInt64(bytes.count)
+    length &+= UInt64(clamping: bytes.count)
     var start = 0
     if !pending.isEmpty {
       let take = min(64 - pending.count, bytes.count)
@@ -45,9 +47,9 @@ struct SHA256 {
     let bits = length &* 8
     var tail: [UInt8] = [0x80]
     while (pending.count + tail.count) % 64 != 56 { tail.append(0) }
-    for shift in stride(from: 56, through: 0, by: -8) { tail.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift))) }
+    for shift in stride(from: 56, through: 0, by: -8) { tail.append(UInt8(truncatingIfNeeded: bits >> UInt64(clamping: shift))) }
     tail.withUnsafeBytes { update($0) }
-    return state.flatMap { word in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32($0)) } }
+    return state.flatMap { word in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32(clamping: $0)) } }
   }
 
   static func digest(_ bytes: [UInt8]) -> [UInt8] {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import NIOCore
 
 /// Cuts a stream's DATA into messages: five bytes of prefix (a compression flag and a big-endian length), then the message

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import KServe
 
 /// How a call ended: a gRPC status code and what the client is told. Codes: grpc/grpc `doc/statuscodes.md`.

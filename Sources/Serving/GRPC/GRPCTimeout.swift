@@ -1,3 +1,4 @@
+import CheckedNumbers
 import NIOCore
 
 /// The `grpc-timeout` header: up to eight digits and a unit (grpc/grpc `doc/PROTOCOL-HTTP2.md`, Timeout).

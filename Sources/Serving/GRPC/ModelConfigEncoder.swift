@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 import ProtobufWire
 
@@ -57,7 +58,7 @@ struct ModelConfigEncoder {
     if type == "float" {
       return values.flatMap { value -> [UInt8] in
         let bits = Float(value.doubleValue ?? 0).bitPattern
-        return (0..<4).map { UInt8(truncatingIfNeeded: bits >> UInt32(8 * $0)) }
+        return (0..<4).map { UInt8(truncatingIfNeeded: bits >> UInt32(clamping: 8 * $0)) }
       }
     }
     var writer = WireWriter()

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Messages and enums of the model configuration, by name, with the wire's numbers.
 struct ModelConfigSchema: Sendable {
   /// One field of a message.

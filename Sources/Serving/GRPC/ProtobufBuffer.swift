@@ -14,7 +14,7 @@ extension ByteBuffer {
   /// Number and length of a field whose `count` bytes follow. Numbers below 16, which all of ours are, take one byte.
   mutating func writeField(_ number: UInt8, count: Int) {
     writeInteger(number << 3 | 2)
-    writeVarint(UInt64(count))
+    writeVarint(UInt64(clamping: count))
   }
 
   /// A text field; empty ones are left out, as proto3 has it.
@@ -30,6 +30,6 @@ extension ByteBuffer {
 enum ProtobufSize {
   static func varint(_ value: UInt64) -> Int { value == 0 ? 1 : (70 - value.leadingZeroBitCount) / 7 }
   /// With its number and length.
-  static func field(count: Int) -> Int { 1 + varint(UInt64(count)) + count }
+  static func field(count: Int) -> Int { 1 + varint(UInt64(clamping: count)) + count }
   static func text(_ text: String) -> Int { text.utf8.isEmpty ? 0 : field(count: text.utf8.count) }
 }

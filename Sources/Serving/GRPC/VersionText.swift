@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// How the reference server reads a version out of a text: triton-inference-server/server `src/common.cc` GetModelVersionFromString, which is
 /// C++'s `std::stol` (leading white space and a sign, then digits; what follows them is not looked at).
 enum VersionText {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CZlib
 import KServe
 import NIOCore

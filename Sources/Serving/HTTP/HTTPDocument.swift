@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 import KServe
 
@@ -41,7 +42,7 @@ struct HTTPDocument {
       guard let number = value.integerValue, number >= 0 else {
         throw fault(name, "attempt to access JSON non-unsigned-integer as unsigned-integer")
       }
-      return UInt64(number)
+      return UInt64(clamping: number)
     }
   }
 
@@ -131,7 +132,7 @@ enum Base64 {
       count += 6
       if count >= 8 {
         count -= 8
-        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(clamping: count)))
       }
     }
     return count < 6 ? bytes : nil

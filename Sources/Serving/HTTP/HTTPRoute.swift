@@ -1,3 +1,4 @@
+import CheckedNumbers
 import KServe
 
 /// What a path asks for (kserve/open-inference-protocol `specification/protocol/inference_rest.md`, Triton's extensions in

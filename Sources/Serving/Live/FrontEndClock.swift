@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import Glibc
 import Synchronization

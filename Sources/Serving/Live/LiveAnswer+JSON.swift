@@ -40,7 +40,7 @@ extension LiveAnswer {
       "busiestLoopShare": share(frontEnd.busiestShare, "CPU time of the busiest event loop"),
       "waitingForCoreShare": share(frontEnd.waitShare, "event loops ready to run without a core"),
       "processCoresUsed": Figure(frontEnd.coresUsed, .count, .measured, source: "CPU time of the process \(over)").json,
-      "processCoresAvailable": JSONValue(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+      "processCoresAvailable": JSONValue(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))),
     ]
   }
 }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import Glibc
 import TimeBase
@@ -89,7 +90,7 @@ struct LiveAnswer: Sendable {
     }
     var latencies = [[Int64]](repeating: [], count: sliceCount)
     for request in requests where window.contains(request.responseEnd.nanoseconds) {
-      let place = min(sliceCount - 1, Int(Double(request.responseEnd.nanoseconds - window.lowerBound) / width))
+      let place = min(sliceCount - 1, Int(saturating: Double(request.responseEnd.nanoseconds - window.lowerBound) / width))
       if request.failed {
         slices[place].failed += 1
       } else {

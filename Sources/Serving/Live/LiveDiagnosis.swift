@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import Planning
 import Reporting
@@ -201,7 +202,7 @@ struct LiveDiagnosis: Sendable {
     let length = Double(window.upperBound - window.lowerBound)
     for request in requests {
       let place = Double(request.responseEnd.nanoseconds - window.lowerBound) / length * Double(slices)
-      counts[min(slices - 1, max(0, Int(place)))] += 1
+      counts[min(slices - 1, max(0, Int(saturating: place)))] += 1
     }
     let (first, second) = (counts.prefix(slices / 2).reduce(0, +), counts.suffix(slices / 2).reduce(0, +))
     // Three halves between halves: a steady load of more than fifty answers does not do that by chance (five standard deviations at 125).
@@ -229,7 +230,7 @@ struct LiveDiagnosis: Sendable {
   static func rounded(_ seconds: Double) -> String {
     if seconds < 0.1 { return NumberText.significant(seconds, digits: 2) }
     let tenths = (seconds * 10).rounded() / 10
-    return tenths == tenths.rounded() ? String(Int(tenths)) : "\(tenths)"
+    return tenths == tenths.rounded() ? String(Int(saturating: tenths)) : "\(tenths)"
   }
 }
 

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import TimeBase
 
@@ -72,7 +73,7 @@ struct LiveFigures: Sendable {
   /// Milliseconds of the nearest rank; nil for none.
   static func percentile(_ share: Double, of sorted: [Int64]) -> Double? {
     guard !sorted.isEmpty else { return nil }
-    let rank = min(max(Int((share.nextDown * Double(sorted.count)).rounded(.up)), 1), sorted.count)
+    let rank = min(max(Int(saturating: (share.nextDown * Double(sorted.count)).rounded(.up)), 1), sorted.count)
     return Double(sorted[rank - 1]) / 1e6
   }
 

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import KServe
 import Threads
 import TimeBase
@@ -184,7 +185,7 @@ struct MetricsPage {
   }
 
   private static func number(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)"
+    value == value.rounded() && abs(value) < 1e15 ? String(Int64(saturating: value)) : "\(value)"
   }
 
   private static func escaped(_ value: String) -> String {

@@ -66,10 +66,10 @@ final class ModelCounters: Sendable {
       (batch.inputsReady - batch.gatherStart).nanoseconds, (batch.computeEnd - batch.inputsReady).nanoseconds,
       (batch.outputsEnd - batch.computeEnd).nanoseconds
     )
-    let count = UInt64(requests.count)
+    let count = UInt64(clamping: requests.count)
     values.withLock { values in
-      values.statistics.lastInference = UInt64(max(0, wall.tv_sec)) * 1000 + UInt64(max(0, wall.tv_nsec)) / 1_000_000
-      values.statistics.inferenceCount += UInt64(max(1, batch.rows))
+      values.statistics.lastInference = UInt64(clamping: max(0, wall.tv_sec)) * 1000 + UInt64(clamping: max(0, wall.tv_nsec)) / 1_000_000
+      values.statistics.inferenceCount += UInt64(clamping: max(1, batch.rows))
       values.statistics.executionCount += 1
       for request in requests {
         let whole = (batch.outputsEnd - request.accepted).nanoseconds
@@ -85,7 +85,7 @@ final class ModelCounters: Sendable {
       values.phases[2].add(input, times: count)
       values.phases[3].add(infer, times: count)
       values.phases[4].add(output, times: count)
-      let size = UInt64(max(1, batch.rows))
+      let size = UInt64(clamping: max(1, batch.rows))
       let place = values.statistics.batches.firstIndex { $0.batchSize >= size } ?? values.statistics.batches.count
       if place == values.statistics.batches.count || values.statistics.batches[place].batchSize != size {
         values.statistics.batches.insert(ModelStatistics.Batch(batchSize: size), at: place)
@@ -93,7 +93,7 @@ final class ModelCounters: Sendable {
       values.statistics.batches[place].computeInput.add(input)
       values.statistics.batches[place].computeInfer.add(infer)
       values.statistics.batches[place].computeOutput.add(output)
-      values.batchRows.add(Int(size))
+      values.batchRows.add(Int(clamping: size))
       values.departures[batch.reason, default: 0] += 1
       values.busyNanoseconds += (batch.outputsEnd - batch.gatherStart).nanoseconds
       values.bytesGathered += batch.bytesGathered

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 import KServe
 import ModelConfiguration
@@ -40,7 +41,7 @@ enum Classification {
       for index in order.prefix(shown) {
         var element = "\(text(index)):\(index)"
         if labels.indices.contains(index) { element += ":" + labels[index] }
-        withUnsafeBytes(of: UInt32(element.utf8.count).littleEndian) { bytes += $0 }
+        withUnsafeBytes(of: UInt32(clamping: element.utf8.count).littleEndian) { bytes += $0 }
         bytes += element.utf8
       }
     }
@@ -49,9 +50,9 @@ enum Classification {
 
   private static func whole(_ data: UnsafeRawBufferPointer, _ offset: Int, _ size: Int, _ isSigned: Bool) -> Int64 {
     var bits: UInt64 = 0
-    for index in 0..<size { bits |= UInt64(data[offset + index]) << UInt64(8 * index) }
-    let shift = UInt64(64 - 8 * size)
-    return isSigned ? Int64(bitPattern: bits << shift) >> Int64(shift) : Int64(bitPattern: bits)
+    for index in 0..<size { bits |= UInt64(data[offset + index]) << UInt64(clamping: 8 * index) }
+    let shift = UInt64(clamping: 64 - 8 * size)
+    return isSigned ? Int64(bitPattern: bits << shift) >> Int64(clamping: shift) : Int64(bitPattern: bits)
   }
 
   /// As C's "%f": six places.

@@ -137,7 +137,7 @@ final class InstanceWorker: @unchecked Sendable {
         computeEnd: max(gatherStart, times.computeEnd), outputsEnd: outputsEnd, bytesGathered: gathered), requests: good)
     model.live.record(
       LiveRecorder.Batch(
-        id: work.batch.sequence, model: model.number, instance: Int32(index), rows: Int32(clamping: rows),
+        id: work.batch.sequence, model: model.number, instance: Int32(clamping: index), rows: Int32(clamping: rows),
         requests: Int32(clamping: work.requests.count), reason: work.reason, formed: work.formed, gatherStart: gatherStart,
         computeStart: times.inputsReady, computeEnd: times.computeEnd, outputEnd: outputsEnd),
       steps: kernels.events)

@@ -31,7 +31,7 @@ final class SharedMemoryRegions: Sendable {
     }
     var status = stat()
     let (end, overflow) = region.offset.addingReportingOverflow(region.byteSize)
-    guard fstat(opened, &status) == 0, !overflow, end <= UInt64(max(0, status.st_size)), region.byteSize > 0 else {
+    guard fstat(opened, &status) == 0, !overflow, end <= UInt64(clamping: max(0, status.st_size)), region.byteSize > 0 else {
       close(opened)
       throw KServeError(
         .invalidArgument,
@@ -71,8 +71,8 @@ final class SharedMemoryRegions: Sendable {
   func check(_ place: SharedMemoryTarget) throws(KServeError) {
     let region = regions.withLock { $0[place.region]?.description }
     guard let region else { throw KServeError(.notFound, "Unable to find shared memory region: '\(place.region)'") }
-    guard place.offset >= 0, place.byteSize >= 0, UInt64(place.offset) <= region.byteSize,
-      UInt64(place.byteSize) <= region.byteSize - UInt64(place.offset)
+    guard place.offset >= 0, place.byteSize >= 0, UInt64(clamping: place.offset) <= region.byteSize,
+      UInt64(clamping: place.byteSize) <= region.byteSize - UInt64(clamping: place.offset)
     else {
       throw KServeError(
         .invalidArgument,

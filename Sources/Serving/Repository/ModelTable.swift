@@ -1,3 +1,4 @@
+import CheckedNumbers
 import KServe
 import ModelConfiguration
 import Synchronization

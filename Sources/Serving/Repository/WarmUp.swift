@@ -64,7 +64,7 @@ struct WarmUp {
     let declared = model.configuration.inputs[input]
     switch sample.inputs[declared.name]?.data {
     case .random:
-      var generator = SplitMix64(seed: UInt64(input) &+ 1)
+      var generator = SplitMix64(seed: UInt64(clamping: input) &+ 1)
       // Numbers of a size models see; integers index tables, so that they stay zero.
       if declared.dataType == .float32 {
         let floats = memory.bindMemory(to: Float.self)

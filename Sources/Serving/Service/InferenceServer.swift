@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Execution
 public import JSONText
 public import KServe

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import JSONText
 import TimeBase
 

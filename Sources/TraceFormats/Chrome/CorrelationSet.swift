@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Correlation ids of one process: bits where the ids lie close together, as a run's do, a hash table where they do not.
 struct CorrelationSet {
   private var first: Int64 = 0
@@ -18,18 +20,18 @@ struct CorrelationSet {
   }
 
   func contains(_ id: Int64) -> Bool {
-    if let position = position(id) { return bits[position / 64] >> UInt64(position % 64) & 1 == 1 }
+    if let position = position(id) { return bits[position / 64] >> UInt64(clamping: position % 64) & 1 == 1 }
     return others.contains(id)
   }
 
   mutating func insert(_ id: Int64) {
-    if let position = position(id) { bits[position / 64] |= 1 << UInt64(position % 64) } else { others.insert(id) }
+    if let position = position(id) { bits[position / 64] |= 1 << UInt64(clamping: position % 64) } else { others.insert(id) }
   }
 
   /// Whether it was there; it no longer is.
   mutating func remove(_ id: Int64) -> Bool {
     guard contains(id) else { return false }
-    if let position = position(id) { bits[position / 64] &= ~(1 << UInt64(position % 64)) } else { others.remove(id) }
+    if let position = position(id) { bits[position / 64] &= ~(1 << UInt64(clamping: position % 64)) } else { others.remove(id) }
     return true
   }
 }

@@ -31,9 +31,9 @@ struct JSONBuffer {
     digits(whole)
     if rest == 0 { return }
     bytes.append(UInt8(ascii: "."))
-    bytes.append(UInt8(ascii: "0") + UInt8(rest / 100))
-    bytes.append(UInt8(ascii: "0") + UInt8(rest / 10 % 10))
-    bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
+    bytes.append(UInt8(ascii: "0") + UInt8(clamping: rest / 100))
+    bytes.append(UInt8(ascii: "0") + UInt8(clamping: rest / 10 % 10))
+    bytes.append(UInt8(ascii: "0") + UInt8(clamping: rest % 10))
   }
 
   private mutating func digits(_ value: UInt64) {
@@ -41,7 +41,7 @@ struct JSONBuffer {
     let start = bytes.count
     repeat {
       let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-      bytes.append(UInt8(ascii: "0") + UInt8(digit))
+      bytes.append(UInt8(ascii: "0") + UInt8(clamping: digit))
       rest = quotient
     } while rest != 0
     bytes[start...].reverse()

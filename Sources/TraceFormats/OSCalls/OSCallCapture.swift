@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import Trace
 
 /// All files of an OS-call capture as one trace, with an account of what is not in it.

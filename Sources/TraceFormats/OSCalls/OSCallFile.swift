@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// One process image's file of an OS-call capture (`Sources/COSInterposer/include/COSInterposer.h` has the layout), as it could be read.
 ///
 /// Whatever the bytes claim, nothing traps and memory grows with what is there alone. A process that was killed leaves a whole file; a file
@@ -202,20 +204,20 @@ public struct OSCallFile: Sendable, Hashable {
         continue
       }
       let (start, duration) = (bytes.uint64(record), tagged & 0xFFFF_FFFF_FFFF)
-      guard function < functions.count, start > 0, start < UInt64(Int64.max) >> 1 else {
+      guard function < functions.count, start > 0, start < UInt64(clamping: Int64.max) >> 1 else {
         bad += 1
         continue
       }
-      calls.start.append(Int64(start))
-      calls.duration.append(Int64(duration))
-      calls.function.append(UInt16(function))
+      calls.start.append(Int64(clamping: start))
+      calls.duration.append(Int64(clamping: duration))
+      calls.function.append(UInt16(clamping: function))
       calls.thread.append(thread)
       calls.returned.append(bytes.int64(record + 16))
     }
     if bad > 0 { damage.append("\(bad) records without a sense in the chunk at byte \(at)") }
     let (open, function) = (bytes.uint64(at + 16), Int(bytes.uint32(at + 24)))
-    if open > 0, open < UInt64(Int64.max) >> 1, function < functions.count {
-      self.open.append(OpenCall(start: Int64(open), function: function, thread: Int64(thread)))
+    if open > 0, open < UInt64(clamping: Int64.max) >> 1, function < functions.count {
+      self.open.append(OpenCall(start: Int64(clamping: open), function: function, thread: Int64(thread)))
     }
   }
 }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CSQLite
 import Trace
 
@@ -42,8 +43,10 @@ struct RowWriter {
     code |= value.withUTF8 { utf8 in
       utf8.withMemoryRebound(to: CChar.self) { bytes in
         // No address would mean NULL; no bytes is an empty text.
-        guard let start = bytes.baseAddress else { return sqlite3_bind_text64(statement, position, "", 0, copied, UInt8(SQLITE_UTF8)) }
-        return sqlite3_bind_text64(statement, position, start, UInt64(bytes.count), copied, UInt8(SQLITE_UTF8))
+        guard let start = bytes.baseAddress else {
+          return sqlite3_bind_text64(statement, position, "", 0, copied, UInt8(clamping: SQLITE_UTF8))
+        }
+        return sqlite3_bind_text64(statement, position, start, UInt64(clamping: bytes.count), copied, UInt8(clamping: SQLITE_UTF8))
       }
     }
   }

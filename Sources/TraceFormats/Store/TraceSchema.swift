@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// The tables of a trace file. Names and columns as in Nsight Systems' exports with schema 3.25.0 (read off real ones); those that begin
 /// with HEADROOM are our own.
 enum TraceSchema {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CSQLite
 import Glibc
 import Trace

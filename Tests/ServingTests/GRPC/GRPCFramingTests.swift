@@ -7,8 +7,8 @@ import TimeBase
 
 @Suite struct GRPCFramingTests {
   static func frame(_ message: [UInt8], compressed: Bool = false) -> [UInt8] {
-    let count = UInt32(message.count)
-    return [compressed ? 1 : 0] + (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * UInt32($0))) } + message
+    let count = UInt32(clamping: message.count)
+    return [compressed ? 1 : 0] + (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * UInt32(clamping: $0))) } + message
   }
 
   @Test(arguments: 0..<200) func anyCutGivesTheSameMessages(seed: UInt64) throws {

@@ -35,7 +35,7 @@ private final class BodyCatcher: HTTPApplication {
     var left = size
     for piece in 0..<pieces {
       let count = piece == pieces - 1 ? left : size / pieces
-      let buffer = ByteBuffer(repeating: UInt8(piece), count: count)
+      let buffer = ByteBuffer(repeating: UInt8(clamping: piece), count: count)
       if let storage = storage(buffer) { sent.insert(storage) }
       left -= count
       try channel.writeInbound(buffer)

@@ -34,12 +34,14 @@ struct LiveWorld {
     let id = Int64(events.batches.count)
     events.batches.append(
       LiveRecorder.Batch(
-        id: id, model: state.number, instance: instance, rows: Int32(arrivals.count), requests: Int32(arrivals.count), reason: reason,
+        id: id, model: state.number, instance: instance, rows: Int32(clamping: arrivals.count), requests: Int32(clamping: arrivals.count),
+        reason: reason,
         formed: Self.at(min(formed, gather)), gatherStart: Self.at(gather), computeStart: Self.at(from), computeEnd: Self.at(end),
         outputEnd: Self.at(end + 10)))
     events.kernels.append(
       LiveRecorder.Kernel(
-        batch: id, model: state.number, instance: instance, rows: Int32(arrivals.count), step: 0, start: Self.at(from), end: Self.at(end)))
+        batch: id, model: state.number, instance: instance, rows: Int32(clamping: arrivals.count), step: 0, start: Self.at(from),
+        end: Self.at(end)))
     for arrival in arrivals {
       events.requests.append(
         LiveRecorder.Request(

@@ -23,7 +23,7 @@ import TimeBase
     let statistics = try fixture.server.statistics("m", version: "")[0]
     #expect(statistics.success.count == 200)
     #expect(statistics.executionCount < 200, "requests share batches")
-    #expect(statistics.inferenceCount == (0..<200).reduce(0) { $0 + UInt64($1 % 3 + 1) })
+    #expect(statistics.inferenceCount == (0..<200).reduce(0) { $0 + UInt64(clamping: $1 % 3 + 1) })
   }
 
   @Test func aBatchThatFailsFailsAlone() async throws {
@@ -80,7 +80,7 @@ import TimeBase
     #expect(refused.value > 0)
     #expect(good.value >= 4)
     let values = fixture.server.manager.table.allReady[0].counters.current
-    #expect(Int(values.failures[.rejected] ?? 0) == refused.value)
+    #expect(Int(clamping: values.failures[.rejected] ?? 0) == refused.value)
   }
 
   /// The deadline of a waiting request passes while a batch runs for much longer: it is answered then, not when the batch ends.

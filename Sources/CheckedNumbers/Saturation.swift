@@ -1,6 +1,5 @@
-// How a number from outside (a configuration, JSON, a protobuf field, a flag, a header, a file) becomes one of ours. The initializers without a
-// label trap when the value does not fit, so none of them may see such a number: it is either saturated, with these, or refused, with
-// `init(exactly:)`. `Scripts/lint-conversions` holds the readers to it.
+// How a number from outside (a configuration, JSON, a protobuf field, a flag, a header, a file) becomes one of ours: it is saturated, with these
+// and the standard library's `init(clamping:)`, or refused, with `init(exactly:)`.
 
 extension FixedWidthInteger {
   /// The nearest value of this type; NaN is zero.
