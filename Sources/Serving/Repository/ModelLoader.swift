@@ -223,8 +223,8 @@ struct ModelLoader: Sendable {
     }
     return try IdentityModel(
       signature: ModelSignature(
-        inputs: tensors(configuration.inputs.map { ($0.name, $0.dataType, $0.dims) }),
-        outputs: tensors(configuration.outputs.map { ($0.name, $0.dataType, $0.dims) })),
+        inputs: tensors(configuration.inputs.map { ($0.name, $0.dataType, $0.reshape ?? $0.dims) }),
+        outputs: tensors(configuration.outputs.map { ($0.name, $0.dataType, $0.reshape ?? $0.dims) })),
       hasRowDimension: configuration.maxBatchSize > 0, delay: .milliseconds(delay), fault: fault)
   }
 
