@@ -345,20 +345,7 @@ final class ModelQueue: @unchecked Sendable {
     monitor.lock()
     while !(isClosing && unanswered == 0) {
       let now = MonotonicClock.now
-      scheduler.advance(to: now)
-      drain()
-      var hung: [Int] = []
-      if executionLimit > .zero {
-        for (instance, since) in busySince.enumerated() where since != .distantFuture && now - since >= executionLimit {
-          giveUp(instance, now)
-          hung.append(instance)
-        }
-      }
-      if !deliveries.isEmpty || !woken.isEmpty || !hung.isEmpty {
-        leave(now)
-        for instance in hung { onHang(instance) }
-        monitor.lock()
-      }
+      if !act(at: now, onHang) { continue }
       var target = scheduler.nextWakeUp
       if executionLimit > .zero {
         for since in busySince where since != .distantFuture { target = min(target, since + executionLimit) }
@@ -367,6 +354,31 @@ final class ModelQueue: @unchecked Sendable {
       if target > MonotonicClock.now { monitor.wait(Self.timer, until: target) }
     }
     monitor.unlock()
+  }
+
+  /// Does what is due at `now`. False where the lock was given up meanwhile: whatever was looked at before, the end included, may be otherwise.
+  private func act(at now: Instant, _ onHang: (Int) -> Void) -> Bool {
+    scheduler.advance(to: now)
+    drain()
+    var hung: [Int] = []
+    if executionLimit > .zero {
+      for (instance, since) in busySince.enumerated() where since != .distantFuture && now - since >= executionLimit {
+        giveUp(instance, now)
+        hung.append(instance)
+      }
+    }
+    if deliveries.isEmpty, woken.isEmpty, hung.isEmpty { return true }
+    leave(now)
+    for instance in hung { onHang(instance) }
+    monitor.lock()
+    return false
+  }
+
+  /// What the timer thread does at that time, for a queue without one.
+  func advance(to now: Instant, onHang: (Int) -> Void = { _ in }) {
+    monitor.lock()
+    _ = act(at: now, onHang)
+    leave(now)
   }
 
   /// An instance that does not come back: its batch fails, its thread is no longer listened to.

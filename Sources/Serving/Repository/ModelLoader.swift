@@ -118,6 +118,11 @@ struct ModelLoader: Sendable {
       }
       configuration = configuration.normalized()
       try configuration.validate()
+      for input in configuration.inputs where input.allowRaggedBatch {
+        log.warning(
+          "model '\(configuration.name)': 'allow_ragged_batch' of input '\(input.name)' has no effect, requests of different shapes are batched apart"
+        )
+      }
       let model = try ServedModel(
         name: configuration.name, version: version, configuration: configuration, loaded: loaded, device: device,
         labels: labels(configuration, place), regions: regions, live: live, number: number, executionLimit: executionLimit,

@@ -111,10 +111,13 @@ final class ModelManager: Sendable {
   private func close(_ model: ServedModel, _ then: @escaping @Sendable () -> Void = {}) {
     draining.withLock { $0[ObjectIdentifier(model)] = model }
     model.queue.close { [self] in
-      _ = draining.withLock { $0.removeValue(forKey: ObjectIdentifier(model)) }
       then()
+      _ = draining.withLock { $0.removeValue(forKey: ObjectIdentifier(model)) }
     }
   }
+
+  /// Loadings closed and not yet drained.
+  var closing: Int { draining.withLock { $0.count } }
 
   /// Everything is closed; what is accepted is still served.
   func closeAll() {
