@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-sanitized test-peers test-cluster lint format dist install fuzz clean
+.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster lint format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ test-counts: ## what must not be allocated is counted: fails when the scheduler,
 	.build/release/benchmark-scheduler
 	swift build -c release --product benchmark-cpu
 	.build/release/benchmark-cpu allocations
+
+test-long: install ## the properties that `make test` checks on some thousands of random cases, on a million (some 10 minutes)
+	swift build --build-tests
+	HEADROOM_PROPERTY_BATCHES=1000000 swift test --skip-build --disable-xctest --filter RandomBatchTests 2>&1 | tee .build/test-long.log
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	@Scripts/install-packages test

@@ -200,7 +200,9 @@ let package = Package(
     tests(
       "ServingTests",
       [
-        "Diagnosis", "Execution", "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Scheduling", "Serving", "TimeBase", "Trace",
+        "Diagnosis", "Execution", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ProtobufWire", "Scheduling", "Serving",
+        "Threads",
+        "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),

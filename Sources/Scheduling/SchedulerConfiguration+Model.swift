@@ -5,9 +5,10 @@ import TimeBase
 extension SchedulerConfiguration {
   /// The part of a model's configuration that shapes batches.
   public init(_ model: ModelConfiguration) {
-    // Shapes are compared where an input has a variable dimension and may not be ragged; a shape tensor always (core
-    // src/backend_model.cc, SetConfiguredScheduler).
-    let comparesShapes = model.inputs.contains { $0.isShapeTensor || (!$0.allowRaggedBatch && $0.dims.contains { $0 < 0 }) }
+    // Core src/backend_model.cc (SetConfiguredScheduler) and src/scheduler_utils.cc (RequiredEqualInputs): shapes are compared where an
+    // input has a variable dimension, and which inputs there are where one is optional. There, ragged inputs are not compared, because
+    // they reach the model as one flat tensor; no device here takes that, so that such requests wait for others of their length.
+    let comparesShapes = model.inputs.contains { $0.isOptional || $0.isShapeTensor || $0.dims.contains { $0 < 0 } }
     // Instances on one device: those of every group that is not passive; one where nothing is said.
     let counts = model.instanceGroups.filter { !$0.passive }.map { min(max(1, $0.count), 1024) }
     self.init(

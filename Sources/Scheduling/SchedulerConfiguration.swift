@@ -11,7 +11,7 @@ public struct SchedulerConfiguration: Sendable, Hashable {
   public var batching: DynamicBatchingPolicy?
   /// Instances that execute batches.
   public var instances: Int
-  /// Whether requests of different shapes must not share a batch (an input has a variable dimension and is not ragged).
+  /// Whether requests of different shapes must not share a batch (an input has a variable dimension or may be left out).
   public var comparesShapes: Bool
 
   /// A configuration with every field stated.

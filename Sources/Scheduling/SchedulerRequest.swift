@@ -6,7 +6,8 @@ public import TimeBase
   public var id: Int64
   /// Rows; 0 (a model without a row dimension) counts as 1.
   public var rows: Int32
-  /// Requests whose keys differ never share a batch where shapes are compared.
+  /// Requests whose keys differ never share a batch where shapes are compared. To be a number for the exact shape, not a hash value: requests
+  /// of the same key do share one.
   public var shapeKey: UInt64
   /// Level asked for; 0 or one that does not exist: the default level.
   public var priority: UInt64

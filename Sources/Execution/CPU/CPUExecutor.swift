@@ -95,7 +95,8 @@ struct CPUExecutor {
     _ weight: CPUWeight, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView,
     _ product: OneDNNProduct?
   ) throws(DeviceError) {
-    guard let shape = source.matrixRows else { return }
+    // Else the target would keep what an earlier batch left there.
+    guard let shape = source.matrixRows else { throw DeviceError(.batchFailed, "a product's rows do not lie at equal distances") }
     let (m, lda) = (shape.rows, max(shape.distance, 1))
     let (a, c, b) = (floats(source), floats(target), bias.map { UnsafePointer(floats($0)) })
     var low: UnsafeMutablePointer<UInt16>?

@@ -34,9 +34,9 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
     guard (rows ?? 1) >= 1 else { throw DeviceError(.badInput, "a batch of \(rows ?? 0) rows has nothing to compute") }
     if program?.rows != rows ?? 1 {
       let bound = try model.program(rows: rows ?? 1)
-      for (given, view) in zip(shapes, bound.inputs) where given != view.shape {
-        throw DeviceError(.badInput, "shape \(given) was given; the model takes \(view.shape) at \(bound.rows) rows")
-      }
+      try check(shapes, bound)
+      // What follows may end in the middle, for want of memory.
+      (self.program, executor) = (nil, nil)
       slot.inputs.removeAll(keepingCapacity: true)
       slot.outputs.removeAll(keepingCapacity: true)
       for (view, memory) in zip(bound.inputs, inputMemory) {
@@ -53,11 +53,17 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
         model: model, program: bound, arena: arena.address, inputs: inputMemory.map(\.address), outputs: outputMemory.map(\.address),
         scratch: scratch.address, brain: brain.address)
     } else if let program {
-      for (given, view) in zip(shapes, program.inputs) where given != view.shape {
-        throw DeviceError(.badInput, "shape \(given) was given; the model takes \(view.shape) at \(program.rows) rows")
-      }
+      try check(shapes, program)
     }
     return slot
+  }
+
+  private func check(_ shapes: [[Int]], _ program: CPUProgram) throws(DeviceError) {
+    for (index, (given, view)) in zip(shapes, program.inputs).enumerated() where given != view.shape {
+      throw DeviceError(
+        .badInput,
+        "shape \(given) was given for input '\(model.signature.inputs[index].name)'; the model takes \(view.shape) at \(program.rows) rows")
+    }
   }
 
   func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {

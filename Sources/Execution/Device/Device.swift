@@ -76,6 +76,8 @@ public protocol LoadedModel: AnyObject, Sendable {
   var weightBytes: Int { get }
   /// Names of the kernels a batch runs, in launch order: what the events' step numbers mean.
   func stepNames(rows: Int) -> [String]
+  /// Inputs that a batch may do without, by their places in the signature.
+  var omissibleInputs: Set<Int> { get }
   /// A small batch takes less time than handing it to another thread: it may run where it arrived.
   var isImmediate: Bool { get }
   /// An execution context of its own: one stream, its slots. Blocking.
@@ -85,4 +87,7 @@ public protocol LoadedModel: AnyObject, Sendable {
 extension LoadedModel {
   /// The usual case: batches take time.
   public var isImmediate: Bool { false }
+
+  /// The usual case: every input is needed.
+  public var omissibleInputs: Set<Int> { [] }
 }

@@ -6,8 +6,10 @@ import Threads
 /// A model whose outputs are its inputs: what measures everything around a model. It takes every type, strings included, and can be told to
 /// take time, as the reference server's identity backend (triton-inference-server/identity_backend, parameter `execute_delay_ms`).
 public final class IdentityModel: LoadedModel {
-  /// Inputs and outputs as configured; output i is input i.
+  /// Inputs and outputs as configured.
   public let signature: ModelSignature
+  /// For each output the input it repeats.
+  let sources: [Int]
   /// Whether dimension 0 counts rows.
   public let hasRowDimension: Bool
   /// Nothing.
@@ -33,15 +35,43 @@ public final class IdentityModel: LoadedModel {
         "the identity backend needs as many outputs as inputs; the configuration has \(signature.inputs.count) and \(signature.outputs.count)"
       )
     }
-    for (input, output) in zip(signature.inputs, signature.outputs) where input.dataType != output.dataType {
-      throw DeviceError(
-        .unsupported, "the identity backend gives input \"\(input.name)\" as output \"\(output.name)\": their types must be equal")
+    sources = Self.sources(signature)
+    for (source, output) in zip(sources, signature.outputs) {
+      let input = signature.inputs[source]
+      if input.dataType != output.dataType {
+        throw DeviceError(
+          .unsupported, "the identity backend gives input \"\(input.name)\" as output \"\(output.name)\": their types must be equal")
+      }
+      // triton-inference-server/identity_backend src/identity.cc.
+      if input.dims != output.dims {
+        throw DeviceError(
+          .unsupported,
+          "expected input and output shape to match, got \(Self.text(input.dims)) of \"\(input.name)\" and \(Self.text(output.dims)) of "
+            + "\"\(output.name)\"")
+      }
     }
     self.signature = signature
     self.hasRowDimension = hasRowDimension
     self.delay = delay
     self.fault = fault
   }
+
+  /// By number where the names are INPUT<n> and OUTPUT<n>, which the reference server's backend demands; else in the order they stand.
+  private static func sources(_ signature: ModelSignature) -> [Int] {
+    func numbers(_ tensors: [ModelSignature.Tensor], _ word: String) -> [Int]? {
+      let numbers = tensors.compactMap { $0.name.hasPrefix(word) ? Int($0.name.dropFirst(word.count)) : nil }
+      return numbers.count == tensors.count && Set(numbers).count == numbers.count ? numbers : nil
+    }
+    guard let inputs = numbers(signature.inputs, "INPUT"), let outputs = numbers(signature.outputs, "OUTPUT"),
+      Set(inputs) == Set(outputs)
+    else { return Array(signature.outputs.indices) }
+    return outputs.compactMap { inputs.firstIndex(of: $0) }
+  }
+
+  private static func text(_ dims: [Int]) -> String { "[" + dims.map(String.init).joined(separator: ",") + "]" }
+
+  /// What is left out comes back as zeros, an open dimension as 1 (identity_backend `src/identity.cc`).
+  public var omissibleInputs: Set<Int> { Set(signature.inputs.indices) }
 
   /// A copy takes less than handing it to another thread, unless it is told to take time or to fail.
   public var isImmediate: Bool { delay <= .zero && fault == nil }
@@ -65,19 +95,29 @@ final class IdentityInstance: ModelInstance, @unchecked Sendable {
     memory = model.signature.inputs.map { _ in AlignedMemory() }
   }
 
-  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot {
+  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot { try prepare(shapes, omitting: []) }
+
+  func prepare(_ shapes: [[Int]], omitting omitted: [Int]) throws(DeviceError) -> BatchSlot {
     guard shapes.count == memory.count else {
       throw DeviceError(.badInput, "\(shapes.count) inputs were given; the model has \(memory.count)")
     }
     slot.inputs.removeAll(keepingCapacity: true)
-    for (index, shape) in shapes.enumerated() {
-      var bytes = model.signature.inputs[index].dataType.byteSize ?? 0
+    for (index, given) in shapes.enumerated() {
+      let tensor = model.signature.inputs[index]
+      let isOmitted = !omitted.isEmpty && omitted.contains(index)
+      let shape = isOmitted ? (model.hasRowDimension ? Array(given.prefix(1)) : []) + tensor.dims.map { $0 < 0 ? 1 : $0 } : given
+      // An empty string is a length of zero.
+      var bytes = tensor.dataType.byteSize ?? (isOmitted ? 4 : 0)
       for size in shape {
         let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-        guard !overflow, product >= 0 else { throw DeviceError(.badInput, "shape \(shape) is out of range") }
+        guard !overflow, product >= 0 else {
+          throw DeviceError(.badInput, "shape \(shape) of input '\(tensor.name)' is out of range")
+        }
         bytes = product
       }
-      slot.inputs.append(BatchSlot.Tensor(shape: shape, memory: try memory[index].reserve(bytes)))
+      let reserved = try memory[index].reserve(bytes)
+      if isOmitted { reserved.initializeMemory(as: UInt8.self, repeating: 0) }
+      slot.inputs.append(BatchSlot.Tensor(shape: shape, memory: reserved))
     }
     return slot
   }
@@ -100,7 +140,7 @@ final class IdentityInstance: ModelInstance, @unchecked Sendable {
     if delay > .zero { MonotonicClock.sleep(until: start + delay) }
     // The output is the input's own memory: nothing is copied.
     slot.outputs.removeAll(keepingCapacity: true)
-    slot.outputs.append(contentsOf: slot.inputs)
+    for source in model.sources { slot.outputs.append(slot.inputs[source]) }
     let end = MonotonicClock.now
     events?.record(step: 0, from: start, to: end)
     completion(.success(BatchTimes(inputsReady: start, computeEnd: end, outputsReady: end)))

@@ -122,8 +122,10 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
       made.memory.initializeMemory(as: UInt8.self, repeating: 0)
       slot.outputs.append(made)
     }
-    for (given, made) in zip(shapes, slot.inputs) where given != made.shape {
-      throw DeviceError(.badInput, "shape \(given) was given; the model takes \(made.shape) at \(rows) rows")
+    for (index, (given, made)) in zip(shapes, slot.inputs).enumerated() where given != made.shape {
+      throw DeviceError(
+        .badInput,
+        "shape \(given) was given for input '\(model.signature.inputs[index].name)'; the model takes \(made.shape) at \(rows) rows")
     }
     return slot
   }

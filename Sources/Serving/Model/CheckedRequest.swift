@@ -12,11 +12,9 @@ struct CheckedRequest: Sendable {
   var rows: Int
   /// For each of the model's inputs the request's, -1 for an optional one left out.
   var inputs: [Int]
-  /// Shapes as the model takes them, row dimension included, one an input of the model.
+  /// Shapes as the model takes them, row dimension included, one an input of the model; of one left out the row dimension alone.
   var shapes: [[Int]]
   var outputs: [Output]
-  /// Equal keys may share a batch.
-  var shapeKey: UInt64
   /// "[request id: X] ".
   var logTag: String
 }

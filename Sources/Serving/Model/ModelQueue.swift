@@ -34,6 +34,9 @@ final class ModelQueue: @unchecked Sendable {
   private let counters: ModelCounters
 
   private var scheduler: Scheduler
+  /// Shapes of the requests that were accepted and not answered; nil where every request has the same.
+  private var shapes: InternTable<BatchShape>?
+  private let countsRows: Bool
   private var pending: [PendingInference?] = []
   private var generations: [UInt32] = []
   private var free: [Int] = []
@@ -46,6 +49,8 @@ final class ModelQueue: @unchecked Sendable {
   private var timerTarget = Instant.distantFuture
   private var isClosing = false
   private var unanswered = 0
+  /// Accepted, and neither executing nor answered: in the queue, in a batch that was formed, or before an instance that waits for its turn.
+  private var waiting = 0
   private var whenDrained: [@Sendable () -> Void] = []
 
   /// Runs a batch of that instance on the calling thread; nil: batches go to the instances' threads. Set before the first request.
@@ -61,6 +66,8 @@ final class ModelQueue: @unchecked Sendable {
     modelName = model
     monitor = Monitor(conditions: 1 + instances)
     scheduler = Scheduler(configuration)
+    shapes = configuration.comparesShapes ? InternTable() : nil
+    countsRows = configuration.maximumBatchRows > 0
     self.executionLimit = executionLimit
     self.counters = counters
     assigned = Array(repeating: nil, count: instances)
@@ -93,10 +100,12 @@ final class ModelQueue: @unchecked Sendable {
     generations[slot] &+= 1
     let generation = generations[slot]
     pending[slot] = request
+    if shapes != nil { request.shapeNumber = shapes?.use(BatchShape(request.checked, countsRows: countsRows)) ?? -1 }
     let admission = scheduler.enqueue(
       SchedulerRequest(
-        id: Int64(slot) | Int64(generation) << 32, rows: Int32(clamping: request.checked.rows), shapeKey: request.checked.shapeKey,
-        priority: request.request.priority, timeout: .microseconds(Int64(clamping: request.request.timeoutMicroseconds))),
+        id: Int64(slot) | Int64(generation) << 32, rows: Int32(clamping: request.checked.rows),
+        shapeKey: UInt64(bitPattern: Int64(request.shapeNumber)), priority: request.request.priority,
+        timeout: .microseconds(Int64(clamping: request.request.timeoutMicroseconds))),
       at: now)
     var refusal: KServeError?
     let isStopping = admission == .refused(.stopping)
@@ -104,10 +113,12 @@ final class ModelQueue: @unchecked Sendable {
     case .queued(let handle):
       request.handle = handle
       unanswered += 1
+      waiting += 1
     case .refused(let reason):
       pending[slot] = nil
       free.append(slot)
-      refusal = Self.error(reason, request.checked.logTag, modelName)
+      shapes?.release(request.shapeNumber)
+      refusal = KServeError(reason, request.checked.logTag, modelName)
     }
     drain()
     if let immediate, woken.count == 1, let instance = woken.first, let work = takeImmediate(instance) {
@@ -120,7 +131,6 @@ final class ModelQueue: @unchecked Sendable {
       scheduler.instanceReady(instance, at: now)
       drain()
     }
-    counters.setPending(scheduler.queuedRequests)
     leave(now)
     if isStopping, let other = orElse() { return other }
     if let refusal {
@@ -130,17 +140,6 @@ final class ModelQueue: @unchecked Sendable {
       return InferenceHandle {}
     }
     return InferenceHandle { [self] in cancel(slot, generation) }
-  }
-
-  private static func error(_ refusal: Admission.Refusal, _ tag: String, _ model: String) -> KServeError {
-    switch refusal {
-    // triton-inference-server/core src/scheduler_utils.cc and src/dynamic_batch_scheduler.cc.
-    case .queueFull: KServeError(.unavailable, "\(tag)Exceeds maximum queue size")
-    case .stopping:
-      KServeError(
-        .unavailable, "\(tag)Server is stopping, scheduler for model has stopped accepting new inference requests")
-    case .tooManyRows: KServeError(.invalidArgument, "\(tag)inference request batch-size is too large for '\(model)'")
-    }
   }
 
   private func cancel(_ slot: Int, _ generation: UInt32) {
@@ -163,14 +162,36 @@ final class ModelQueue: @unchecked Sendable {
   func beginTenure(_ instance: Int) -> Int { monitor.withLock { tenures[instance] } }
 
   /// Hands in the last batch's results and waits for the next batch. nil: the thread is to end, because the model is unloaded or because
-  /// the instance was given up meanwhile. `beginsAtOnce`: execution starts with the return, otherwise with `executionBegins`.
-  func next(_ instance: Int, tenure: Int, finished: Finished?, beginsAtOnce: Bool = true) -> Work? {
-    let now = MonotonicClock.now
+  /// the instance was given up meanwhile.
+  func next(_ instance: Int, tenure: Int, finished: Finished?) -> Work? {
     monitor.lock()
     guard tenures[instance] == tenure else {
       monitor.unlock()
       return nil
     }
+    report(instance, finished)
+    let work = waitForWork(instance, tenure)
+    if let work { beginExecution(instance, work.requests) }
+    counters.setPending(waiting)
+    monitor.unlock()
+    return work
+  }
+
+  /// The first half of `next`, for an instance that has its turn to give back in between: whether another batch is there for it.
+  func hand(_ instance: Int, tenure: Int, finished: Finished?) -> Bool {
+    monitor.lock()
+    defer { monitor.unlock() }
+    guard tenures[instance] == tenure else { return false }
+    report(instance, finished)
+    return assigned[instance] != nil
+  }
+
+  /// The second half of `next`. Execution begins with `executionBegins`.
+  func take(_ instance: Int, tenure: Int) -> Work? { monitor.withLock { waitForWork(instance, tenure) } }
+
+  /// What became of the last batch, and that the instance waits for another. Ends with the lock held.
+  private func report(_ instance: Int, _ finished: Finished?) {
+    let now = MonotonicClock.now
     if let finished { complete(finished, instance, now) }
     scheduler.instanceReady(instance, at: now)
     drain()
@@ -180,20 +201,16 @@ final class ModelQueue: @unchecked Sendable {
     } else {
       woken.removeAll(keepingCapacity: true)
     }
+  }
+
+  private func waitForWork(_ instance: Int, _ tenure: Int) -> Work? {
     while assigned[instance] == nil {
-      if tenures[instance] != tenure || isClosing && unanswered == 0 {
-        monitor.unlock()
-        return nil
-      }
+      if tenures[instance] != tenure || isClosing && unanswered == 0 { return nil }
       isWaiting[instance] = true
       monitor.wait(1 + instance)
       isWaiting[instance] = false
     }
-    let work = takeAssigned(instance)
-    if work != nil, beginsAtOnce { beginExecution(instance) }
-    counters.setPending(scheduler.queuedRequests)
-    monitor.unlock()
-    return work
+    return takeAssigned(instance)
   }
 
   /// The batch just assigned to a waiting instance, where it is small enough.
@@ -204,7 +221,9 @@ final class ModelQueue: @unchecked Sendable {
       for input in pending[Int(request.id & 0xFFFF_FFFF)]?.request.inputs ?? [] { bytes += input.data.byteCount }
       if bytes > Self.immediateByteLimit { return nil }
     }
-    return takeAssigned(instance)
+    let work = takeAssigned(instance)
+    if let work { begin(work.requests) }
+    return work
   }
 
   private func takeAssigned(_ instance: Int) -> Work? {
@@ -227,19 +246,29 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// The batch begins to execute: from now on its time counts. Waiting for a turn before is no hanging.
-  func executionBegins(_ instance: Int, tenure: Int) {
-    guard executionLimit > .zero else { return }
+  func executionBegins(_ instance: Int, tenure: Int, _ work: Work) {
     monitor.lock()
-    if tenures[instance] == tenure { beginExecution(instance) }
+    if tenures[instance] == tenure { beginExecution(instance, work.requests) }
+    counters.setPending(waiting)
     monitor.unlock()
   }
 
-  private func beginExecution(_ instance: Int) {
+  private func beginExecution(_ instance: Int, _ requests: [PendingInference]) {
+    begin(requests)
     guard executionLimit > .zero else { return }
     let start = MonotonicClock.now
     busySince[instance] = start
     if start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
   }
+
+  /// What executes waits no more.
+  private func begin(_ requests: [PendingInference]) {
+    for request in requests { request.isExecuting = true }
+    waiting -= requests.count
+  }
+
+  /// Whether an instance that took so long, as its own thread sees it, may have been given up: then `isServing` is worth its lock.
+  func maybeGaveUp(after span: TimeSpan) -> Bool { executionLimit > .zero && span + span >= executionLimit }
 
   /// Whether this thread still serves the instance.
   func isServing(_ instance: Int, tenure: Int) -> Bool { monitor.withLock { tenures[instance] == tenure } }
@@ -279,7 +308,9 @@ final class ModelQueue: @unchecked Sendable {
     deliveries.append(request)
     pending[slot] = nil
     free.append(slot)
+    shapes?.release(request.shapeNumber)
     unanswered -= 1
+    if !request.isExecuting { waiting -= 1 }
   }
 
   private func wakeTimer(by target: Instant) {
@@ -289,6 +320,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Unlocks, wakes whoever got work and delivers what is over. Nothing of this happens under the lock.
   private func leave(_ now: Instant) {
+    counters.setPending(waiting)
     let due = scheduler.nextWakeUp
     if due < timerTarget { wakeTimer(by: due) }
     let (ended, instances) = (deliveries, woken)
@@ -304,22 +336,8 @@ final class ModelQueue: @unchecked Sendable {
     }
     monitor.unlock()
     for instance in instances { monitor.signal(1 + instance) }
-    if !ended.isEmpty { Self.deliver(ended) }
+    if !ended.isEmpty { PendingInference.deliver(ended) }
     for call in drained { call() }
-  }
-
-  /// One hop to each event loop, whatever the number of answers.
-  private static func deliver(_ requests: [PendingInference]) {
-    guard let first = requests.first else { return }
-    if requests.allSatisfy({ $0.loop === first.loop }) {
-      first.loop.execute { for request in requests { request.deliver() } }
-      return
-    }
-    var groups: [ObjectIdentifier: [PendingInference]] = [:]
-    for request in requests { groups[ObjectIdentifier(request.loop), default: []].append(request) }
-    for group in groups.values {
-      group.first?.loop.execute { for request in group { request.deliver() } }
-    }
   }
 
   // MARK: - Time
@@ -328,20 +346,7 @@ final class ModelQueue: @unchecked Sendable {
     monitor.lock()
     while !(isClosing && unanswered == 0) {
       let now = MonotonicClock.now
-      scheduler.advance(to: now)
-      drain()
-      var hung: [Int] = []
-      if executionLimit > .zero {
-        for (instance, since) in busySince.enumerated() where since != .distantFuture && now - since >= executionLimit {
-          giveUp(instance, now)
-          hung.append(instance)
-        }
-      }
-      if !deliveries.isEmpty || !woken.isEmpty || !hung.isEmpty {
-        leave(now)
-        for instance in hung { onHang(instance) }
-        monitor.lock()
-      }
+      if !act(at: now, onHang) { continue }
       var target = scheduler.nextWakeUp
       if executionLimit > .zero {
         for since in busySince where since != .distantFuture { target = min(target, since + executionLimit) }
@@ -350,6 +355,31 @@ final class ModelQueue: @unchecked Sendable {
       if target > MonotonicClock.now { monitor.wait(Self.timer, until: target) }
     }
     monitor.unlock()
+  }
+
+  /// Does what is due at `now`. False where the lock was given up meanwhile: whatever was looked at before, the end included, may be otherwise.
+  private func act(at now: Instant, _ onHang: (Int) -> Void) -> Bool {
+    scheduler.advance(to: now)
+    drain()
+    var hung: [Int] = []
+    if executionLimit > .zero {
+      for (instance, since) in busySince.enumerated() where since != .distantFuture && now - since >= executionLimit {
+        giveUp(instance, now)
+        hung.append(instance)
+      }
+    }
+    if deliveries.isEmpty, woken.isEmpty, hung.isEmpty { return true }
+    leave(now)
+    for instance in hung { onHang(instance) }
+    monitor.lock()
+    return false
+  }
+
+  /// What the timer thread does at that time, for a queue without one.
+  func advance(to now: Instant, onHang: (Int) -> Void = { _ in }) {
+    monitor.lock()
+    _ = act(at: now, onHang)
+    leave(now)
   }
 
   /// An instance that does not come back: its batch fails, its thread is no longer listened to.

@@ -35,6 +35,9 @@ struct RequestChecker: Sendable {
       outputs = configuration.outputs.indices.map { CheckedRequest.Output(index: $0, requested: -1) }
     } else {
       for (requested, output) in request.outputs.enumerated() {
+        if request.outputs[..<requested].contains(where: { $0.name == output.name }) {
+          throw KServeError(.invalidArgument, "\(tag)output '\(output.name)' already exists in request")
+        }
         guard let index = outputIndex[output.name] else {
           throw KServeError(.invalidArgument, "unexpected inference output '\(output.name)' for model '\(model)'")
         }
@@ -44,8 +47,7 @@ struct RequestChecker: Sendable {
     try checkCount(request, tag)
     let rows = try rowCount(request, tag)
     var inputs = [Int](repeating: -1, count: configuration.inputs.count)
-    var shapes = [[Int]](repeating: [], count: configuration.inputs.count)
-    var key: UInt64 = 0xCBF2_9CE4_8422_2325
+    var shapes = [[Int]](repeating: takesRows ? [rows] : [], count: configuration.inputs.count)
     for (given, input) in request.inputs.enumerated() {
       guard let index = inputIndex[input.name] else { throw unexpected(input.name) }
       let declared = configuration.inputs[index]
@@ -56,18 +58,29 @@ struct RequestChecker: Sendable {
             + "'\(declared.dataType.kserveName)'")
       }
       let dims = takesRows ? input.shape.dropFirst() : input.shape[...]
-      guard dims.count == declared.dims.count, zip(declared.dims, dims).allSatisfy({ $0 < 0 || $0 == $1 }) else {
-        throw wrongShape(input, declared, tag)
-      }
-      try checkBytes(input, declared, dims, rows, tag)
+      try checkShape(input, declared, dims, tag)
+      try checkBytes(input, declared, tag)
       inputs[index] = given
-      let inner = declared.reshape ?? Array(dims)
+      guard let reshape = declared.reshape else {
+        shapes[index] = input.shape
+        continue
+      }
+      guard let inner = TensorReshape.apply(dims, from: declared.dims, to: reshape) else {
+        throw KServeError(
+          .invalidArgument,
+          "\(tag)input '\(input.name)' for model '\(model)' has shape \(Self.list(input.shape)), which cannot be reshaped to \(Self.list(reshape))"
+        )
+      }
       shapes[index] = takesRows ? [rows] + inner : inner
-      // FNV-1a over which inputs there are and their inner shapes: equal shapes, equal keys.
-      for value in [index] + Array(dims) { key = (key ^ UInt64(bitPattern: Int64(value))) &* 0x100_0000_01B3 }
     }
-    return CheckedRequest(rows: takesRows ? rows : 0, inputs: inputs, shapes: shapes, outputs: outputs, shapeKey: key, logTag: tag)
+    // Where nothing was given to count rows by, there is one.
+    if takesRows, rows < 1 {
+      throw KServeError(.invalidArgument, "\(tag)inference request batch-size must be at least 1 for '\(model)'")
+    }
+    return CheckedRequest(rows: takesRows ? rows : 0, inputs: inputs, shapes: shapes, outputs: outputs, logTag: tag)
   }
+
+  private static func list(_ sizes: [Int]) -> String { "[" + sizes.map(String.init).joined(separator: ",") + "]" }
 
   private func unexpected(_ name: String) -> KServeError {
     KServeError(.invalidArgument, "unexpected inference input '\(name)' for model '\(model)'")
@@ -75,7 +88,12 @@ struct RequestChecker: Sendable {
 
   private func checkCount(_ request: InferenceRequest, _ tag: String) throws(KServeError) {
     let (given, declared) = (request.inputs.count, configuration.inputs.count)
-    guard given > declared || given < requiredInputs else { return }
+    let isComplete =
+      requiredInputs == declared
+      || configuration.inputs.allSatisfy { input in
+        input.isOptional || request.inputs.contains { $0.name == input.name }
+      }
+    guard given > declared || given < requiredInputs || !isComplete else { return }
     func list(_ names: [String]) -> String { "[" + names.map { "'\($0)'" }.joined(separator: ",") + "]" }
     let names = request.inputs.map(\.name)
     let missing = configuration.inputs.filter { !$0.isOptional && !names.contains($0.name) }.map(\.name)
@@ -101,47 +119,45 @@ struct RequestChecker: Sendable {
       }
       rows = first
     }
-    // The reference server keeps the batch size in 32 bits.
-    if Int(Int32(truncatingIfNeeded: rows ?? 1)) > configuration.maxBatchSize {
+    if let rows, rows > configuration.maxBatchSize {
       throw KServeError(.invalidArgument, "\(tag)inference request batch-size must be <= \(configuration.maxBatchSize) for '\(model)'")
     }
     return rows ?? 1
   }
 
-  private func wrongShape(_ input: InferenceRequest.Input, _ declared: InputConfiguration, _ tag: String) -> KServeError {
-    func list(_ sizes: [Int]) -> String { "[" + sizes.map(String.init).joined(separator: ",") + "]" }
+  private func checkShape(
+    _ input: InferenceRequest.Input, _ declared: InputConfiguration, _ dims: ArraySlice<Int>, _ tag: String
+  ) throws(KServeError) {
+    if dims.contains(-1) {
+      throw KServeError(
+        .invalidArgument,
+        "\(tag)All input dimensions should be specified for input '\(input.name)' for model '\(model)', got \(Self.list(input.shape))")
+    }
+    if dims.count == declared.dims.count, zip(declared.dims, dims).allSatisfy({ $0 < 0 || $0 == $1 }) { return }
     let note =
       takesRows
       ? "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each input shape. If you "
         + "want to specify the full shape including the batch dim in your input dims config, try setting max_batch_size to zero. See the "
         + "model configuration docs for more info on max_batch_size." : ""
-    return KServeError(
+    throw KServeError(
       .invalidArgument,
-      "\(tag)unexpected shape for input '\(input.name)' for model '\(model)'. Expected \(list((takesRows ? [-1] : []) + declared.dims)), got "
-        + "\(list(input.shape)). \(note)")
+      "\(tag)unexpected shape for input '\(input.name)' for model '\(model)'. Expected \(Self.list((takesRows ? [-1] : []) + declared.dims)), got "
+        + "\(Self.list(input.shape)). \(note)")
   }
 
-  private func checkBytes(
-    _ input: InferenceRequest.Input, _ declared: InputConfiguration, _ dims: ArraySlice<Int>, _ rows: Int, _ tag: String
-  ) throws(KServeError) {
-    func mismatch(_ expected: Int, _ got: Int) -> KServeError {
-      KServeError(
-        .invalidArgument,
-        "\(tag)input byte size mismatch for input '\(input.name)' for model '\(model)'. Expected \(expected), got \(got)")
-    }
-    let got = input.data.byteCount
-    var elements = 1
-    var overflows = false
-    for size in dims {
-      let (product, overflow) = elements.multipliedReportingOverflow(by: size)
-      overflows = overflows || overflow
-      elements = product
+  /// The request's bytes against its own shape. Texts: core `src/infer_request.cc` and `src/model_config_utils.h` (GetByteSize).
+  private func checkBytes(_ input: InferenceRequest.Input, _ declared: InputConfiguration, _ tag: String) throws(KServeError) {
+    if input.shape.contains(where: { $0 < 0 }) {
+      throw KServeError(.invalidArgument, "\(tag)tensor '\(input.name)' contains an invalid dimension in shape \(Self.list(input.shape))")
     }
     let size = declared.dataType.bytesPerElement
-    let (row, tooBig) = elements.multipliedReportingOverflow(by: size ?? 1)
-    let (expected, tooMany) = row.multipliedReportingOverflow(by: rows)
-    // No such tensor can be sent: what one row would take is what the reference server names then.
-    if overflows || tooBig || tooMany { throw mismatch(row, got) }
+    let count = TensorReshape.elements(input.shape[...])
+    let (expected, overflow) = (count ?? 0).multipliedReportingOverflow(by: size ?? 1)
+    if count == nil || overflow {
+      throw KServeError(
+        .invalidArgument,
+        "\(tag)\(size == nil ? "element count" : "byte size") for tensor '\(input.name)' exceeds maximum size of \(Int.max)")
+    }
     guard size != nil else {
       guard let count = input.data.stringCount else {
         throw KServeError(
@@ -157,9 +173,11 @@ struct RequestChecker: Sendable {
       }
       return
     }
-    if got != expected { throw mismatch(expected, got) }
-    if rows <= 0, takesRows {
-      throw KServeError(.invalidArgument, "\(tag)inference request batch-size must be at least 1 for '\(model)'")
+    let got = input.data.byteCount
+    if got != expected {
+      throw KServeError(
+        .invalidArgument,
+        "\(tag)input byte size mismatch for input '\(input.name)' for model '\(model)'. Expected \(expected), got \(got)")
     }
   }
 

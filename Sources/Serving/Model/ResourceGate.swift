@@ -34,13 +34,23 @@ final class ResourceGate: @unchecked Sendable {
   /// Blocks until it is the instance's turn.
   func enter(_ ticket: ExecutionRateLimiter.Ticket) {
     monitor.lock()
-    wake(limiter.stage(ticket))
+    // Staged by `renew`, it may have been granted since.
+    if !granted.contains(ticket) { wake(limiter.stage(ticket)) }
     while granted.remove(ticket) == nil { monitor.wait() }
     monitor.unlock()
   }
 
   /// The execution ended; also for an instance that was given up, once.
   func leave(_ ticket: ExecutionRateLimiter.Ticket) { monitor.withLock { wake(limiter.release(ticket)) } }
+
+  /// The execution ended and the instance has its next batch: it is staged before what it held is given out, so that its priority counts
+  /// (core `src/rate_limiter.cc`, OnRelease). `enter` follows.
+  func renew(_ ticket: ExecutionRateLimiter.Ticket) {
+    monitor.withLock {
+      let staged = limiter.stage(ticket)
+      wake(staged + limiter.release(ticket))
+    }
+  }
 
   /// The instance is gone.
   func remove(_ ticket: ExecutionRateLimiter.Ticket) { monitor.withLock { wake(limiter.remove(ticket)) } }

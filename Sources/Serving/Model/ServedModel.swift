@@ -24,6 +24,8 @@ final class ServedModel: Sendable {
   /// Of this loading, in the live events.
   let number: Int32
   let checker: RequestChecker
+  /// Which of the device's tensors the configured ones are.
+  let layout: BatchLayout
   private let gate: ResourceGate?
   /// One an instance, where turns are limited.
   private let tickets: [ExecutionRateLimiter.Ticket]
@@ -39,7 +41,7 @@ final class ServedModel: Sendable {
     name: String, version: Int, configuration: ModelConfiguration, loaded: any LoadedModel, device: DeviceDescription,
     labels: [String: [String]], regions: SharedMemoryRegions, live: LiveRecorder, number: Int32, executionLimit: TimeSpan,
     gate: ResourceGate?
-  ) throws(ExecutionRateLimiter.Refusal) {
+  ) throws {
     self.name = name
     self.version = version
     versionText = String(version)
@@ -51,6 +53,7 @@ final class ServedModel: Sendable {
     self.live = live
     self.number = number
     self.gate = gate
+    layout = try BatchLayout(configuration, loaded)
     tickets = try gate?.add(configuration) ?? []
     counters = ModelCounters(model: name, version: versionText)
     checker = RequestChecker(configuration)
@@ -97,6 +100,12 @@ final class ServedModel: Sendable {
   func beginTurn(_ index: Int) {
     guard tickets.indices.contains(index) else { return }
     gate?.enter(tickets[index])
+  }
+
+  /// The turn is over and the instance has another batch: it asks before others are let in.
+  func renewTurn(_ index: Int) {
+    guard tickets.indices.contains(index) else { return }
+    gate?.renew(tickets[index])
   }
 
   func endTurn(_ index: Int) {

@@ -119,6 +119,11 @@ struct ModelLoader: Sendable {
       }
       configuration = configuration.normalized()
       try configuration.validate()
+      for input in configuration.inputs where input.allowRaggedBatch {
+        log.warning(
+          "model '\(configuration.name)': 'allow_ragged_batch' of input '\(input.name)' has no effect, requests of different shapes are batched apart"
+        )
+      }
       let model = try ServedModel(
         name: configuration.name, version: version, configuration: configuration, loaded: loaded, device: device,
         labels: labels(configuration, place), regions: regions, live: live, number: number, executionLimit: executionLimit,
@@ -224,8 +229,8 @@ struct ModelLoader: Sendable {
     }
     return try IdentityModel(
       signature: ModelSignature(
-        inputs: tensors(configuration.inputs.map { ($0.name, $0.dataType, $0.dims) }),
-        outputs: tensors(configuration.outputs.map { ($0.name, $0.dataType, $0.dims) })),
+        inputs: tensors(configuration.inputs.map { ($0.name, $0.dataType, $0.reshape ?? $0.dims) }),
+        outputs: tensors(configuration.outputs.map { ($0.name, $0.dataType, $0.reshape ?? $0.dims) })),
       hasRowDimension: configuration.maxBatchSize > 0, delay: .milliseconds(delay), fault: fault)
   }
 

@@ -99,9 +99,11 @@ final class ModelManager: Sendable {
     let ready = table.ready(name)
     stamps.withLock { $0[name] = nil }
     guard !ready.isEmpty else { return }
-    _ = table.replace(name, with: Dictionary(uniqueKeysWithValues: ready.map { ($0.version, .unloading) }))
+    _ = table.replace(name, with: Dictionary(uniqueKeysWithValues: ready.map { ($0.version, .unloading($0.number)) }))
     for model in ready {
-      close(model) { [table] in table.set(name, model.version, .unavailable("unloaded")) }
+      close(model) { [table, version = model.version, number = model.number] in
+        table.end(name, version, number: number, .unavailable("unloaded"))
+      }
     }
     log.info("model '\(name)' is being unloaded")
   }
@@ -109,10 +111,13 @@ final class ModelManager: Sendable {
   private func close(_ model: ServedModel, _ then: @escaping @Sendable () -> Void = {}) {
     draining.withLock { $0[ObjectIdentifier(model)] = model }
     model.queue.close { [self] in
-      _ = draining.withLock { $0.removeValue(forKey: ObjectIdentifier(model)) }
       then()
+      _ = draining.withLock { $0.removeValue(forKey: ObjectIdentifier(model)) }
     }
   }
+
+  /// Loadings closed and not yet drained.
+  var closing: Int { draining.withLock { $0.count } }
 
   /// Everything is closed; what is accepted is still served.
   func closeAll() {

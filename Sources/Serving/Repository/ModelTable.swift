@@ -9,13 +9,22 @@ final class ModelTable: Sendable {
   enum State: Sendable {
     case loading
     case ready(ServedModel)
-    case unloading
+    /// With the number of the loading that ends: only that one may say how it ended.
+    case unloading(Int32)
     case unavailable(String)
   }
 
   private let models = Mutex<[String: [Int: State]]>([:])
 
   func set(_ name: String, _ version: Int, _ state: State) { models.withLock { $0[name, default: [:]][version] = state } }
+
+  /// A loading is over. Nothing happens where its version is another one's by now.
+  func end(_ name: String, _ version: Int, number: Int32, _ state: State) {
+    models.withLock { models in
+      guard case .unloading(number) = models[name]?[version] else { return }
+      models[name]?[version] = state
+    }
+  }
 
   /// Replaces a model's versions at once; the ready ones that are gone are returned.
   func replace(_ name: String, with versions: [Int: State]) -> [ServedModel] {

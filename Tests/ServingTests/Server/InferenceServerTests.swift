@@ -222,4 +222,51 @@ import TimeBase
     #expect(times.count == 2)
     if times.count == 2 { #expect(times[0].1 <= times[1].0, "executions do not overlap") }
   }
+
+  /// Priority 2 gets half the turns of priority 1, for as long as both have batches.
+  @Test func turnsFollowPriorities() async throws {
+    func model(_ name: String, _ priority: Int) -> String {
+      ServerFixture.identity(
+        name, rows: 1,
+        """
+        instance_group [ { count: 1 kind: KIND_CPU rate_limiter { resources [ { name: "R" count: 1 } ] priority: \(priority) } } ]
+        \(ServerFixture.parameter("execute_delay_ms", "2"))
+        """)
+    }
+    let fixture = try ServerFixture(["often": model("often", 1), "rarely": model("rarely", 2)]) { $0.limitsRate = true }
+    let starts = await withTaskGroup(of: (String, Instant)?.self) { group in
+      for _ in 0..<40 {
+        for name in ["often", "rarely"] {
+          group.addTask {
+            guard case .success(let response) = await fixture.infer(name, [1, 2, 3, 4]), let execution = response.execution else {
+              return nil
+            }
+            return (name, execution.computeStart)
+          }
+        }
+      }
+      var starts: [(String, Instant)] = []
+      for await start in group { if let start { starts.append(start) } }
+      return starts.sorted { $0.1 < $1.1 }.map(\.0)
+    }
+    #expect(starts.count == 80)
+    // Both have batches waiting from the first turn of either on for as long as neither has had most of its own.
+    let middle = starts.drop { $0 == starts.first }.prefix(36)
+    let often = middle.count { $0 == "often" }
+    #expect((22...26).contains(often), "\(often) of \(middle.count): \(starts)")
+  }
+
+  @Test func anInputThatTheModelNeedsCannotBeOptional() throws {
+    let error = #expect(throws: ServerFixture.Failure.self) {
+      try ServerFixture([
+        "m": """
+        name: "m" platform: "headroom_builtin" max_batch_size: 4
+        input [ { name: "x" data_type: TYPE_FP32 dims: [8] optional: true } ]
+        parameters { key: "head" value { string_value: "linear" } } parameters { key: "hidden" value { string_value: "8" } }
+        parameters { key: "layers" value { string_value: "1" } }
+        """
+      ])
+    }
+    #expect(error?.description.contains("'optional' is set to true for input 'x' while the backend model doesn't support") == true)
+  }
 }
