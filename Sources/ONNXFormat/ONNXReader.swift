@@ -86,9 +86,7 @@ public struct ONNXReader {
     }
     for input in message.inputs where values[input.name] == nil { try addInput(input) }
     for node in message.nodes { try addNode(node) }
-    for output in message.outputs {
-      graph.outputs.append(try value(output.name, for: "output \"\(output.name)\""))
-    }
+    try addOutputs(message.outputs)
     if graph.outputs.isEmpty { throw fail("", "the graph has no outputs") }
     let cleaned = graph.withoutUnusedNodes()
     do throws(GraphError) { try cleaned.validate() } catch { throw fail("", error.description) }
@@ -126,6 +124,17 @@ public struct ONNXReader {
       }
     }
     values[input.name] = graph.addInput(input.name, type, shape)
+  }
+
+  /// Names and order as the file says, whatever wrote the values.
+  private mutating func addOutputs(_ outputs: [ValueMessage]) throws(ONNXError) {
+    var names: Set<String> = []
+    for output in outputs {
+      let place = "output \"\(output.name)\""
+      if !names.insert(output.name).inserted { throw fail(place, "stands twice") }
+      let id = try value(output.name, for: place)
+      do throws(GraphError) { try graph.addOutput(id, named: output.name) } catch { throw fail(place, error.reason) }
+    }
   }
 
   static let supportedTypes =

@@ -81,9 +81,8 @@ private struct Body {
   init(_ graph: Graph) {
     self.graph = graph
     opset = graph.nodes.contains { $0.operation.holdsGelu } ? 20 : 17
-    // Rewrites may leave two values with one name; files may not.
-    for index in graph.values.indices {
-      let id = ValueID(index)
+    // Rewrites may leave two values with one name; files may not. Inputs and outputs keep theirs.
+    for id in graph.inputs + graph.outputs + graph.values.indices.map({ ValueID($0) }) where names[id] == nil {
       let base = graph[id].name.isEmpty ? "value" : graph[id].name
       var name = base
       var number = 1

@@ -28,7 +28,7 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     var graph = try options.load(model).graph
-    for pass in try Rewrites.passes(named: rewrite) { graph = try pass.apply(graph) }
+    graph = try graph.rewritten(by: try Rewrites.passes(named: rewrite))
     try Files.write(output, try ONNXWriter.write(graph))
   }
 }

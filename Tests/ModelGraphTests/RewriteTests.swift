@@ -16,6 +16,51 @@ import TimeBase
     try expectSameFunction(graph, rewritten)
   }
 
+  /// Clients address outputs by name: a pass that loses one is stopped, whichever it is.
+  @Test func aPassThatLosesAnOutputIsStopped() throws {
+    enum Dropping: RewritePass {
+      static let name = "dropping"
+      static func apply(_ graph: Graph) throws(GraphError) -> Graph {
+        var graph = graph
+        graph.outputs.removeLast()
+        return graph
+      }
+    }
+    enum Merging: RewritePass {
+      static let name = "merging"
+      static func apply(_ graph: Graph) throws(GraphError) -> Graph {
+        var graph = graph
+        graph.outputs = graph.outputs.map { _ in graph.outputs[0] }
+        return graph
+      }
+    }
+    var graph = Graph(name: "t")
+    let x = graph.addInput("x", .float32, [.rows, .fixed(8)])
+    for name in ["a", "b"] { try graph.addOutput(try graph.apply(.unary(.relu), name, [x]), named: name) }
+    for pass in [Dropping.self, Merging.self] as [any RewritePass.Type] {
+      let error = try #require(throws: GraphError.self) { try graph.rewritten(by: [pass]) }
+      #expect(error.reason.contains("the rewrite \(pass.name) changed the outputs"), "\(error)")
+    }
+    #expect(throws: Never.self) { try graph.rewritten(by: Rewrites.standard + Rewrites.onRequest) }
+  }
+
+  /// Rows of copies that are sliced become one value under two names, and an expanded output is restored: both keep their names.
+  @Test func sunkOutputsKeepTheirNames() throws {
+    var graph = Graph(name: "t")
+    let x = graph.addInput("x", .float32, [.rows, .fixed(1), .fixed(8)])
+    let copies = try graph.apply(.expand([.rows, .fixed(4), .fixed(8)]), "expand", [x])
+    let h = try graph.apply(.unary(.tanh), "tanh", [copies])
+    let first = try graph.apply(.slice(axes: [1], starts: [0], ends: [1], steps: [1]), "first", [h])
+    let second = try graph.apply(.slice(axes: [1], starts: [1], ends: [2], steps: [1]), "second", [h])
+    for (id, name) in [(h, "all"), (first, "first"), (second, "second"), (copies, "copies")] { try graph.addOutput(id, named: name) }
+    let sunk = try graph.rewritten(by: [SinkBroadcast.self])
+    #expect(sunk.outputs.map { sunk[$0].name } == ["all", "first", "second", "copies"])
+    #expect(Set(sunk.outputs).count == 4)
+    let inputs = try sampleInputs(graph, rows: 3)
+    let (before, after) = (try ReferenceEvaluator.evaluate(graph, inputs: inputs), try ReferenceEvaluator.evaluate(sunk, inputs: inputs))
+    #expect(before == after)
+  }
+
   /// LayerNorm and both GELUs as exporters below opset 17 write them.
   @Test(arguments: [true, false]) func decomposedOperatorsAreRecognized(exact: Bool) throws {
     var graph = Graph(name: "t")

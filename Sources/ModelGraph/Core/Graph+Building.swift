@@ -35,6 +35,18 @@ extension Graph {
     return only
   }
 
+  /// Adds `id` as an output called `name`. A value has one name, and an answer is found by its own: a value that is already called otherwise
+  /// on purpose (an input, a constant, another output) gets an identity of that name behind it, any other one takes the name.
+  public mutating func addOutput(_ id: ValueID, named name: String) throws(GraphError) {
+    let isTaken = inputs.contains(id) || constants[id] != nil
+    if outputs.contains(id) || (isTaken && self[id].name != name) {
+      outputs.append(try apply(.unary(.identity), name, [id]))
+      return
+    }
+    self[id].name = name
+    outputs.append(id)
+  }
+
   private mutating func add(_ value: Value) -> ValueID {
     values.append(value)
     return ValueID(values.count - 1)

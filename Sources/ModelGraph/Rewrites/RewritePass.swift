@@ -21,10 +21,30 @@ public enum Rewrites {
 
 extension Graph {
   /// The graph after these passes, unused nodes and constants removed.
+  ///
+  /// - Throws: `GraphError` where a pass fails, and where one changes what a request brings or an answer carries.
   public func rewritten(by passes: [any RewritePass.Type]) throws(GraphError) -> Graph {
     var graph = self
-    for pass in passes { graph = try pass.apply(graph).withoutUnusedNodes() }
+    for pass in passes {
+      let next = try pass.apply(graph).withoutUnusedNodes()
+      try graph.requireSameInterface(next, after: pass.name)
+      graph = next
+    }
     return graph
+  }
+
+  /// Clients address inputs and outputs by name, in the order of the file: no pass may drop, merge, rename or reshape one.
+  private func requireSameInterface(_ other: Graph, after pass: String) throws(GraphError) {
+    for (kind, before, after) in [
+      ("input", interface(inputs), other.interface(other.inputs)), ("output", interface(outputs), other.interface(other.outputs)),
+    ]
+    where before != after {
+      throw GraphError(node: name, reason: "the rewrite \(pass) changed the \(kind)s from \(before) to \(after)")
+    }
+  }
+
+  private func interface(_ ids: [ValueID]) -> [String] {
+    ids.map { "\(self[$0].name): \(self[$0].type.rawValue) \(Shapes.text(self[$0].shape))" }
   }
 
   /// Without nodes and constants that no output depends on.
@@ -32,7 +52,8 @@ extension Graph {
     var graph = self
     var needed = Set(outputs)
     var kept: [Node] = []
-    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
+    // A node whose results are not known writes nothing here, and is there to be counted.
+    for node in nodes.reversed() where node.outputs.isEmpty || node.outputs.contains(where: needed.contains) {
       kept.append(node)
       for case .some(let id) in node.inputs { needed.insert(id) }
     }

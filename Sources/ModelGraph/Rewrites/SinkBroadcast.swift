@@ -169,7 +169,8 @@ struct Sinking {
 
   mutating func finish() throws(GraphError) -> Graph {
     for id in old.outputs {
-      if let value = try whole(id) { new.outputs.append(value) }
+      // Two outputs may have become one value, and a restored one has a name of its own.
+      if let value = try whole(id) { try new.addOutput(value, named: old[id].name) }
     }
     return new.withoutUnusedNodes()
   }
