@@ -111,25 +111,32 @@ def only_onnx():
     test_util.validate_for_trt_model = test_util.validate_for_libtorch_model = lambda *arguments, **options: False
 
 
-def no_ensemble_trials():
-    """Trials named "ensemble" are left out of a file that makes the list of its trials in setUp."""
+def steps_for_ensembles():
+    """Trials of an ensemble go to its one step instead, and the counters of the ensemble are not asked for."""
 
     def patch(module):
         for place in vars(module).values():
-            if isinstance(place, type) and issubclass(place, unittest.TestCase) and "setUp" in vars(place):
-                prepare = place.setUp
+            if not (isinstance(place, type) and issubclass(place, unittest.TestCase)):
+                continue
+            if "setUp" in vars(place):
+                place.setUp = with_steps(place.setUp)
+            if "_assert_metrics" in vars(place):
+                place._assert_metrics = without_ensembles(place._assert_metrics)
 
-                def set_up(self, prepare=prepare):
-                    prepare(self)
-                    if hasattr(self, "trials_"):
-                        self.trials_ = [trial for trial in self.trials_ if trial["base"] != "ensemble"]
+    def with_steps(prepare):
+        def set_up(self):
+            prepare(self)
+            self.trials_ = [{**trial, "base": "custom"} for trial in self.trials_]
 
-                place.setUp = set_up
+        return set_up
+
+    def without_ensembles(check):
+        return lambda self, model, *arguments: None if model.startswith("ensemble") else check(self, model, *arguments)
 
     return patch
 
 
-PATCHES = {"no-ensembles": no_ensembles, "only-onnx": only_onnx, "no-ensemble-trials": no_ensemble_trials}
+PATCHES = {"no-ensembles": no_ensembles, "only-onnx": only_onnx, "steps-for-ensembles": steps_for_ensembles}
 
 
 def run_with_unittest(path, names, patches):
@@ -174,7 +181,7 @@ def main():
     parser.add_argument("--patch", action="append", default=[])
     parser.add_argument("--pytest", action="store_true")
     parser.add_argument("names", nargs="*")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     sys.path[0:1] = [os.getcwd(), os.path.join(HERE, "shims"), os.path.abspath("../common")]
     cases = (
         run_with_pytest(arguments.file) if arguments.pytest
