@@ -189,6 +189,12 @@ def small():
         yield Job(optional, r.optional_inputs, [of + name])
     queue, of = "L0_metrics/metrics_queue_size_test.py", "MetricsPendingRequestCountTest.test_"
     yield Job(queue, r.queue_sizes, [of + name for name in ("default_scheduler", "dynamic_batch_scheduler", "fail_max_queue_size")])
+    for client in ("http", "grpc"):
+        yield Job("L0_parameters/class_count_test.py", r.classes, environment={"CLIENT_TYPE": client}, note=client)
+    yield Job("L0_client_timeout/client_infer_timeout_test.py", r.client_timeouts)
+    yield Job(
+        "L0_request_cancellation/scheduler_test.py", r.cancelled,
+        ["TestScheduler.test_dynamic_batch_scheduler_request_cancellation"])
     yield Job("L0_output_name/output_name_test.py", r.output_names)
     yield Job("L0_scalar_io/scalar_test.py", r.scalar_models)
     yield Job("L0_scalar_io/scalar_test.py", r.scalar_model_of_two, must_not_start="onnx_scalar_1dim", note="dims [2]")
@@ -227,6 +233,13 @@ NOT_RUN = [
         "mix_platform", "mix_type", "mix_ensemble", "mix_batch_nobatch", "label_lookup")], ENSEMBLE),
     ("L0_input_validation/input_validation_test.py", ["test_wrong_input_shape_tensor_size"],
      "shape tensors of TensorRT, whose engines this server has not"),
+    ("L0_request_cancellation/scheduler_test.py", [
+        "test_sequence_batch_scheduler_backlog_request_cancellation", "test_direct_sequence_batch_scheduler_request_cancellation",
+        "test_oldest_sequence_batch_scheduler_request_cancellation", "test_scheduler_streaming_request_cancellation"], SEQUENCE),
+    ("L0_request_cancellation/scheduler_test.py", ["test_ensemble_scheduler_request_cancellation"], ENSEMBLE),
+    ("L0_client_timeout/client_non_infer_timeout_test.py", ["whole file"],
+     "needs TRITONSERVER_SERVER_DELAY_GRPC_RESPONSE_SEC, a hook of Triton's own builds that delays every answer"),
+    ("L0_parameters/parameters_test.py", ["whole file"], PYTHON + "; asks what parameters it was given"),
     ("L0_http/http_basic_auth_test.py", ["HTTPBasicAuthTest", "HTTPBasicAuthAsyncTest"], NGINX),
     ("L0_grpc/grpc_basic_auth_test.py", ["GRPCBasicAuthTest", "GRPCBasicAuthAsyncTest"], NGINX),
     ("L0_http/http_client_plugin_test.py", ["whole file"], PYTHON + "; tests the client's plug-ins"),

@@ -310,6 +310,23 @@ def queue_sizes(path):
     delayed("max_queue_size", f"dynamic_batching {{ {delay} default_queue_policy {{ max_queue_size: 4 }} }}")
 
 
+def classes(path):
+    for name, dtype in (("identity_fp32", "float32"), ("identity_bytes", STRING)):
+        simple_identity(path, name=name, dtype=dtype, max_batch=64)
+
+
+def client_timeouts(path):
+    models.identity(
+        path, "custom_identity_int32", [Tensor("INPUT0", "int32", [-1])], [Tensor("OUTPUT0", "int32", [-1])], 1024, delay_ms=3000,
+        extra=f"{latest(1)}\ninstance_group [ {{ kind: KIND_CPU }} ]")
+
+
+def cancelled(path):
+    custom_zero(
+        path, max_batch=2, name="dynamic_batch", delay_ms=6000,
+        extra="instance_group [ { count: 1 kind: KIND_CPU } ]\ndynamic_batching { max_queue_delay_microseconds: 600000 }")
+
+
 def output_names(path):
     for prefix in ("onnx", "libtorch", "plan"):
         models.copies(path, "float32", [-1], max_batch=0, prefix=prefix)
