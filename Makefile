@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster lint format dist install fuzz clean
+.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,12 @@ test-peers: build ## the peers' own tools (Python from PyPI, in a virtual enviro
 
 test-cluster: build ## one load run on several tasks, on a real Slurm and a real Ray of daemons on this machine (installs both; minutes)
 	Scripts/test-cluster
+
+triton-qa: build ## Triton's own QA files against this server, into Docs/triton-qa.md (TRITON=a checkout of triton-inference-server/server)
+	@[ -n "$(TRITON)" ] || { echo "give TRITON=FOLDER, a checkout of github.com/triton-inference-server/server"; exit 64; }
+	@[ -x .venv-qa/bin/python ] || python3 -m venv .venv-qa
+	.venv-qa/bin/pip install --quiet --disable-pip-version-check -r Tests/triton-qa/requirements.txt
+	.venv-qa/bin/python Tests/triton-qa/run.py --triton "$(TRITON)" --headroom $(RELEASE) --report Docs/triton-qa.md
 
 test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.

@@ -35,6 +35,36 @@ import TimeBase
     #expect(error?.message.contains(reason) == true)
   }
 
+  /// The element stands below every level: 99 are taken, 100 not, whatever the elements are.
+  @Test(arguments: [(99, true), (100, false), (150, false)]) func levelsAreCounted(levels: Int, isTaken: Bool) throws {
+    for (element, type) in [("1", TensorDataType.int64), ("\"x\"", .string), ("[1.5]", .float32)] {
+      let own = element.hasPrefix("[") ? levels - 1 : levels
+      let text = String(repeating: "[", count: own) + element + String(repeating: "]", count: own)
+      if isTaken {
+        #expect(try !bytes(text, type, count: 1).isEmpty)
+      } else {
+        let error = #expect(throws: KServeError.self) { try bytes(text, type, count: 1) }
+        #expect(error?.message == "JSON nesting depth exceeds maximum allowed limit (100)")
+      }
+    }
+  }
+
+  /// What a shape claims is counted without wrapping, and said in the reference server's words.
+  @Test(arguments: [
+    ("[16,1152921504606846978]", "causes total element count to exceed maximum size of 9223372036854775807"),
+    ("[4,1152921504606846978]", "byte size overflow for input 'x': element count (4611686018427387912) * data type size (4)"),
+    ("[4611686018427387904,2,2]", "shape [4611686018427387904,2,2] causes total element count"),
+  ])
+  func aShapeBeyondSixtyFourBitsIsRefused(shape: String, reason: String) throws {
+    let text = Array(#"{"inputs":[{"name":"x","datatype":"FP32","shape":\#(shape),"data":[1.0]}]}"#.utf8)
+    var tape = JSONTape()
+    try text.withUnsafeBytes { raw in
+      try tape.read(raw)
+      let error = #expect(throws: KServeError.self) { _ = try InferenceRequestJSON(tape, text: raw, model: "m") }
+      #expect(error?.message.contains(reason) == true)
+    }
+  }
+
   /// Every bit pattern of the sixteen-bit types goes through JSON unchanged.
   @Test(arguments: [TensorDataType.float16, .bfloat16]) func everySixteenBitFloatSurvives(type: TensorDataType) throws {
     var patterns: [UInt16] = []

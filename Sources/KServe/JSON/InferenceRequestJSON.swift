@@ -139,13 +139,35 @@ public struct InferenceRequestJSON: Sendable {
     }
     guard let data else { throw KServeError(.invalidArgument, "Unable to parse 'data': no data") }
     guard let type else { throw KServeError(.invalidArgument, "invalid datatype for input \(name)") }
-    // A count beyond 64 bits wraps to what the reference server's arithmetic gives; the batch-size and byte-size checks refuse it.
-    let count = shape.reduce(1) { $0 &* $1 }
+    let count = try Self.elements(shape, type, name)
     let bytes = count == 0 ? [] : try TensorJSON.bytes(data, type: type, count: count, tape: view.tape, text: view.text)
     if count == 0, shape.contains(0), view.tape.nodes[data].count > 0 {
       throw TensorJSON.fault("Shape does not match true shape of 'data' field")
     }
     return Input(name: name, dataType: type, shape: shape, source: .json(bytes))
+  }
+
+  /// Elements of an input whose data stands in the JSON: server `src/http_server.cc` (EVBufferToInput), `src/common.cc` (GetElementCount).
+  private static func elements(_ shape: [Int], _ type: TensorDataType, _ name: String) throws(KServeError) -> Int {
+    if shape.contains(0) { return 0 }
+    var count = 1
+    for size in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: size)
+      if overflow {
+        throw KServeError(
+          .invalidArgument,
+          "invalid shape for input '\(name)': shape [\(shape.map(String.init).joined(separator: ","))] causes total element count to exceed "
+            + "maximum size of \(Int.max)")
+      }
+      count = product
+    }
+    if let size = type.bytesPerElement, count.multipliedReportingOverflow(by: size).overflow {
+      throw KServeError(
+        .invalidArgument,
+        "byte size overflow for input '\(name)': element count (\(count)) * data type size (\(size)) exceeds maximum allowed size (\(Int.max))"
+      )
+    }
+    return count
   }
 
   private static func output(_ object: Int, _ view: borrowing JSONView) throws(KServeError) -> Output {

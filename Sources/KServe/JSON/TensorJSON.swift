@@ -15,7 +15,7 @@ public enum TensorJSON {
     // Never more than the text can hold: an element takes a byte of it at least.
     bytes.reserveCapacity(min(max(0, count), text.count) * (type.bytesPerElement ?? 8))
     var written = 0
-    try append(array, type, count, tape, text, &bytes, &written)
+    try append(array, type, count, tape, text, &bytes, &written, depth: 0)
     if written != count { throw fault("Shape does not match true shape of 'data' field") }
     return bytes
   }
@@ -29,13 +29,19 @@ public enum TensorJSON {
     return bytes
   }
 
+  /// Levels of `data` at most: server `src/http_server.cc`, HTTP_MAX_JSON_NESTING_DEPTH. An element at this level is one too deep.
+  static let deepestNesting = 100
+
   static func fault(_ text: String) -> KServeError { KServeError(.invalidArgument, "Unable to parse 'data': \(text)") }
 
   private static func append(
     _ array: Int, _ type: TensorDataType, _ count: Int, _ tape: borrowing JSONTape, _ text: UnsafeRawBufferPointer, _ bytes: inout [UInt8],
-    _ written: inout Int
+    _ written: inout Int, depth: Int
   ) throws(KServeError) {
     let node = tape.nodes[array]
+    guard depth + 1 < deepestNesting || node.count == 0 else {
+      throw KServeError(.invalidArgument, "JSON nesting depth exceeds maximum allowed limit (\(deepestNesting))")
+    }
     if node.kind == .integers || node.kind == .doubles {
       guard node.count <= count - written else { throw fault("Shape does not match true shape of 'data' field") }
       written += node.count
@@ -45,7 +51,7 @@ public enum TensorJSON {
     for _ in 0..<node.count {
       let element = tape.nodes[index]
       if element.kind.isArray {
-        try append(index, type, count, tape, text, &bytes, &written)
+        try append(index, type, count, tape, text, &bytes, &written, depth: depth + 1)
       } else {
         guard written < count else { throw fault("Shape does not match true shape of 'data' field") }
         written += 1

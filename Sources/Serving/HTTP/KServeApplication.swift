@@ -83,7 +83,10 @@ struct KServeApplication: HTTPApplication {
     case .repositoryIndex:
       only(.post) { () throws(KServeError) in
         let request = try HTTPDocument(exchange.body)
-        let readyOnly = try request.bool("ready") ?? false
+        let readyOnly: Bool
+        do throws(KServeError) { readyOnly = try request.bool("ready") ?? false } catch {
+          throw KServeError(.invalidArgument, "Invalid value for 'ready': expected a boolean")
+        }
         return .json(.array(service.repositoryIndex(readyOnly: readyOnly).map(KServeJSON.indexEntry)))
       }
     case .load(let model): change(exchange, answer) { () throws(KServeError) in try load(model, exchange, answer) }

@@ -121,6 +121,7 @@ final class ServedModel: Sendable {
     var request = request
     let accepted = MonotonicClock.now
     let checked: CheckedRequest
+    let hold: SharedMemoryHold?
     do throws(KServeError) {
       if isSimulated, request.requiresReal {
         throw KServeError(
@@ -128,13 +129,24 @@ final class ServedModel: Sendable {
           "model '\(name)' runs on a simulated device (\(device.name)), and the request asks for a real one (Headroom-Require-Real)")
       }
       checked = try checker.check(&request)
-      for input in request.inputs { if case .sharedMemory(let place) = input.data { try regions.check(place) } }
-      for output in request.outputs { if let place = output.sharedMemory { try regions.check(place) } }
+      let places = request.sharedMemoryPlaces
+      hold = places.isEmpty ? nil : try regions.hold(places)
     } catch {
       counters.fail(.other, nanoseconds: (MonotonicClock.now - accepted).nanoseconds)
       reply(.failure(error))
       return InferenceHandle {}
     }
-    return queue.submit(PendingInference(request: request, checked: checked, loop: loop, accepted: accepted, reply: reply), orElse: orElse)
+    guard let hold else {
+      return queue.submit(
+        PendingInference(request: request, checked: checked, loop: loop, accepted: accepted, reply: reply), orElse: orElse)
+    }
+    return queue.submit(
+      PendingInference(
+        request: request, checked: checked, loop: loop, accepted: accepted,
+        reply: { answer in
+          // Before the answer: who has it finds the region unregistered, if that was asked for meanwhile.
+          hold.end()
+          reply(answer)
+        }), orElse: orElse)
   }
 }

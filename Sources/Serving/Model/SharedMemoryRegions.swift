@@ -10,7 +10,14 @@ final class SharedMemoryRegions: Sendable {
   private struct Region {
     var description: SharedMemoryRegion
     var descriptor: Int32
+    /// Requests between acceptance and answer that name it.
+    var uses = 0
+    /// Unregistered while in use: it goes when the last of them is answered.
+    var isLeaving = false
   }
+
+  /// Keys that begin so are the reference server's own (server `src/common.h`, kTritonSharedMemoryRegionPrefix).
+  private static let reservedPrefix = "triton_python_backend_shm_region_"
 
   private let regions = Mutex<[String: Region]>([:])
   /// `--allow-client-shm`.
@@ -21,10 +28,8 @@ final class SharedMemoryRegions: Sendable {
   deinit { regions.withLock { for region in $0.values { close(region.descriptor) } } }
 
   func register(_ region: SharedMemoryRegion) throws(KServeError) {
-    guard isAllowed else {
-      throw KServeError(
-        .unsupported, "client shared memory is switched off; start the server with --allow-client-shm=true to let clients register it")
-    }
+    try checkAllowed()
+    try Self.check(key: region.key, of: region.name)
     let opened = shm_open(region.key, O_RDWR, 0)
     guard opened >= 0 else {
       throw KServeError(.internalError, "Unable to open shared memory region: '\(region.key)'")
@@ -35,8 +40,8 @@ final class SharedMemoryRegions: Sendable {
       close(opened)
       throw KServeError(
         .invalidArgument,
-        "failed to register shared memory region '\(region.name)': offset \(region.offset) and byte_size \(region.byteSize) are outside of the "
-          + "\(max(0, status.st_size)) bytes of '\(region.key)'")
+        "failed to register shared memory region '\(region.name)': invalid args: offset \(region.offset) and byte_size \(region.byteSize) are "
+          + "outside of the \(max(0, status.st_size)) bytes of '\(region.key)'")
     }
     let isNew = regions.withLock { regions in
       if regions[region.name] != nil { return false }
@@ -49,11 +54,68 @@ final class SharedMemoryRegions: Sendable {
     }
   }
 
-  /// An empty name: all.
-  func unregister(_ name: String) {
+  private func checkAllowed() throws(KServeError) {
+    if isAllowed { return }
+    throw KServeError(
+      .unsupported, "Client shared memory is disabled. Start the server with '--allow-client-shm=true' to enable.")
+  }
+
+  /// server `src/common.cc`, ValidateSharedMemoryKey.
+  private static func check(key: String, of name: String) throws(KServeError) {
+    let inner = key.drop { $0 == "/" }
+    if inner.isEmpty {
+      throw KServeError(.invalidArgument, "cannot register shared memory region '\(name)' - invalid shm key '\(key)'")
+    }
+    if inner.hasPrefix(reservedPrefix) {
+      throw KServeError(
+        .invalidArgument,
+        "cannot register shared memory region '\(name)' with key '\(key)' as the key contains the reserved prefix '\(reservedPrefix)'")
+    }
+  }
+
+  /// An empty name: all. A region that requests still use stays, and is found, until the last of them is answered.
+  func unregister(_ name: String) throws(KServeError) {
+    try checkAllowed()
     let gone = regions.withLock { regions in
-      let gone = name.isEmpty ? Array(regions.values) : [regions[name]].compactMap { $0 }
-      if name.isEmpty { regions.removeAll() } else { regions[name] = nil }
+      var gone: [Region] = []
+      for key in name.isEmpty ? Array(regions.keys) : [name] {
+        guard let region = regions[key] else { continue }
+        if region.uses > 0 {
+          regions[key]?.isLeaving = true
+        } else {
+          gone.append(region)
+          regions[key] = nil
+        }
+      }
+      return gone
+    }
+    for region in gone { close(region.descriptor) }
+  }
+
+  /// Checks the places and keeps their regions until the hold ends.
+  func hold(_ places: [SharedMemoryTarget]) throws(KServeError) -> SharedMemoryHold {
+    let hold = SharedMemoryHold(self)
+    for place in places {
+      try check(place)
+      // Gone since the check: the transfer will say so.
+      let isThere = regions.withLock { regions in
+        regions[place.region]?.uses += 1
+        return regions[place.region] != nil
+      }
+      if isThere { hold.add(place.region) }
+    }
+    return hold
+  }
+
+  fileprivate func release(_ names: [String]) {
+    let gone = regions.withLock { regions in
+      var gone: [Region] = []
+      for name in names {
+        regions[name]?.uses -= 1
+        guard let region = regions[name], region.uses == 0, region.isLeaving else { continue }
+        gone.append(region)
+        regions[name] = nil
+      }
       return gone
     }
     for region in gone { close(region.descriptor) }
@@ -71,9 +133,18 @@ final class SharedMemoryRegions: Sendable {
   func check(_ place: SharedMemoryTarget) throws(KServeError) {
     let region = regions.withLock { $0[place.region]?.description }
     guard let region else { throw KServeError(.notFound, "Unable to find shared memory region: '\(place.region)'") }
-    guard place.offset >= 0, place.byteSize >= 0, UInt64(clamping: place.offset) <= region.byteSize,
-      UInt64(clamping: place.byteSize) <= region.byteSize - UInt64(clamping: place.offset)
-    else {
+    // Order and texts: server `src/shared_memory_manager.cc`, GetMemoryInfo.
+    guard place.offset >= 0, UInt64(place.offset) < region.byteSize else {
+      throw KServeError(.invalidArgument, "Invalid offset for shared memory region: '\(place.region)'")
+    }
+    let (end, overflow) = place.offset.addingReportingOverflow(place.byteSize)
+    if overflow {
+      throw KServeError(
+        .invalidArgument,
+        "Integer overflow detected: byte_size (\(place.byteSize)) + offset (\(place.offset)) exceeds maximum value (\(Int.max)) for region "
+          + "'\(place.region)'")
+    }
+    guard place.byteSize >= 0, UInt64(end) <= region.byteSize else {
       throw KServeError(
         .invalidArgument,
         "Invalid offset + byte size for shared memory region: '\(place.region)': \(place.offset) + \(place.byteSize) of \(region.byteSize) bytes"
@@ -123,5 +194,26 @@ final class SharedMemoryRegions: Sendable {
     if !body(opened.descriptor, opened.offset) {
       throw KServeError(.internalError, "shared memory region '\(place.region)' has become smaller than it was when it was registered")
     }
+  }
+}
+
+/// Regions that one request uses, from its acceptance to its answer: unregistering them meanwhile waits for it.
+final class SharedMemoryHold: Sendable {
+  private let regions: SharedMemoryRegions
+  private let names = Mutex<[String]>([])
+
+  fileprivate init(_ regions: SharedMemoryRegions) { self.regions = regions }
+
+  deinit { end() }
+
+  fileprivate func add(_ name: String) { names.withLock { $0.append(name) } }
+
+  /// Lets go, once.
+  func end() {
+    let held = names.withLock { names in
+      defer { names = [] }
+      return names
+    }
+    if !held.isEmpty { regions.release(held) }
   }
 }

@@ -77,6 +77,14 @@ public struct InferenceRequest: Sendable {
   /// Bytes of the body, for statistics.
   public var bytesIn = 0
 
+  /// Places in shared memory that inputs come from and outputs go to.
+  var sharedMemoryPlaces: [SharedMemoryTarget] {
+    var places: [SharedMemoryTarget] = []
+    for input in inputs { if case .sharedMemory(let place) = input.data { places.append(place) } }
+    for output in outputs { if let place = output.sharedMemory { places.append(place) } }
+    return places
+  }
+
   /// A request; what is left out is the protocol's default.
   public init(
     modelName: String, modelVersion: String = "", id: String = "", inputs: [Input], outputs: [Output] = [], received: Instant,

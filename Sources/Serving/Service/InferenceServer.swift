@@ -247,7 +247,21 @@ public final class InferenceServer: KServeService {
     reply: @escaping @Sendable (Result<Void, KServeError>) -> Void
   ) {
     control("load", name, on: loop, reply: reply) { [manager] () throws(KServeError) in
+      try Self.checkName(name)
       try manager.load(name, configuration: configuration, files: files)
+    }
+  }
+
+  /// core `src/model_repository_manager/model_repository_manager.cc`, ValidateModelName: of loads alone.
+  private static func checkName(_ name: String) throws(KServeError) {
+    let isSpace: (Unicode.Scalar) -> Bool = { $0 == " " || (0x09...0x0D).contains($0.value) }
+    let scalars = name.unicodeScalars.drop(while: isSpace).reversed().drop(while: isSpace).reversed()
+    if scalars.isEmpty {
+      throw KServeError(.invalidArgument, "Model name cannot be empty. Please enter a valid name to deploy.")
+    }
+    if scalars.elementsEqual("..".unicodeScalars) || scalars.contains("/") {
+      throw KServeError(
+        .invalidArgument, "invalid model name '\(name)', model name must not contain path traversal characters")
     }
   }
 
@@ -286,7 +300,7 @@ public final class InferenceServer: KServeService {
   /// Maps a POSIX shared-memory object, where allowed.
   public func registerSharedMemory(_ region: SharedMemoryRegion) throws(KServeError) { try regions.register(region) }
   /// Unmaps; an empty name: all.
-  public func unregisterSharedMemory(_ name: String) throws(KServeError) { regions.unregister(name) }
+  public func unregisterSharedMemory(_ name: String) throws(KServeError) { try regions.unregister(name) }
 
   /// The server's settings, overlaid by the model's own.
   public func traceSettings(_ model: String) throws(KServeError) -> TraceSettings {

@@ -196,6 +196,27 @@ import TimeBase
     #expect(await fixture.infer("m", [1, 2, 3, 4]).problem?.message.contains("Server is stopping") == true)
   }
 
+  /// A name is checked before anything is looked for under it; an unload only finds nothing.
+  @Test(arguments: [
+    ("", "Model name cannot be empty. Please enter a valid name to deploy."),
+    (" \t\n\u{B}\u{C}\r ", "Model name cannot be empty. Please enter a valid name to deploy."),
+    ("..", "invalid model name '..', model name must not contain path traversal characters"),
+    (" .. ", "model name must not contain path traversal characters"),
+    ("../x", "model name must not contain path traversal characters"), ("/etc", "model name must not contain path traversal characters"),
+    ("a/b", "model name must not contain path traversal characters"), ("...", "failed to poll from model repository"),
+    ("..x", "failed to poll from model repository"), ("a..b", "failed to poll from model repository"),
+  ])
+  func namesOfLoads(name: String, reason: String) async throws {
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m")]) { $0.controlMode = .explicit }
+    let problem: KServeError? = await withCheckedContinuation { continuation in
+      fixture.server.loadModel(name, configuration: nil, files: [:], on: fixture.group.next()) { result in
+        guard case .failure(let error) = result else { return continuation.resume(returning: nil) }
+        continuation.resume(returning: error)
+      }
+    }
+    #expect(problem?.message.contains(reason) == true, "\(problem?.message ?? "it was loaded")")
+  }
+
   /// The bytes of each tensor are copied once on their way into the batch's slot.
   @Test func tensorsAreCopiedOnce() async throws {
     let fixture = try ServerFixture(["m": ServerFixture.identity("m", Self.batching)])
