@@ -76,7 +76,9 @@ let package = Package(
       name: "LoadModel", dependencies: ["CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 5
-    module("Execution", ["CKernels", "DeviceModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+    module(
+      "Execution",
+      ["CKernels", "CLinux", "DeviceModel", "FileAccess", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 6

@@ -10,6 +10,10 @@ public protocol ModelInstance: AnyObject, Sendable {
   /// dimension included where the model has one. Allocates only when a batch is larger than any before.
   func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot
 
+  /// As `prepare`, without some inputs (`LoadedModel.omissibleInputs`; their places, ascending). Of those the shape is the row dimension
+  /// alone, where there is one, and their memory is the device's own affair.
+  func prepare(_ shapes: [[Int]], omitting omitted: [Int]) throws(DeviceError) -> BatchSlot
+
   /// Runs the batch in `slot`. Returns at once or after the work (the CPU device computes on the calling thread); `completion` is called
   /// exactly once, on any thread, possibly before this returns. It must not block.
   func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void)
@@ -23,6 +27,12 @@ public protocol ModelInstance: AnyObject, Sendable {
 }
 
 extension ModelInstance {
+  /// The usual case: every input is needed.
+  public func prepare(_ shapes: [[Int]], omitting omitted: [Int]) throws(DeviceError) -> BatchSlot {
+    if omitted.isEmpty { return try prepare(shapes) }
+    throw DeviceError(.unsupported, "this model's device needs every input")
+  }
+
   /// The usual case: no strings.
   public func reserve(_ slot: BatchSlot, input: Int, byteCount: Int) throws(DeviceError) {
     throw DeviceError(.unsupported, "this model's device takes no string tensors")
