@@ -1,4 +1,5 @@
 import ArgumentParser
+import Serving
 
 /// The program. Commands are registered when they work, not before.
 @main
@@ -25,7 +26,7 @@ struct Headroom: ParsableCommand {
     version: version,
     subcommands: [
       BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, LoadCommand.self,
-      ProfileCommand.self,
+      ProfileCommand.self, EngineHostCommand.self,
     ])
 }
 
@@ -38,6 +39,10 @@ extension Headroom {
     guard arguments.first == "serve" else { return arguments }
     return arguments.indices.map { index in
       let argument = arguments[index]
+      if argument == "--isolate-engines" {
+        let next = index + 1 < arguments.count ? arguments[index + 1] : "--"
+        return ModelDevices.Isolation(rawValue: next) == nil ? argument + "=always" : argument
+      }
       guard ServeCommand.switches.contains(argument) else { return argument }
       let next = index + 1 < arguments.count ? arguments[index + 1] : "--"
       return TritonFlag(argument: next) == nil ? argument + "=true" : argument

@@ -113,6 +113,18 @@ struct ServeDevice: ParsableArguments {
     CPUDeviceOptions.Engine = .automatic
 
   @Option(help: "Seconds a batch may take before its instance is given up and made anew.") var instanceTimeoutSecs = 300
+
+  @Option(
+    help: ArgumentHelp(
+      "Models that ONNX Runtime runs get a process of their own, so that a fault in one ends no other: auto (until a model ran 100 good "
+        + "batches, see --engine-cache), always, never. Without a value: always.", valueName: "which"))
+  var isolateEngines: ModelDevices.Isolation = .auto
+
+  @Option(
+    help: ArgumentHelp(
+      "Folder in which it is remembered which models ran 100 good batches; without it none is, and auto isolates every model.",
+      valueName: "folder"))
+  var engineCache: String?
 }
 
 /// Ports, TLS, limits.
@@ -247,5 +259,6 @@ enum TritonFlag: String, ExpressibleByArgument, CaseIterable {
 }
 
 extension InferenceServer.Options.ControlMode: ExpressibleByArgument {}
+extension ModelDevices.Isolation: ExpressibleByArgument {}
 extension LoadOptions.Precision: ExpressibleByArgument {}
 extension CPUDeviceOptions.Engine: ExpressibleByArgument {}

@@ -7,8 +7,12 @@ import Serving
 /// The devices behind `--device`.
 struct ServeDevices {
   let options: ServeDevice
+  let log: ServerLog
 
-  init(_ options: ServeDevice) { self.options = options }
+  init(_ options: ServeDevice, log: ServerLog) {
+    self.options = options
+    self.log = log
+  }
 
   func make() throws -> ModelDevices {
     let threads = options.threads ?? sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))
@@ -34,11 +38,29 @@ struct ServeDevices {
       throw ValidationError("--engine \(options.engine.rawValue): \(error.description)")
     }
     var devices = ModelDevices(primary: primary)
+    var library: ONNXRuntimeLibrary?
     do throws(DeviceError) {
-      devices.onnxRuntime = ONNXRuntimeDevice(try ONNXRuntimeLibrary(), threads: threads)
+      let found = try ONNXRuntimeLibrary()
+      library = found
+      devices.onnxRuntime = ONNXRuntimeDevice(found, threads: threads)
     } catch {
       devices.missingONNXRuntime = error.description
     }
+    isolate(&devices, library, threads: threads)
     return devices
+  }
+
+  private func isolate(_ devices: inout ModelDevices, _ library: ONNXRuntimeLibrary?, threads: Int) {
+    devices.isolation = options.isolateEngines
+    guard options.isolateEngines != .never else { return }
+    let log = log
+    devices.isolated = IsolatedDevice(
+      library, threads: threads,
+      isolation: EngineIsolation(
+        program: Headroom.version, timeLimit: .milliseconds(Int64(clamping: options.instanceTimeoutSecs) * 1000),
+        log: { text in log.warning(text) }))
+    if let folder = options.engineCache, let library {
+      devices.engineCache = EngineCache(folder: folder, engine: "onnxruntime-\(library.version)")
+    }
   }
 }

@@ -40,7 +40,7 @@ struct ServeRun {
     options.rateLimits = command.behaviour.rateLimitResource.map(\.limit)
 
     let tls = try tlsContext()
-    let server = InferenceServer(options, devices: try ServeDevices(command.device).make(), log: log)
+    let server = InferenceServer(options, devices: try ServeDevices(command.device, log: log).make(), log: log)
     for setting in command.behaviour.traceConfig {
       do throws(KServeError) { _ = try server.updateTraceSettings("", [setting.key: [setting.value]]) } catch {
         throw ValidationError("--trace-config: \(error.message)")

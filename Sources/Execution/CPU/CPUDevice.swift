@@ -1,5 +1,5 @@
 import Glibc
-import ModelGraph
+public import ModelGraph
 
 /// The processor as a device: products by packed micro-kernels, everything in float32 around them.
 public final class CPUDevice: Device {
@@ -30,10 +30,21 @@ public final class CPUDevice: Device {
 
   deinit { pool.close() }
 
+  /// Types and operators that the executor has; what only a flag rules out (a precision this processor has not) is left to `load`.
+  public func refusal(of graph: Graph, _ options: LoadOptions) -> DeviceError? {
+    do throws(DeviceError) {
+      let graph = try CPUModel.runnable(graph)
+      try CPUModel.check(graph, options, level: self.options.level, weights: CPUWeightSource.all(graph).1)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   /// Packs the weights.
   public func load(_ source: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel {
     guard case .graph(let graph) = source else {
-      throw DeviceError(.unsupported, "the CPU device runs graphs; an ONNX file with other operators needs ONNX Runtime")
+      throw DeviceError(.unsupported, "the CPU device runs graphs; an ONNX file as it is needs ONNX Runtime")
     }
     return try CPUModel(graph, options, pool: pool, level: self.options.level, engine: self.options.engine, oneDNN: oneDNN)
   }

@@ -29,15 +29,7 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
     _ original: Graph, _ options: LoadOptions, pool: WorkerPool, level: CPUDeviceOptions.Level, engine: CPUDeviceOptions.Engine,
     oneDNN: OneDNNLibrary?
   ) throws(DeviceError) {
-    do throws(GraphError) {
-      try original.validate()
-      graph = try original.rewritten(by: Rewrites.standard)
-    } catch {
-      throw DeviceError(.unsupported, "\(error)")
-    }
-    for value in graph.values where ![.float32, .int64, .int32, .bool].contains(value.type) {
-      throw DeviceError(.unsupported, "\"\(value.name)\" is \(value.type.rawValue); this device computes on float32, integers and booleans")
-    }
+    graph = try Self.runnable(original)
     if options.precision == .bf16, level < .avx512bf16 {
       throw DeviceError(.unsupported, "this processor multiplies no bfloat16 (AVX512_BF16); use --precision fp32 or fp16")
     }
@@ -56,6 +48,7 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
     }
     signature = ModelSignature(inputs: graph.inputs.map(tensor), outputs: graph.outputs.map(tensor))
     let (sources, index) = try CPUWeightSource.all(graph)
+    try Self.check(graph, options, level: level, weights: index)
     let (constantMemory, constantPlaces) = try Self.copyConstants(graph)
     (weightIndex, owned, constantIndex) = (index, constantMemory, constantPlaces)
     constants = constantMemory.map { UnsafeRawPointer($0.address) }
@@ -101,18 +94,7 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
   }
 
   private static func copyConstants(_ graph: Graph) throws(DeviceError) -> ([AlignedMemory], [ValueID: Int]) {
-    // A weight that only linear steps read lives on in its packed form alone.
-    var needed: Set<ValueID> = Set(graph.outputs)
-    for node in graph.nodes {
-      for (place, id) in node.inputs.enumerated() {
-        guard let id else { continue }
-        switch node.operation {
-        case .linear where place == 1: continue
-        case .batchedLinear where place == 1: continue
-        default: needed.insert(id)
-        }
-      }
-    }
+    let needed = neededConstants(graph)
     var memories: [AlignedMemory] = []
     var index: [ValueID: Int] = [:]
     for (id, tensor) in graph.constants where needed.contains(id) {

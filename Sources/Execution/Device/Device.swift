@@ -9,8 +9,17 @@ public protocol Device: AnyObject, Sendable {
   /// What it is.
   var description: DeviceDescription { get }
 
+  /// Why the device cannot run this graph (a type, an operator with those types), nil where it can. Asked before `load`, so that another
+  /// device may take the model; cheap: no weight is touched.
+  func refusal(of graph: Graph, _ options: LoadOptions) -> DeviceError?
+
   /// Loads a model: weights, kernels, everything its instances share. Blocking and slow; never called on an event loop.
   func load(_ model: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel
+}
+
+extension Device {
+  /// The usual case: nothing is known before `load`.
+  public func refusal(of graph: Graph, _ options: LoadOptions) -> DeviceError? { nil }
 }
 
 /// What a device is, for reports and traces.
@@ -40,8 +49,9 @@ public struct DeviceDescription: Sendable, Hashable {
 public enum ModelSource: Sendable {
   /// A graph with its weights.
   case graph(Graph)
-  /// An ONNX file that holds operators `ModelGraph` has not: for devices with an engine that reads ONNX itself.
-  case onnxFile(String)
+  /// An ONNX file that no device runs as a graph: for devices with an engine that reads ONNX itself. `keeping`: what the file's bytes
+  /// live in, for as long as the model may be loaded again from it.
+  case onnxFile(String, keeping: TemporaryFolder? = nil)
 }
 
 /// How a model is to be loaded.
@@ -52,6 +62,8 @@ public struct LoadOptions: Sendable {
   public var precision: Precision
   /// Row counts that batches will mostly have: what engines are compared at, besides one row and the largest batch.
   public var preferredRows: [Int]
+  /// For models that ONNX Runtime runs.
+  public var onnxRuntime: ONNXRuntimeOptions
 
   /// What a product's operands are stored as. Sums are always kept in fp32.
   public enum Precision: String, Sendable, Hashable, CaseIterable {
@@ -59,7 +71,10 @@ public struct LoadOptions: Sendable {
   }
 
   /// Options.
-  public init(maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = []) {
+  public init(
+    maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = [], onnxRuntime: ONNXRuntimeOptions = ONNXRuntimeOptions()
+  ) {
+    self.onnxRuntime = onnxRuntime
     self.maximumBatchRows = maximumBatchRows
     self.preferredRows = preferredRows
     self.precision = precision

@@ -25,6 +25,18 @@ public final class IdentityModel: LoadedModel {
     case fail(batch: Int)
     /// This batch takes so long.
     case hang(batch: Int, TimeSpan)
+    /// This batch ends the process by a signal: only for an engine's own process.
+    case signal(batch: Int, Int32)
+    /// This batch ends the process: only for an engine's own process.
+    case exit(batch: Int, Int32)
+
+    /// Whether it ends the process that runs the model.
+    public var endsTheProcess: Bool {
+      switch self {
+      case .fail, .hang: false
+      case .signal, .exit: true
+      }
+    }
   }
 
   /// A model of these tensors. Throws where the outputs are not the inputs again.
@@ -135,6 +147,8 @@ final class IdentityInstance: ModelInstance, @unchecked Sendable {
     case .fail(let batch) where batch == batches:
       return completion(.failure(DeviceError(.batchFailed, "the batch failed, as the model's configuration asks (fail_batch)")))
     case .hang(let batch, let span) where batch == batches: delay = span
+    case .signal(let batch, let number) where batch == batches: kill(getpid(), number)
+    case .exit(let batch, let code) where batch == batches: _exit(code)
     default: break
     }
     if delay > .zero { MonotonicClock.sleep(until: start + delay) }

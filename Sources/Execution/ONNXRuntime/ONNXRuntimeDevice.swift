@@ -24,7 +24,7 @@ public final class ONNXRuntimeDevice: Device {
 
   /// Loads an ONNX file. Graphs are for the CPU device.
   public func load(_ model: ModelSource, _ options: LoadOptions) throws(DeviceError) -> any LoadedModel {
-    guard case .onnxFile(let path) = model else {
+    guard case .onnxFile(let path, _) = model else {
       throw DeviceError(.unsupported, "ONNX Runtime loads ONNX files, not graphs; use the CPU device's own engine for a graph")
     }
     guard options.precision == .fp32 else {
@@ -32,7 +32,7 @@ public final class ONNXRuntimeDevice: Device {
         .unsupported,
         "\(path): ONNX Runtime computes in the file's own types; \(options.precision.rawValue) needs a file exported in that type")
     }
-    let session = try ONNXRuntimeSession(library, path: path, threads: threads)
+    let session = try ONNXRuntimeSession(library, path: path, threads: threads, settings: options.onnxRuntime)
     return try ONNXRuntimeModel(session, maximumBatchRows: options.maximumBatchRows)
   }
 }

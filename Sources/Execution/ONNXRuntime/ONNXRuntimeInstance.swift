@@ -19,6 +19,8 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
   private let inputValues: UnsafeMutablePointer<OpaquePointer?>
   private let outputValues: UnsafeMutablePointer<OpaquePointer?>
   private var preparedShapes: [[Int]] = []
+  /// Inputs left to their defaults in this batch.
+  private var absent: [Int] = []
   private var isPrepared = false
   private var isClosed = false
 
@@ -43,18 +45,29 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
     outputValues.deallocate()
   }
 
-  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot {
+  func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot { try prepare(shapes, omitting: []) }
+
+  func prepare(_ shapes: [[Int]], omitting absent: [Int]) throws(DeviceError) -> BatchSlot {
     guard !isClosed else { throw DeviceError(.instanceLost, "\(model.session.name): the instance is closed") }
     release(outputValues, outputs.count)
     slot.outputs.removeAll(keepingCapacity: true)
     isPrepared = false
-    if shapes != preparedShapes || slot.inputs.count != inputs.count {
-      try checkShapes(shapes)
+    if shapes != preparedShapes || absent != self.absent || slot.inputs.count != inputs.count {
+      for index in absent where !inputs.indices.contains(index) || !inputs[index].isOptional {
+        let name = inputs.indices.contains(index) ? inputs[index].name : "\(index)"
+        throw DeviceError(.badInput, "\(model.session.name): input '\(name)' has no default; send it")
+      }
+      try checkShapes(shapes, absent)
       release(inputValues, inputs.count)
       preparedShapes = []
+      self.absent = absent
       slot.inputs.removeAll(keepingCapacity: true)
       for (index, shape) in shapes.enumerated() {
         let tensor = inputs[index]
+        if absent.contains(index) {
+          slot.inputs.append(BatchSlot.Tensor(shape: [], memory: UnsafeMutableRawBufferPointer(start: nil, count: 0)))
+          continue
+        }
         let elements = try elementCount(shape, tensor)
         // A guess for strings: see the type's comment.
         let (bytes, overflow) = elements.multipliedReportingOverflow(by: tensor.dataType.onnxElementBytes ?? 64)
@@ -66,7 +79,7 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
       preparedShapes = shapes
     } else {
       // The caller may have put memory of its own in the place of ours; the value made for it must not outlive it.
-      for index in slot.inputs.indices where slot.inputs[index].memory.baseAddress != inputMemory[index].base {
+      for index in slot.inputs.indices where !absent.contains(index) && slot.inputs[index].memory.baseAddress != inputMemory[index].base {
         release(inputValues + index, 1)
         slot.inputs[index].memory = inputMemory[index].current
       }
@@ -90,7 +103,7 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
     do throws(DeviceError) {
       try makeInputValues()
       let start = Self.now()
-      try model.session.run(inputValues, outputValues)
+      try run()
       let computeEnd = Self.now()
       events?.record(step: 0, from: start, to: computeEnd)
       for index in outputs.indices { slot.outputs.append(try output(index)) }
@@ -113,19 +126,37 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
 
   // MARK: Inputs
 
-  private func checkShapes(_ shapes: [[Int]]) throws(DeviceError) {
+  private func run() throws(DeviceError) {
+    let session = model.session
+    guard !absent.isEmpty else { return try session.run(session.inputNames, inputValues, count: inputs.count, outputValues) }
+    let given = inputs.indices.filter { !absent.contains($0) }
+    let (names, values) = (given.map { session.inputNames[$0] }, given.map { inputValues[$0] })
+    let result: Result<Void, DeviceError> = names.withUnsafeBufferPointer { names in
+      values.withUnsafeBufferPointer { values in
+        guard let names = names.baseAddress, let values = values.baseAddress else {
+          // Every input has its default: ONNX Runtime looks at neither list, and takes no null.
+          return Result { () throws(DeviceError) in try session.run(session.inputNames, inputValues, count: 0, outputValues) }
+        }
+        return Result { () throws(DeviceError) in try session.run(names, values, count: given.count, outputValues) }
+      }
+    }
+    try result.get()
+  }
+
+  private func checkShapes(_ shapes: [[Int]], _ absent: [Int]) throws(DeviceError) {
     let name = model.session.name
     guard shapes.count == inputs.count else {
       throw DeviceError(.badInput, "\(name): \(shapes.count) input shapes for \(inputs.count) inputs")
     }
-    for (tensor, shape) in zip(inputs, shapes) {
+    let rowsOfAll = zip(shapes, inputs).enumerated().first { !absent.contains($0.offset) && !$0.element.1.isOptional }?.element.0.first
+    for (index, (tensor, shape)) in zip(inputs, shapes).enumerated() where !absent.contains(index) {
       let fits = shape.count == tensor.dims.count && zip(tensor.dims, shape).allSatisfy { $1 >= 0 && ($0 == -1 || $0 == $1) }
       guard fits else {
         throw DeviceError(
           .badInput, "\(name): input '\(tensor.name)' takes shape \(Self.text(tensor.dims)), not \(Self.text(shape))")
       }
-      guard model.hasRowDimension, let rows = shape.first else { continue }
-      guard rows <= model.maximumBatchRows, rows == shapes[0].first else {
+      guard model.hasRowDimension, !tensor.isOptional, let rows = shape.first else { continue }
+      guard rows <= model.maximumBatchRows, rows == rowsOfAll else {
         throw DeviceError(
           .badInput,
           "\(name): input '\(tensor.name)' has \(rows) rows; a batch holds \(model.maximumBatchRows) at most, the same for every input")
@@ -146,7 +177,7 @@ final class ONNXRuntimeInstance: ModelInstance, @unchecked Sendable {
   }
 
   private func makeInputValues() throws(DeviceError) {
-    for index in inputs.indices {
+    for index in inputs.indices where !absent.contains(index) {
       let tensor = inputs[index]
       let given = slot.inputs[index]
       let what = "\(model.session.name): input '\(tensor.name)'"

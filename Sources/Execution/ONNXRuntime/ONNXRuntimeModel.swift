@@ -23,6 +23,8 @@ final class ONNXRuntimeModel: LoadedModel {
   /// The file's size. ONNX Runtime does not say what its weights take; they are nearly all of a file that keeps them inside.
   var weightBytes: Int { session.fileBytes }
 
+  var omissibleInputs: Set<Int> { Set(signature.inputs.indices.filter { signature.inputs[$0].isOptional }) }
+
   func stepNames(rows: Int) -> [String] { ["onnxruntime (\(session.name))"] }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance { ONNXRuntimeInstance(self) }
@@ -32,7 +34,8 @@ final class ONNXRuntimeModel: LoadedModel {
   {
     var stripped: [ModelSignature.Tensor] = []
     for tensor in tensors {
-      guard tensor.dims.first == -1 else {
+      // A default holds no rows.
+      guard tensor.dims.first == -1 || tensor.isOptional else {
         let shape = "[\(tensor.dims.map(String.init).joined(separator: ","))]"
         throw DeviceError(
           .unsupported,
@@ -40,7 +43,7 @@ final class ONNXRuntimeModel: LoadedModel {
             + "set max_batch_size to 0, or export the model with a dynamic first dimension")
       }
       var tensor = tensor
-      tensor.dims.removeFirst()
+      if !tensor.isOptional { tensor.dims.removeFirst() }
       stripped.append(tensor)
     }
     return stripped

@@ -16,8 +16,10 @@ final class ONNXRuntimeSession: @unchecked Sendable {
   let inputNames: UnsafeMutablePointer<UnsafePointer<CChar>?>
   let outputNames: UnsafeMutablePointer<UnsafePointer<CChar>?>
   private let handle: OpaquePointer
+  /// Set where the model's configuration asks for something at each run.
+  private let runOptions: OpaquePointer?
 
-  init(_ library: ONNXRuntimeLibrary, path: String, threads: Int) throws(DeviceError) {
+  init(_ library: ONNXRuntimeLibrary, path: String, threads: Int, settings: ONNXRuntimeOptions = ONNXRuntimeOptions()) throws(DeviceError) {
     self.library = library
     self.path = path
     var status = stat()
@@ -28,22 +30,40 @@ final class ONNXRuntimeSession: @unchecked Sendable {
     let table = library.table
     let options = try library.made(.unsupported, "\(path): session options") { table.createOptions($0) }
     defer { table.releaseOptions(options) }
-    // Set on purpose, 0 would pin threads to cores and take all of them.
-    try library.check(table.setIntraThreads(options, Int32(clamping: threads)), .unsupported, "\(path): threads")
-    try library.check(table.setInterThreads(options, 1), .unsupported, "\(path): threads")
-    // Spinning threads cost several times the run time beside a busy neighbour, and wake-ups when idle.
-    for key in ["session.intra_op.allow_spinning", "session.inter_op.allow_spinning"] {
-      try library.check(table.addConfigEntry(options, key, "0"), .unsupported, "\(path): \(key)")
+    try Self.apply(settings, to: options, library, path, threads: threads)
+    var run: OpaquePointer?
+    if let arenas = settings.shrinksArena {
+      let made = try library.made(.unsupported, "\(path): run options") { table.createRunOptions($0) }
+      run = made
+      do throws(DeviceError) {
+        try library.check(
+          table.addRunConfigEntry(made, "memory.enable_memory_arena_shrinkage", arenas), .unsupported,
+          "\(path): memory.enable_memory_arena_shrinkage")
+      } catch {
+        table.releaseRunOptions(made)
+        throw error
+      }
     }
-    let session = try library.made(.unsupported, "ONNX Runtime does not load \(path)") {
-      table.createSession(library.environment, path, options, $0)
+    runOptions = run
+    let session: OpaquePointer
+    do throws(DeviceError) {
+      session = try library.made(.unsupported, "ONNX Runtime does not load \(path)") {
+        table.createSession(library.environment, path, options, $0)
+      }
+    } catch {
+      table.releaseRunOptions(run)
+      throw error
     }
     do throws(DeviceError) {
+      var defaults = try Self.tensors(
+        library, session, path, "input", table.optionalCount, table.optionalName, table.optionalTypeInfo)
+      for index in defaults.indices { defaults[index].isOptional = true }
       signature = ModelSignature(
-        inputs: try Self.tensors(library, session, path, "input", table.inputCount, table.inputName, table.inputTypeInfo),
+        inputs: try Self.tensors(library, session, path, "input", table.inputCount, table.inputName, table.inputTypeInfo) + defaults,
         outputs: try Self.tensors(library, session, path, "output", table.outputCount, table.outputName, table.outputTypeInfo))
     } catch {
       table.releaseSession(session)
+      table.releaseRunOptions(run)
       throw error
     }
     handle = session
@@ -53,22 +73,56 @@ final class ONNXRuntimeSession: @unchecked Sendable {
 
   deinit {
     library.table.releaseSession(handle)
+    library.table.releaseRunOptions(runOptions)
     Self.free(inputNames, signature.inputs.count)
     Self.free(outputNames, signature.outputs.count)
   }
 
-  /// Runs the model; `outputs` receives values that the caller releases.
-  func run(_ inputs: UnsafePointer<OpaquePointer?>, _ outputs: UnsafeMutablePointer<OpaquePointer?>) throws(DeviceError) {
-    let status = library.table.run(
-      handle, nil, inputNames, inputs, signature.inputs.count, outputNames, signature.outputs.count, outputs)
+  /// Runs the model on `count` inputs; `outputs` receives values that the caller releases.
+  func run(
+    _ names: UnsafePointer<UnsafePointer<CChar>?>, _ inputs: UnsafePointer<OpaquePointer?>, count: Int,
+    _ outputs: UnsafeMutablePointer<OpaquePointer?>
+  ) throws(DeviceError) {
+    let status = library.table.run(handle, runOptions, names, inputs, count, outputNames, signature.outputs.count, outputs)
     try library.checkRun(status, "\(name): ONNX Runtime")
   }
 
+  var name: String { Self.name(of: path) }
+
   /// The model's name for people: `resnet` of `models/resnet/1/model.onnx`, else the file's own name.
-  var name: String {
-    let parts = path.split(separator: "/").map(String.init)
+  static func name(of path: String) -> String {
+    var parts = path.split(separator: "/").map(String.init)
+    // A folder in the file's place, weights beside the model.
+    if parts.count >= 2, parts.suffix(2) == ["model.onnx", "model.onnx"] { parts.removeLast() }
     if parts.count >= 3, parts[parts.count - 1] == "model.onnx", Int(parts[parts.count - 2]) != nil { return parts[parts.count - 3] }
     return parts.last ?? path
+  }
+
+  private static func apply(
+    _ settings: ONNXRuntimeOptions, to options: OpaquePointer, _ library: ONNXRuntimeLibrary, _ path: String, threads: Int
+  ) throws(DeviceError) {
+    let table = library.table
+    func check(_ status: OpaquePointer?, _ what: String) throws(DeviceError) {
+      try library.check(status, .unsupported, "\(path): \(what)")
+    }
+    // Set on purpose, 0 would pin threads to cores and take all of them.
+    try check(table.setIntraThreads(options, Int32(clamping: settings.intraThreads ?? threads)), "threads")
+    try check(table.setInterThreads(options, Int32(clamping: settings.interThreads ?? (settings.isParallel ? threads : 1))), "threads")
+    try check(table.setExecutionMode(options, settings.isParallel ? 1 : 0), "execution_mode")
+    try check(table.setOptimization(options, Int32(clamping: settings.optimization.rawValue)), "optimization.graph.level")
+    if let arena = settings.usesArena { try check(arena ? table.enableArena(options) : table.disableArena(options), "enable_mem_arena") }
+    if let pattern = settings.usesMemoryPattern {
+      try check(pattern ? table.enablePattern(options) : table.disablePattern(options), "enable_mem_pattern")
+    } else if settings.isParallel {
+      // ONNX Runtime's own rule: a pattern holds for one order of operators only.
+      try check(table.disablePattern(options), "enable_mem_pattern")
+    }
+    // Spinning threads cost several times the run time beside a busy neighbour, and wake-ups when idle.
+    for key in ["session.intra_op.allow_spinning", "session.inter_op.allow_spinning"]
+    where !settings.entries.contains(where: { $0.key == key }) {
+      try check(table.addConfigEntry(options, key, "0"), key)
+    }
+    for entry in settings.entries { try check(table.addConfigEntry(options, entry.key, entry.value), entry.key) }
   }
 
   /// The type of a tensor and its sizes, -1 for one left open.

@@ -14,6 +14,7 @@ struct ONNXRuntimeTable {
   typealias Indexed = @convention(c) (Handle, Int, Out) -> Status
   typealias Name = @convention(c) (Handle, Int, Handle, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Status
   typealias Names = UnsafePointer<UnsafePointer<CChar>?>
+  typealias Switch = @convention(c) (Handle) -> Status
   typealias Values = UnsafePointer<OpaquePointer?>
 
   /// What `GetApi` is asked for: the first version with every function below (1.15).
@@ -25,11 +26,23 @@ struct ONNXRuntimeTable {
   let createSession: @convention(c) (Handle, UnsafePointer<CChar>, Handle, Out) -> Status
   let run: @convention(c) (Handle, Handle?, Names, Values, Int, Names, Int, Out) -> Status
   let createOptions: @convention(c) (Out) -> Status
+  let setExecutionMode: @convention(c) (Handle, Int32) -> Status
+  let enablePattern: Switch
+  let disablePattern: Switch
+  let enableArena: Switch
+  let disableArena: Switch
+  let setOptimization: @convention(c) (Handle, Int32) -> Status
   let setIntraThreads: @convention(c) (Handle, Int32) -> Status
   let setInterThreads: @convention(c) (Handle, Int32) -> Status
   let addConfigEntry: @convention(c) (Handle, UnsafePointer<CChar>, UnsafePointer<CChar>) -> Status
   let inputCount: Count
   let outputCount: Count
+  /// Inputs that have a default: initializers that a caller may give another value.
+  let optionalCount: Count
+  let optionalTypeInfo: Indexed
+  let optionalName: Name
+  let createRunOptions: @convention(c) (Out) -> Status
+  let addRunConfigEntry: @convention(c) (Handle, UnsafePointer<CChar>, UnsafePointer<CChar>) -> Status
   let inputTypeInfo: Indexed
   let outputTypeInfo: Indexed
   let inputName: Name
@@ -58,12 +71,14 @@ struct ONNXRuntimeTable {
   let releaseTypeInfo: Release
   let releaseTensorInfo: Release
   let releaseOptions: Release
+  let releaseRunOptions: Release
 
   /// Nil where the table has a hole in a place we need.
   init?(_ table: UnsafePointer<UnsafeRawPointer?>) {
     let used = [
-      1, 2, 3, 7, 9, 10, 24, 25, 30, 31, 33, 34, 36, 37, 48, 49, 51, 55, 60, 61, 62, 64, 65, 67, 69, 76, 78, 92, 93, 94, 95, 96, 98, 99,
-      100, 127, 128, 130, 252,
+      1, 2, 3, 7, 9, 10, 13, 16, 17, 18, 19, 23, 24, 25, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 48, 49, 51, 55, 60, 61, 62, 64, 65, 67, 69,
+      76, 78, 92, 93, 94, 95, 96, 97, 98,
+      99, 100, 127, 128, 130, 165, 252,
     ]
     guard used.allSatisfy({ table[$0] != nil }) else { return nil }
     errorCode = unsafeBitCast(table[1], to: (@convention(c) (Handle) -> Int32).self)
@@ -72,12 +87,24 @@ struct ONNXRuntimeTable {
     createSession = unsafeBitCast(table[7], to: (@convention(c) (Handle, UnsafePointer<CChar>, Handle, Out) -> Status).self)
     run = unsafeBitCast(table[9], to: (@convention(c) (Handle, Handle?, Names, Values, Int, Names, Int, Out) -> Status).self)
     createOptions = unsafeBitCast(table[10], to: (@convention(c) (Out) -> Status).self)
+    setExecutionMode = unsafeBitCast(table[13], to: (@convention(c) (Handle, Int32) -> Status).self)
+    enablePattern = unsafeBitCast(table[16], to: Switch.self)
+    disablePattern = unsafeBitCast(table[17], to: Switch.self)
+    enableArena = unsafeBitCast(table[18], to: Switch.self)
+    disableArena = unsafeBitCast(table[19], to: Switch.self)
+    setOptimization = unsafeBitCast(table[23], to: (@convention(c) (Handle, Int32) -> Status).self)
     setIntraThreads = unsafeBitCast(table[24], to: (@convention(c) (Handle, Int32) -> Status).self)
     setInterThreads = unsafeBitCast(table[25], to: (@convention(c) (Handle, Int32) -> Status).self)
     addConfigEntry = unsafeBitCast(
       table[130], to: (@convention(c) (Handle, UnsafePointer<CChar>, UnsafePointer<CChar>) -> Status).self)
     inputCount = unsafeBitCast(table[30], to: Count.self)
     outputCount = unsafeBitCast(table[31], to: Count.self)
+    optionalCount = unsafeBitCast(table[32], to: Count.self)
+    optionalTypeInfo = unsafeBitCast(table[35], to: Indexed.self)
+    optionalName = unsafeBitCast(table[38], to: Name.self)
+    createRunOptions = unsafeBitCast(table[39], to: (@convention(c) (Out) -> Status).self)
+    addRunConfigEntry = unsafeBitCast(
+      table[165], to: (@convention(c) (Handle, UnsafePointer<CChar>, UnsafePointer<CChar>) -> Status).self)
     inputTypeInfo = unsafeBitCast(table[33], to: Indexed.self)
     outputTypeInfo = unsafeBitCast(table[34], to: Indexed.self)
     inputName = unsafeBitCast(table[36], to: Name.self)
@@ -111,5 +138,6 @@ struct ONNXRuntimeTable {
     releaseTypeInfo = unsafeBitCast(table[98], to: Release.self)
     releaseTensorInfo = unsafeBitCast(table[99], to: Release.self)
     releaseOptions = unsafeBitCast(table[100], to: Release.self)
+    releaseRunOptions = unsafeBitCast(table[97], to: Release.self)
   }
 }

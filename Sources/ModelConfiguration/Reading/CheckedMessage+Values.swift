@@ -64,7 +64,8 @@ extension OptimizationSettings {
     self.init(
       eagerBatching: message.bool("eager_batching"), inputPinnedMemory: pinned("input_pinned_memory"),
       outputPinnedMemory: pinned("output_pinned_memory"), cudaGraphs: cuda.bool("graphs"), busyWaitEvents: cuda.bool("busy_wait_events"),
-      outputCopyStream: cuda.bool("output_copy_stream"), gatherKernelBufferThreshold: message.integer("gather_kernel_buffer_threshold"))
+      outputCopyStream: cuda.bool("output_copy_stream"), gatherKernelBufferThreshold: message.integer("gather_kernel_buffer_threshold"),
+      graphLevel: message.message("graph")?.integer("level"))
   }
 }
 

@@ -7,7 +7,7 @@ extension MessageSchema {
     MessageSchema(
       "ModelOptimizationPolicy",
       [
-        FieldSchema("graph", .message("Graph"), .singular, .ignored("the graph rewrites that run are the plan's own")),
+        FieldSchema("graph", .message("Graph")),
         FieldSchema("priority", .enumeration(.modelPriority), .singular, .ignored("models share a GPU without priorities")),
         FieldSchema("cuda", .message("Cuda")),
         FieldSchema(

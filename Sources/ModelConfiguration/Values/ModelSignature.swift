@@ -8,9 +8,12 @@ public struct ModelSignature: Sendable, Hashable {
     public var dataType: TensorDataType
     /// All sizes, the row dimension first where there is one; -1 for rows and for any other size left open.
     public var dims: [Int]
+    /// An input that has a default: a request may leave it out.
+    public var isOptional: Bool
 
     /// A tensor.
-    public init(name: String, dataType: TensorDataType, dims: [Int]) {
+    public init(name: String, dataType: TensorDataType, dims: [Int], isOptional: Bool = false) {
+      self.isOptional = isOptional
       self.name = name
       self.dataType = dataType
       self.dims = dims

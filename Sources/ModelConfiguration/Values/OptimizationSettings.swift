@@ -14,12 +14,16 @@ public struct OptimizationSettings: Sendable, Hashable {
   public var outputCopyStream: Bool
   /// Number of buffers from which a kernel gathers inputs; 0 for never.
   public var gatherKernelBufferThreshold: Int
+  /// How much ONNX Runtime rewrites a graph (`graph.level`): -1 basic, 1 extended, 2 not at all; nil: not stated, which is all.
+  public var graphLevel: Int?
 
   /// Settings; the defaults are Triton's.
   public init(
     eagerBatching: Bool = false, inputPinnedMemory: Bool = true, outputPinnedMemory: Bool = true, cudaGraphs: Bool = false,
-    busyWaitEvents: Bool = false, outputCopyStream: Bool = false, gatherKernelBufferThreshold: Int = 0
+    busyWaitEvents: Bool = false, outputCopyStream: Bool = false, gatherKernelBufferThreshold: Int = 0,
+    graphLevel: Int? = nil
   ) {
+    self.graphLevel = graphLevel
     self.eagerBatching = eagerBatching
     self.inputPinnedMemory = inputPinnedMemory
     self.outputPinnedMemory = outputPinnedMemory

@@ -1,6 +1,7 @@
 import CheckedNumbers
 import Execution
 import FileAccess
+import Glibc
 import JSONText
 import KServe
 import ModelConfiguration
@@ -88,36 +89,8 @@ struct ModelLoader: Sendable {
   ) {
     do {
       let source = try source(written, version: version, at: place)
-      var configuration = written
-      let (loaded, device): (any LoadedModel, DeviceDescription)
-      switch source {
-      case .identity:
-        try configuration.validate()
-        (loaded, device) = (
-          try Self.identity(configuration),
-          DeviceDescription(
-            name: devices.primary.description.name, hardware: devices.primary.description.hardware, isSimulated: false, computeUnits: 1,
-            memoryBytes: 0)
-        )
-      case .graph(let graph):
-        configuration = try configuration.completed(from: graph.signature)
-        (loaded, device) = (
-          try devices.primary.load(
-            .graph(graph),
-            LoadOptions(
-              maximumBatchRows: configuration.maxBatchSize, precision: precision,
-              preferredRows: configuration.dynamicBatching?.preferredBatchSizes ?? [])),
-          devices.primary.description
-        )
-      case .onnx(let file, let reason):
-        guard let engine = devices.onnxRuntime else {
-          throw Failure(description: "\(file): \(reason). ONNX Runtime could run it: \(devices.missingONNXRuntime)")
-        }
-        let session = try engine.load(.onnxFile(file), LoadOptions(maximumBatchRows: 0))
-        configuration = try configuration.completed(from: session.signature)
-        (loaded, device) = (session, engine.description)
-      }
-      configuration = configuration.normalized()
+      let placed = try self.place(written, source)
+      let (configuration, loaded, device) = (placed.configuration, placed.loaded, placed.device)
       try configuration.validate()
       for input in configuration.inputs where input.allowRaggedBatch {
         log.warning(
@@ -131,7 +104,8 @@ struct ModelLoader: Sendable {
       do {
         var instances: [any ModelInstance] = []
         for _ in 0..<model.instanceCount { instances.append(try loaded.makeInstance()) }
-        try WarmUp(model: model, isOn: warmsUp, folder: place.folder, log: log).run(instances)
+        try WarmUp(model: model, isOn: warmsUp, folder: place.folder, survey: placed.survey, log: log).run(instances)
+        placed.whenServing()
         return (model, instances)
       } catch {
         model.abandon()
@@ -144,57 +118,8 @@ struct ModelLoader: Sendable {
     }
   }
 
-  private enum Source {
-    case identity
-    case graph(Graph)
-    /// With why our own reader does not take it.
-    case onnx(String, String)
-  }
-
-  private func source(_ configuration: ModelConfiguration, version: Int, at place: ModelPlace) throws -> Source {
-    if configuration.backend == "identity" { return .identity }
-    if configuration.platform == "headroom_builtin", case .folder = place {
-      return .graph(try Self.builtIn(configuration).graph().withRowsFirst())
-    }
-    switch place {
-    case .builtIn(let head):
-      guard let known = BuiltInHead(name: head) else {
-        throw Failure(description: "there is no built-in head '\(head)'; there are \(BuiltInHead.names.joined(separator: ", "))")
-      }
-      return .graph(try known.graph().withRowsFirst())
-    case .file(let path): return try file(path)
-    case .folder(let path):
-      let names = configuration.defaultModelFilename.isEmpty ? ["model.onnx", "model.plan"] : [configuration.defaultModelFilename]
-      for name in names where Files.kind(of: "\(path)/\(version)/\(name)") == .file { return try file("\(path)/\(version)/\(name)") }
-      throw Failure(description: "\(path)/\(version) has none of \(names.joined(separator: ", "))")
-    case .sent(let files):
-      let name = configuration.defaultModelFilename.isEmpty ? "model.onnx" : configuration.defaultModelFilename
-      guard let bytes = files["\(version)/\(name)"] else { throw Failure(description: "the files sent have no \(version)/\(name)") }
-      return .graph(try ONNXReader.read(ArrayStorage(bytes), file: "\(version)/\(name)"))
-    }
-  }
-
-  private func file(_ path: String) throws -> Source {
-    if path.hasSuffix(".plan") {
-      let plan = try PlanFile.read(path)
-      guard plan.hasWeights else {
-        throw Failure(
-          description:
-            "\(path) was written without its weights and cannot be served; write it with them (`headroom plan MODEL --save FILE`, without --no-weights)"
-        )
-      }
-      return .graph(plan.graph)
-    }
-    do {
-      return .graph(try ONNXReader.read(path: path))
-    } catch {
-      // A file that is no ONNX at all fails in ONNX Runtime too, with its own words; operators we have not, run there.
-      return .onnx(path, "\(error)")
-    }
-  }
-
   /// A built-in head with the sizes that the configuration's parameters name: head, and layers, hidden, heads, sequence.
-  private static func builtIn(_ configuration: ModelConfiguration) throws -> BuiltInHead {
+  static func builtIn(_ configuration: ModelConfiguration) throws -> BuiltInHead {
     let name = configuration.parameters["head"] ?? ""
     func size(_ key: String, _ usual: Int) throws -> Int {
       guard let text = configuration.parameters[key] else { return usual }
@@ -216,7 +141,7 @@ struct ModelLoader: Sendable {
     }
   }
 
-  private static func identity(_ configuration: ModelConfiguration) throws -> IdentityModel {
+  static func identity(_ configuration: ModelConfiguration) throws -> IdentityModel {
     func tensors(_ list: [(String, TensorDataType, [Int])]) -> [ModelSignature.Tensor] {
       list.map { ModelSignature.Tensor(name: $0.0, dataType: $0.1, dims: $0.2) }
     }
@@ -227,6 +152,10 @@ struct ModelLoader: Sendable {
     if let batch = parameters["hang_batch"].flatMap({ Int($0) }) {
       fault = .hang(batch: batch, .milliseconds(Int64(parameters["hang_ms"] ?? "3600000") ?? 3_600_000))
     }
+    if let batch = parameters["crash_batch"].flatMap({ Int($0) }) {
+      fault = .signal(batch: batch, parameters["crash_signal"].flatMap { Int32($0) } ?? SIGSEGV)
+    }
+    if let batch = parameters["exit_batch"].flatMap({ Int($0) }) { fault = .exit(batch: batch, 3) }
     return try IdentityModel(
       signature: ModelSignature(
         inputs: tensors(configuration.inputs.map { ($0.name, $0.dataType, $0.reshape ?? $0.dims) }),

@@ -1,6 +1,7 @@
 import Execution
 import FileAccess
 import ModelConfiguration
+import ONNXFormat
 import TimeBase
 import Threads
 
@@ -8,27 +9,60 @@ import Threads
 /// not be the one to find out.
 ///
 /// With `model_warmup` in the configuration: its samples, as core `src/backend_model_instance.cc` runs them; one that fails fails the load.
-/// Without: zeros at one row, every preferred size and the largest batch, because one size alone is not enough under dynamic batching
+/// Without: zeros, ones where the model divides integers by them, at one row, every preferred size and the largest batch, because one size alone is not enough under dynamic batching
 /// (triton-inference-server/server#4503). Nobody asked for those, so a model that takes no zeros is served all the same, with a warning;
-/// one with variable dimensions is left alone, since nothing says which sizes it is good for.
+/// one with variable dimensions, or whose inputs' values are sizes or become divisors, is left alone, since nothing says what it is good
+/// for: an invented zero has ended processes inside engines.
 struct WarmUp {
   let model: ServedModel
   let isOn: Bool
   let folder: String?
+  /// What the model's file says of its inputs' values.
+  var survey = ONNXSurvey()
   let log: ServerLog
 
   func run(_ instances: [any ModelInstance]) throws(ModelLoader.Failure) {
     let samples = model.configuration.warmupSamples
+    if samples.isEmpty, isOn, hasFixedShapes, let reason = survey.unknownValues {
+      log.info("model '\(model.name)' is not warmed up: \(reason); model_warmup in its configuration can give it values")
+      return
+    }
     for instance in instances {
       if !samples.isEmpty {
         for sample in samples where sample.batchSize > 0 { try run(sample, on: instance) }
-      } else if isOn, !(model.loaded is IdentityModel), hasFixedShapes {
+      } else if isOn, model.configuration.backend != "identity", hasFixedShapes {
         do throws(ModelLoader.Failure) {
-          for rows in defaultSizes { try run(nil, shapes: shapes(rows), on: instance, name: "of \(rows) rows") { _, _ in } }
+          for rows in defaultSizes {
+            try run(nil, shapes: shapes(rows), on: instance, name: "of \(rows) rows") { input, memory in
+              if survey.divisors.contains(model.configuration.inputs[input].name) {
+                Self.ones(memory, model.configuration.inputs[input].dataType)
+              }
+            }
+          }
         } catch {
           log.warning("model '\(model.name)' is not warm: \(error); model_warmup in its configuration can give it other values")
         }
       }
+    }
+  }
+
+  /// One, in every element.
+  private static func ones(_ memory: UnsafeMutableRawBufferPointer, _ type: TensorDataType) {
+    func fill<Element: BitwiseCopyable>(_ one: Element) {
+      for offset in stride(from: 0, through: memory.count - MemoryLayout<Element>.size, by: MemoryLayout<Element>.size) {
+        memory.storeBytes(of: one, toByteOffset: offset, as: Element.self)
+      }
+    }
+    switch type {
+    case .bool, .uint8, .int8: fill(UInt8(1))
+    case .uint16, .int16: fill(UInt16(1))
+    case .uint32, .int32: fill(UInt32(1))
+    case .uint64, .int64: fill(UInt64(1))
+    case .float16: fill(UInt16(0x3C00))
+    case .bfloat16: fill(UInt16(0x3F80))
+    case .float32: fill(Float(1))
+    case .float64: fill(Double(1))
+    case .string, .invalid: break
     }
   }
 

@@ -1,0 +1,248 @@
+import Glibc
+import Threads
+import TimeBase
+
+/// Keeps one model's process: a thread of its own starts it, waits for its end, and starts it again as `EngineLifecycle` decides.
+///
+/// The thread lives as long as its child: Linux kills the child when the thread that started it ends (PR_SET_PDEATHSIG).
+///
+/// `@unchecked Sendable`: what changes is guarded by the monitor.
+final class EngineKeeper: @unchecked Sendable {
+  let name: String
+  let isolation: EngineIsolation
+  private let load: EngineLoad
+  private let monitor = Monitor()
+  private var lifecycle: EngineLifecycle
+  private var control: EngineChannel?
+  private var pid: pid_t = 0
+  private var loaded: EngineLoaded?
+  /// Why the first start failed: the model's own load error.
+  private var refusal: DeviceError?
+  private var attached: UInt32 = 0
+  private var goodBatches = 0
+  private var proof: (batches: Int, call: @Sendable () -> Void)?
+
+  init(name: String, load: EngineLoad, isolation: EngineIsolation) {
+    self.name = name
+    self.load = load
+    self.isolation = isolation
+    lifecycle = EngineLifecycle(isolation.limits)
+  }
+
+  // MARK: - For the model
+
+  /// Starts the process and waits until the model is loaded in it. Called once.
+  func start() throws(DeviceError) -> EngineLoaded {
+    guard DetachedThread.start(named: "engine \(name)", { self.keep() }) else {
+      throw DeviceError(.unsupported, "\(name): the system has no thread left for an engine's process")
+    }
+    monitor.lock()
+    defer { monitor.unlock() }
+    while true {
+      if let refusal { throw refusal }
+      if let loaded { return loaded }
+      monitor.wait()
+    }
+  }
+
+  /// No batch comes any more. The process holds nothing that would have to be saved.
+  func close() {
+    monitor.lock()
+    lifecycle.handle(.closed, at: MonotonicClock.now)
+    if pid > 0 { kill(pid, SIGKILL) }
+    monitor.unlock()
+    monitor.broadcast()
+  }
+
+  /// Calls once, when so many batches in a row were good, counted from now on.
+  func whenProven(batches: Int, _ call: @escaping @Sendable () -> Void) {
+    monitor.withLock {
+      goodBatches = 0
+      proof = (batches, call)
+    }
+  }
+
+  // MARK: - For the instances
+
+  /// A connection of an instance's own, to the process that runs now or soon; and which process it is.
+  func attach(inputs: Int32, outputs: Int32) throws(DeviceError) -> (channel: EngineChannel, generation: Int) {
+    let channel: EngineChannel
+    let generation: Int
+    do {
+      monitor.lock()
+      defer { monitor.unlock() }
+      let deadline = MonotonicClock.now + isolation.timeLimit
+      waiting: while true {
+        let now = MonotonicClock.now
+        // A second of a batch's time is little beside an error.
+        switch lifecycle.admission(at: now, patience: .milliseconds(1000)) {
+        case .go: break waiting
+        case .refuse(let reason): throw DeviceError(.batchFailed, "model '\(name)' runs in a process of its own: \(reason)")
+        case .wait(let until):
+          if now >= deadline { throw DeviceError(.instanceLost, "model '\(name)': its engine's process is not ready in time") }
+          monitor.wait(until: min(until, deadline))
+        }
+      }
+      guard let control else { throw DeviceError(.instanceLost, "model '\(name)': its engine's process is not there") }
+      attached &+= 1
+      generation = lifecycle.generation
+      let (ours, theirs) = try EngineChannel.pair()
+      do throws(EngineChannel.Failure) {
+        try control.send(.attach(attached), [theirs.descriptor, inputs, outputs])
+      } catch {
+        throw DeviceError(.batchFailed, "model '\(name)': its engine's process takes no instance: \(error)")
+      }
+      channel = ours
+    }
+    channel.limit(isolation.timeLimit)
+    do throws(EngineChannel.Failure) {
+      switch try channel.receive().message {
+      case .attached: return (channel, generation)
+      case .failed(let error): throw .system(error.description)
+      case let other: throw .system("it answered \(other.kind) to an instance")
+      }
+    } catch {
+      throw failure(error, generation, "before a batch began")
+    }
+  }
+
+  func batchBegan() { monitor.withLock { lifecycle.handle(.batchBegan, at: MonotonicClock.now) } }
+
+  func batchEnded(isGood: Bool) {
+    monitor.lock()
+    lifecycle.handle(.batchEnded(isGood: isGood), at: MonotonicClock.now)
+    var call: (@Sendable () -> Void)?
+    if isGood {
+      goodBatches += 1
+      if let proof, goodBatches >= proof.batches {
+        call = proof.call
+        self.proof = nil
+      }
+    }
+    monitor.unlock()
+    call?()
+  }
+
+  /// What a batch gets that the process did not answer.
+  func failure(_ failure: EngineChannel.Failure, _ generation: Int, _ when: String) -> DeviceError {
+    switch failure {
+    case .closed:
+      return DeviceError(
+        .batchFailed,
+        "model '\(name)': the process that runs its engine ended (\(end(of: generation))) \(when); it is started again, and nothing else is "
+          + "affected")
+    case .timedOut:
+      stop(generation)
+      return DeviceError(
+        .instanceLost,
+        "model '\(name)': the process that runs its engine did not answer within \(isolation.timeLimit.seconds) s and was ended; it is "
+          + "started again")
+    case .message, .system:
+      // What it says makes no sense any more.
+      stop(generation)
+      return DeviceError(.batchFailed, "model '\(name)': the process that runs its engine was ended: \(failure)")
+    }
+  }
+
+  private func stop(_ generation: Int) {
+    monitor.withLock { if lifecycle.generation == generation, pid > 0 { _ = kill(pid, SIGKILL) } }
+  }
+
+  /// How that process ended; waits a little, since its socket closes before its end is known.
+  private func end(of generation: Int) -> String {
+    monitor.lock()
+    defer { monitor.unlock() }
+    let deadline = MonotonicClock.now + .milliseconds(5000)
+    while lifecycle.generation == generation, pid > 0, MonotonicClock.now < deadline { monitor.wait(until: deadline) }
+    return lifecycle.lastDeath.isEmpty ? "for an unknown reason" : lifecycle.lastDeath
+  }
+
+  // MARK: - The thread
+
+  private func keep() {
+    while true {
+      monitor.lock()
+      let step = lifecycle.step(at: MonotonicClock.now)
+      let generation = lifecycle.generation
+      if case .wait(let until) = step { monitor.wait(until: until) }
+      monitor.unlock()
+      switch step {
+      case .end: return
+      case .wait, .watch: break
+      case .start: runProcess(generation)
+      }
+    }
+  }
+
+  /// From a process's start to its end.
+  private func runProcess(_ generation: Int) {
+    var problem: DeviceError?
+    var child: pid_t = 0
+    do throws(DeviceError) {
+      let process = try EngineProcess.start(isolation)
+      child = process.pid
+      monitor.lock()
+      pid = child
+      // Closed meanwhile: `close` found no number to end.
+      if lifecycle.state == .closed { kill(child, SIGKILL) }
+      monitor.unlock()
+      let answer = try greet(process.control)
+      monitor.lock()
+      loaded = answer
+      control = process.control
+      lifecycle.handle(.started, at: MonotonicClock.now)
+      monitor.unlock()
+      monitor.broadcast()
+      if generation > 1 { isolation.log("model '\(name)': the process that runs its engine is started again (\(child))") }
+    } catch {
+      problem = error
+      if child > 0 { kill(child, SIGKILL) }
+    }
+    if child > 0 { EngineProcess.awaitEnd(child) }
+    monitor.lock()
+    var reason = child > 0 ? EngineProcess.reap(child) : ""
+    pid = 0
+    control = nil
+    goodBatches = 0
+    let isClosed = lifecycle.state == .closed
+    if let problem {
+      // Its own end says more than that it does not answer.
+      let died = problem.kind == .instanceLost && !reason.isEmpty && reason != "signal 9 (SIGKILL)"
+      let text = died ? "the process that loads the model ended: \(reason)" : problem.description
+      reason = text
+      if loaded == nil, refusal == nil { refusal = DeviceError(.unsupported, text) }
+      if loaded == nil { lifecycle.handle(.closed, at: MonotonicClock.now) }
+    }
+    lifecycle.handle(.died(reason), at: MonotonicClock.now)
+    let (state, deaths) = (lifecycle.state, lifecycle.deaths)
+    monitor.unlock()
+    monitor.broadcast()
+    if isClosed || state == .closed { return }
+    if case .givenUp = state {
+      isolation.log(
+        "model '\(name)': the process that runs its engine ended (\(reason)), \(deaths) times in a row; it is left alone for now")
+    } else {
+      isolation.log("model '\(name)': the process that runs its engine ended (\(reason)); it is started again")
+    }
+  }
+
+  private func greet(_ control: EngineChannel) throws(DeviceError) -> EngineLoaded {
+    control.limit(isolation.loadLimit)
+    do throws(EngineChannel.Failure) {
+      try control.send(.hello(program: isolation.program))
+      guard case .hello = try control.receive().message else { throw .system("it does not greet") }
+      try control.send(.load(load))
+      switch try control.receive().message {
+      case .loaded(let loaded): return loaded
+      case .failed(let error): throw .system(error.description)
+      case let other: throw .system("it answered \(other.kind) to a model")
+      }
+    } catch {
+      switch error {
+      case .closed: throw DeviceError(.instanceLost, "\(error)")
+      case .timedOut: throw DeviceError(.unsupported, "the model did not load within \(isolation.loadLimit.seconds) s")
+      case .message, .system: throw DeviceError(.unsupported, "\(error)")
+      }
+    }
+  }
+}

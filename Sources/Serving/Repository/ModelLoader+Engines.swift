@@ -1,0 +1,242 @@
+import Execution
+import FileAccess
+import ModelConfiguration
+import ModelGraph
+import ONNXFormat
+import Planning
+
+/// Which device runs a model: asked of the devices, by what the model needs, not by who can read its file.
+extension ModelLoader {
+  /// A model before a device has it.
+  enum Source {
+    case identity
+    /// `files`: what it was read from, where another engine could read it too.
+    case graph(Graph, ModelFiles?)
+    /// With why our own reader does not take it.
+    case onnx(ModelFiles, String)
+  }
+
+  /// A model on a device.
+  struct Placed {
+    var configuration: ModelConfiguration
+    var loaded: any LoadedModel
+    var device: DeviceDescription
+    var survey = ONNXSurvey()
+    /// Called once the model is warm and about to serve.
+    var whenServing: () -> Void = {}
+  }
+
+  /// The model on the device that runs it, and its configuration completed.
+  func place(_ written: ModelConfiguration, _ source: Source) throws -> Placed {
+    switch source {
+    case .identity: return try identity(written)
+    case .graph(let graph, let files):
+      let survey = files?.survey() ?? ONNXSurvey()
+      let options = LoadOptions(
+        maximumBatchRows: written.maxBatchSize, precision: precision,
+        preferredRows: written.dynamicBatching?.preferredBatchSizes ?? [])
+      if let files, let reason = try reasonForEngine(graph, survey, written, options) {
+        return try engine(written, files, survey, reason)
+      }
+      var configuration = try written.completed(from: graph.signature)
+      for input in configuration.inputs where input.isOptional { throw Self.needed(input) }
+      var final = options
+      final.maximumBatchRows = configuration.maxBatchSize
+      final.preferredRows = configuration.dynamicBatching?.preferredBatchSizes ?? []
+      let loaded = try devices.primary.load(.graph(graph), final)
+      configuration = configuration.normalized()
+      return Placed(configuration: configuration, loaded: loaded, device: devices.primary.description, survey: survey)
+    case .onnx(let files, let reason): return try engine(written, files, files.survey(), reason)
+    }
+  }
+
+  /// Why a graph that could be read goes to another engine; nil where it need not. Throws where it must and there is none.
+  private func reasonForEngine(
+    _ graph: Graph, _ survey: ONNXSurvey, _ written: ModelConfiguration, _ options: LoadOptions
+  ) throws -> String? {
+    if let refusal = devices.primary.refusal(of: graph, options) { return refusal.description }
+    // Our own reader takes defaults for constants.
+    guard let first = survey.overridableInputs.first, written.maxBatchSize == 0 else { return nil }
+    if devices.onnxRuntime != nil { return "input '\(first)' has a default that requests may override" }
+    if let named = written.inputs.first(where: { survey.overridableInputs.contains($0.name) }) {
+      return "input '\(named.name)' has a default that requests may override"
+    }
+    log.warning(
+      "model '\(written.name)': requests cannot override the default of input '\(first)' without ONNX Runtime: \(devices.missingONNXRuntime)"
+    )
+    return nil
+  }
+
+  // MARK: - ONNX Runtime
+
+  private func engine(_ written: ModelConfiguration, _ files: ModelFiles, _ survey: ONNXSurvey, _ reason: String) throws -> Placed {
+    guard let inProcess = devices.onnxRuntime else {
+      throw Failure(description: "\(files.path): \(reason). ONNX Runtime could run it: \(devices.missingONNXRuntime)")
+    }
+    var options = LoadOptions(maximumBatchRows: 0)
+    do throws(DeviceError) {
+      options.onnxRuntime = try ONNXRuntimeOptions(parameters: written.parameters, graphLevel: written.optimization.graphLevel)
+    } catch {
+      throw Failure(description: "model '\(written.name)': \(error.description)")
+    }
+    if precision != .fp32 {
+      log.warning(
+        "model '\(written.name)' runs in its file's own types, not in \(precision.rawValue): ONNX Runtime runs it, since \(reason)")
+    }
+    let choice = isolationOf(written.name, files, survey)
+    let device: any Device = choice.device ?? inProcess
+    let loaded = try device.load(files.source, options)
+    let configuration = try completed(written, loaded)
+    log.info("model '\(written.name)' runs on \(device.description.hardware): \(reason)")
+    var placed = Placed(configuration: configuration, loaded: loaded, device: device.description, survey: survey)
+    if let cache = devices.engineCache, let digest = choice.digest, let isolated = loaded as? IsolatedModel {
+      let (name, log) = (written.name, log)
+      placed.whenServing = {
+        isolated.whenProven(batches: EngineCache.proof) {
+          do throws(FileError) {
+            try cache.remember(digest)
+            log.info(
+              "model '\(name)' ran \(EngineCache.proof) good batches in a row: from its next load on it runs in the server's process")
+          } catch {
+            log.warning("model '\(name)' stays in a process of its own: that it has proven itself cannot be remembered: \(error)")
+          }
+        }
+      }
+    }
+    return placed
+  }
+
+  /// Whether it gets a process of its own, and, where it may still prove itself, by which digest.
+  private func isolationOf(_ name: String, _ files: ModelFiles, _ survey: ONNXSurvey) -> (device: IsolatedDevice?, digest: String?) {
+    guard let isolated = devices.isolated else { return (nil, nil) }
+    switch devices.isolation {
+    case .never: return (nil, nil)
+    case .always: return (isolated, nil)
+    case .auto:
+      guard let cache = devices.engineCache else { return (isolated, nil) }
+      if survey.dividesByInputs {
+        // A hundred good batches say nothing of the one that holds a zero.
+        log.info("model '\(name)' divides integers by what requests send, and keeps a process of its own")
+        return (isolated, nil)
+      }
+      do throws(FileError) {
+        let digest = try files.digest(survey)
+        return try cache.isProven(digest) ? (nil, nil) : (isolated, digest)
+      } catch {
+        log.warning("model '\(name)' gets a process of its own: whether it has proven itself cannot be told: \(error)")
+        return (isolated, nil)
+      }
+    }
+  }
+
+  /// The configuration completed, inputs with defaults as Triton takes them: optional, and only without batching
+  /// (onnxruntime_backend `src/onnxruntime.cc`, ValidateInputs).
+  private func completed(_ written: ModelConfiguration, _ loaded: any LoadedModel) throws -> ModelConfiguration {
+    let omissible = Set(loaded.omissibleInputs.map { loaded.signature.inputs[$0].name })
+    var signature = loaded.signature
+    if written.maxBatchSize > 0 {
+      if let input = written.inputs.first(where: { omissible.contains($0.name) }) {
+        throw Failure(
+          description:
+            "unable to load model '\(written.name)', optional input '\(input.name)' is not supported for models that support batching")
+      }
+      signature.inputs.removeAll { omissible.contains($0.name) }
+    }
+    var configuration = try written.completed(from: signature)
+    let named = Set(written.inputs.map(\.name))
+    for index in configuration.inputs.indices {
+      let input = configuration.inputs[index]
+      if omissible.contains(input.name) {
+        if !named.contains(input.name) { configuration.inputs[index].isOptional = true }
+      } else if input.isOptional {
+        throw Self.needed(input)
+      }
+    }
+    return configuration.normalized()
+  }
+
+  private static func needed(_ input: InputConfiguration) -> Failure {
+    Failure(description: "input '\(input.name)' is optional in the configuration, but the model has no default for it; remove 'optional'")
+  }
+
+  // MARK: - The identity backend
+
+  private func identity(_ written: ModelConfiguration) throws -> Placed {
+    try written.validate()
+    let model = try Self.identity(written)
+    let isIsolated = written.parameters["isolate"] == "1"
+    if model.fault?.endsTheProcess == true, !isIsolated {
+      throw Failure(
+        description: "model '\(written.name)' is to end its process (crash_batch, exit_batch), which only parameter 'isolate' of 1 allows")
+    }
+    let loaded: any LoadedModel
+    if isIsolated {
+      guard let device = devices.isolated else {
+        throw Failure(description: "model '\(written.name)': parameter 'isolate' needs --isolate-engines auto or always")
+      }
+      loaded = try device.load(identity: model, name: written.name)
+    } else {
+      loaded = model
+    }
+    return Placed(
+      configuration: written.normalized(), loaded: loaded,
+      device: DeviceDescription(
+        name: devices.primary.description.name, hardware: devices.primary.description.hardware, isSimulated: false, computeUnits: 1,
+        memoryBytes: 0))
+  }
+
+  // MARK: - Files
+
+  func source(_ configuration: ModelConfiguration, version: Int, at place: ModelPlace) throws -> Source {
+    if configuration.backend == "identity" { return .identity }
+    if configuration.platform == "headroom_builtin", case .folder = place {
+      return .graph(try Self.builtIn(configuration).graph().withRowsFirst(), nil)
+    }
+    let names = configuration.defaultModelFilename.isEmpty ? ["model.onnx", "model.plan"] : [configuration.defaultModelFilename]
+    switch place {
+    case .builtIn(let head):
+      guard let known = BuiltInHead(name: head) else {
+        throw Failure(description: "there is no built-in head '\(head)'; there are \(BuiltInHead.names.joined(separator: ", "))")
+      }
+      return .graph(try known.graph().withRowsFirst(), nil)
+    case .file(let path): return try file(ModelFiles(path: path))
+    case .folder(let path):
+      for name in names {
+        let file = "\(path)/\(version)/\(name)"
+        switch Files.kind(of: file) {
+        case .file: return try self.file(ModelFiles(path: file))
+        // A folder in the file's place, weights beside the model (onnxruntime_backend `src/onnxruntime.cc`, LoadModel).
+        case .folder where Files.kind(of: "\(file)/model.onnx") == .file: return try self.file(ModelFiles(path: "\(file)/model.onnx"))
+        case .folder, nil: break
+        }
+      }
+      throw Failure(description: "\(path)/\(version) has none of \(names.joined(separator: ", "))")
+    case .sent(let files):
+      for name in names {
+        for file in ["\(version)/\(name)", "\(version)/\(name)/model.onnx"] where files[file] != nil {
+          return try self.file(ModelFiles(sent: files, version: version, file: file))
+        }
+      }
+      throw Failure(description: "the files sent have no \(version)/\(names.joined(separator: ", no \(version)/"))")
+    }
+  }
+
+  private func file(_ files: ModelFiles) throws -> Source {
+    if files.path.hasSuffix(".plan") {
+      let plan = try PlanFile.read(files.path)
+      guard plan.hasWeights else {
+        throw Failure(
+          description:
+            "\(files.path) was written without its weights and cannot be served; write it with them (`headroom plan MODEL --save FILE`, without --no-weights)"
+        )
+      }
+      return .graph(plan.graph, nil)
+    }
+    do {
+      return .graph(try files.graph(), files)
+    } catch {
+      // A file that is no ONNX at all fails in ONNX Runtime too, with its own words; operators we have not, run there.
+      return .onnx(files, "\(error)")
+    }
+  }
+}
