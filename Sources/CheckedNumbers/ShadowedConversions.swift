@@ -6,10 +6,13 @@
 // `lib/AST/NameLookup.cpp`, shadowing), and a member of the type itself to a protocol's.
 
 extension Int {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int(saturating:) or Int(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int(saturating:) or Int(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int(clamping:) or Int(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -31,10 +34,13 @@ extension Int {
 }
 
 extension Int64 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int64(saturating:) or Int64(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int64(saturating:) or Int64(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int64(clamping:) or Int64(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -56,10 +62,13 @@ extension Int64 {
 }
 
 extension Int32 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int32(saturating:) or Int32(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int32(saturating:) or Int32(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int32(clamping:) or Int32(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -75,10 +84,13 @@ extension Int32 {
 }
 
 extension Int16 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int16(saturating:) or Int16(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int16(saturating:) or Int16(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int16(clamping:) or Int16(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -90,10 +102,13 @@ extension Int16 {
 }
 
 extension Int8 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int8(saturating:) or Int8(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int8(saturating:) or Int8(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: Int8(clamping:) or Int8(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -101,10 +116,13 @@ extension Int8 {
 }
 
 extension UInt {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt(saturating:) or UInt(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt(saturating:) or UInt(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt(clamping:) or UInt(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -120,10 +138,13 @@ extension UInt {
 }
 
 extension UInt64 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt64(saturating:) or UInt64(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt64(saturating:) or UInt64(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt64(clamping:) or UInt64(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -139,10 +160,13 @@ extension UInt64 {
 }
 
 extension UInt32 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt32(saturating:) or UInt32(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt32(saturating:) or UInt32(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt32(clamping:) or UInt32(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -154,10 +178,13 @@ extension UInt32 {
 }
 
 extension UInt16 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt16(saturating:) or UInt16(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt16(saturating:) or UInt16(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt16(clamping:) or UInt16(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.
@@ -167,10 +194,13 @@ extension UInt16 {
 }
 
 extension UInt8 {
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt8(saturating:) or UInt8(exactly:)")
   @inlinable public init(_ value: Double) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt8(saturating:) or UInt8(exactly:)")
   @inlinable public init(_ value: Float) { self = Self(saturating: Double(value)) }
+  /// What fits; else the nearest value that does.
   @available(*, deprecated, message: "traps when the value does not fit: UInt8(clamping:) or UInt8(exactly:)")
   @inlinable public init<Source: BinaryInteger>(_ value: Source) { self = Self(clamping: value) }
   /// The same value.

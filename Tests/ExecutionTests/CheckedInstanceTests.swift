@@ -148,7 +148,7 @@ import TimeBase
     model.outputs = [([3, 2], 24)]
     let instance = try Self.checked(model, [Self.float("x")])
     try instance.begin([[3, 2]], rows: 3)
-    for byte in 1...3 { _ = try instance.write(0, rows: 1, byteCount: 8, Self.fill(UInt8(byte))) }
+    for byte in 1...3 { _ = try instance.write(0, rows: 1, byteCount: 8, Self.fill(UInt8(clamping: byte))) }
     #expect(throws: DeviceError.self, "before the outputs were checked") { try instance.outputBytes(0, rows: 0..<1) }
     #expect(Self.run(instance) == nil)
     try instance.checkOutputs()
@@ -167,7 +167,7 @@ import TimeBase
   }
 
   private static func packed(_ texts: [String]) -> [UInt8] {
-    texts.flatMap { text in withUnsafeBytes(of: UInt32(text.utf8.count).littleEndian) { Array($0) } + Array(text.utf8) }
+    texts.flatMap { text in withUnsafeBytes(of: UInt32(clamping: text.utf8.count).littleEndian) { Array($0) } + Array(text.utf8) }
   }
 
   @Test func stringsAreCountedInEveryPart() throws {

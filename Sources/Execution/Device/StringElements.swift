@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Strings as the protocol packs them: a little-endian 32-bit length before each element's bytes.
 enum StringElements {
   /// Where the bytes after `count` elements from `offset` on begin; nil where the data ends before.

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 public import ModelConfiguration
 import TimeBase

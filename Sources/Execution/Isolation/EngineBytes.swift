@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Writes a message's payload: little-endian integers, texts and lists with their lengths before them.
 struct EngineWriter {
   var bytes: [UInt8]

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CLinux
 import Glibc
 import TimeBase
@@ -33,7 +34,7 @@ final class EngineChannel {
   /// Two ends, neither of them inherited by other programs.
   static func pair() throws(DeviceError) -> (ours: EngineChannel, theirs: EngineChannel) {
     var ends: [Int32] = [-1, -1]
-    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+    guard socketpair(AF_UNIX, Int32(clamping: SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
       throw DeviceError(.instanceLost, "no socket for an engine's process can be had: \(String(cString: strerror(errno)))")
     }
     return (EngineChannel(taking: ends[0]), EngineChannel(taking: ends[1]))
@@ -44,13 +45,13 @@ final class EngineChannel {
     let nanoseconds = max(1_000_000, span.nanoseconds)
     var time = timeval(tv_sec: Int(nanoseconds / 1_000_000_000), tv_usec: Int(nanoseconds % 1_000_000_000 / 1000))
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-      setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+      setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(clamping: MemoryLayout<timeval>.size))
     }
   }
 
   /// Whether the other end is there still, as far as can be told without waiting.
   var isOpen: Bool {
-    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    var entry = pollfd(fd: descriptor, events: Int16(clamping: POLLIN), revents: 0)
     // Nothing is due to come before something was asked: what can be read now is the end, or a fault.
     return poll(&entry, 1, 0) == 0
   }
@@ -61,7 +62,8 @@ final class EngineChannel {
     while offset < outgoing.count {
       let sent = outgoing.withUnsafeBytes { bytes in
         headroom_send(
-          descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, descriptors, offset == 0 ? Int32(descriptors.count) : 0)
+          descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, descriptors,
+          offset == 0 ? Int32(clamping: descriptors.count) : 0)
       }
       if sent < 0 {
         if errno == EINTR { continue }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import TimeBase
 
 /// The life of an engine's process, decided: when it is started, whether a batch may have it, how long it rests after it died, when it is
@@ -141,7 +142,7 @@ public struct EngineLifecycle: Sendable, Hashable {
     case .givenUp(let until):
       return .refuse(
         "its process ended \(deaths) times in a row, the last time with \(lastDeath); it is started again in "
-          + "\(Int(max(0, (until - now).seconds).rounded(.up))) s, or when the model is loaded again")
+          + "\(Int(saturating: max(0, (until - now).seconds).rounded(.up))) s, or when the model is loaded again")
     case .closed: return .refuse("the model is being unloaded")
     }
   }

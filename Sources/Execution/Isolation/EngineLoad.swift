@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ModelConfiguration
 import TimeBase
 

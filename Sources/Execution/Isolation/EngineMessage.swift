@@ -1,3 +1,4 @@
+import CheckedNumbers
 import ModelConfiguration
 
 /// What the server and an engine's process say to each other, over a socket: never a tensor, whose bytes lie in memory that both map.

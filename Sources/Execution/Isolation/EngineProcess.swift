@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CLinux
 import Glibc
 
@@ -27,7 +28,7 @@ struct EngineProcess {
     sigemptyset(&none)
     posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+    posix_spawnattr_setflags(&attributes, Int16(clamping: POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
     var variables: [String] = []
     var entry = environ
     while let text = entry.pointee {

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// A tensor in memory that both processes map.
 struct EngineTensor: Sendable, Hashable {
   var shape: [Int]

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 import ModelConfiguration
 import Threads

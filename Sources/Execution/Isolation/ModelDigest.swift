@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CKernels
 public import FileAccess
 
@@ -10,9 +11,9 @@ public enum ModelDigest {
     for path in paths {
       let mapped = try MappedFile(path: path)
       mapped.withBytes { bytes in
-        var length = UInt64(bytes.count).littleEndian
+        var length = UInt64(clamping: bytes.count).littleEndian
         headroom_sha256_add(&hash, &length, 8)
-        headroom_sha256_add(&hash, bytes.baseAddress, UInt64(bytes.count))
+        headroom_sha256_add(&hash, bytes.baseAddress, UInt64(clamping: bytes.count))
       }
     }
     return finished(&hash)
@@ -22,7 +23,7 @@ public enum ModelDigest {
   public static func sha256(_ bytes: [UInt8]) -> String {
     var hash = headroom_sha256()
     headroom_sha256_begin(&hash)
-    headroom_sha256_add(&hash, bytes, UInt64(bytes.count))
+    headroom_sha256_add(&hash, bytes, UInt64(clamping: bytes.count))
     return finished(&hash)
   }
 

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// How ONNX Runtime runs a model: what Triton's backend takes from a model's configuration (triton-inference-server/onnxruntime_backend
 /// README.md, "Model Config Options"; src/onnxruntime.cc). What is nil stays as this program sets it.
 public struct ONNXRuntimeOptions: Sendable, Hashable {

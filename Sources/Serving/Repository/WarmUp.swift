@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Execution
 import FileAccess
 import ModelConfiguration

@@ -49,8 +49,8 @@ struct RandomBatchModel: Sendable {
         for index in 0..<count * size { bytes.append(index < 64 ? UInt8(truncatingIfNeeded: random.next()) : filling) }
       } else {
         for _ in 0..<count {
-          let length = Int(random.next() % 6)
-          bytes += [UInt8(length), 0, 0, 0] + (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+          let length = Int(clamping: random.next() % 6)
+          bytes += [UInt8(clamping: length), 0, 0, 0] + (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         }
       }
     }
@@ -75,7 +75,7 @@ struct RandomBatchModel: Sendable {
     )
   }
 
-  static func pick(_ limit: Int, _ random: inout SplitMix64) -> Int { Int(random.next() % UInt64(limit)) }
+  static func pick(_ limit: Int, _ random: inout SplitMix64) -> Int { Int(clamping: random.next() % UInt64(clamping: limit)) }
 
   /// A request that does not fit, in one of the ways there are.
   static func spoilt(_ tensor: Tensor, _ random: inout SplitMix64) -> Attempt {

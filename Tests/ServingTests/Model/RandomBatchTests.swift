@@ -123,7 +123,7 @@ import TimeBase
         group.addTask {
           await withCheckedContinuation { continuation in
             DetachedThread.start(named: "client \(client)") {
-              continuation.resume(returning: Self.drive(models, loops, seed: seed &+ UInt64(client)) { batches() >= wanted })
+              continuation.resume(returning: Self.drive(models, loops, seed: seed &+ UInt64(clamping: client)) { batches() >= wanted })
             }
           }
         }

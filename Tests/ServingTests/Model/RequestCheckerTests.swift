@@ -39,7 +39,7 @@ import TimeBase
       if let text {
         data.clear()
         for text in text {
-          data.writeInteger(UInt32(text.utf8.count), endianness: .little)
+          data.writeInteger(UInt32(clamping: text.utf8.count), endianness: .little)
           data.writeString(text)
         }
       }
