@@ -1,5 +1,6 @@
 // What Glibc's Swift module leaves out of Linux.
 #pragma once
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

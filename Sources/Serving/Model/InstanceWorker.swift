@@ -29,6 +29,8 @@ final class InstanceWorker: @unchecked Sendable {
     var finished: ModelQueue.Finished?
     while let work = next(finished) { finished = ModelQueue.Finished(batch: work.batch, results: execute(work)) }
     instance?.close()
+    // Before the model, whose end gives memory back to the system.
+    instance = nil
     model.workerEnded()
   }
 

@@ -57,6 +57,8 @@ final class ServedModel: Sendable {
   var takesRows: Bool { configuration.maxBatchSize > 0 }
   /// Instances that execute.
   let instanceCount: Int
+  // The last property: weights are freed before it.
+  private let trim = HeapTrim()
 
   init(
     name: String, version: Int, configuration: ModelConfiguration, loaded: any LoadedModel, device: DeviceDescription,
@@ -150,6 +152,7 @@ final class ServedModel: Sendable {
           .unsupported,
           "model '\(name)' runs on a simulated device (\(device.name)), and the request asks for a real one (Headroom-Require-Real)")
       }
+      try copyStrings(&request)
       checked = try checker.check(&request)
       let places = request.sharedMemoryPlaces
       hold = places.isEmpty ? nil : try regions.hold(places)
@@ -170,5 +173,23 @@ final class ServedModel: Sendable {
           hold.end()
           reply(answer)
         }), orElse: orElse)
+  }
+
+  /// Strings out of shared memory, which their client may change at any time: what was checked and what runs have to be the same bytes.
+  private func copyStrings(_ request: inout InferenceRequest) throws(KServeError) {
+    for (index, input) in request.inputs.enumerated() where input.dataType == .string {
+      guard case .sharedMemory(let place) = input.data else { continue }
+      // Before memory is taken for what it claims.
+      try regions.check(place)
+      var buffer = ByteBufferAllocator().buffer(capacity: place.byteSize)
+      var problem: KServeError?
+      buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: place.byteSize) { target in
+        let target = UnsafeMutableRawBufferPointer(rebasing: target[..<place.byteSize])
+        do throws(KServeError) { try regions.read(place, into: target) } catch { problem = error }
+        return problem == nil ? place.byteSize : 0
+      }
+      if let problem { throw problem }
+      request.inputs[index].data = .one(buffer)
+    }
   }
 }

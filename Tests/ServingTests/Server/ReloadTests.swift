@@ -25,17 +25,20 @@ import TimeBase
 
   private static func states(_ fixture: ServerFixture) -> [String] { fixture.server.repositoryIndex(readyOnly: false).map(\.state) }
 
-  /// The old loading answers its last request when a new one is there already.
+  /// The old loading is over with its last request, when a new one is there already.
   @Test func theEndOfAnOldLoadingLeavesTheNewOneAlone() async throws {
-    let fixture = try ServerFixture(["m": ServerFixture.identity("m", ServerFixture.parameter("execute_delay_ms", "300"))], Self.explicit)
+    let fixture = try ServerFixture(
+      ["m": ServerFixture.identity("m", "dynamic_batching { preferred_batch_size: [ 8 ] max_queue_delay_microseconds: 3600000000 }")],
+      Self.explicit)
     let old = fixture.server.manager.table.allReady[0]
-    async let late = fixture.infer("m", [1, 2, 3, 4])
-    while old.queue.unansweredRequests == 0 { await Task.yield() }
+    // It waits for company that does not come.
+    let handle = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
     _ = await Self.unload(fixture, "m")
     #expect(Self.states(fixture) == ["UNLOADING"])
     _ = await Self.load(fixture, "m")
     #expect(Self.states(fixture) == ["READY"])
-    #expect(await late.values == [1, 2, 3, 4])
+    #expect(fixture.server.manager.closing == 1)
+    handle.cancel()
     while fixture.server.manager.closing > 0 { await Task.yield() }
     #expect(Self.states(fixture) == ["READY"])
     #expect(try fixture.server.isModelReady("m", version: ""))
@@ -80,5 +83,47 @@ import TimeBase
     #expect(ProcessThreads.count(named: "timer \(name)") == 1)
     #expect(ProcessThreads.count(named: "\(name) 0") == 1)
     #expect(fixture.server.unansweredRequests == 0)
+  }
+
+  /// Whichever configuration a request meets, it is answered by that one alone: rows counted or not, one instance or three, with a delay or
+  /// without.
+  @Test func configurationsChangeUnderLoad() async throws {
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", rows: 8)], Self.explicit)
+    let tensors = { (dims: String) in
+      "\"input\":[{\"name\":\"x\",\"data_type\":\"TYPE_FP32\",\"dims\":\(dims)}],\"output\":[{\"name\":\"y\",\"data_type\":\"TYPE_FP32\",\"dims\":\(dims)}]"
+    }
+    let configurations = [
+      "{\"name\":\"m\",\"backend\":\"identity\",\"max_batch_size\":0,\(tensors("[-1,4]"))}",
+      "{\"name\":\"m\",\"backend\":\"identity\",\"max_batch_size\":4,\(tensors("[4]")),\"dynamic_batching\":{\"max_queue_delay_microseconds\":300}}",
+      "{\"name\":\"m\",\"backend\":\"identity\",\"max_batch_size\":8,\(tensors("[-1]")),\"instance_group\":[{\"count\":3,\"kind\":\"KIND_CPU\"}]}",
+    ]
+    let isOver = Tally()
+    await withTaskGroup(of: Void.self) { group in
+      for client in 0..<6 {
+        group.addTask {
+          var round = 0
+          while isOver.value == 0 {
+            round += 1
+            let rows = 1 + round % 3
+            let values = (0..<4 * rows).map { Float(client * 10_000 + round % 1000 + $0) }
+            let answer = await fixture.infer("m", values)
+            #expect(answer.values == values, "\(answer.problem?.message ?? "other values")")
+          }
+        }
+      }
+      group.addTask {
+        for round in 0..<60 {
+          await withCheckedContinuation { continuation in
+            fixture.server.loadModel("m", configuration: configurations[round % 3], files: [:], on: fixture.group.next()) { result in
+              if case .failure(let error) = result { Issue.record("\(error.message)") }
+              continuation.resume()
+            }
+          }
+        }
+        isOver.add()
+      }
+    }
+    while fixture.server.manager.closing > 0 { await Task.yield() }
+    #expect(Self.states(fixture) == ["READY"])
   }
 }

@@ -60,6 +60,31 @@ import TimeBase
     #expect(model.counters.current.statistics.executionCount == 1, "all of them were one batch")
   }
 
+  @Test func stringsComeFromSharedMemoryToo() async throws {
+    let text = """
+      name: "s" backend: "identity" max_batch_size: 4
+      input [ { name: "x" data_type: TYPE_STRING dims: [2] } ] output [ { name: "y" data_type: TYPE_STRING dims: [2] } ]
+      """
+    let fixture = try ServerFixture(["s": text]) { $0.allowsClientSharedMemory = true }
+    let strings: [UInt8] = [2, 0, 0, 0, 65, 66, 1, 0, 0, 0, 67]
+    let object = try SharedObject([9] + strings)
+    try fixture.server.registerSharedMemory(SharedMemoryRegion(name: "r", key: object.key, offset: 0, byteSize: 12))
+    func request(_ offset: Int, _ count: Int) -> InferenceRequest {
+      InferenceRequest(
+        modelName: "s",
+        inputs: [
+          InferenceRequest.Input(
+            name: "x", dataType: .string, shape: [1, 2],
+            data: .sharedMemory(SharedMemoryTarget(region: "r", offset: offset, byteSize: count)))
+        ], received: .zero, parsed: .zero)
+    }
+    let response = try await fixture.infer(request(1, 11)).get()
+    #expect(response.outputs.first.map { Array($0.data.readableBytesView) } == strings)
+    for (offset, count) in [(0, 12), (1, 10), (1, 6), (1, 12), (-1, 4), (0, Int.max), (Int.max, 1)] {
+      #expect(await fixture.infer(request(offset, count)).problem?.status == .invalidArgument, "\(count) bytes from \(offset) on")
+    }
+  }
+
   /// Its requests were told that it failed: the clients may use the memory for other things by now.
   @Test func aBatchThatWasGivenUpWritesNothingAnyMore() async throws {
     let hang = ServerFixture.parameter("hang_batch", "1") + " " + ServerFixture.parameter("hang_ms", "300")
