@@ -93,6 +93,7 @@ let package = Package(
         "ONNXFormat", "Planning",
         "ProtobufWire", "Reporting", "Scheduling", "Threads", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),

@@ -27,12 +27,15 @@ struct ServeCommand: ParsableCommand {
   /// Options that tritonserver takes without a value too.
   static let switches: Set<String> = [
     "--exit-on-error", "--strict-readiness", "--warmup", "--allow-http", "--allow-grpc", "--allow-metrics", "--log-info", "--log-warning",
-    "--log-error", "--allow-client-shm",
+    "--log-error", "--allow-client-shm", "--grpc-use-ssl", "--grpc-use-ssl-mutual", "--allow-sagemaker", "--allow-vertex-ai",
+    "--disable-auto-complete-config", "--strict-model-config", "--model-namespacing", "--enable-peer-access", "--reuse-http-port",
+    "--reuse-grpc-port", "--allow-gpu-metrics", "--allow-cpu-metrics",
   ]
 
   @OptionGroup(title: "Models") var models: ServeModels
   @OptionGroup(title: "Device") var device: ServeDevice
   @OptionGroup(title: "Listening") var listening: ServeListening
+  @OptionGroup(title: "Security") var security: ServeSecurity
   @OptionGroup(title: "Behaviour") var behaviour: ServeBehaviour
   @OptionGroup(title: "tritonserver's flags without effect here") var ignored: ServeIgnored
 
@@ -148,6 +151,13 @@ struct ServeListening: ParsableArguments {
   @Option(help: ArgumentHelp("PEM file with its key.", valueName: "file")) var tlsKey: String?
   @Option(help: ArgumentHelp("Token for control calls from elsewhere than loopback; also HEADROOM_CONTROL_TOKEN.", valueName: "token"))
   var controlToken: String?
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "A further name of this server under which control calls are taken (Host header). Repeatable.", valueName: "name"))
+  var controlHost: [String] = []
+  @Option(help: ArgumentHelp("Bytes of answers that clients have asked for and not taken, of all together.", valueName: "bytes"))
+  var maxUnsentSize = 64 << 20
 
   func validate() throws {
     for (name, port) in [("--http-port", httpPort), ("--grpc-port", grpcPort), ("--metrics-port", metricsPort)]
@@ -155,6 +165,7 @@ struct ServeListening: ParsableArguments {
     if (tlsCertificate == nil) != (tlsKey == nil) { throw ValidationError("--tls-certificate and --tls-key go together") }
     if let httpThreadCount, !(1...256).contains(httpThreadCount) { throw ValidationError("--http-thread-count must be from 1 to 256") }
     if httpMaxInputSize < 1 { throw ValidationError("--http-max-input-size must be at least 1") }
+    if maxUnsentSize < 1 { throw ValidationError("--max-unsent-size must be at least 1") }
     if maxConnections < 1 { throw ValidationError("--max-connections must be at least 1") }
   }
 }
@@ -182,6 +193,11 @@ struct ServeBehaviour: ParsableArguments {
       "Traces of requests in Triton's files: level=TIMESTAMPS, triton,file=PATH, rate=1000, count=-1, triton,log-frequency=0. Repeatable.",
       valueName: "[mode,]setting=value"))
   var traceConfig: [TraceSetting] = []
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "What the metrics page has: counter_latencies=BOOL, histogram_latencies=BOOL. Repeatable.", valueName: "setting=value"))
+  var metricsConfig: [String] = []
   @Option(help: "off, or execution_count: instances take turns by the resources their groups name.") var rateLimit = "off"
   @Option(
     parsing: .singleValue,
@@ -198,6 +214,15 @@ struct ServeBehaviour: ParsableArguments {
       if access(folder, W_OK) != 0 { throw ValidationError("--record \(record): cannot write in \(folder)") }
     }
     if exitTimeoutSecs < 0 { throw ValidationError("--exit-timeout-secs must not be negative") }
+    _ = try metrics()
+  }
+
+  func metrics() throws -> MetricsSettings {
+    var settings = MetricsSettings()
+    for text in metricsConfig {
+      do throws(MetricsSettings.Fault) { try settings.apply(text) } catch { throw ValidationError(error.message) }
+    }
+    return settings
   }
 
   var logSettings: LogSettings {

@@ -1,6 +1,7 @@
 import ArgumentParser
 
 /// tritonserver's flags for what this server has not: taken, named in a warning, and without effect, so that a start script can stay as it is.
+/// What protects (TLS, restricted calls) or opens an end point is never among them: it acts, or the server does not start (`ServeSecurity`).
 struct ServeIgnored: ParsableArguments {
   @Option(help: .hidden) var backendConfig: [String] = []
   @Option(help: .hidden) var backendDirectory: String?
@@ -21,27 +22,17 @@ struct ServeIgnored: ParsableArguments {
   @Option(help: .hidden) var strictModelConfig: String?
   @Option(help: .hidden) var disableAutoCompleteConfig: String?
   @Option(help: .hidden) var hostPolicy: [String] = []
-  @Option(help: .hidden) var metricsConfig: [String] = []
   @Option(help: .hidden) var metricsIntervalMs: String?
   @Option(help: .hidden) var allowGpuMetrics: String?
   @Option(help: .hidden) var allowCpuMetrics: String?
-  @Option(help: .hidden) var allowSagemaker: String?
-  @Option(help: .hidden) var allowVertexAi: String?
   @Option(help: .hidden) var httpHeaderForwardPattern: String?
   @Option(help: .hidden) var grpcHeaderForwardPattern: String?
-  @Option(help: .hidden) var httpRestrictedApi: [String] = []
-  @Option(help: .hidden) var grpcRestrictedProtocol: [String] = []
   @Option(help: .hidden) var reuseHttpPort: String?
   @Option(help: .hidden) var reuseGrpcPort: String?
   @Option(help: .hidden) var grpcInferAllocationPoolSize: String?
   @Option(help: .hidden) var grpcMaxResponsePoolSize: String?
   @Option(help: .hidden) var grpcKeepaliveTime: String?
   @Option(help: .hidden) var grpcKeepaliveTimeout: String?
-  @Option(help: .hidden) var grpcUseSsl: String?
-  @Option(help: .hidden) var grpcUseSslMutual: String?
-  @Option(help: .hidden) var grpcServerCert: String?
-  @Option(help: .hidden) var grpcServerKey: String?
-  @Option(help: .hidden) var grpcRootCert: String?
   @Option(help: .hidden) var grpcInferResponseCompressionLevel: String?
   @Option(help: .hidden) var id: String?
 
@@ -59,18 +50,15 @@ struct ServeIgnored: ParsableArguments {
       ("model-load-retry-count", modelLoadRetryCount != nil), ("model-namespacing", modelNamespacing != nil),
       ("enable-peer-access", enablePeerAccess != nil), ("model-load-gpu-limit", !modelLoadGpuLimit.isEmpty),
       ("strict-model-config", strictModelConfig != nil), ("disable-auto-complete-config", disableAutoCompleteConfig != nil),
-      ("host-policy", !hostPolicy.isEmpty), ("metrics-config", !metricsConfig.isEmpty),
+      ("host-policy", !hostPolicy.isEmpty),
       ("metrics-interval-ms", metricsIntervalMs != nil),
       ("allow-gpu-metrics", allowGpuMetrics != nil), ("allow-cpu-metrics", allowCpuMetrics != nil),
-      ("allow-sagemaker", allowSagemaker != nil), ("allow-vertex-ai", allowVertexAi != nil),
       ("http-header-forward-pattern", httpHeaderForwardPattern != nil), ("grpc-header-forward-pattern", grpcHeaderForwardPattern != nil),
-      ("http-restricted-api", !httpRestrictedApi.isEmpty), ("grpc-restricted-protocol", !grpcRestrictedProtocol.isEmpty),
       ("reuse-http-port", reuseHttpPort != nil), ("reuse-grpc-port", reuseGrpcPort != nil),
       ("grpc-infer-allocation-pool-size", grpcInferAllocationPoolSize != nil),
       ("grpc-max-response-pool-size", grpcMaxResponsePoolSize != nil),
       ("grpc-keepalive-time", grpcKeepaliveTime != nil), ("grpc-keepalive-timeout", grpcKeepaliveTimeout != nil),
-      ("grpc-use-ssl", grpcUseSsl != nil), ("grpc-use-ssl-mutual", grpcUseSslMutual != nil), ("grpc-server-cert", grpcServerCert != nil),
-      ("grpc-server-key", grpcServerKey != nil), ("grpc-root-cert", grpcRootCert != nil),
+
       ("grpc-infer-response-compression-level", grpcInferResponseCompressionLevel != nil), ("id", id != nil),
     ]
     return given.filter(\.1).map { "--\($0.0) has no effect here" }

@@ -38,43 +38,39 @@ struct ServeRun {
     options.warmsUp = command.models.warmup.isOn
     options.limitsRate = command.behaviour.rateLimit == "execution_count"
     options.rateLimits = command.behaviour.rateLimitResource.map(\.limit)
+    options.metrics = try command.behaviour.metrics()
 
-    let tls = try tlsContext()
+    var http = HTTPServer.Options()
+    http.tls = try tls(protocols: ["http/1.1"])
+    http.restrictions = try command.security.httpRestrictions()
+    var grpc = GRPCServerOptions()
+    grpc.tls = try command.security.grpcContext() ?? tls(protocols: ["h2"])
+    grpc.restrictions = try command.security.grpcRestrictions()
     let server = InferenceServer(options, devices: try ServeDevices(command.device, log: log).make(), log: log)
+    var traceSettings: [String: [String]] = [:]
     for setting in command.behaviour.traceConfig {
-      do throws(KServeError) { _ = try server.updateTraceSettings("", [setting.key: [setting.value]]) } catch {
-        throw ValidationError("--trace-config: \(error.message)")
+      if setting.key == "trace_level", traceSettings[setting.key] != nil {
+        traceSettings[setting.key]?.append(setting.value)
+      } else {
+        traceSettings[setting.key] = [setting.value]
       }
     }
+    do throws(KServeError) { try server.setInitialTraceSettings(traceSettings) } catch {
+      throw ValidationError("--trace-config: \(error.message)")
+    }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? Self.eventLoops)
-    var limits = HTTPLimits()
-    limits.bodyBytes = command.listening.httpMaxInputSize
-    limits.connections = command.listening.maxConnections
-    let http = HTTPServer(service: server, group: group, limits: limits, tls: tls)
-    let metrics = HTTPServer(metricsOf: server, group: group, limits: limits)
-    var grpcOptions = GRPCServerOptions()
-    grpcOptions.tls = try grpcContext()
-    grpcOptions.inflate = GRPCServerOptions.zlib(limit: limits.bodyBytes)
-    let grpc = GRPCServer(service: server, group: group, options: grpcOptions)
+    http.limits.bodyBytes = command.listening.httpMaxInputSize
+    http.limits.connections = command.listening.maxConnections
+    http.controlNames = Set(command.listening.controlHost)
+    http.unsent = UnsentBytes(limit: command.listening.maxUnsentSize)
+    http.warn = { [log] in log.warning($0) }
+    (grpc.unsent, grpc.warn) = (http.unsent, http.warn)
+    grpc.inflate = GRPCServerOptions.zlib(limit: http.limits.bodyBytes)
+    grpc.shutdownPatience = .nanoseconds(TimeSpan.seconds(command.behaviour.exitTimeoutSecs).nanoseconds)
+    let fronts = ServeFronts(server: server, group: group, http: http, grpc: grpc)
     let listening = command.listening
-    let metricsAddress = listening.metricsAddress ?? listening.httpAddress
-
     // Listening comes before loading: health calls answer while models load.
-    if listening.allowHttp.isOn {
-      Self.say(
-        "HTTP on \(listening.httpAddress):\(try Self.bind("--http-port", listening.httpPort) { try http.start(host: listening.httpAddress, port: $0) })"
-      )
-    }
-    if listening.allowGrpc.isOn {
-      Self.say(
-        "gRPC on \(listening.grpcAddress):\(try Self.bind("--grpc-port", listening.grpcPort) { try grpc.start(host: listening.grpcAddress, port: $0) })"
-      )
-    }
-    if listening.allowMetrics.isOn {
-      Self.say(
-        "metrics on \(metricsAddress):\(try Self.bind("--metrics-port", listening.metricsPort) { try metrics.start(host: metricsAddress, port: $0) })"
-      )
-    }
+    try fronts.listen(listening)
     let failures = server.start()
     if !failures.isEmpty, command.models.exitOnError.isOn {
       for (name, error) in failures.sorted(by: { $0.key < $1.key }) { Self.say("model '\(name)': \(error.message)") }
@@ -84,25 +80,10 @@ struct ServeRun {
     Self.say(server.isReady ? "ready" : "running, not ready")
     let signal = Self.waitForSignal(signals)
     let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
-    drain(server, http, grpc, metrics)
+    fronts.drain(within: .seconds(command.behaviour.exitTimeoutSecs), log: log)
     if let (run, path) = recorded { try Self.save(run, to: path) }
     log.info("ended after signal \(signal)")
     try? group.syncShutdownGracefully()
-  }
-
-  /// Readiness first, so that balancers look elsewhere; then the queues; then the sockets.
-  private func drain(_ server: InferenceServer, _ http: HTTPServer, _ grpc: GRPCServer, _ metrics: HTTPServer) {
-    server.beginDraining()
-    http.stopListening()
-    let deadline = Self.now + .seconds(command.behaviour.exitTimeoutSecs)
-    server.closeModels()
-    while server.unansweredRequests > 0, Self.now < deadline { usleep(5000) }
-    if server.unansweredRequests > 0 { log.error("\(server.unansweredRequests) requests are left unanswered after --exit-timeout-secs") }
-    server.finishTraces()
-    // What was answered last is still in the sockets' hands.
-    usleep(50_000)
-    try? grpc.shutdownGracefully().wait()
-    metrics.stopListening()
   }
 
   private static func save(_ run: RecordedRun, to path: String) throws {
@@ -117,20 +98,9 @@ struct ServeRun {
     }
   }
 
-  private func tlsContext() throws -> NIOSSLContext? { try makeTLS(protocols: ["http/1.1"]) }
-  private func grpcContext() throws -> NIOSSLContext? { try makeTLS(protocols: ["h2"]) }
-
-  private func makeTLS(protocols: [String]) throws -> NIOSSLContext? {
+  private func tls(protocols: [String]) throws -> NIOSSLContext? {
     guard let certificate = command.listening.tlsCertificate, let key = command.listening.tlsKey else { return nil }
-    do {
-      var configuration = TLSConfiguration.makeServerConfiguration(
-        certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
-        privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
-      configuration.applicationProtocols = protocols
-      return try NIOSSLContext(configuration: configuration)
-    } catch {
-      throw ValidationError("--tls-certificate \(certificate), --tls-key \(key): \(error)")
-    }
+    return try ServeTLS(certificate: certificate, key: key).context(protocols: protocols, options: "--tls-certificate, --tls-key")
   }
 
   // MARK: - The process
@@ -138,22 +108,9 @@ struct ServeRun {
   /// Event loops where none are asked for.
   static var eventLoops: Int { max(1, min(8, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)) / 2)) }
 
-  private static var now: Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-  }
-
   /// A line on standard error, whatever the log settings: scripts wait for it.
-  private static func say(_ line: String) {
-    _ = Array((line + "\n").utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
-  }
-
-  private static func bind(_ option: String, _ port: Int, _ start: (Int) throws -> Int) throws -> Int {
-    do { return try start(port) } catch {
-      say("\(option) \(port) cannot be had: \(error)")
-      throw ExitCode(1)
-    }
+  static func say(_ line: String) {
+    _ = Array((ServerLog.oneLine(line) + "\n").utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
   }
 
   private static func isLoopback(_ address: String) -> Bool { address == "localhost" || address == "::1" || address.hasPrefix("127.") }
@@ -173,6 +130,8 @@ struct ServeRun {
     sigaddset(&set, SIGINT)
     pthread_sigmask(SIG_BLOCK, &set, nil)
     signal(SIGPIPE, SIG_IGN)
+    // A log or trace that reaches the limit on file sizes is a failed write, not the server's end.
+    signal(SIGXFSZ, SIG_IGN)
     return set
   }
 

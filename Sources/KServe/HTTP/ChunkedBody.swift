@@ -1,27 +1,32 @@
 import CheckedNumbers
 
-/// Takes a chunked body apart (RFC 9112, 7.1), whatever way its bytes arrive.
+/// Takes a chunked body apart (RFC 9112, 7.1), whatever way its bytes arrive. Lines end in CR LF: what a lenient reader takes for a line's end and
+/// a strict one does not is how requests are smuggled past proxies.
 public struct ChunkedBody: Sendable, Hashable {
   /// What the next bytes are.
   private enum State: Sendable, Hashable {
     case size(value: Int, digits: Int)
     /// Behind the size, up to the line's end.
     case extensions(size: Int)
+    /// The line feed behind a size.
+    case sizeEnd(size: Int)
     case data(left: Int)
     /// The line end behind a chunk's data.
-    case dataEnd
+    case dataEnd(hasReturn: Bool)
     /// Trailer fields, which are dropped. `isEmpty`: the current line has no bytes yet.
     case trailer(isEmpty: Bool)
+    /// The line feed behind a trailer's line.
+    case trailerEnd(isLast: Bool)
     case ended
     case malformed
   }
 
   private var state = State.size(value: 0, digits: 0)
-  private var overhead = 0
+  private var dropped = 0
 
-  /// Bytes of sizes, extensions and trailers taken at most for each byte of data, and beyond that 64 KiB: one-byte chunks are wasteful but
-  /// legal; endless extensions are an attack.
-  private static let overheadLimit = 1 << 16
+  /// Bytes of extensions and trailers taken at most in a body. Sizes and line ends are not counted: they are bounded for each chunk, and one-byte
+  /// chunks are wasteful but legal.
+  private static let droppedLimit = 1 << 16
 
   /// At the start of a body.
   public init() {}
@@ -39,40 +44,43 @@ public struct ChunkedBody: Sendable, Hashable {
         let count = min(left, bytes.count - index)
         data(index..<index + count)
         index += count
-        overhead = max(0, overhead - count)
-        state = left == count ? .dataEnd : .data(left: left - count)
+        state = left == count ? .dataEnd(hasReturn: false) : .data(left: left - count)
         continue
       }
       step(bytes[index])
       index += 1
-      overhead += 1
-      if overhead > Self.overheadLimit { state = .malformed }
     }
     return index
   }
 
   private mutating func step(_ byte: UInt8) {
-    let isLineFeed = byte == 0x0A
-    switch state {
-    case .size(let value, let digits):
-      if let digit = JSONString.hexDigit(byte) {
-        // 15 hexadecimal digits: no overflow, and more than any limit on bodies.
-        state = digits < 15 ? .size(value: value << 4 | Int(digit), digits: digits + 1) : .malformed
-      } else if digits == 0 {
-        state = .malformed
-      } else if isLineFeed {
-        state = afterSize(value)
-      } else {
-        state = byte == 0x0D || byte == 0x20 || byte == 0x09 || byte == UInt8(ascii: ";") ? .extensions(size: value) : .malformed
-      }
-    case .extensions(let size): if isLineFeed { state = afterSize(size) }
-    case .dataEnd:
-      if isLineFeed { state = .size(value: 0, digits: 0) } else if byte != 0x0D { state = .malformed }
-    case .trailer(let isEmpty):
-      if isLineFeed { state = isEmpty ? .ended : .trailer(isEmpty: true) } else if byte != 0x0D { state = .trailer(isEmpty: false) }
-    case .data, .ended, .malformed: break
+    switch (state, byte) {
+    case (.size(let value, let digits), 0x0D) where digits > 0: state = .sizeEnd(size: value)
+    case (.size(let value, let digits), 0x20) where digits > 0, (.size(let value, let digits), 0x09) where digits > 0,
+      (.size(let value, let digits), UInt8(ascii: ";")) where digits > 0:
+      state = .extensions(size: value)
+    case (.size(let value, let digits), _):
+      // 15 hexadecimal digits: no overflow, and more than any limit on bodies.
+      guard let digit = JSONString.hexDigit(byte), digits < 15 else { return state = .malformed }
+      state = .size(value: value << 4 | Int(digit), digits: digits + 1)
+    case (.extensions(let size), 0x0D): state = .sizeEnd(size: size)
+    case (.extensions, _): drop(byte)
+    case (.sizeEnd(let size), 0x0A): state = size == 0 ? .trailer(isEmpty: true) : .data(left: size)
+    case (.dataEnd(hasReturn: false), 0x0D): state = .dataEnd(hasReturn: true)
+    case (.dataEnd(hasReturn: true), 0x0A): state = .size(value: 0, digits: 0)
+    case (.trailer(let isEmpty), 0x0D): state = .trailerEnd(isLast: isEmpty)
+    case (.trailer, _):
+      state = .trailer(isEmpty: false)
+      drop(byte)
+    case (.trailerEnd(let isLast), 0x0A): state = isLast ? .ended : .trailer(isEmpty: true)
+    case (.sizeEnd, _), (.dataEnd, _), (.trailerEnd, _): state = .malformed
+    case (.data, _), (.ended, _), (.malformed, _): break
     }
   }
 
-  private func afterSize(_ size: Int) -> State { size == 0 ? .trailer(isEmpty: true) : .data(left: size) }
+  /// A byte of an extension or a trailer.
+  private mutating func drop(_ byte: UInt8) {
+    dropped += 1
+    if byte == 0x0A || byte == 0 || dropped > Self.droppedLimit { state = .malformed }
+  }
 }

@@ -50,18 +50,23 @@ public struct HTTPRequestHead: Sendable, Hashable {
   public var acceptsHTML = false
   /// `Headroom-Require-Real: 1`.
   public var requiresReal = false
+  /// Host and port of a target in absolute form (`GET http://host/path`); it goes before the Host field (RFC 9112, 3.2.2).
+  public var authority: Range<Int>?
   /// Bytes of the head, the empty line included.
   public var length = 0
 }
 
-/// Reads request heads (RFC 9112), as leniently as the reference server's library where that is harmless: a bare LF ends a line, a Host field
-/// is not needed, any version digits pass. Anything that would let two readers disagree on where a request ends is refused.
+/// Reads request heads (RFC 9112). Lenient where that is harmless, as the reference server's library is: a Host field is not needed, any version
+/// digits pass. Anything that would let two readers disagree on where a request or a field ends is refused: a line that ends without CR, control
+/// characters, folded lines, white space around a name, a length given twice or beside chunks.
 public enum HTTPRequestParser {
   /// What the bytes so far hold.
   public enum Outcome: Sendable, Hashable {
     /// The head has not ended yet.
     case incomplete
     case head(HTTPRequestHead)
+    /// A request whose framing cannot be trusted: 400, and the connection ends.
+    case refused(String)
     /// No HTTP: the connection is to be closed without an answer, as the reference server does.
     case malformed(String)
   }
@@ -73,37 +78,81 @@ public enum HTTPRequestParser {
     var line = lines.next()
     while let blank = line, blank.isEmpty { line = lines.next() }
     guard let requestLine = line else {
+      if let problem = lines.problem { return startsAsMethod(bytes) ? .refused(problem) : .malformed(problem) }
       // A first line that no request can start with need not be waited out.
       return startsAsMethod(bytes) ? .incomplete : .malformed("the request does not start with a method")
     }
     guard var head = self.requestLine(bytes, requestLine) else { return .malformed("the request line is malformed") }
-    var lengths = 0
+    var seen = Seen()
     while let line = lines.next() {
       if line.isEmpty {
         head.length = lines.position
-        if head.isChunked, head.contentLength != nil { return .malformed("both Content-Length and Transfer-Encoding are given") }
+        if head.isChunked, head.contentLength != nil { return .refused("both Content-Length and Transfer-Encoding are given") }
+        // Chunks are not known there, so a proxy may have read the body otherwise (RFC 9112, 6.1).
+        if head.isChunked, head.majorVersion == 1, head.minorVersion == 0 { return .refused("Transfer-Encoding in an HTTP/1.0 request") }
         return .head(head)
       }
-      if let problem = field(bytes, line, &head, &lengths) { return .malformed(problem) }
+      if let problem = field(bytes, line, &head, &seen) { return .refused(problem) }
     }
+    if let problem = lines.problem { return .refused(problem) }
     return .incomplete
+  }
+
+  /// The value of a field in a head that was parsed, found without regard to case; nil where it is missing. `name` is in lower case.
+  public static func value(of name: String, in head: UnsafeRawBufferPointer) -> String? {
+    var lines = Lines(bytes: head)
+    var line = lines.next()
+    while let blank = line, blank.isEmpty { line = lines.next() }
+    let wanted = Array(name.utf8)
+    while let line = lines.next() {
+      guard line.count > wanted.count, head[line.lowerBound + wanted.count] == UInt8(ascii: ":") else { continue }
+      let isIt = wanted.indices.allSatisfy { offset in
+        let byte = head[line.lowerBound + offset]
+        return (byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) == wanted[offset]
+      }
+      if isIt { return String(decoding: head[trimmed(head, line.lowerBound + wanted.count + 1..<line.upperBound)], as: UTF8.self) }
+    }
+    return nil
+  }
+
+  /// Fields that may stand once.
+  private struct Seen {
+    var hasLength = false
+    var hasHost = false
   }
 
   private struct Lines {
     let bytes: UnsafeRawBufferPointer
     var position = 0
+    /// Why there is no next line, where that is not for want of bytes.
+    private(set) var problem: String?
 
     init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     /// The next whole line, its end excluded.
     mutating func next() -> Range<Int>? {
       var end = position
-      while end < bytes.count, bytes[end] != 0x0A { end += 1 }
+      while end < bytes.count, bytes[end] >= 0x20 || bytes[end] == 0x09 { end += 1 }
       guard end < bytes.count else { return nil }
-      let start = position
-      position = end + 1
-      return start..<(end > start && bytes[end - 1] == 0x0D ? end - 1 : end)
+      guard bytes[end] == 0x0D else {
+        problem = bytes[end] == 0x0A ? "a line of the header ends without a carriage return" : "a control character in the header"
+        return nil
+      }
+      guard end + 1 < bytes.count else { return nil }
+      guard bytes[end + 1] == 0x0A else {
+        problem = "a carriage return within a line of the header"
+        return nil
+      }
+      defer { position = end + 2 }
+      return position..<end
     }
+  }
+
+  private static func trimmed(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Range<Int> {
+    var value = range
+    while let first = value.first, bytes[first] == 0x20 || bytes[first] == 0x09 { value = value.dropFirst() }
+    while let last = value.last, bytes[last] == 0x20 || bytes[last] == 0x09 { value = value.dropLast() }
+    return value
   }
 
   private static func startsAsMethod(_ bytes: UnsafeRawBufferPointer) -> Bool {
@@ -122,14 +171,35 @@ public enum HTTPRequestParser {
       bytes[version.upperBound - 2] == UInt8(ascii: "."), isDigit(bytes[version.upperBound - 1])
     else { return nil }
     let target = (firstSpace + 1)..<lastSpace
-    guard !target.isEmpty, bytes[target.lowerBound] == UInt8(ascii: "/") || bytes[target.lowerBound] == UInt8(ascii: "*"),
-      !bytes[target].contains(where: { $0 <= 0x20 || $0 == 0x7F })
-    else { return nil }
-    let mark = bytes[target].firstIndex(of: UInt8(ascii: "?"))
+    guard !target.isEmpty, !bytes[target].contains(where: { $0 <= 0x20 || $0 == 0x7F }) else { return nil }
+    var authority: Range<Int>?
+    var rest = target
+    if bytes[target.lowerBound] != UInt8(ascii: "/"), bytes[target.lowerBound] != UInt8(ascii: "*") {
+      // Absolute form, as forward proxies pass it on; a server must take it (RFC 9112, 3.2.2).
+      guard let whole = absolute(bytes, target) else { return nil }
+      (authority, rest) = whole
+    }
+    let mark = bytes[rest].firstIndex(of: UInt8(ascii: "?"))
     let (major, minor) = (bytes[version.upperBound - 3] - 0x30, bytes[version.upperBound - 1] - 0x30)
+    var path = rest.lowerBound..<(mark ?? rest.upperBound)
+    // "http://host" and "http://host?query" ask for "/": one of the two behind the scheme.
+    if path.isEmpty, let authority { path = authority.lowerBound - 1..<authority.lowerBound }
     return HTTPRequestHead(
-      method: method, path: target.lowerBound..<(mark ?? target.upperBound), query: mark.map { $0 + 1..<target.upperBound } ?? 0..<0,
-      majorVersion: major, minorVersion: minor, keepsAlive: major > 1 || major == 1 && minor >= 1)
+      method: method, path: path, query: mark.map { $0 + 1..<rest.upperBound } ?? 0..<0, majorVersion: major, minorVersion: minor,
+      keepsAlive: major > 1 || major == 1 && minor >= 1, authority: authority)
+  }
+
+  /// Host with port of "http://host/path?query", and what is behind it.
+  private static func absolute(_ bytes: UnsafeRawBufferPointer, _ target: Range<Int>) -> (authority: Range<Int>, rest: Range<Int>)? {
+    let scheme =
+      target.count > 8 && isName(bytes, target.lowerBound..<target.lowerBound + 8, "https://")
+      ? 8 : target.count > 7 && isName(bytes, target.lowerBound..<target.lowerBound + 7, "http://") ? 7 : 0
+    guard scheme > 0 else { return nil }
+    let start = target.lowerBound + scheme
+    let end = bytes[start..<target.upperBound].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? target.upperBound
+    // A name before the host ("user@host") only hides which host it is (RFC 9110, 4.2.4).
+    guard start < end, !bytes[start..<end].contains(UInt8(ascii: "@")) else { return nil }
+    return (start..<end, end..<target.upperBound)
   }
 
   private static func method(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> HTTPMethod? {
@@ -148,17 +218,18 @@ public enum HTTPRequestParser {
   }
 
   /// Reads one field line into the head; what is wrong with it, or nil.
-  private static func field(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, _ head: inout HTTPRequestHead, _ lengths: inout Int)
+  private static func field(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, _ head: inout HTTPRequestHead, _ seen: inout Seen)
     -> String?
   {
     guard let colon = bytes[line].firstIndex(of: UInt8(ascii: ":")), colon > line.lowerBound else { return "a header line has no name" }
     // White space around the name is how requests are smuggled; folded lines are obsolete (RFC 9112, 5.1 and 5.2).
     if bytes[line.lowerBound] <= 0x20 || bytes[colon - 1] <= 0x20 { return "white space around a header name" }
     let name = line.lowerBound..<colon
-    var value = colon + 1..<line.upperBound
-    while let first = value.first, bytes[first] == 0x20 || bytes[first] == 0x09 { value = value.dropFirst() }
-    while let last = value.last, bytes[last] == 0x20 || bytes[last] == 0x09 { value = value.dropLast() }
+    let value = trimmed(bytes, colon + 1..<line.upperBound)
     switch name.count {
+    case 4 where isName(bytes, name, "host"):
+      if seen.hasHost { return "two Host fields" }
+      seen.hasHost = true
     case 6 where isName(bytes, name, "accept"): head.acceptsHTML = contains(bytes, value, "text/html")
     case 6 where isName(bytes, name, "expect"): head.expectsContinue = isName(bytes, value, "100-continue")
     case 10 where isName(bytes, name, "connection"):
@@ -173,10 +244,11 @@ public enum HTTPRequestParser {
         head.bearerToken = value.lowerBound + 7..<value.upperBound
       }
     case 14 where isName(bytes, name, "content-length"):
-      guard let length = number(bytes, value), length >= 0 else { return "Content-Length is no number" }
-      lengths += 1
-      if lengths > 1, head.contentLength != Int(clamping: length) { return "two Content-Length fields differ" }
-      head.contentLength = Int(clamping: length)
+      guard !value.isEmpty, value.allSatisfy({ isDigit(bytes[$0]) }) else { return "Content-Length is no number" }
+      if seen.hasLength { return "two Content-Length fields" }
+      seen.hasLength = true
+      // More digits than any limit on bodies: too large, whatever it says.
+      head.contentLength = number(bytes, value).map { Int(clamping: $0) } ?? .max
     case 15 where isName(bytes, name, "accept-encoding"):
       // gzip first where both are taken: the reference server picks the higher q, gzip when they are equal.
       head.acceptedCoding = accepted(bytes, value)

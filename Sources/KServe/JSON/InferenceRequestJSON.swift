@@ -65,7 +65,16 @@ public struct InferenceRequestJSON: Sendable {
     guard tape.nodes[list].kind.isArray else {
       throw KServeError(.invalidArgument, "Unable to parse 'inputs': attempt to access JSON non-array as array")
     }
-    for index in view.elements(list) { inputs.append(try input(index, view)) }
+    // Few are compared, many are looked up: a body of the largest size may name a million.
+    var names = Set<String>()
+    for index in view.elements(list) {
+      let input = try input(index, view)
+      if inputs.count > 16 {
+        if names.isEmpty { names = Set(inputs.map(\.name)) }
+        if !names.insert(input.name).inserted { throw alreadyExists(input.name) }
+      }
+      inputs.append(input)
+    }
     if let list = tape.member(0, "outputs", in: text) {
       guard tape.nodes[list].kind.isArray else {
         throw KServeError(.invalidArgument, "Unable to parse 'outputs': attempt to access JSON non-array as array")
@@ -104,14 +113,16 @@ public struct InferenceRequestJSON: Sendable {
     }
   }
 
+  private func alreadyExists(_ name: String) -> KServeError {
+    KServeError(.invalidArgument, "[request id: \(id.isEmpty ? "<id_unknown>" : id)] input '\(name)' already exists in request")
+  }
+
   private func input(_ object: Int, _ view: borrowing JSONView) throws(KServeError) -> Input {
     let name = try view.string(try view.required(object, "name"), "name")
     let typeName = try view.string(try view.required(object, "datatype"), "datatype")
     let type = TensorDataType(kserveName: typeName)
     let shape = try view.shape(try view.required(object, "shape"))
-    if inputs.contains(where: { $0.name == name }) {
-      throw KServeError(.invalidArgument, "[request id: \(id.isEmpty ? "<id_unknown>" : id)] input '\(name)' already exists in request")
-    }
+    if inputs.count <= 16, inputs.contains(where: { $0.name == name }) { throw alreadyExists(name) }
     let data = view.tape.member(object, "data", in: view.text)
     var byteCount: UInt64?
     var region: (region: String, offset: UInt64, byteSize: UInt64)?

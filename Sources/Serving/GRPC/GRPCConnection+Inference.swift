@@ -10,8 +10,9 @@ extension GRPCConnection {
     case .failure(let status): finish(stream, status)
     case .success(let request):
       let handle = service.infer(request, on: loop) { [self] result in
-        guard let stream = streams[id] else { return }
+        guard let stream = streams[id], !stream.isFinished else { return }
         stream.handles = []
+        expectNoMore(stream.expected, of: stream)
         do throws(GRPCStatus) {
           switch result {
           case .success(let response): send(try InferResponseEncoder.encode(response, allocator: allocator), on: stream)
@@ -22,7 +23,7 @@ extension GRPCConnection {
           finish(stream, error)
         }
       }
-      if !stream.isFinished { stream.handles.append((0, handle)) }
+      if !stream.isFinished { stream.handles.append((0, expect(handle, forRequestOf: message.readableBytes, on: stream))) }
     }
   }
 
@@ -40,13 +41,15 @@ extension GRPCConnection {
       let origin = (model: request.modelName, version: request.modelVersion, id: request.id)
       let handle = service.infer(request, on: loop) { [self] result in
         guard let stream = streams[id], !stream.isFinished else { return }
-        stream.answered(number)
+        expectNoMore(stream.answered(number), of: stream)
         answer(number, result.mapError { GRPCStatus($0) }, origin: origin, on: stream)
         renewHeldWindow(of: stream)
         finishIfAnswered(stream)
       }
       // A reply may have come before `infer` returned; `answered` then holds this number already.
-      if !stream.isFinished, !stream.forgetAnswered(number) { stream.handles.append((number, handle)) }
+      if !stream.isFinished, !stream.forgetAnswered(number) {
+        stream.handles.append((number, expect(handle, forRequestOf: message.readableBytes, on: stream)))
+      }
     }
   }
 

@@ -11,8 +11,9 @@ import TimeBase
 ///
 /// `@unchecked Sendable`: closures that come back to it are only ever run on its channel's event loop (replies of the service by its
 /// contract, scheduled tasks by construction), and no other thread reads or writes a variable of it; `drain` and `close` only hop there.
-final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
+final class GRPCConnection: ChannelDuplexHandler, @unchecked Sendable {
   typealias InboundIn = HTTP2Frame
+  typealias OutboundIn = Never
   typealias OutboundOut = HTTP2Frame
 
   let service: any KServeService
@@ -23,10 +24,17 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
   private(set) var context: ChannelHandlerContext?
   var streams: [HTTP2StreamID: GRPCStream] = [:]
 
+  // What the client has not taken: GRPCConnection+Backlog.
+  var backlog = Backlog()
+  var watch: Scheduled<Void>?
+  private var isReadHeld = false
+
   private var isReading = false
   private var isFlushScheduled = false
   private var needsFlush = false
   private var hasOpenedWindow = false
+  /// What the client may send, as last told by the handler below.
+  private var connectionWindow = 65_535
   private var isDraining = false
   private var hasSaidLastStream = false
   private var lastStream = HTTP2StreamID.rootStream
@@ -59,8 +67,27 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     for stream in open.values {
       stream.isFinished = true
       stream.abandon()
+      release(stream)
     }
+    watch?.cancel()
+    watch = nil
+    report(0)
     onClose(self)
+  }
+
+  /// While the socket takes nothing, nothing is read: what was read would be answered, if only by refusals and acknowledgements.
+  func read(context: ChannelHandlerContext) {
+    if context.channel.isWritable { context.read() } else { isReadHeld = true }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if !context.channel.isWritable {
+      startWatch()
+    } else if isReadHeld {
+      isReadHeld = false
+      context.read()
+    }
+    context.fireChannelWritabilityChanged()
   }
 
   // MARK: Frames in
@@ -89,10 +116,11 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     if let change = event as? NIOHTTP2WindowUpdatedEvent {
       windowChanged(change)
     } else if let closed = event as? StreamClosedEvent {
-      // For a call that was answered this finds nothing: it is forgotten when its trailers are written.
+      // An answered call ends here too: its answer has left the windows' buffers.
       if let stream = streams.removeValue(forKey: closed.streamID) {
         stream.isFinished = true
         stream.abandon()
+        release(stream)
         closeIfDrained()
       }
     } else if let event = event as? ChannelEvent, event == .inputClosed {
@@ -119,11 +147,10 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
   private func windowChanged(_ change: NIOHTTP2WindowUpdatedEvent) {
     guard let size = change.inboundWindowSize else { return }
     if change.streamID == .rootStream {
-      if size < options.connectionWindowBytes / 2 {
-        write(.windowUpdate(windowSizeIncrement: options.connectionWindowBytes - size), on: .rootStream)
-      }
+      connectionWindow = size
+      renewConnectionWindow()
     } else if size < options.streamWindowBytes / 2, let stream = streams[change.streamID], !stream.isHalfClosed, !stream.isFinished {
-      if stream.outstanding >= options.maximumOutstandingPerStream {
+      if stream.outstanding >= options.maximumOutstandingPerStream || stream.isWaiting {
         stream.isWindowHeld = true
       } else {
         write(.windowUpdate(windowSizeIncrement: options.streamWindowBytes - size), on: change.streamID)
@@ -131,11 +158,19 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     }
   }
 
-  /// After an answer: a stream whose window ran low while too many waited gets it back.
+  /// At half of it, unless requests wait: then what the client may still send is what it was granted.
+  func renewConnectionWindow() {
+    guard connectionWindow < options.connectionWindowBytes / 2, !backlog.isHolding(options, isInference: true) else { return }
+    let increment = options.connectionWindowBytes - connectionWindow
+    connectionWindow = options.connectionWindowBytes
+    write(.windowUpdate(windowSizeIncrement: increment), on: .rootStream)
+  }
+
+  /// After an answer: a stream whose window ran low while too much waited gets it back.
   func renewHeldWindow(of stream: GRPCStream) {
-    guard stream.isWindowHeld, stream.outstanding < options.maximumOutstandingPerStream / 2, !stream.isHalfClosed, !stream.isFinished else {
-      return
-    }
+    guard stream.isWindowHeld, !stream.isWaiting, stream.outstanding < options.maximumOutstandingPerStream / 2, !stream.isHalfClosed,
+      !stream.isFinished
+    else { return }
     stream.isWindowHeld = false
     // At least half of the window is spent, or it would not have been held.
     write(.windowUpdate(windowSizeIncrement: max(1, options.streamWindowBytes / 2)), on: stream.id)
@@ -165,6 +200,14 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     stream.bearerToken = head.bearerToken
     stream.requiresReal = head.requiresReal
     stream.endsOnError = head.endsOnError
+    if !options.restrictions.isEmpty, let restriction = options.restrictions[method.group],
+      !restriction.admits(payload.headers.first(name: restriction.header))
+    {
+      // server src/grpc/grpc_server.cc, CommonCallData::Execute.
+      let text = "This protocol is restricted, expecting header '\(restriction.header)'"
+      refuse(GRPCStatus(code: 14, text), on: id, isHalfClosed: payload.endStream)
+      return
+    }
     streams[id] = stream
     if let text = head.timeout {
       guard let timeout = GRPCTimeout.parse(text) else {
@@ -182,16 +225,23 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
 
   private func received(_ bytes: ByteBuffer, isLast: Bool, on stream: GRPCStream) {
     if isLast { stream.isHalfClosed = true }
-    if stream.isFinished {
-      if isLast { streams.removeValue(forKey: stream.id) }
-      return
-    }
+    if stream.isFinished { return }
     if bytes.readableBytes > 0 { stream.assembler.append(bytes) }
+    if !stream.isWaiting { advance(stream) }
+  }
+
+  /// Acts on what has come of a stream's request, unless too much waits for the client.
+  func advance(_ stream: GRPCStream) {
     do throws(GRPCStatus) {
-      while !stream.isFinished, let message = try stream.assembler.next() {
+      while !stream.isFinished {
+        if mustWait(stream) { return }
+        guard let message = try stream.assembler.next() else { break }
         try take(try plain(message, on: stream), on: stream)
       }
-      if isLast, !stream.isFinished { try endOfRequest(stream) }
+      if stream.isHalfClosed, !stream.isFinished, !stream.isRequestTaken {
+        stream.isRequestTaken = true
+        try endOfRequest(stream)
+      }
     } catch {
       finish(stream, error)
     }
@@ -254,12 +304,17 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
 
   /// A message in pieces, after the response's head if it is the first.
   func send(_ pieces: [ByteBuffer], on stream: GRPCStream) {
-    if stream.isFinished { return }
+    if stream.isFinished || pieces.isEmpty { return }
     if !stream.hasSentHead {
       stream.hasSentHead = true
       write(.headers(.init(headers: GRPCHeaders.head)), on: stream.id)
     }
-    for piece in pieces { write(.data(.init(data: .byteBuffer(piece))), on: stream.id) }
+    var bytes = 0
+    for piece in pieces { bytes += piece.readableBytes }
+    let promise = promise(forAnswerOf: bytes, on: stream)
+    for (index, piece) in pieces.enumerated() {
+      write(.data(.init(data: .byteBuffer(piece))), on: stream.id, index == pieces.count - 1 ? promise : nil)
+    }
   }
 
   /// Ends a call; what still runs for it is cancelled.
@@ -273,13 +328,11 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     } else {
       headers = GRPCHeaders.trailers(status, alone: !stream.hasSentHead, acceptEncoding: status.code == 12 ? acceptEncoding : nil)
     }
-    // Forgotten before the frame is written: writing it makes the handler below report the stream as closed.
-    // A client that still sends after its answer is told to stop; but RST_STREAM would overtake messages that wait for its window.
+    // A client that still sends after its answer is told to stop; but RST_STREAM would overtake messages that wait for its window. The handler
+    // below reports the stream as closed when the last frame has left it.
     let mustReset = !stream.isHalfClosed && !stream.hasSentHead
-    if stream.isHalfClosed || mustReset { streams.removeValue(forKey: stream.id) }
     write(.headers(.init(headers: headers, endStream: true)), on: stream.id)
     if mustReset { write(.rstStream(.noError), on: stream.id) }
-    closeIfDrained()
   }
 
   private var acceptEncoding: String { options.inflate == nil ? "identity" : "identity,deflate,gzip" }
@@ -291,9 +344,12 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     if !isHalfClosed { write(.rstStream(.noError), on: id) }
   }
 
-  private func write(_ payload: HTTP2Frame.FramePayload, on id: HTTP2StreamID) {
-    guard let context else { return }
-    context.write(wrapOutboundOut(HTTP2Frame(streamID: id, payload: payload)), promise: nil)
+  private func write(_ payload: HTTP2Frame.FramePayload, on id: HTTP2StreamID, _ promise: EventLoopPromise<Void>? = nil) {
+    guard let context else {
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      return
+    }
+    context.write(wrapOutboundOut(HTTP2Frame(streamID: id, payload: payload)), promise: promise)
     needsFlush = true
     // Inside a read one flush follows at its end; outside, one for all answers of this turn of the loop.
     if isReading || isFlushScheduled { return }
@@ -345,7 +401,18 @@ final class GRPCConnection: ChannelInboundHandler, @unchecked Sendable {
     // Behind what is being written, and not from inside a frame's handling.
     loop.execute { [self] in
       flushNow()
-      context?.close(promise: nil)
+      closeWhenTaken()
     }
+  }
+
+  /// The client has its last answer before it sees the end, and it closes first if it will: what it still sends would be answered by a reset.
+  private func closeWhenTaken() {
+    guard let context else { return }
+    if context.bufferedBytes > 0 {
+      loop.scheduleTask(in: .milliseconds(10)) { [self] in closeWhenTaken() }
+      return
+    }
+    context.close(mode: .output, promise: nil)
+    loop.scheduleTask(in: .seconds(1)) { [self] in self.context?.close(promise: nil) }
   }
 }

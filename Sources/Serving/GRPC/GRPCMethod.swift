@@ -31,5 +31,22 @@ enum GRPCMethod: String, CaseIterable, Sendable {
     }
   }
 
+  /// The group of calls that it belongs to (triton-inference-server/server `src/grpc/grpc_server.cc`).
+  var group: RestrictedAPIs.Group {
+    switch self {
+    case .serverLive, .serverReady, .modelReady, .healthCheck, .healthWatch: .health
+    case .serverMetadata, .modelMetadata: .metadata
+    case .modelInfer, .modelStreamInfer: .inference
+    case .systemSharedMemoryStatus, .systemSharedMemoryRegister, .systemSharedMemoryUnregister, .cudaSharedMemoryStatus,
+      .cudaSharedMemoryRegister, .cudaSharedMemoryUnregister:
+      .sharedMemory
+    case .modelConfig: .modelConfiguration
+    case .repositoryIndex, .repositoryModelLoad, .repositoryModelUnload: .modelRepository
+    case .modelStatistics: .statistics
+    case .traceSetting: .trace
+    case .logSettings: .logging
+    }
+  }
+
   static let byPath: [String: GRPCMethod] = Dictionary(uniqueKeysWithValues: allCases.map { ($0.path, $0) })
 }

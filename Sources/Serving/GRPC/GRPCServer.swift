@@ -31,6 +31,9 @@ public final class GRPCServer: Sendable {
     ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1_024)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .serverChannelInitializer { [options] channel in
+        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptWatch("gRPC", say: options.warn)) }
+      }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelInitializer { [self] channel in
         channel.eventLoop.makeCompletedFuture { try self.addHandlers(to: channel) }
@@ -74,7 +77,10 @@ public final class GRPCServer: Sendable {
   /// Puts the handlers of a connection into a channel's pipeline; what `bind` does for every client. On the channel's loop.
   func addHandlers(to channel: any Channel) throws {
     let pipeline = channel.pipeline.syncOperations
-    if let tls = options.tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+    if let tls = options.tls {
+      try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+      try pipeline.addHandler(HandshakeLimit(limit: options.handshakeTime))
+    }
     var connection = NIOHTTP2Handler.ConnectionConfiguration()
     connection.initialSettings = [
       HTTP2Setting(parameter: .maxConcurrentStreams, value: options.maximumConcurrentStreams),

@@ -22,6 +22,24 @@ public struct GRPCServerOptions: Sendable {
   public var connectionWindowBytes = 16 << 20
   /// Inferences of one ModelStreamInfer that may wait for their answer; beyond, the client's window is not renewed.
   public var maximumOutstandingPerStream = 4_096
+  /// Bytes of a stream's answers that the client has not taken; above, requests of the stream wait, and its window is not renewed.
+  public var maximumUnsentBytesPerStream = 64 << 10
+  /// The same of all streams of a connection.
+  public var maximumUnsentBytes = 4 << 20
+  /// Bytes that the answers of inferences in progress will take, as far as that can be told; more inferences wait.
+  public var maximumExpectedBytes = 32 << 20
+  /// Shared by all listeners of the process.
+  public var unsent = UnsentBytes()
+  /// A client that reads nothing from its socket is closed after this.
+  public var writeSilence: TimeAmount = .seconds(60)
+  /// One that takes nothing of its answers, while the process holds more unsent bytes than it should.
+  public var pressedWriteSilence: TimeAmount = .seconds(2)
+  /// From the beginning of a TLS connection to the end of its handshake.
+  public var handshakeTime: TimeAmount = .seconds(30)
+  /// Groups of calls that need a header.
+  public var restrictions = RestrictedAPIs()
+  /// Told what the operator should know.
+  public var warn: @Sendable (String) -> Void = { _ in }
   /// Answers of one ModelStreamInfer come in the order of its requests, as the reference server sends them for models with one answer a
   /// request (triton-inference-server/server `src/grpc/stream_infer_handler.cc`); otherwise as they are ready.
   public var keepsStreamOrder = true

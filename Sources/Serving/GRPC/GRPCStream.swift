@@ -26,8 +26,21 @@ final class GRPCStream {
   var hasSentHead = false
   /// The trailers were sent.
   var isFinished = false
-  /// The client's window was let run low because too many inferences wait.
+  /// The client's window was let run low because too much waits.
   var isWindowHeld = false
+  /// What has come of the request waits until the client has taken more.
+  var isWaiting = false
+  /// It stands in the connection's queue of those that wait.
+  var isQueued = false
+  /// The end of the request was acted on.
+  var isRequestTaken = false
+
+  /// Bytes of answers that will be reported when they have gone to the socket, by a promise or by the stream's end.
+  var unsent = 0
+  /// Bytes of answers behind the last promise.
+  var unconfirmed = 0
+  /// Bytes expected of the answers of inferences in progress.
+  var expected = 0
 
   /// Inferences that were started and not answered, by a number of their own. A unary call has only number 0.
   var handles: [(number: Int, handle: InferenceHandle)] = []
@@ -49,13 +62,13 @@ final class GRPCStream {
     assembler = GRPCMessageAssembler(maximumBytes: maximumBytes)
   }
 
-  /// Lets go of an inference's handle.
-  func answered(_ number: Int) {
+  /// Lets go of an inference's handle; the bytes that were expected of it.
+  func answered(_ number: Int) -> Int {
     if let place = handles.firstIndex(where: { $0.number == number }) {
-      handles.remove(at: place)
-    } else {
-      answeredEarly = number
+      return handles.remove(at: place).handle.expectedBytes
     }
+    answeredEarly = number
+    return 0
   }
 
   /// Whether this inference was answered before its handle was known.

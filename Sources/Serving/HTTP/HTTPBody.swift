@@ -4,11 +4,27 @@ import NIOCore
 struct HTTPBody: Sendable {
   private(set) var slices: [ByteBuffer] = []
   private(set) var byteCount = 0
+  /// The last slice is a buffer of this body's own, to which small ones are added.
+  private var isLastOwn = false
+
+  /// Below that a slice is copied behind the one before: as an element of its own it would cost more than it holds (chunks of one byte).
+  private static let small = 512
 
   mutating func append(_ slice: ByteBuffer) {
     guard slice.readableBytes > 0 else { return }
-    slices.append(slice)
     byteCount += slice.readableBytes
+    guard slice.readableBytes < Self.small, let last = slices.indices.last else {
+      slices.append(slice)
+      isLastOwn = false
+      return
+    }
+    if !isLastOwn {
+      // The bytes before are not moved: only from here on, what is small is gathered.
+      slices.append(ByteBuffer(buffer: slice))
+      isLastOwn = true
+      return
+    }
+    slices[last].writeImmutableBuffer(slice)
   }
 
   /// The next `count` bytes; nil where there are not so many.

@@ -1,52 +1,68 @@
 import KServe
 import NIOCore
-import TimeBase
 import Threads
+import TimeBase
 
 /// One HTTP/1 connection: framing, limits, order of answers. What a request means decides `HTTPApplication`.
 ///
-/// One request at a time is worked on; what a client pipelines behind it waits in `unread`, and reading stops while that is much.
+/// One request at a time is worked on; what a client pipelines behind it waits in `unread`, and reading stops while that is much. No request is
+/// begun while what the client has not taken of earlier answers exceeds `HTTPLimits.unsentBytes`: the connection holds that and one answer more,
+/// however much is asked for.
 final class HTTPConnection: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
 
-  private enum State {
+  enum State {
     /// Between requests, or within a head.
     case head
     case body(HTTPRequestHead, missing: Int)
     case chunks(HTTPRequestHead, ChunkedBody)
     /// The application works.
     case answering(HTTPRequestHead)
+    /// The last answer is written; what still comes is dropped, and the connection ends when the client has everything.
+    case closing
     case closed
   }
 
-  private let application: any HTTPApplication
-  private let limits: HTTPLimits
-  private let connections: ConnectionCount
-  private var state = State.head
-  private var unread: ByteBuffer?
+  let application: any HTTPApplication
+  let limits: HTTPLimits
+  let connections: HTTPConnections
+  let unsent: UnsentBytes
+  var state = State.head
+  var unread: ByteBuffer?
   private var body = HTTPBody()
   private var received = Instant.zero
   private var inference = HTTPInference()
   private var lastPath: [UInt8] = []
   private var lastRoute: HTTPRoute?
+  private var bearer: String?
+  private var query = ""
+  private var refusal: HTTPAnswer?
   private var handle: InferenceHandle?
   /// Counts requests: an answer to an earlier one is dropped.
   private var serial = 0
-  private var inputHasEnded = false
-  private var isReadHeld = false
+  var inputHasEnded = false
+  var isDraining = false
+  var isReadHeld = false
   private var isHandling = false
-  private var needsFlush = false
-  private var isInRead = false
+  var needsFlush = false
+  var isInRead = false
   private var patience: Scheduled<Void>?
-  private var context: ChannelHandlerContext?
-  private static let unreadLimit = 1 << 20
+  var context: ChannelHandlerContext?
 
-  init(application: any HTTPApplication, limits: HTTPLimits, connections: ConnectionCount) {
+  // What the client has not taken: HTTPConnection+Answers.
+  var backlog = WriteBacklog()
+  /// This connection's share of `unsent`.
+  var reported = 0
+  var watch: Scheduled<Void>?
+  var lingering: Lingering?
+
+  init(application: any HTTPApplication, limits: HTTPLimits, connections: HTTPConnections, unsent: UnsentBytes = UnsentBytes()) {
     self.application = application
     self.limits = limits
     self.connections = connections
+    self.unsent = unsent
   }
 
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -54,10 +70,14 @@ final class HTTPConnection: ChannelDuplexHandler {
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelInactive(context: ChannelHandlerContext) {
-    connections.leave()
+    connections.leave(self)
     state = .closed
     patience?.cancel()
     patience = nil
+    watch?.cancel()
+    watch = nil
+    unread = nil
+    report(0)
     handle?.cancel()
     handle = nil
     context.fireChannelInactive()
@@ -66,30 +86,49 @@ final class HTTPConnection: ChannelDuplexHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if let event = event as? ChannelEvent, event == .inputClosed {
-      inputHasEnded = true
-      guard case .answering = state else {
-        context.close(promise: nil)
-        return
-      }
-      // A client that hung up and one that only has no more to say look alike until something is written to them. The second is owed its
-      // answer; the first costs a batch row. A reset leaves no doubt and cancels (channelInactive).
+    guard let event = event as? ChannelEvent, event == .inputClosed else {
+      context.fireUserInboundEventTriggered(event)
       return
     }
-    context.fireUserInboundEventTriggered(event)
+    inputHasEnded = true
+    switch state {
+    // A client that hung up and one that only has no more to say look alike until something is written to them. The second is owed its
+    // answer; the first costs a batch row. A reset leaves no doubt and cancels (channelInactive).
+    case .answering: break
+    // What was pipelined before the end, and waits for room, is answered.
+    case .head where unread != nil && isBlocked(context): break
+    case .head, .body, .chunks: end(context)
+    case .closing: lingerOn()
+    case .closed: break
+    }
   }
 
   func read(context: ChannelHandlerContext) {
-    if case .answering = state, (unread?.readableBytes ?? 0) > Self.unreadLimit {
-      isReadHeld = true
-    } else {
-      context.read()
+    if shouldHoldRead(context) { holdRead() } else { context.read() }
+  }
+
+  private func shouldHoldRead(_ context: ChannelHandlerContext) -> Bool {
+    switch state {
+    case .answering: (unread?.readableBytes ?? 0) > HTTPLimits.unsentBytes
+    case .head: isBlocked(context)
+    case .body, .chunks, .closing, .closed: false
     }
   }
 
+  private func holdRead() {
+    isReadHeld = true
+    guard let bytes = unread, bytes.storageCapacity > 2 * bytes.readableBytes + 1024 else { return }
+    // It may wait for long, in a buffer that was made for the largest read.
+    unread = bytes.readableBytes == 0 ? nil : ByteBuffer(bytes: bytes.readableBytesView)
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    isInRead = true
     var bytes = unwrapInboundIn(data)
+    switch state {
+    case .closing, .closed: return
+    case .head, .body, .chunks, .answering: break
+    }
+    isInRead = true
     if unread == nil {
       unread = bytes
     } else {
@@ -100,17 +139,33 @@ final class HTTPConnection: ChannelDuplexHandler {
 
   func channelReadComplete(context: ChannelHandlerContext) {
     isInRead = false
-    if needsFlush {
-      needsFlush = false
-      context.flush()
-    }
+    if needsFlush { flushNow(context) }
     context.fireChannelReadComplete()
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    // The client takes bytes again.
-    if context.channel.isWritable, case .head = state { stopWaiting() }
+    if context.channel.isWritable { resume(context) }
     context.fireChannelWritabilityChanged()
+  }
+
+  /// There may be room again, or the answer is written: on with what waits.
+  func resume(_ context: ChannelHandlerContext) {
+    if isReadHeld, !shouldHoldRead(context) {
+      isReadHeld = false
+      context.read()
+    }
+    work(context)
+  }
+
+  /// Called on the loop when the server ends: the next answer is the last, and a connection without a request ends after `grace`, in which a
+  /// request that is on its way is still taken.
+  func drain(grace: TimeAmount) {
+    guard let context, !isDraining else { return }
+    isDraining = true
+    _ = context.eventLoop.assumeIsolated().scheduleTask(in: grace) { [weak self] in
+      guard let self, let context = self.context else { return }
+      if case .head = self.state, self.unread == nil { self.end(context) }
+    }
   }
 
   // MARK: - Framing
@@ -121,11 +176,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     defer { isHandling = false }
     while unread != nil {
       switch state {
-      case .head: if !readHead(context) { return }
+      case .head: if isBlocked(context) || !readHead(context) { return }
       case .body(let head, let missing): if !readBody(context, head, missing) { return }
       case .chunks(let head, let chunks): if !readChunks(context, head, chunks) { return }
       case .answering: return
-      case .closed:
+      case .closing, .closed:
         unread = nil
         return
       }
@@ -141,7 +196,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     switch bytes.withUnsafeReadableBytes(HTTPRequestParser.parse) {
     case .incomplete:
       if inputHasEnded {
-        close(context)
+        end(context)
       } else if bytes.readableBytes > limits.headBytes {
         send(.error(431, "the request's header is longer than \(limits.headBytes) bytes", closes: true), nil)
       } else if patience == nil {
@@ -150,7 +205,10 @@ final class HTTPConnection: ChannelDuplexHandler {
       }
       return false
     case .malformed:
-      close(context)
+      end(context)
+      return false
+    case .refused(let problem):
+      send(.error(400, problem, closes: true), nil)
       return false
     case .head(let head):
       if head.length > limits.headBytes {
@@ -164,9 +222,12 @@ final class HTTPConnection: ChannelDuplexHandler {
 
   private func begin(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ bytes: ByteBuffer) -> Bool {
     route(head, bytes)
-    let bearer = head.bearerToken.flatMap { bytes.getString(at: bytes.readerIndex + $0.lowerBound, length: $0.count) }
-    self.bearer = bearer
+    bearer = head.bearerToken.flatMap { bytes.getString(at: bytes.readerIndex + $0.lowerBound, length: $0.count) }
     query = head.query.isEmpty ? "" : bytes.getString(at: bytes.readerIndex + head.query.lowerBound, length: head.query.count) ?? ""
+    refusal = bytes.withUnsafeReadableBytes {
+      application.refusal(
+        of: lastRoute, HTTPFields(head: head, bytes: UnsafeRawBufferPointer(rebasing: $0[..<head.length])), context.channel)
+    }
     unread?.moveReaderIndex(forwardBy: head.length)
     body = HTTPBody()
     if let length = head.contentLength, length > limits.bodyBytes {
@@ -210,17 +271,17 @@ final class HTTPConnection: ChannelDuplexHandler {
     guard var bytes = unread else { return false }
     var chunks = chunks
     let start = bytes.readerIndex
-    var slices: [ByteBuffer] = []
+    var slices = HTTPBody()
     let used = bytes.withUnsafeReadableBytes { raw in
       chunks.read(raw) { range in
         if let slice = bytes.getSlice(at: start + range.lowerBound, length: range.count) { slices.append(slice) }
       }
     }
-    for slice in slices { body.append(slice) }
+    for slice in slices.slices { body.append(slice) }
     bytes.moveReaderIndex(forwardBy: used)
     unread = bytes.readableBytes > 0 ? bytes : nil
     if chunks.isMalformed {
-      close(context)
+      send(.error(400, "the request's chunked body is malformed", closes: true), head)
       return false
     }
     if body.byteCount > limits.bodyBytes {
@@ -236,9 +297,6 @@ final class HTTPConnection: ChannelDuplexHandler {
     wait(limits.bodySilence, "the request's body")
     return false
   }
-
-  private var bearer: String?
-  private var query = ""
 
   /// The route of the head's path; most connections ask for one path all the time.
   private func route(_ head: HTTPRequestHead, _ bytes: ByteBuffer) {
@@ -257,6 +315,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     let number = serial
     var whole = body
     body = HTTPBody()
+    if let refusal {
+      self.refusal = nil
+      return send(refusal, head)
+    }
     if head.contentCoding != .identity, whole.byteCount > 0 || head.contentCoding == nil {
       guard let coding = head.contentCoding else { return send(.error(501, "Unsupported compression type", .plain), head) }
       do throws(BodyCoding.Failure) {
@@ -270,9 +332,11 @@ final class HTTPConnection: ChannelDuplexHandler {
             : .error(400, "the request's body is no \(coding.rawValue) stream", .plain), head)
       }
     }
-    let exchange = HTTPExchange(
+    var exchange = HTTPExchange(
       route: lastRoute, path: lastPath, query: query, head: head, body: whole, bearerToken: bearer, received: received,
       loop: context.eventLoop)
+    // As GET, and `send` leaves the content out (RFC 9110, 9.3.2).
+    if head.method == .head { exchange.head.method = .get }
     handle = application.handle(exchange, inference: &inference) { [weak self] answer in
       guard let self, self.serial == number else { return }
       self.handle = nil
@@ -283,63 +347,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     handle = nil
   }
 
-  // MARK: - Answers
-
-  private func send(_ answer: HTTPAnswer, _ head: HTTPRequestHead?) {
-    guard let context, context.channel.isActive else { return }
-    if case .closed = state { return }
-    let keepsAlive = (head?.keepsAlive ?? false) && !answer.closes && !(inputHasEnded && (unread?.readableBytes ?? 0) == 0)
-    var out = context.channel.allocator.buffer(capacity: 192 + min(answer.byteCount, 4096))
-    answer.writeHead(
-      into: &out, version: (head?.majorVersion ?? 1, head?.minorVersion ?? 1), keepsAlive: keepsAlive, saidClose: head?.saysClose ?? true)
-    if answer.isChunked {
-      for part in answer.body where part.readableBytes > 0 {
-        out.writeString(String(part.readableBytes, radix: 16) + "\r\n")
-        out.writeImmutableBuffer(part)
-        out.writeStaticString("\r\n")
-      }
-      out.writeStaticString("0\r\n\r\n")
-    } else {
-      // Small bodies ride in the head's buffer; large ones go out as they are, in one writev.
-      for part in answer.body where part.readableBytes > 0 {
-        if out.readableBytes + part.readableBytes <= 16 << 10 {
-          out.writeImmutableBuffer(part)
-        } else {
-          context.write(wrapOutboundOut(out), promise: nil)
-          out = part
-        }
-      }
-    }
-    context.write(wrapOutboundOut(out), promise: nil)
-    if keepsAlive {
-      state = .head
-      flush(context)
-      if !context.channel.isWritable { wait(limits.writeSilence, "the answer to be taken") }
-      if isReadHeld {
-        isReadHeld = false
-        context.read()
-      }
-      work(context)
-    } else {
-      state = .closed
-      context.flush()
-      // The client may still be sending: what it sends is dropped, and the close waits until what was written is gone.
-      context.close(mode: .output, promise: nil)
-      wait(.milliseconds(2000), "the client's close")
-    }
-  }
-
-  /// Answers to a burst of pipelined requests leave together.
-  private func flush(_ context: ChannelHandlerContext) {
-    if isInRead { needsFlush = true } else { context.flush() }
-  }
-
-  private func close(_ context: ChannelHandlerContext) {
-    state = .closed
-    context.close(promise: nil)
-  }
-
-  // MARK: - Patience
+  // MARK: - Patience with requests
 
   private func wait(_ span: TimeSpan, _ what: StaticString) {
     patience?.cancel()
@@ -347,33 +355,15 @@ final class HTTPConnection: ChannelDuplexHandler {
     patience = context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(span.nanoseconds)) { [weak self] in
       guard let self, let context = self.context else { return }
       self.patience = nil
-      if case .head = self.state, self.unread != nil { return self.send(.error(408, "timed out waiting for \(what)", closes: true), nil) }
-      if case .body = self.state { return self.send(.error(408, "timed out waiting for \(what)", closes: true), nil) }
-      if case .chunks = self.state { return self.send(.error(408, "timed out waiting for \(what)", closes: true), nil) }
-      self.close(context)
+      switch self.state {
+      case .head where self.unread != nil, .body, .chunks: self.send(.error(408, "timed out waiting for \(what)", closes: true), nil)
+      case .head, .answering, .closing, .closed: self.end(context)
+      }
     }
   }
 
-  private func stopWaiting() {
+  func stopWaiting() {
     patience?.cancel()
     patience = nil
   }
-}
-
-/// One request on its way to an answer.
-struct HTTPExchange {
-  /// nil: there is no such path.
-  var route: HTTPRoute?
-  var path: [UInt8]
-  var query: String
-  var head: HTTPRequestHead
-  var body: HTTPBody
-  var bearerToken: String?
-  var received: Instant
-  var loop: any EventLoop
-}
-
-/// What requests mean. Called on the connection's event loop; `answer` is to be called once, there.
-protocol HTTPApplication: Sendable {
-  func handle(_ exchange: HTTPExchange, inference: inout HTTPInference, answer: @escaping (HTTPAnswer) -> Void) -> InferenceHandle?
 }

@@ -74,7 +74,7 @@ struct HTTPDocument {
     return strings
   }
 
-  /// Top-level members as parameters.
+  /// Top-level members as parameters; null stands for nothing.
   func parameters() throws(KServeError) -> [String: KServeParameter] {
     var parameters: [String: KServeParameter] = [:]
     for (name, value) in members {
@@ -82,6 +82,7 @@ struct HTTPDocument {
       case .bool(let flag): parameters[name] = .bool(flag)
       case .integer(let number): parameters[name] = .int(number)
       case .string(let text): parameters[name] = .string(text)
+      case .null: break
       default: throw KServeError(.invalidArgument, "parameter '\(name)' has invalid type. It should be either 'int', 'bool', or 'string'.")
       }
     }

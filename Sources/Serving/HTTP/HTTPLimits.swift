@@ -12,6 +12,15 @@ public struct HTTPLimits: Sendable, Hashable {
   public var bodySilence = TimeSpan.milliseconds(60_000)
   /// Without a byte taken of an answer.
   public var writeSilence = TimeSpan.milliseconds(60_000)
+  /// The same while the process holds more unsent bytes than it should (`UnsentBytes`).
+  public var pressedWriteSilence = TimeSpan.milliseconds(2_000)
+  /// From the last acknowledged byte of the last answer to the client's own end.
+  public var closeSilence = TimeSpan.milliseconds(2_000)
+  /// From the beginning of a TLS connection to the end of its handshake.
+  public var handshakeTime = TimeSpan.milliseconds(30_000)
+  /// Bytes of answers not taken above which a connection begins no request, and as many of requests read ahead. It is the channel's own high
+  /// water mark, too.
+  static let unsentBytes = 64 << 10
   /// Connections at one time.
   public var connections = 60_000
 

@@ -112,3 +112,31 @@ enum HTTPRoute: Sendable, Hashable {
     return String(decoding: result, as: UTF8.self)
   }
 }
+
+extension HTTPRoute {
+  /// The group of calls that it belongs to, as the reference server's handlers are grouped (`src/http_server.cc`); ours go where what they tell is
+  /// told otherwise. nil: a page that tells nothing.
+  var group: RestrictedAPIs.Group? {
+    switch self {
+    case .live, .ready, .modelReady: .health
+    case .serverMetadata, .modelMetadata: .metadata
+    case .infer, .generate: .inference
+    case .systemSharedMemory, .cudaSharedMemory: .sharedMemory
+    case .modelConfiguration: .modelConfiguration
+    case .repositoryIndex, .load, .unload: .modelRepository
+    case .statistics, .headroom: .statistics
+    case .traceSettings: .trace
+    case .logging: .logging
+    case .root, .headroomPage: nil
+    }
+  }
+
+  /// A POST to it changes the server.
+  var isControl: Bool {
+    switch self {
+    case .load, .unload, .logging, .traceSettings: true
+    case .systemSharedMemory(_, let action), .cudaSharedMemory(_, let action): action != .status
+    default: false
+    }
+  }
+}

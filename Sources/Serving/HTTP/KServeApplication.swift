@@ -9,6 +9,25 @@ struct KServeApplication: HTTPApplication {
   let service: any KServeService
   /// Answers what is not KServe's: the live diagnosis. nil where there is none.
   let live: (any LivePages)?
+  var restrictions = RestrictedAPIs()
+  var browsers = BrowserGuard()
+
+  func refusal(of route: HTTPRoute?, _ fields: HTTPFields, _ channel: any Channel) -> HTTPAnswer? {
+    guard let route else { return nil }
+    if !restrictions.isEmpty, let group = route.group, let restriction = restrictions[group],
+      !restriction.admits(fields.value(restriction.header))
+    {
+      // server src/http_server.cc, RespondIfRestricted.
+      return .error(403, "This API is restricted, expecting header '\(restriction.header)'", .plain)
+    }
+    guard route.isControl, fields.head.method == .post else { return nil }
+    let isVouchedFor = service.hasControlToken(fields.bearerToken)
+    return browsers.refusal(
+      origin: fields.value("origin"), fetchSite: fields.value("sec-fetch-site"), host: fields.host,
+      contentType: fields.value("content-type"),
+      localAddress: channel.localAddress?.ipAddress, isVouchedFor: isVouchedFor
+    ).map { .error(403, $0) }
+  }
 
   func handle(_ exchange: HTTPExchange, inference: inout HTTPInference, answer: @escaping (HTTPAnswer) -> Void) -> InferenceHandle? {
     guard let route = exchange.route else {

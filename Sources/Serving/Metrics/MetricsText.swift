@@ -11,14 +11,14 @@ enum MetricsText {
     let models = server.manager.table.allReady
     let values = models.map { ($0, $0.counters.current) }
     var page = MetricsPage()
-    triton(values, &page)
+    triton(values, server.options.metrics, &page)
     host(server, &page)
     own(values, server, &page)
     return page.text
   }
 
   /// Names, kinds and help texts' subjects: core `src/metrics.cc`; a counter without `_total` is Triton's.
-  private static func triton(_ models: [(ServedModel, ModelCounters.Values)], _ page: inout MetricsPage) {
+  private static func triton(_ models: [(ServedModel, ModelCounters.Values)], _ settings: MetricsSettings, _ page: inout MetricsPage) {
     func each(_ name: String, _ kind: MetricsPage.Kind, _ help: String, _ value: (ServedModel, ModelCounters.Values) -> Double) {
       page.family(name, kind, help)
       for (model, values) in models { page.sample(name, labels(model), value(model, values)) }
@@ -40,29 +40,32 @@ enum MetricsText {
     each("nv_inference_exec_count", .counter, "Number of model executions performed (does not include cached requests)") {
       Double($1.statistics.executionCount)
     }
-    each("nv_inference_request_duration_us", .counter, "Cumulative inference request duration in microseconds (includes cached requests)") {
-      microseconds($1.statistics.success)
-    }
-    each("nv_inference_queue_duration_us", .counter, "Cumulative inference queuing duration in microseconds (includes cached requests)") {
-      microseconds($1.statistics.queue)
-    }
-    each(
-      "nv_inference_compute_input_duration_us", .counter,
-      "Cumulative compute input duration in microseconds (does not include cached requests)"
-    ) {
-      microseconds($1.statistics.computeInput)
-    }
-    each(
-      "nv_inference_compute_infer_duration_us", .counter,
-      "Cumulative compute inference duration in microseconds (does not include cached requests)"
-    ) {
-      microseconds($1.statistics.computeInfer)
-    }
-    each(
-      "nv_inference_compute_output_duration_us", .counter,
-      "Cumulative inference compute output duration in microseconds (does not include cached requests)"
-    ) {
-      microseconds($1.statistics.computeOutput)
+    if settings.hasCounterLatencies {
+      each("nv_inference_request_duration_us", .counter, "Cumulative inference request duration in microseconds (includes cached requests)")
+      {
+        microseconds($1.statistics.success)
+      }
+      each("nv_inference_queue_duration_us", .counter, "Cumulative inference queuing duration in microseconds (includes cached requests)") {
+        microseconds($1.statistics.queue)
+      }
+      each(
+        "nv_inference_compute_input_duration_us", .counter,
+        "Cumulative compute input duration in microseconds (does not include cached requests)"
+      ) {
+        microseconds($1.statistics.computeInput)
+      }
+      each(
+        "nv_inference_compute_infer_duration_us", .counter,
+        "Cumulative compute inference duration in microseconds (does not include cached requests)"
+      ) {
+        microseconds($1.statistics.computeInfer)
+      }
+      each(
+        "nv_inference_compute_output_duration_us", .counter,
+        "Cumulative inference compute output duration in microseconds (does not include cached requests)"
+      ) {
+        microseconds($1.statistics.computeOutput)
+      }
     }
     each("nv_inference_pending_request_count", .gauge, "Instantaneous number of pending requests awaiting execution per-model.") {
       model, _ in
@@ -70,6 +73,7 @@ enum MetricsText {
     }
     each("nv_model_load_duration_secs", .gauge, "Model load time in seconds") { $1.loadSeconds }
     // The series that an open change proposes (core#474), under its names.
+    guard settings.hasHistogramLatencies else { return }
     for (index, phase) in ModelCounters.Phase.allCases.enumerated() {
       let name = "nv_inference_\(phase.rawValue)_duration_histogram_us"
       page.family(name, .histogram, "Duration of the phase \(words(phase)) of successful requests in microseconds")

@@ -25,8 +25,12 @@ struct RequestChecker: Sendable {
   func check(_ request: inout InferenceRequest) throws(KServeError) -> CheckedRequest {
     let tag = "[request id: \(request.id.isEmpty ? "<id_unknown>" : request.id)] "
     if request.inputs.contains(where: { $0.isRaw }) { try completeRaw(&request, tag) }
-    for (index, input) in request.inputs.enumerated() where index > 0 {
-      if request.inputs[..<index].contains(where: { $0.name == input.name }) {
+    // Few are compared, many are looked up: a request may name as many as fit into a body.
+    var names = Set<String>()
+    for (index, input) in request.inputs.enumerated() where index > 0 || request.inputs.count > 16 {
+      if request.inputs.count > 16
+        ? !names.insert(input.name).inserted : request.inputs[..<index].contains(where: { $0.name == input.name })
+      {
         throw KServeError(.invalidArgument, "\(tag)input '\(input.name)' already exists in request")
       }
     }
@@ -40,6 +44,10 @@ struct RequestChecker: Sendable {
         }
         guard let index = outputIndex[output.name] else {
           throw KServeError(.invalidArgument, "unexpected inference output '\(output.name)' for model '\(model)'")
+        }
+        // core src/infer_request.cc, AddOriginalRequestedOutput.
+        if outputs.contains(where: { $0.index == index }) {
+          throw KServeError(.invalidArgument, "\(tag)output '\(output.name)' already exists in request")
         }
         outputs.append(CheckedRequest.Output(index: index, requested: requested))
       }

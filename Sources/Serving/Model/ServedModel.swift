@@ -29,8 +29,29 @@ final class ServedModel: Sendable {
   private let gate: ResourceGate?
   /// One an instance, where turns are limited.
   private let tickets: [ExecutionRateLimiter.Ticket]
+  /// Bytes of all outputs for a row, or for a request where there are none; 0 where dimensions or elements are not fixed.
+  private let outputBytes: Int
   private let threads = Atomic<Int>(0)
   let queue: ModelQueue
+
+  /// Saturating: only an estimate of what an answer will take.
+  private static func outputBytes(_ configuration: ModelConfiguration) -> Int {
+    configuration.outputs.reduce(0) { sum, output in
+      guard output.dims.allSatisfy({ $0 > 0 }) else { return sum }
+      let bytes = output.dims.reduce(output.dataType.bytesPerElement ?? 0) { product, dimension in
+        let (next, overflow) = product.multipliedReportingOverflow(by: dimension)
+        return overflow ? .max : next
+      }
+      return sum.addingReportingOverflow(bytes).overflow ? .max : sum + bytes
+    }
+  }
+
+  /// Bytes of outputs that the answer to a request will have, as far as the configuration tells.
+  func expectedBytes(of request: InferenceRequest) -> Int {
+    let rows = takesRows ? max(1, request.inputs.first?.shape.first ?? 1) : 1
+    let (bytes, overflow) = outputBytes.multipliedReportingOverflow(by: rows)
+    return overflow ? .max : bytes
+  }
 
   var isSimulated: Bool { device.isSimulated }
   var takesRows: Bool { configuration.maxBatchSize > 0 }
@@ -56,6 +77,7 @@ final class ServedModel: Sendable {
     layout = try BatchLayout(configuration, loaded)
     tickets = try gate?.add(configuration) ?? []
     counters = ModelCounters(model: name, version: versionText)
+    outputBytes = Self.outputBytes(configuration)
     checker = RequestChecker(configuration)
     let scheduling = SchedulerConfiguration(configuration)
     instanceCount = scheduling.instances

@@ -36,13 +36,36 @@ public final class ServerLog: Sendable {
     // glog's line ("I0102 10:11:12.000000 text") or ISO 8601, as `log_format` says.
     let line =
       settings.format == "ISO8601"
-      ? "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(time)Z \(severity) \(text)\n"
-      : "\(severity)\(two(parts.tm_mon + 1))\(two(parts.tm_mday)) \(time) \(text)\n"
+      ? "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(time)Z \(severity) \(Self.oneLine(text))\n"
+      : "\(severity)\(two(parts.tm_mon + 1))\(two(parts.tm_mday)) \(time) \(Self.oneLine(text))\n"
     state.withLock { settings in
-      let file = settings.file.isEmpty ? 2 : open(settings.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-      guard file >= 0 else { return }
+      var file = settings.file.isEmpty ? 2 : open(settings.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+      // A log that cannot be opened is no reason to say nothing.
+      if file < 0 { file = 2 }
       _ = Array(line.utf8).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
       if file != 2 { close(file) }
     }
+  }
+
+  /// A text as one line of a log: line ends and other control characters escaped. Engines' errors have several lines, and names and texts of clients
+  /// may hold anything; a line that looks like the log's own must be one.
+  public static func oneLine(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    var line = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\n": line += "\\n"
+      case "\r": line += "\\r"
+      case "\t": line += "\\t"
+      case _ where isControl(scalar): line += "\\u{\(String(scalar.value, radix: 16))}"
+      default: line.unicodeScalars.append(scalar)
+      }
+    }
+    return line
+  }
+
+  /// Also what ends a line for some readers: U+0085, U+2028, U+2029.
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029
   }
 }

@@ -47,6 +47,9 @@ public final class InferenceServer: KServeService {
     /// Amounts of those resources; of others there is as much as the largest single need.
     public var rateLimits: [ExecutionRateLimiter.Limit] = []
 
+    /// What of the metrics page is chosen.
+    public var metrics = MetricsSettings()
+
     /// Keeps the last events for the live diagnosis.
     public var keepsEvents = true
     /// Requests whose events are kept at most, and as many kernels.
@@ -64,7 +67,7 @@ public final class InferenceServer: KServeService {
   private let log: ServerLog
   private let isDraining = Atomic<Bool>(false)
   private let isStarting = Atomic<Bool>(true)
-  let tracer = RequestTracer()
+  let tracer: RequestTracer
   private let poller = Monitor()
   let started = MonotonicClock.now
 
@@ -72,6 +75,7 @@ public final class InferenceServer: KServeService {
   public init(_ options: Options, devices: ModelDevices, log: ServerLog) {
     self.options = options
     self.log = log
+    tracer = RequestTracer { log.warning($0) }
     live = LiveRecorder(isRecording: options.keepsEvents, capacity: options.keptRequests)
     regions = SharedMemoryRegions(isAllowed: options.allowsClientSharedMemory)
     manager = ModelManager(
@@ -209,7 +213,8 @@ public final class InferenceServer: KServeService {
       return InferenceHandle {}
     }
     let record = LiveReply(live: live, tracer: tracer, model: model, request: request, reply: reply)
-    return model.infer(
+    let expectedBytes = model.expectedBytes(of: request)
+    var handle = model.infer(
       request, on: loop,
       orElse: { [self] in
         // The model was replaced between the lookup and the queue: nothing is lost, the new one takes it.
@@ -217,6 +222,8 @@ public final class InferenceServer: KServeService {
         return infer(request, on: loop, reply: reply)
       }
     ) { record.deliver($0) }
+    handle.expectedBytes = expectedBytes
+    return handle
   }
 
   // MARK: - Repository
@@ -310,23 +317,34 @@ public final class InferenceServer: KServeService {
     return tracer.settings(model)
   }
 
-  /// Checks all changes, then applies them together.
+  /// Checks all changes, then applies them together. Where records go is the operator's to say alone.
   public func updateTraceSettings(_ model: String, _ changes: [String: [String]]) throws(KServeError) -> TraceSettings {
+    if changes["trace_file"] != nil {
+      throw KServeError(.unsupported, "trace file location can not be updated through network protocol")
+    }
     _ = try traceSettings(model)
     for (key, value) in changes { try TraceSettings.check(key, value) }
     tracer.update(model, changes)
     return try traceSettings(model)
   }
 
+  /// The settings that the server starts with, from the command line; a setting cleared later goes back to these.
+  public func setInitialTraceSettings(_ changes: [String: [String]]) throws(KServeError) {
+    for (key, value) in changes { try TraceSettings.check(key, value) }
+    tracer.start(with: changes)
+  }
+
   /// The log's settings.
   public var logSettings: LogSettings { log.settings }
 
-  /// Changes what is named; unknown keys are ignored, as by the reference server.
+  /// Changes what is named; unknown keys are ignored, as by the reference server. Where the log goes is the operator's to say alone.
   public func updateLogSettings(_ changes: [String: KServeParameter]) throws(KServeError) -> LogSettings {
+    if changes["log_file"] != nil {
+      throw KServeError(.unsupported, "log file location can not be updated through network protocol")
+    }
     var settings = log.settings
     for (key, value) in changes {
       switch (key, value) {
-      case ("log_file", .string(let text)): settings.file = text
       case ("log_info", .bool(let flag)): settings.info = flag
       case ("log_warning", .bool(let flag)): settings.warning = flag
       case ("log_error", .bool(let flag)): settings.error = flag
@@ -345,15 +363,13 @@ public final class InferenceServer: KServeService {
     return settings
   }
 
-  /// Loopback, or the token fits; compared in constant time.
-  public func allowsControl(bearerToken: String?) -> Bool {
-    if options.isLoopback { return true }
+  /// Loopback, or the token fits.
+  public func allowsControl(bearerToken: String?) -> Bool { options.isLoopback || hasControlToken(bearerToken) }
+
+  /// Compared in constant time.
+  public func hasControlToken(_ bearerToken: String?) -> Bool {
     guard let token = options.controlToken, let bearerToken else { return false }
-    // Every byte is compared whatever the earlier ones were: the time tells nothing.
-    let (expected, given) = (Array(token.utf8), Array(bearerToken.utf8))
-    var difference = expected.count ^ given.count
-    for index in expected.indices { difference |= Int(expected[index] ^ (index < given.count ? given[index] : 0)) }
-    return difference == 0
+    return Secret.isEqual(token, bearerToken)
   }
 }
 

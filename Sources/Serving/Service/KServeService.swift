@@ -60,11 +60,15 @@ public protocol KServeService: AnyObject, Sendable {
 
   /// Whether a control call (repository, trace, log settings, shared memory) may proceed: bound to loopback, or the bearer token fits.
   func allowsControl(bearerToken: String?) -> Bool
+  /// Whether this is the control token, wherever the server listens.
+  func hasControlToken(_ bearerToken: String?) -> Bool
 }
 
 /// An inference that may be cancelled.
 public struct InferenceHandle: Sendable {
   private let onCancel: @Sendable () -> Void
+  /// Bytes of outputs that the answer will have, where the model's configuration tells; 0 where it does not.
+  public var expectedBytes = 0
 
   /// A handle; `cancel` may come after the reply and must then do nothing.
   public init(cancel: @escaping @Sendable () -> Void) { onCancel = cancel }
@@ -76,4 +80,7 @@ public struct InferenceHandle: Sendable {
 extension KServeService {
   /// By way of the metadata, for services that have nothing cheaper.
   public func checkModel(_ name: String, version: String) throws(KServeError) { _ = try modelMetadata(name, version: version) }
+
+  /// For services without a token.
+  public func hasControlToken(_ bearerToken: String?) -> Bool { false }
 }

@@ -14,6 +14,8 @@ final class RequestTracer: Sendable {
 
   private struct State {
     var server = TraceSettings()
+    /// What the server was started with.
+    var initial = TraceSettings()
     var models: [String: [String: [String]]] = [:]
     /// By model; "" for the server's setting.
     var counts: [String: Counts] = [:]
@@ -29,17 +31,26 @@ final class RequestTracer: Sendable {
   /// Whether any setting asks for traces: all that a request pays otherwise.
   private let isOn = Atomic<Bool>(false)
   private let identifiers = Atomic<Int>(0)
-  private let writer = TraceFileWriter()
+  private let writer: TraceFileWriter
+
+  /// `warn`: told when records cannot be written.
+  init(warn: @escaping @Sendable (String) -> Void = { _ in }) { writer = TraceFileWriter(warn: warn) }
 
   func settings(_ model: String) -> TraceSettings { state.withLock { $0.settings(model) } }
 
-  /// Applies changes that were checked; an empty list clears a model's own value, or brings the server's default back.
+  /// Settings of the server's start, checked.
+  func start(with changes: [String: [String]]) {
+    update("", changes)
+    state.withLock { $0.initial = $0.server }
+  }
+
+  /// Applies changes that were checked; an empty list clears a model's own value, or brings back what the server was started with
+  /// (triton-inference-server/server `src/tracer.cc`, UpdateTraceSettingInternal: a cleared global value falls back to `global_default_`).
   func update(_ model: String, _ changes: [String: [String]]) {
     state.withLock { state in
-      let defaults = TraceSettings()
       for (key, value) in changes {
         if model.isEmpty {
-          state.server.set(key, value.isEmpty ? defaults.values(key) : value)
+          state.server.set(key, value.isEmpty ? state.initial.values(key) : value)
         } else {
           state.models[model, default: [:]][key] = value.isEmpty ? nil : value
         }

@@ -32,6 +32,7 @@ import Testing
     }
 
     func data(_ stream: HTTP2StreamID, _ bytes: some Sequence<UInt8>, end: Bool) throws {
+      if end { flushes.halfClosed.insert(stream) }
       try channel.writeInbound(
         HTTP2Frame(streamID: stream, payload: .data(.init(data: .byteBuffer(ByteBuffer(bytes: Array(bytes))), endStream: end))))
     }
@@ -69,12 +70,39 @@ import Testing
     }
   }
 
+  /// Stands for the HTTP/2 handler: counts flushes, holds them back while the client takes nothing, and reports streams as closed when both
+  /// sides have ended.
   final class FlushCounter: ChannelOutboundHandler {
     typealias OutboundIn = HTTP2Frame
     var count = 0
+    var isStuck = false
+    var halfClosed: Set<HTTP2StreamID> = []
+    private var ended: Set<HTTP2StreamID> = []
+    private var held: [(data: NIOAny, promise: EventLoopPromise<Void>?)] = []
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+      let frame = unwrapOutboundIn(data)
+      switch frame.payload {
+      case .headers(let headers) where headers.endStream: ended.insert(frame.streamID)
+      case .rstStream:
+        ended.insert(frame.streamID)
+        halfClosed.insert(frame.streamID)
+      default: break
+      }
+      if isStuck { held.append((data, promise)) } else { context.write(data, promise: promise) }
+    }
+
     func flush(context: ChannelHandlerContext) {
       count += 1
+      if isStuck { return }
+      let held = held
+      self.held = []
+      for (data, promise) in held { context.write(data, promise: promise) }
       context.flush()
+      for id in ended.intersection(halfClosed).sorted() {
+        ended.remove(id)
+        context.fireUserInboundEventTriggered(StreamClosedEvent(streamID: id, reason: nil))
+      }
     }
   }
 
@@ -281,6 +309,138 @@ import Testing
     #expect(try harness.sent() == ["1 data 7"])
     harness.connection.drain()
     #expect(try harness.sent().first == "1 end 14 the server is shutting down")
+  }
+
+  @Test func aStreamWhoseAnswersAreNotTakenIsAskedNoMore() throws {
+    let harness = try Harness()
+    try harness.head(1, GRPCMethod.modelStreamInfer.path)
+    harness.flushes.isStuck = true
+    let payload = [UInt8](repeating: 7, count: 20_000)
+    let request = GRPCFramingTests.frame(InferRequestTests.request(raw: payload))
+    for _ in 0..<50 { try harness.data(1, request, end: false) }
+    func begun() -> Int { harness.service.state.withLock { $0.requests.count } }
+    // 64 KiB and one answer.
+    #expect(begun() == 4)
+    // What the client may still send is what it was granted.
+    harness.channel.pipeline.fireUserInboundEventTriggered(
+      NIOHTTP2WindowUpdatedEvent(streamID: 1, inboundWindowSize: 1000, outboundWindowSize: 0))
+    #expect(try !harness.sent().contains { $0.contains("window") })
+    harness.flushes.isStuck = false
+    for _ in 0..<50 {
+      harness.channel.flush()
+      harness.channel.embeddedEventLoop.run()
+    }
+    #expect(begun() == 50)
+    let sent = try harness.sent()
+    #expect(sent.count { $0.hasPrefix("1 data") } == 100)
+    #expect(sent.contains { $0.hasPrefix("1 window") })
+  }
+
+  @Test func callsWaitForAnswersOfTheWholeConnection() throws {
+    var options = GRPCServerOptions()
+    options.maximumUnsentBytes = 100_000
+    let harness = try Harness(options)
+    harness.flushes.isStuck = true
+    for index in 0..<40 {
+      try harness.call(HTTP2StreamID(2 * index + 1), .modelInfer, InferRequestTests.request(raw: [UInt8](repeating: 7, count: 20_000)))
+    }
+    #expect(harness.service.state.withLock { $0.requests.count } == 5)
+    // Another kind of call waits as well: its answer would be held too.
+    try harness.call(101, .serverMetadata, [])
+    harness.flushes.isStuck = false
+    for _ in 0..<50 {
+      harness.channel.flush()
+      harness.channel.embeddedEventLoop.run()
+    }
+    #expect(harness.service.state.withLock { $0.requests.count } == 40)
+    #expect(try harness.sent().count { $0.hasSuffix("end 0") } == 41)
+    #expect(harness.connection.streams.isEmpty)
+    #expect(options.unsent.current == 0)
+  }
+
+  @Test func inferencesWaitForWhatIsExpectedOfOthers() throws {
+    var options = GRPCServerOptions()
+    options.maximumExpectedBytes = 50_000
+    let harness = try Harness(options)
+    let request = InferRequestTests.request(model: "held", raw: [UInt8](repeating: 7, count: 20_000))
+    for index in 0..<6 { try harness.call(HTTP2StreamID(2 * index + 1), .modelInfer, request) }
+    #expect(harness.service.state.withLock { $0.requests.count } == 3)
+    // Looking does not wait for computing.
+    try harness.call(101, .serverMetadata, [])
+    #expect(try harness.sent().last == "101 end 0")
+    harness.service.release(0)
+    _ = try harness.sent()
+    #expect(harness.service.state.withLock { $0.requests.count } == 4)
+    for index in 1..<6 {
+      harness.service.release(index)
+      _ = try harness.sent()
+    }
+    #expect(harness.connection.streams.isEmpty)
+  }
+
+  @Test func nothingIsReadWhileTheSocketTakesNothing() throws {
+    let reads = ReadCounter()
+    let harness = try Harness()
+    try harness.channel.pipeline.syncOperations.addHandler(reads, position: .first)
+    harness.channel.isWritable = false
+    harness.channel.pipeline.fireChannelWritabilityChanged()
+    harness.channel.read()
+    #expect(reads.count == 0)
+    harness.channel.isWritable = true
+    harness.channel.pipeline.fireChannelWritabilityChanged()
+    #expect(reads.count == 1)
+  }
+
+  @Test func aSocketThatTakesNothingIsGivenUpAfterItsTime() throws {
+    let harness = try Harness()
+    harness.channel.isWritable = false
+    harness.channel.pipeline.fireChannelWritabilityChanged()
+    harness.channel.embeddedEventLoop.advanceTime(by: .seconds(59))
+    #expect(harness.channel.isActive)
+    harness.channel.embeddedEventLoop.advanceTime(by: .seconds(3))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func whoTakesNothingIsClosedWhereTheProcessHoldsTooMuch() throws {
+    var options = GRPCServerOptions()
+    options.unsent = UnsentBytes(limit: 100_000)
+    let harness = try Harness(options)
+    harness.flushes.isStuck = true
+    try harness.head(1, GRPCMethod.modelStreamInfer.path)
+    for _ in 0..<50 {
+      try harness.data(1, GRPCFramingTests.frame(InferRequestTests.request(raw: [UInt8](repeating: 7, count: 20_000))), end: false)
+    }
+    harness.channel.embeddedEventLoop.advanceTime(by: .seconds(10))
+    // A closed window is the client's right.
+    #expect(harness.channel.isActive)
+    options.unsent.change(by: 100_000)
+    harness.channel.embeddedEventLoop.advanceTime(by: .seconds(5))
+    #expect(!harness.channel.isActive)
+    #expect(options.unsent.current == 100_000)
+  }
+
+  @Test func restrictedCallsAskForTheirHeader() throws {
+    var options = GRPCServerOptions()
+    try options.restrictions.add(
+      "metadata,inference:key=value", option: "--grpc-restricted-protocol", headerPrefix: "triton-grpc-protocol-", kind: "protocol")
+    let harness = try Harness(options)
+    try harness.call(1, .modelInfer, InferRequestTests.request())
+    #expect(try harness.sent().first == "1 end 14 This protocol is restricted, expecting header 'triton-grpc-protocol-key'")
+    try harness.call(3, .modelInfer, InferRequestTests.request(), [("triton-grpc-protocol-key", "other")])
+    #expect(try harness.sent().first?.hasPrefix("3 end 14") == true)
+    try harness.call(5, .modelInfer, InferRequestTests.request(), [("triton-grpc-protocol-key", "value")])
+    #expect(try harness.sent().last == "5 end 0")
+    try harness.call(7, .serverLive, [])
+    #expect(try harness.sent().last == "7 end 0")
+  }
+
+  final class ReadCounter: ChannelOutboundHandler {
+    typealias OutboundIn = NIOAny
+    var count = 0
+    func read(context: ChannelHandlerContext) {
+      count += 1
+      context.read()
+    }
   }
 
   @Test func oneFlushForABatchOfAnswers() throws {

@@ -27,7 +27,7 @@ private final class BodyCatcher: HTTPApplication {
   @Test(arguments: [1, 2, 7, 64]) func framingCopiesNoBody(pieces: Int) throws {
     let catcher = BodyCatcher()
     let channel = EmbeddedChannel(
-      handler: HTTPConnection(application: catcher, limits: HTTPLimits(), connections: ConnectionCount(limit: 10)))
+      handler: HTTPConnection(application: catcher, limits: HTTPLimits(), connections: HTTPConnections(limit: 10)))
     try channel.connect(to: .init(unixDomainSocketPath: "/x")).wait()
     let size = 1 << 20
     try channel.writeInbound(ByteBuffer(string: "POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: \(size)\r\n\r\n"))
