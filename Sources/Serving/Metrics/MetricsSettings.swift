@@ -9,7 +9,10 @@ public struct MetricsSettings: Sendable, Hashable {
   public init() {}
 
   /// Why a setting is not taken.
-  public struct Fault: Error, Hashable { public var message: String }
+  public struct Fault: Error, Hashable {
+    /// What is wrong, with the option.
+    public var message: String
+  }
 
   /// Applies `SETTING=VALUE`.
   public mutating func apply(_ text: String) throws(Fault) {

@@ -14,6 +14,7 @@ public struct RestrictedAPIs: Sendable, Hashable {
   public struct Restriction: Sendable, Hashable {
     /// In lower case.
     public var header: String
+    /// What it must say.
     public var value: String
 
     /// Whether a request's value is the right one; every byte is compared whatever the earlier ones were: the time tells nothing.
@@ -28,12 +29,17 @@ public struct RestrictedAPIs: Sendable, Hashable {
   /// Nothing is restricted.
   public init() {}
 
+  /// Nothing is restricted.
   public var isEmpty: Bool { restrictions.isEmpty }
 
+  /// What a group asks for; nil for one that is open.
   public subscript(_ group: Group) -> Restriction? { restrictions[group] }
 
   /// Why an option's value is not taken; in the reference server's words (`src/command_line_parser.cc`).
-  public struct Fault: Error, Hashable { public var message: String }
+  public struct Fault: Error, Hashable {
+    /// What is wrong, with the option.
+    public var message: String
+  }
 
   /// Adds what an option says: `GROUP,GROUP:HEADER=VALUE`. `headerPrefix`: what goes before the header's name ("triton-grpc-protocol-" for
   /// gRPC); `kind`: "api" or "protocol", for the message.
