@@ -66,7 +66,7 @@ struct ServeRun {
     http.warn = { [log] in log.warning($0) }
     (grpc.unsent, grpc.warn) = (http.unsent, http.warn)
     grpc.inflate = GRPCServerOptions.zlib(limit: http.limits.bodyBytes)
-    grpc.shutdownPatience = .seconds(Int64(min(max(0, command.behaviour.exitTimeoutSecs), Self.longestExitTimeoutSeconds)))
+    grpc.shutdownPatience = .nanoseconds(TimeSpan.seconds(command.behaviour.exitTimeoutSecs).nanoseconds)
     let fronts = ServeFronts(server: server, group: group, http: http, grpc: grpc)
     let listening = command.listening
     // Listening comes before loading: health calls answer while models load.
@@ -80,7 +80,7 @@ struct ServeRun {
     Self.say(server.isReady ? "ready" : "running, not ready")
     let signal = Self.waitForSignal(signals)
     let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
-    fronts.drain(within: .milliseconds(Int64(command.behaviour.exitTimeoutSecs) * 1000), log: log)
+    fronts.drain(within: .seconds(command.behaviour.exitTimeoutSecs), log: log)
     if let (run, path) = recorded { try Self.save(run, to: path) }
     log.info("ended after signal \(signal)")
     try? group.syncShutdownGracefully()

@@ -30,8 +30,8 @@ struct ServeSecurity: ParsableArguments {
     for (name, isOn) in [("--allow-sagemaker", allowSagemaker?.isOn), ("--allow-vertex-ai", allowVertexAi?.isOn)] where isOn == true {
       throw ValidationError("\(name): this server has no such end point; leave the flag out")
     }
-    if openaiPort != nil || !openaiRestrictedApi.isEmpty {
-      throw ValidationError("--openai-...: this server has no OpenAI end points; leave the flag out")
+    for (name, isGiven) in [("--openai-port", openaiPort != nil), ("--openai-restricted-api", !openaiRestrictedApi.isEmpty)] where isGiven {
+      throw ValidationError("\(name): this server has no OpenAI end points; leave the flag out")
     }
     _ = try httpRestrictions()
     _ = try grpcRestrictions()
@@ -45,7 +45,7 @@ struct ServeSecurity: ParsableArguments {
       return
     }
     guard grpcServerCert != nil, grpcServerKey != nil else {
-      throw ValidationError("--grpc-use-ssl needs --grpc-server-cert and --grpc-server-key")
+      throw ValidationError("\(isMutual ? "--grpc-use-ssl-mutual" : "--grpc-use-ssl") needs --grpc-server-cert and --grpc-server-key")
     }
     if isMutual, grpcRootCert == nil {
       throw ValidationError("--grpc-use-ssl-mutual needs --grpc-root-cert, which signs the clients' certificates")

@@ -1,5 +1,6 @@
 """Trace files as the reference server writes them, and instances that take turns by shared resources."""
 import json
+import resource
 import threading
 import time
 
@@ -55,8 +56,8 @@ def test_a_model_of_its_own_and_files_by_frequency(tmp_path):
     add(tmp_path / "models", "small", identity("small", [16], 8))
     add(tmp_path / "models", "other", identity("other", [16], 8))
     file = tmp_path / "trace.json"
-    with serve(tmp_path / "models") as server:
-        settings(server, {"trace_level": ["TIMESTAMPS"], "trace_rate": "1", "trace_file": str(file), "log_frequency": "2"}, "small")
+    with serve(tmp_path / "models", "--trace-config", f"triton,file={file}") as server:
+        settings(server, {"trace_level": ["TIMESTAMPS"], "trace_rate": "1", "log_frequency": "2"}, "small")
         for _ in range(3):
             infer(server, "other")
             infer(server)
@@ -66,6 +67,51 @@ def test_a_model_of_its_own_and_files_by_frequency(tmp_path):
         settings(server, {"trace_level": None}, "small")
         infer(server)
         assert len(records(second)) == 2
+
+
+def test_where_records_and_the_log_go_is_not_the_clients_to_say(tmp_path):
+    """As the reference server answers since 2.60 (src/http_server.cc); for a model as well, and where it would only be cleared."""
+    add(tmp_path / "models", "small", identity("small", [16], 8))
+    victim = tmp_path / "victim"
+    victim.write_text("precious\n")
+    with serve(tmp_path / "models") as server:
+        for path in ("/v2/trace/setting", "/v2/models/small/trace/setting"):
+            for value in (str(victim), None, [str(victim)]):
+                answer = server.post(path, {"trace_file": value, "trace_level": ["TIMESTAMPS"], "trace_rate": "1"})
+                assert answer.status[:3] == "501", answer
+                assert json.loads(answer.body)["error"] == "trace file location can not be updated through network protocol"
+        assert json.loads(server.get("/v2/trace/setting").body)["trace_level"] == ["OFF"]
+        answer = server.post("/v2/logging", {"log_file": str(victim), "log_verbose_level": 1})
+        assert answer.status[:3] == "501", answer
+        assert json.loads(answer.body)["error"] == "log file location can not be updated through network protocol"
+        assert json.loads(server.get("/v2/logging").body)["log_verbose_level"] == 0
+        assert server.post("/v2/logging", {"log_file": None, "log_verbose_level": 1}).status == "200 OK"
+        infer(server, "small")
+    assert victim.read_text() == "precious\n"
+
+
+def test_cleared_settings_go_back_to_the_start(tmp_path):
+    add(tmp_path / "models", "small", identity("small", [16], 8))
+    with serve(tmp_path / "models", "--trace-config", f"triton,file={tmp_path / 'x'}", "--trace-config", "rate=7") as server:
+        settings(server, {"trace_rate": "3", "trace_count": "5"})
+        settings(server, {"trace_rate": None, "trace_count": None})
+        now = json.loads(server.get("/v2/trace/setting").body)
+        assert (now["trace_rate"], now["trace_count"]) == ("7", "-1")
+
+
+def test_a_trace_file_that_can_grow_no_further_is_whole(tmp_path):
+    add(tmp_path / "models", "small", identity("small", [16], 8))
+    file = tmp_path / "trace.json"
+    with serve(tmp_path / "models", "--trace-config", f"triton,file={file}", "--trace-config", "level=TIMESTAMPS", "--trace-config",
+               "rate=1") as server:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        for _ in range(60):
+            infer(server)
+        assert until(lambda: any("cannot be written" in line for line in server.lines))
+        assert 10 < len(records(file)) < 120
+        assert file.stat().st_size <= 20_000
+        infer(server)
+        assert sum("cannot be written" in line for line in server.lines) == 1
 
 
 def limited(name, count):

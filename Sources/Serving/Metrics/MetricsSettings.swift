@@ -10,7 +10,7 @@ public struct MetricsSettings: Sendable, Hashable {
 
   /// Why a setting is not taken.
   public struct Fault: Error, Hashable {
-    /// For whoever gave the setting.
+    /// What is wrong, with the option.
     public var message: String
   }
 

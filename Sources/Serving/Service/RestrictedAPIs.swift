@@ -16,7 +16,7 @@ public struct RestrictedAPIs: Sendable, Hashable {
   public struct Restriction: Sendable, Hashable {
     /// In lower case.
     public var header: String
-    /// What the header must hold.
+    /// What it must say.
     public var value: String
 
     /// Whether a request's value is the right one; every byte is compared whatever the earlier ones were: the time tells nothing.
@@ -31,15 +31,15 @@ public struct RestrictedAPIs: Sendable, Hashable {
   /// Nothing is restricted.
   public init() {}
 
-  /// Whether nothing is restricted.
+  /// Nothing is restricted.
   public var isEmpty: Bool { restrictions.isEmpty }
 
-  /// What a call of the group must bring; nil where it is open.
+  /// What a group asks for; nil for one that is open.
   public subscript(_ group: Group) -> Restriction? { restrictions[group] }
 
   /// Why an option's value is not taken; in the reference server's words (`src/command_line_parser.cc`).
   public struct Fault: Error, Hashable {
-    /// For whoever gave the option.
+    /// What is wrong, with the option.
     public var message: String
   }
 
