@@ -103,8 +103,6 @@ struct ServeRun {
     return try ServeTLS(certificate: certificate, key: key).context(protocols: protocols, options: "--tls-certificate, --tls-key")
   }
 
-  /// A year: SwiftNIO's own arithmetic traps on more than 64 bits of nanoseconds.
-  private static let longestExitTimeoutSeconds = 31_536_000
 
   // MARK: - The process
 
