@@ -123,7 +123,7 @@ extension ONNXReader {
     if value.shape == nil { shape = nil }
     for size in value.shape ?? [] {
       switch size {
-      case .known(let value) where value >= 0 && value <= 1 << 40: shape?.append(.fixed(Int(saturating: value)))
+      case .known(let value) where value >= 0 && value <= 1 << 40: shape?.append(.fixed(Int(clamping: value)))
       case .named(let name) where options.dynamicSizes[name] != nil: shape?.append(.fixed(options.dynamicSizes[name] ?? 0))
       case .named(let name) where rowNames.contains(name): shape?.append(.rows)
       default: shape = nil

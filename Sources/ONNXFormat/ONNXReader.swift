@@ -168,7 +168,7 @@ public struct ONNXReader {
     for (axis, size) in sizes.enumerated() {
       let given = options.dynamicSizes["\(input.name):\(axis)"]
       switch size {
-      case .known(let value) where value > 0 && value <= 1 << 40: shape.append(.fixed(Int(value)))
+      case .known(let value) where value > 0 && value <= 1 << 40: shape.append(.fixed(Int(clamping: value)))
       // Some exporters write -1 or 0 for "any"; behind the rows 0 may be meant.
       case .known(0) where axis != 0 && isPlan && given == nil: shape.append(.fixed(0))
       case .known(let value) where value == 0 || value == -1: shape.append(try dynamicSize(input.name, axis, name: nil, given))
