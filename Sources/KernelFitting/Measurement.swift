@@ -34,6 +34,8 @@ extension Measurement {
   /// Other columns are ignored. With `timed` false the time column may be missing: a list of shapes to predict.
   public static func read(csv: String, timed: Bool = true) throws(MeasurementError) -> [Measurement] {
     var lines: [(number: Int, cells: [Substring])] = []
+    // Spreadsheets put a byte order mark in front.
+    let csv = csv.unicodeScalars.first == "\u{FEFF}" ? String(csv.unicodeScalars.dropFirst()) : csv
     for (index, line) in csv.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
       // Swift takes "\r\n" for one character: splitting at "\n" alone would see a single line.
       let text = line

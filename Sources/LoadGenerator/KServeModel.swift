@@ -236,12 +236,18 @@ public struct KServeModel: Sendable {
     }
     if let given = options.shapes[input.name] {
       guard given.count == shape.count - start else {
-        throw LoadError("--shape \(input.name): it has \(shape.count - start) dimensions besides rows, not \(given.count)")
+        throw LoadError(
+          "--shape \(input.name): it takes \(shape.count - start) size\(shape.count - start == 1 ? "" : "s")\(start == 1 ? ", the rows left out" : ""), not \(given.count)"
+        )
       }
       shape.replaceSubrange(start..., with: given)
     }
     if shape.contains(where: { $0 < 0 }) {
-      throw LoadError("input \(input.name) leaves a dimension open (\(input.shape)); give --shape \(input.name):SIZE,SIZE,...")
+      // As many sizes as the option takes, those that are known filled in.
+      let wanted = shape[start...].map { $0 < 0 ? "SIZE" : String($0) }.joined(separator: ",")
+      throw LoadError(
+        "input \(input.name) leaves a dimension open (\(input.shape)\(start == 1 ? ", of which the first are the rows" : "")); give --shape \(input.name):\(wanted)"
+      )
     }
     return shape
   }

@@ -34,6 +34,8 @@ struct GraphMessage {
   var initializers: [TensorMessage] = []
   var inputs: [ValueMessage] = []
   var outputs: [ValueMessage] = []
+  /// What exporters and shape inference noted of values inside.
+  var declared: [ValueMessage] = []
   var hasSparseInitializers = false
 
   init(_ reader: WireReader) throws(WireError) {
@@ -44,6 +46,7 @@ struct GraphMessage {
       case 5: initializers.append(try TensorMessage(field.message(at: offset)))
       case 11: inputs.append(try ValueMessage(field.message(at: offset)))
       case 12: outputs.append(try ValueMessage(field.message(at: offset)))
+      case 13: declared.append(try ValueMessage(field.message(at: offset)))
       case 15: hasSparseInitializers = true
       default: break
       }
@@ -87,7 +90,9 @@ struct AttributeMessage {
   var tensor: TensorMessage?
   var integers: [Int64] = []
   var floats: [Float] = []
-  var hasGraph = false
+  /// Place and length of graphs in the file: the bodies of If, Loop and Scan. Read when they are asked for, so that no nesting is followed
+  /// unasked.
+  var graphs: [(offset: Int, count: Int)] = []
 
   init(_ reader: WireReader) throws(WireError) {
     try reader.forEachField { (field, offset) throws(WireError) in
@@ -98,7 +103,9 @@ struct AttributeMessage {
       // Strings may hold any bytes; only those that are text matter here.
       case 4: text = try? field.message(at: offset).text()
       case 5: tensor = try TensorMessage(field.message(at: offset))
-      case 6, 11: hasGraph = true
+      case 6, 11:
+        let payload = try field.message(at: offset)
+        graphs.append((payload.start, payload.count))
       case 7:
         if var packed = field.payload {
           while !packed.isAtEnd { floats.append(Float(bitPattern: UInt32(truncatingIfNeeded: try packed.fixed(4)))) }
@@ -122,6 +129,8 @@ struct TensorMessage {
   var floats: [UInt32] = []
   var integers: [Int64] = []
   var doubles: [UInt64] = []
+  /// How many texts there are.
+  var strings = 0
   var externalEntries: [String: String] = [:]
   var isExternal = false
 
@@ -136,7 +145,8 @@ struct TensorMessage {
         } else {
           floats.append(UInt32(truncatingIfNeeded: field.bits))
         }
-      case 5, 7: try field.integers(into: &integers)
+      case 5, 7, 11: try field.integers(into: &integers)
+      case 6: strings += 1
       case 8: name = try field.message(at: offset).text()
       case 9:
         let payload = try field.message(at: offset)
@@ -172,6 +182,8 @@ struct ValueMessage {
   var name = ""
   var type: Int64 = 0
   var shape: [Size]?
+  /// Whether it is a tensor, rather than a sequence, a map or an optional.
+  var isTensor = false
 
   init(_ reader: WireReader) throws(WireError) {
     var reader = reader
@@ -180,6 +192,7 @@ struct ValueMessage {
       guard field.number == 2, var typeMessage = field.payload else { continue }
       while let kind = try typeMessage.next() {
         guard kind.number == 1, var tensor = kind.payload else { continue }
+        isTensor = true
         while let part = try tensor.next() {
           if part.number == 1 { type = Int64(bitPattern: part.bits) }
           guard part.number == 2, var list = part.payload else { continue }

@@ -4,18 +4,21 @@ import ModelGraph
 extension ONNXReader {
   /// Operators that can be read, for messages.
   static let supportedOperators = [
-    "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Dropout", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu", "Gemm",
-    "Identity",
-    "LayerNormalization", "MatMul", "Mul", "Pow", "ReduceMean", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt",
+    "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Div", "Dropout", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu",
+    "Gemm",
+    "Identity", "LayerNormalization", "LeakyRelu", "MatMul", "Max", "Min", "Mul", "Pow", "ReduceMean", "Relu", "Reshape", "Shape",
+    "Sigmoid", "Slice", "Softmax", "Split", "Sqrt",
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
   ]
 
+  static let runnable = Set(supportedOperators + ONNXTypes.unaryOperators.map(\.0) + ONNXTypes.reductions.map(\.0)).sorted()
+
   mutating func addNode(_ node: NodeMessage) throws(ONNXError) {
     let place = "node \"\(node.label)\" (\(node.type))"
-    guard node.domain.isEmpty || node.domain == "ai.onnx", Self.supportedOperators.contains(node.type) else {
+    guard node.domain.isEmpty || node.domain == "ai.onnx", Self.runnable.contains(node.type) else {
       let name = node.domain.isEmpty ? node.type : "\(node.domain).\(node.type)"
       throw fail(
-        "node \"\(node.label)\"", "operator \(name) is not supported; supported are \(Self.supportedOperators.joined(separator: ", "))")
+        "node \"\(node.label)\"", "operator \(name) is not supported; supported are \(Self.runnable.joined(separator: ", "))")
     }
     for output in node.outputs where !output.isEmpty && (values[output] != nil || numbers[output] != nil) {
       throw fail(place, "writes \"\(output)\", which already has a value")
@@ -40,6 +43,11 @@ extension ONNXReader {
       let sizes = dimensions.compactMap(\.fixedSize)
       if sizes.count != dimensions.count { throw fail(place, "input \(index) depends on the rows") }
       return sizes
+    }
+    /// An attribute in early opsets, an input since.
+    func listed(_ attribute: String, _ index: Int) throws(ONNXError) -> [Int]? {
+      if let list = axes(attribute) { return list }
+      return try fixed(index)
     }
     /// Axes given as an attribute before opset 13 (18 for reductions), as an input since.
     func axesList(_ index: Int) throws(ONNXError) -> [Int]? {
@@ -66,13 +74,27 @@ extension ONNXReader {
     case "Mul": operation = .binary(.multiply)
     case "Div": operation = .binary(.divide)
     case "Pow": operation = .binary(.power)
-    case "Sqrt": operation = .unary(.squareRoot)
-    case "Erf": operation = .unary(.erf)
-    case "Tanh": operation = .unary(.tanh)
-    case "Sigmoid": operation = .unary(.sigmoid)
-    case "Relu": operation = .unary(.relu)
+    case "Min", "Max":
+      guard node.inputs.count == 2 else { throw fail(place, "takes two inputs here, not \(node.inputs.count)") }
+      operation = .binary(node.type == "Min" ? .minimum : .maximum)
+    case "LeakyRelu": operation = .leakyRelu(slope: node.attributes["alpha"]?.float ?? 0.01)
+    case "Clip":
+      // Bounds are attributes before opset 11, inputs since.
+      func bound(_ attribute: String, _ index: Int, _ usual: Float) throws(ONNXError) -> Float {
+        if let value = node.attributes[attribute]?.float { return value }
+        guard let name = name(index) else { return usual }
+        guard let known = real(name), known.values.count == 1, let value = known.values.first else {
+          throw fail(place, "input \(index) (\"\(name)\"), a bound, must be a constant with one element")
+        }
+        return Float(value)
+      }
+      operation = .clip(minimum: try bound("min", 1, -.infinity), maximum: try bound("max", 2, .infinity))
+      inputs = Array(inputs.prefix(1))
     case "Identity", "Dropout":
-      // Another name for the same value. Dropout's optional second output, the mask, has no reader in inference.
+      // Another name for the same value.
+      if node.type == "Dropout", node.outputs.count > 1, read.contains(node.outputs[1]), !node.outputs[1].isEmpty {
+        throw fail(place, "its mask \"\(node.outputs[1])\" is read; the mask is not supported: Dropout passes its input on here")
+      }
       guard let input = name(0), let output = node.outputs.first, !output.isEmpty else { throw fail(place, "has no input or no output") }
       values[output] = try value(input, for: place)
       return
@@ -93,17 +115,25 @@ extension ONNXReader {
       }
     case "LayerNormalization":
       operation = .layerNormalization(axis: attribute("axis") ?? -1, epsilon: node.attributes["epsilon"]?.float ?? 1e-5)
-    case "ReduceMean":
+    case _ where node.type == "ReduceMean" || ONNXTypes.reductions.contains { $0.0 == node.type }:
       let rank = try shape(0).count
       let list = try axesList(1) ?? []
       if list.isEmpty && attribute("noop_with_empty_axes") ?? 0 != 0 {
         operation = .unary(.identity)
       } else {
-        operation = .reduceMean(axes: list.isEmpty ? Array(0..<rank) : list, keepDimensions: attribute("keepdims") ?? 1 != 0)
+        let (axes, keep) = (list.isEmpty ? Array(0..<rank) : list, attribute("keepdims") ?? 1 != 0)
+        if let reduction = ONNXTypes.reductions.first(where: { $0.0 == node.type })?.1 {
+          operation = .reduce(reduction, axes: axes, keepDimensions: keep)
+        } else {
+          operation = .reduceMean(axes: axes, keepDimensions: keep)
+        }
       }
       inputs = Array(inputs.prefix(1))
     case "Reshape":
-      guard let target = try constants(1) else { throw fail(place, "has no target shape") }
+      // An attribute before opset 5.
+      guard let target = try axes("shape") != nil ? listed("shape", 1)?.map({ Dimension.fixed($0) }) : constants(1) else {
+        throw fail(place, "has no target shape")
+      }
       let from = try shape(0)
       var sizes: [Dimension?] = []
       for (index, dimension) in target.enumerated() {
@@ -133,8 +163,11 @@ extension ONNXReader {
       operation = .expand(resolved)
       inputs = Array(inputs.prefix(1))
     case "Slice":
-      guard let starts = try fixed(1), let ends = try fixed(2) else { throw fail(place, "has no starts or ends") }
-      let along = try fixed(3) ?? Array(starts.indices)
+      // Attributes before opset 10.
+      guard let starts = try listed("starts", 1), let ends = try listed("ends", 2) else {
+        throw fail(place, "has no starts or ends")
+      }
+      let along = try listed("axes", 3) ?? Array(starts.indices)
       // An end beyond any size means "to the end", however the exporter wrote it.
       operation = .slice(
         axes: along, starts: starts, ends: ends.map { $0 >= Int(Int32.max) ? .max : $0 }, steps: try fixed(4) ?? starts.map { _ in 1 })
@@ -171,14 +204,20 @@ extension ONNXReader {
       inputs = Array(inputs.prefix(1))
     case "Cast":
       guard let number = node.attributes["to"]?.integer, let type = ONNXTypes.type(number) else {
-        throw fail(place, "casts to element type \(node.attributes["to"]?.integer ?? 0); \(Self.supportedTypes)")
+        throw fail(place, "casts to element type \(ONNXTypes.name(node.attributes["to"]?.integer ?? 0)); \(Self.supportedTypes)")
       }
       operation = .cast(type)
     case "Where": operation = .select
     case "Flatten": operation = .flatten(axis: attribute("axis") ?? 1)
+    case _ where ONNXTypes.unaryOperators.contains { $0.0 == node.type }:
+      operation = ONNXTypes.unaryOperators.first { $0.0 == node.type }.map { .unary($0.1) } ?? .unary(.identity)
     default: throw fail(place, "its inputs must follow from constants and shapes")
     }
 
+    if case .split = operation {
+    } else if let extra = node.outputs.dropFirst().first(where: { !$0.isEmpty && read.contains($0) }) {
+      throw fail(place, "its output \"\(extra)\" is read; only the first is supported")
+    }
     var ids: [ValueID?] = []
     for input in inputs {
       guard let input else {

@@ -6,8 +6,8 @@ import ModelGraph
 extension ONNXReader {
   /// A TensorProto as a tensor. What it claims is compared with the bytes that are there before anything is made of it.
   func tensor(_ message: TensorMessage, _ place: String) throws(ONNXError) -> Tensor {
-    guard let type = ONNXTypes.type(message.type) else {
-      throw fail(place, "element type \(message.type) is not supported; \(Self.supportedTypes)")
+    guard let type = options.purpose == .plan ? ONNXTypes.anyType(message.type) : ONNXTypes.type(message.type) else {
+      throw fail(place, "element type \(ONNXTypes.name(message.type)) is not supported; \(Self.supportedTypes)")
     }
     var shape: [Int] = []
     for size in message.sizes {
@@ -18,7 +18,9 @@ extension ONNXReader {
     let (needed, overflow) = count.multipliedReportingOverflow(by: type.bytesPerElement)
     if overflow { throw fail(place, "the product of its sizes \(shape) is too large") }
     let storage: any TensorStorage
-    if message.isExternal {
+    if !type.isExecutable {
+      storage = try unread(message, type, count, bytes: needed, place)
+    } else if message.isExternal {
       storage = try externalData(message, needed: needed, place)
     } else if let raw = message.raw {
       if raw.count != needed {
@@ -35,6 +37,33 @@ extension ONNXReader {
       throw fail(place, "shape \(shape) of \(type.rawValue) does not match its \(storage.byteCount) bytes")
     }
     return tensor
+  }
+
+  /// Elements that nothing computes with: that they are there is checked, their values stay in the file.
+  private func unread(_ message: TensorMessage, _ type: DataType, _ count: Int, bytes: Int, _ place: String) throws(ONNXError)
+    -> any TensorStorage
+  {
+    if message.isExternal {
+      if type != .bits4 && type != .string { return try externalData(message, needed: bytes, place) }
+      _ = try externalData(message, needed: 0, place, isExact: false)
+      return AbsentStorage(byteCount: bytes)
+    }
+    if let raw = message.raw, raw.count == bytes, let slice = SliceStorage(self.bytes, offset: raw.offset, count: raw.count) {
+      return slice
+    }
+    let found: Int
+    switch (type, message.raw) {
+    case (.bits4, .some(let raw)): found = (count + 3) / 4 <= raw.count ? count : raw.count * 2
+    case (_, .some(let raw)): found = raw.count / type.bytesPerElement
+    case (.string, nil): found = message.strings
+    // Two floats a number; four-bit elements in bytes of their own or by two.
+    case (.complex64, nil): found = message.floats.count / 2
+    case (.complex128, nil): found = message.doubles.count / 2
+    case (.bits4, nil): found = message.integers.count >= (count + 3) / 4 ? count : message.integers.count
+    default: found = message.integers.count
+    }
+    if found < count { throw fail(place, "its shape needs \(count) elements, but the file holds \(found)") }
+    return AbsentStorage(byteCount: bytes)
   }
 
   /// float_data, int32_data (which also carries fp16, bf16 and bool), int64_data and double_data.
@@ -61,6 +90,7 @@ extension ONNXReader {
     case .bool:
       found = message.integers.count
       for value in message.integers { data.append(value == 0 ? 0 : 1) }
+    default: throw fail(place, "element type \(ONNXTypes.name(message.type)) is not supported; \(Self.supportedTypes)")
     }
     if found != count { throw fail(place, "its shape needs \(count) elements, but the file holds \(found)") }
     return data
@@ -68,7 +98,9 @@ extension ONNXReader {
 
   /// External data (onnx docs/ExternalData.md): a file inside the model's folder, an offset, a length. The resolved path, symbolic links
   /// followed, must still lie inside.
-  private func externalData(_ message: TensorMessage, needed: Int, _ place: String) throws(ONNXError) -> any TensorStorage {
+  private func externalData(_ message: TensorMessage, needed: Int, _ place: String, isExact: Bool = true) throws(ONNXError)
+    -> any TensorStorage
+  {
     guard let location = message.externalEntries["location"], !location.isEmpty else {
       throw fail(place, "external data without a location")
     }
@@ -82,7 +114,7 @@ extension ONNXReader {
       return value
     }
     let (offset, length) = (try number("offset") ?? 0, try number("length"))
-    if let length, length != needed { throw fail(place, "its shape needs \(needed) bytes, but its external data has \(length)") }
+    if let length, isExact, length != needed { throw fail(place, "its shape needs \(needed) bytes, but its external data has \(length)") }
     let folder = file.contains("/") ? String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)]) : "."
     let path = (folder.isEmpty ? "/" : folder + "/") + location
     guard let root = realpath(folder.isEmpty ? "/" : folder, nil) else { throw fail(place, "the model's folder cannot be resolved") }

@@ -3,24 +3,46 @@ import FileAccess
 public import ModelGraph
 import ProtobufWire
 
-/// Reads ONNX models, opset 11 to 23, as graphs.
+/// Reads ONNX models as graphs: to run them, opset 11 to 25 and operators that the graph has; or to plan them, any opset and operators that are
+/// known by their cost alone.
 public struct ONNXReader {
   /// What a caller decides.
   public struct Options: Sendable {
-    /// Sizes for dynamic axes that are not the rows, by the name the model gives them: `["sequence": 128]`.
+    /// What the graph is for.
+    public enum Purpose: Sendable, Hashable {
+      /// Every operator is one of the graph's, every type one that is computed with; anything else is an error.
+      case run
+      /// What is known is counted, and what is not is kept as such (`CostedOperator`).
+      case plan
+    }
+
+    /// Sizes for dynamic axes that are not the rows, by the name the model gives them, or by input and axis: `["sequence": 128, "ids:1": 128]`.
     public var dynamicSizes: [String: Int]
+    /// See `Purpose`.
+    public var purpose: Purpose
 
     /// No sizes given.
-    public init(dynamicSizes: [String: Int] = [:]) { self.dynamicSizes = dynamicSizes }
+    public init(dynamicSizes: [String: Int] = [:], purpose: Purpose = .run) {
+      self.dynamicSizes = dynamicSizes
+      self.purpose = purpose
+    }
   }
 
-  /// Opsets whose meanings are known.
-  public static let opsets: ClosedRange<Int64> = 11...23
+  /// Opsets whose meanings are known where a model is to run.
+  public static let opsets: ClosedRange<Int64> = 11...25
+  /// The same for plans: of opset 1 to 6 what differs is left to the shapes that the file declares.
+  public static let plannedOpsets: ClosedRange<Int64> = 1...26
 
   /// A number whose elements may be affine in the rows: what Shape gives and shape arithmetic works with.
   struct Numbers {
     var values: [Dimension]
     /// A scalar rather than a vector of one.
+    var isScalar: Bool
+  }
+
+  /// Numbers of any kind, fixed.
+  struct Reals {
+    var values: [Double]
     var isScalar: Bool
   }
 
@@ -33,6 +55,18 @@ public struct ONNXReader {
   var values: [String: ValueID] = [:]
   /// Values by name that are known while reading: shapes and what is computed from them.
   var numbers: [String: Numbers] = [:]
+  /// Numbers that are no integers, known while reading: scales of a resize.
+  var reals: [String: Reals] = [:]
+  /// Plans alone: values whose shape is not known, and values that are no tensors.
+  var unknown: Set<String> = []
+  /// What the file says of values inside and of outputs.
+  var declared: [String: ValueMessage] = [:]
+  /// Names that inputs give the rows.
+  var rowNames: Set<String> = []
+  /// Names that something reads.
+  var read: Set<String> = []
+  /// Branches inside branches that are being read.
+  var depth = 0
   /// Who writes what, for telling a cycle from a dangling name.
   var writers: [String: String] = [:]
 
@@ -57,6 +91,20 @@ public struct ONNXReader {
     return try reader.build(model)
   }
 
+  /// How many nodes of each operator a file has, bodies of control flow left out; a domain other than ONNX's own stands before the name.
+  public static func operators(path: String) throws(ONNXError) -> [String: Int] {
+    let mapped: MappedFile
+    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
+      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
+    }
+    let decoded = MappedStorage(mapped).withBytes { raw in Result { () throws(WireError) in try ModelMessage(WireReader(raw)) } }
+    var counts: [String: Int] = [:]
+    for node in (try? decoded.get())?.graph?.nodes ?? [] {
+      counts[node.domain.isEmpty || node.domain == "ai.onnx" ? node.type : "\(node.domain).\(node.type)", default: 0] += 1
+    }
+    return counts
+  }
+
   private init(file: String, bytes: any TensorStorage, options: Options) {
     self.file = file
     self.bytes = bytes
@@ -67,27 +115,35 @@ public struct ONNXReader {
 
   private mutating func build(_ model: ModelMessage) throws(ONNXError) -> Graph {
     guard let message = model.graph else { throw fail("", "not an ONNX model: it holds no graph") }
-    guard let opset = model.opset else { throw fail("", "the model does not say its opset") }
-    guard Self.opsets.contains(opset) else {
+    let isPlan = options.purpose == .plan
+    // A model of other domains alone need not name ONNX's own.
+    guard let opset = model.opset ?? (isPlan && !model.otherDomains.isEmpty ? Self.plannedOpsets.upperBound : nil) else {
+      throw fail("", "the model does not say its opset")
+    }
+    let known = isPlan ? Self.plannedOpsets : Self.opsets
+    guard known.contains(opset) else {
       throw fail(
-        "",
-        "opset \(opset) is not supported; \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are. Export the model again with one of these"
-      )
+        "", "opset \(opset) is not supported; \(known.lowerBound) to \(known.upperBound) are. Export the model again with one of these")
     }
     if message.hasSparseInitializers { throw fail("", "sparse initializers are not supported") }
     self.opset = opset
     graph = Graph(name: message.name.isEmpty ? "model" : message.name)
     for node in message.nodes {
       for output in node.outputs where !output.isEmpty { writers[output] = node.label }
+      read.formUnion(node.inputs)
     }
+    read.formUnion(message.outputs.map(\.name))
+    for value in message.declared + message.outputs { declared[value.name] = value }
     for tensor in message.initializers {
       if values[tensor.name] != nil { throw fail("initializer \"\(tensor.name)\"", "stands twice") }
       values[tensor.name] = graph.addConstant(tensor.name, try self.tensor(tensor, "initializer \"\(tensor.name)\""))
     }
     for input in message.inputs where values[input.name] == nil { try addInput(input) }
-    for node in message.nodes { try addNode(node) }
+    for node in message.nodes {
+      if isPlan { try planNode(node) } else { try addNode(node) }
+    }
     try addOutputs(message.outputs)
-    if graph.outputs.isEmpty { throw fail("", "the graph has no outputs") }
+    if graph.outputs.isEmpty && !isPlan { throw fail("", "the graph has no outputs") }
     let cleaned = graph.withoutUnusedNodes()
     do throws(GraphError) { try cleaned.validate() } catch { throw fail("", error.description) }
     return cleaned
@@ -97,33 +153,45 @@ public struct ONNXReader {
   private mutating func addInput(_ input: ValueMessage) throws(ONNXError) {
     let place = "input \"\(input.name)\""
     if values[input.name] != nil { throw fail(place, "stands twice") }
-    guard let type = ONNXTypes.type(input.type) else {
-      throw fail(place, "element type \(input.type) is not supported; \(Self.supportedTypes)")
+    let isPlan = options.purpose == .plan
+    if isPlan && (!input.isTensor || input.shape == nil) {
+      unknown.insert(input.name)
+      graph.notes.append(
+        "\(place) \(input.isTensor ? "has no shape" : "is no tensor"): what is computed from it is counted as far as it is known")
+      return
+    }
+    guard let type = isPlan ? ONNXTypes.anyType(input.type) : ONNXTypes.type(input.type) else {
+      throw fail(place, "element type \(ONNXTypes.name(input.type)) is not supported; \(Self.supportedTypes)")
     }
     guard let sizes = input.shape else { throw fail(place, "has no shape; run shape inference or export with one") }
     var shape: Shape = []
     for (axis, size) in sizes.enumerated() {
+      let given = options.dynamicSizes["\(input.name):\(axis)"]
       switch size {
-      case .known(let value) where value > 0 && value <= 1 << 40: shape.append(.fixed(Int(value)))
-      // Some exporters write -1 or 0 for "any".
-      case .known(let value) where value == 0 || value == -1:
-        if axis != 0 { throw fail(place, "axis \(axis) has size \(value); only the first may be dynamic") }
-        shape.append(.rows)
+      case .known(let value) where value > 0 && value <= 1 << 40: shape.append(.fixed(Int(clamping: value)))
+      // Some exporters write -1 or 0 for "any"; behind the rows 0 may be meant.
+      case .known(0) where axis != 0 && isPlan && given == nil: shape.append(.fixed(0))
+      case .known(let value) where value == 0 || value == -1: shape.append(try dynamicSize(input.name, axis, name: nil, given))
       case .known(let value): throw fail(place, "axis \(axis) has size \(value), which is out of range")
-      case .named(let name):
-        if let given = options.dynamicSizes[name], given > 0 {
-          shape.append(.fixed(given))
-        } else if axis == 0 {
-          shape.append(.rows)
-        } else {
-          throw fail(place, "axis \(axis) (\"\(name)\") is dynamic; only the first may be. Give its size with --dimension \(name)=SIZE")
-        }
-      case .unknown:
-        if axis != 0 { throw fail(place, "axis \(axis) is dynamic and has no name; export the model with a fixed size there") }
-        shape.append(.rows)
+      case .named(let name): shape.append(try dynamicSize(input.name, axis, name: name, given ?? options.dynamicSizes[name]))
+      case .unknown: shape.append(try dynamicSize(input.name, axis, name: nil, given))
       }
     }
     values[input.name] = graph.addInput(input.name, type, shape)
+  }
+
+  /// The rows for the first axis, a given size for any.
+  private mutating func dynamicSize(_ input: String, _ axis: Int, name: String?, _ given: Int?) throws(ONNXError) -> Dimension {
+    if let given, given > 0 { return .fixed(given) }
+    guard axis == 0 else {
+      let option = name.map { "--dimension \($0)=SIZE or " } ?? ""
+      throw fail(
+        "input \"\(input)\"",
+        "axis \(axis)\(name.map { " (\"\($0)\")" } ?? "") is dynamic; only the first may be. Give its size with \(option)--dimension \(input):\(axis)=SIZE, or export the model with a fixed size there"
+      )
+    }
+    if let name { rowNames.insert(name) }
+    return .rows
   }
 
   /// Names and order as the file says, whatever wrote the values.
@@ -132,6 +200,10 @@ public struct ONNXReader {
     for output in outputs {
       let place = "output \"\(output.name)\""
       if !names.insert(output.name).inserted { throw fail(place, "stands twice") }
+      if unknown.contains(output.name) {
+        graph.notes.append("\(place) has a shape that is not known")
+        continue
+      }
       let id = try value(output.name, for: place)
       do throws(GraphError) { try graph.addOutput(id, named: output.name) } catch { throw fail(place, error.reason) }
     }
@@ -152,10 +224,14 @@ public struct ONNXReader {
       values[name] = id
       return id
     }
-    if let writer = writers[name] {
-      throw fail(place, "reads \"\(name)\", which node \"\(writer)\" writes only later: the graph has a cycle or is not in order")
+    if let known = reals[name],
+      let tensor = Tensor(float32: known.values.map { Float($0) }, shape: known.isScalar ? [] : [known.values.count])
+    {
+      let id = graph.addConstant(name, tensor)
+      values[name] = id
+      return id
     }
-    throw fail(place, "reads \"\(name)\", which nothing writes")
+    throw unknownInput(name, place)
   }
 
   /// Known integers behind a name: a folded shape, or a small integer constant.

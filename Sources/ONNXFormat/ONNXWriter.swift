@@ -12,6 +12,10 @@ public enum ONNXWriter {
       throw ONNXError(
         file: graph.name, place: "", reason: "\(weightBytes / 1e9) GB of weights do not fit one ONNX file, which ends at 2 GiB")
     }
+    for case (let name, .costed(let costed)) in graph.nodes.map({ ($0.name, $0.operation) }) {
+      throw ONNXError(
+        file: graph.name, place: "node \"\(name)\"", reason: "\(costed.type) was read for its cost alone and cannot be written")
+    }
     var body = Body(graph)
     for node in graph.nodes { body.add(node) }
     var model = WireWriter()
@@ -154,6 +158,14 @@ private struct Body {
     return name
   }
 
+  /// A float32 scalar as an initializer.
+  private mutating func scalar(_ base: String, _ value: Float) -> String {
+    let name = fresh(base)
+    let bytes = withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
+    initializers.append(ONNXWriter.tensor(name, .float32, [], ArrayStorage(bytes)))
+    return name
+  }
+
   /// A target shape as an input: sizes, with the rows taken from a value that has them as its first dimension, by Shape and Slice.
   private mutating func shape(_ label: String, _ target: Shape, like source: String, _ sourceShape: Shape) -> String {
     let symbolic = target.indices.filter { target[$0].fixedSize == nil }
@@ -206,6 +218,8 @@ private struct Body {
         case .multiply: "Mul"
         case .divide: "Div"
         case .power: "Pow"
+        case .minimum: "Min"
+        case .maximum: "Max"
         }
       emit(type, label, inputs, outputs)
     case .unary(let function):
@@ -218,7 +232,23 @@ private struct Body {
       case .identity: emit("Identity", label, inputs, outputs)
       case .gelu: gelu(label, x, output, approximate: "none")
       case .geluTanh: gelu(label, x, output, approximate: "tanh")
+      default:
+        if let type = ONNXTypes.unaryOperators.first(where: { $0.1 == function })?.0 { emit(type, label, inputs, outputs) }
       }
+    case .clip(let minimum, let maximum):
+      // A bound left out is infinite.
+      let bounds = [(".min", minimum), (".max", maximum)].map { $0.1.isFinite ? scalar(label + $0.0, $0.1) : "" }
+      emit("Clip", label, [x] + bounds, outputs)
+    case .leakyRelu(let slope): emit("LeakyRelu", label, inputs, outputs, [("alpha", .float(slope))])
+    case .reduce(let reduction, let axes, let keep):
+      let type = ONNXTypes.reductions.first { $0.1 == reduction }?.0 ?? ""
+      // Axes became an input of ReduceSum with opset 13, of the others with 18.
+      if opset >= 18 || reduction == .sum {
+        emit(type, label, [x, vector(label + ".axes", axes)], outputs, [("keepdims", .integer(keep ? 1 : 0))])
+      } else {
+        emit(type, label, [x], outputs, [("axes", ints(axes)), ("keepdims", .integer(keep ? 1 : 0))])
+      }
+    case .costed: break
     case .softmax(let axis): emit("Softmax", label, inputs, outputs, [("axis", .integer(Int64(axis)))])
     case .layerNormalization(let axis, let epsilon):
       emit("LayerNormalization", label, inputs, outputs, [("axis", .integer(Int64(axis))), ("epsilon", .float(epsilon))])

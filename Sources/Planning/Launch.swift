@@ -24,11 +24,14 @@ public struct Launch: Sendable, Hashable {
   public var bound: Bound?
   /// Geometry.
   public var shape: LaunchShape
+  /// Why its operations are not known; nil where they are. Such a launch counts what it must move, and one operation an element.
+  public var unplanned: String?
 
   /// A launch with every field stated.
   public init(
     step: Int, layer: String, kernelName: String, gemm: GEMM? = nil, floatingPointOperations: Double, bytes: Double,
-    redundantFloatingPointOperations: Double, predictedNanoseconds: Double, relativeErrorBand: Double, bound: Bound?, shape: LaunchShape
+    redundantFloatingPointOperations: Double, predictedNanoseconds: Double, relativeErrorBand: Double, bound: Bound?, shape: LaunchShape,
+    unplanned: String? = nil
   ) {
     self.step = step
     self.layer = layer
@@ -41,6 +44,7 @@ public struct Launch: Sendable, Hashable {
     self.relativeErrorBand = relativeErrorBand
     self.bound = bound
     self.shape = shape
+    self.unplanned = unplanned
   }
 }
 
@@ -121,21 +125,35 @@ public struct CPULaunchShape: Sendable, Hashable {
 public struct BatchPlan: Sendable {
   /// Rows in the batch.
   public var rows: Int
-  /// Kernels in launch order.
+  /// How often the launches run for these rows: once, but for a graph that was made for fewer rows.
+  public var runs: Int
+  /// Rows that all runs compute: more than `rows` where a graph of fixed shapes is not filled.
+  public var computedRows: Int
+  /// Kernels of one run, in launch order.
   public var launches: [Launch]
-  /// Bytes copied to the device before the first launch.
+  /// Bytes copied to the device before the first launch, for all runs.
   public var inputBytes: Int
-  /// Bytes copied back after the last.
+  /// Bytes copied back after the last, for all runs.
   public var outputBytes: Int
+  /// What is worth saying about these rows: products of size 0, which launch nothing.
+  public var notes: [String]
 
   /// A batch of `rows`.
-  public init(rows: Int, launches: [Launch], inputBytes: Int, outputBytes: Int) {
+  public init(
+    rows: Int, runs: Int = 1, computedRows: Int? = nil, launches: [Launch], inputBytes: Int, outputBytes: Int, notes: [String] = []
+  ) {
     self.rows = rows
+    self.runs = runs
+    self.computedRows = computedRows ?? rows
     self.launches = launches
     self.inputBytes = inputBytes
     self.outputBytes = outputBytes
+    self.notes = notes
   }
 
+  /// The launches of all runs, as a device gets them.
+  public var issued: [Launch] { runs == 1 ? launches : Array((0..<runs).map { _ in launches }.joined()) }
+
   /// Sum of the launches' predicted times, nanoseconds: the device's own time when one stream runs them back to back.
-  public var predictedNanoseconds: Double { launches.reduce(0) { $0 + $1.predictedNanoseconds } }
+  public var predictedNanoseconds: Double { Double(runs) * launches.reduce(0) { $0 + $1.predictedNanoseconds } }
 }

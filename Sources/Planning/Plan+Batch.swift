@@ -7,10 +7,27 @@ extension Plan {
   func makeBatch(rows: Int) throws(PlanError) -> BatchPlan {
     var launches: [Launch] = []
     launches.reserveCapacity(steps.count)
-    for (index, step) in steps.enumerated() { launches.append(try launch(step, index: index, rows: rows)) }
+    var notes: [String] = []
+    for (index, step) in steps.enumerated() {
+      let repetitions = try elements(step.repetitions, rows, step.layer)
+      guard repetitions <= Self.mostRepetitions else {
+        throw .size(layer: step.layer, shape: "\(Shapes.text(step.repetitions)) launches in turn", rows: rows)
+      }
+      guard let launch = try launch(step, index: index, rows: rows, &notes) else { continue }
+      launches.append(contentsOf: repeatElement(launch, count: Int(saturating: repetitions)))
+    }
+    let runs = fixedRows.map { (rows - 1) / $0 + 1 } ?? 1
+    func total(_ values: [ValueID]) throws(PlanError) -> Int {
+      let (bytes, overflow) = try bytes(of: values, rows).multipliedReportingOverflow(by: runs)
+      return overflow ? Int.max : bytes
+    }
     return BatchPlan(
-      rows: rows, launches: launches, inputBytes: try bytes(of: graph.inputs, rows), outputBytes: try bytes(of: graph.outputs, rows))
+      rows: rows, runs: runs, computedRows: fixedRows.map { $0 * runs }, launches: launches, inputBytes: try total(graph.inputs),
+      outputBytes: try total(graph.outputs), notes: notes)
   }
+
+  /// A recurrence over more steps than this is refused rather than listed.
+  static let mostRepetitions = 65536.0
 
   /// Bytes a request's tensors take on the wire and over PCIe: the model's own types, not the compute type.
   private func bytes(of values: [ValueID], _ rows: Int) throws(PlanError) -> Int {
@@ -24,7 +41,8 @@ extension Plan {
     return sizes.reduce(1) { $0 * Double($1) }
   }
 
-  private func launch(_ step: PlanStep, index: Int, rows: Int) throws(PlanError) -> Launch {
+  /// nil where there is nothing to launch.
+  private func launch(_ step: PlanStep, index: Int, rows: Int, _ notes: inout [String]) throws(PlanError) -> Launch? {
     let redundantShare: Double
     if let remaining = remainingShares[step.layer] {
       let before = try elements(remaining.before, rows, step.layer)
@@ -33,13 +51,24 @@ extension Plan {
       redundantShare = 0
     }
     switch step.kind {
-    case .gemm(let batch, let m, let n, let k, let weighted):
-      let (b, rowsOfA) = (try elements(batch, rows, step.layer), try elements(m, rows, step.layer))
-      guard b < 0x1p40, rowsOfA < 0x1p40 else { throw .size(layer: step.layer, shape: Shapes.text(batch + m), rows: rows) }
-      let gemm = GEMM(
-        batch: Int(saturating: b), m: Int(saturating: rowsOfA), n: n, k: k, type: type,
-        // All weights of the plan pass between two uses of one; an operand that is an activation has just been written.
-        footprintBytes: weighted ? weightBytes : b * Double(n) * Double(k) * Double(type.bytesPerElement))
+    case .gemm(let batch, let m, let n, let k, let weighted, let source):
+      let sizes = [
+        ("batch", try elements(batch, rows, step.layer)), ("m", try elements(m, rows, step.layer)),
+        ("n", try elements(n, rows, step.layer)), ("k", try elements(k, rows, step.layer)),
+      ]
+      guard sizes.allSatisfy({ $0.1 < 0x1p40 }) else { throw .size(layer: step.layer, shape: Shapes.text(batch + m + n + k), rows: rows) }
+      let (b, height, width, depth) = (sizes[0].1, sizes[1].1, sizes[2].1, sizes[3].1)
+      if let empty = sizes.first(where: { $0.1 == 0 }) {
+        notes.append(
+          "layer \"\(step.layer)\": its product is empty (\(empty.0) = 0)\(b * height * width > 0 ? "; zeros are written" : ""))")
+        guard b * height * width > 0 else { return nil }
+        return memoryLaunch(step, index, MemoryKernel(warmReadBytes: 0, writtenBytes: b * height * width * elementSize), operations: 0, 0)
+      }
+      var gemm = GEMM(
+        batch: Int(saturating: b), m: Int(saturating: height), n: Int(saturating: width), k: Int(saturating: depth), type: type)
+      // All weights of the plan pass between two uses of one; an operand that is an activation has just been written.
+      gemm.footprintBytes = weighted ? weightBytes : b * width * depth * elementSize
+      if let source { gemm.sourceBytes = min(try elements(source, rows, step.layer), b * height * depth) * elementSize }
       let predicted: GEMMPrediction
       do throws(KernelModelError) { predicted = try model.explain(gemm) } catch { throw .kernel(layer: step.layer, error) }
       let tile = predicted.tile
@@ -53,47 +82,56 @@ extension Plan {
           GPULaunchShape(
             tileM: tile.m, tileN: tile.n, splitK: predicted.splitK, grid: predicted.grid, block: [tile.threads, 1, 1],
             registersPerThread: tile.registersPerThread, sharedMemoryBytes: tile.sharedBytes, blocksPerSM: tile.blocksPerSM,
-            waves: predicted.fit.waves, smFill: predicted.fit.smFill, slotEfficiency: predicted.fit.slotEfficiency)))
-    case .memory(let warm, let cold, let written, let operations):
-      let size = Double(type.bytesPerElement)
-      var (warmBytes, coldBytes) = (0.0, 0.0)
-      for shape in warm { warmBytes += try elements(shape, rows, step.layer) * size }
-      let outputElements = try elements(written, rows, step.layer)
+            waves: predicted.fit.waves, smFill: predicted.fit.smFill, slotEfficiency: predicted.fit.slotEfficiency)),
+        unplanned: step.unplanned)
+    case .memory(let warm, let cold, let written, let operations, let counted):
+      var (warmBytes, coldBytes, writtenElements) = (0.0, 0.0, 0.0)
+      for shape in warm { warmBytes += try elements(shape, rows, step.layer) * elementSize }
+      for shape in written { writtenElements += try elements(shape, rows, step.layer) }
       // A gather reads only the rows it takes of a table.
-      for shape in cold { coldBytes += min(try elements(shape, rows, step.layer), outputElements) * size }
-      let kernel = MemoryKernel(warmReadBytes: warmBytes, coldReadBytes: coldBytes, writtenBytes: outputElements * size)
-      let predicted = model.predict(kernel)
-      let threads = KernelModel.memoryKernelThreads
-      // Eight elements a thread, 16 bytes in fp16: one vector load.
-      let blocks = max(1, Int(saturating: min(0x1p40, (outputElements / Double(threads * 8)).rounded(.up))))
-      let occupancy = Occupancy(threads: threads, registersPerThread: 32, sharedBytes: 0, on: gpu)
-      let fit = GridFit(blocks: blocks, blocksPerSM: max(1, occupancy.blocksPerSM), smCount: gpu.smCount)
-      return Launch(
-        step: index, layer: step.layer, kernelName: "\(step.operation)_\(type.rawValue)", gemm: nil,
-        floatingPointOperations: outputElements * operations, bytes: kernel.bytes,
-        redundantFloatingPointOperations: outputElements * operations * redundantShare, predictedNanoseconds: predicted.microseconds * 1e3,
-        relativeErrorBand: predicted.relativeErrorBand, bound: predicted.bound,
-        shape: .gpu(
-          GPULaunchShape(
-            tileM: nil, tileN: nil, splitK: 1, grid: [blocks, 1, 1], block: [threads, 1, 1], registersPerThread: 32, sharedMemoryBytes: 0,
-            blocksPerSM: max(1, occupancy.blocksPerSM), waves: fit.waves, smFill: fit.smFill, slotEfficiency: fit.slotEfficiency)))
+      for shape in cold { coldBytes += min(try elements(shape, rows, step.layer), writtenElements) * elementSize }
+      let kernel = MemoryKernel(warmReadBytes: warmBytes, coldReadBytes: coldBytes, writtenBytes: writtenElements * elementSize)
+      return memoryLaunch(step, index, kernel, operations: try elements(counted, rows, step.layer) * operations, redundantShare)
     }
+  }
+
+  private var elementSize: Double { Double(type.bytesPerElement) }
+
+  private func memoryLaunch(
+    _ step: PlanStep, _ index: Int, _ kernel: MemoryKernel, operations: Double, _ redundantShare: Double
+  ) -> Launch {
+    let predicted = model.predict(kernel)
+    let threads = KernelModel.memoryKernelThreads
+    // Eight elements a thread, 16 bytes in fp16: one vector load.
+    let blocks = max(1, Int(saturating: min(0x1p40, (kernel.writtenBytes / elementSize / Double(threads * 8)).rounded(.up))))
+    let occupancy = Occupancy(threads: threads, registersPerThread: 32, sharedBytes: 0, on: gpu)
+    let fit = GridFit(blocks: blocks, blocksPerSM: max(1, occupancy.blocksPerSM), smCount: gpu.smCount)
+    return Launch(
+      step: index, layer: step.layer, kernelName: "\(step.operation)_\(type.rawValue)", gemm: nil,
+      floatingPointOperations: operations, bytes: kernel.bytes,
+      redundantFloatingPointOperations: operations * redundantShare, predictedNanoseconds: predicted.microseconds * 1e3,
+      relativeErrorBand: predicted.relativeErrorBand, bound: predicted.bound,
+      shape: .gpu(
+        GPULaunchShape(
+          tileM: nil, tileN: nil, splitK: 1, grid: [blocks, 1, 1], block: [threads, 1, 1], registersPerThread: 32, sharedMemoryBytes: 0,
+          blocksPerSM: max(1, occupancy.blocksPerSM), waves: fit.waves, smFill: fit.smFill, slotEfficiency: fit.slotEfficiency)),
+      unplanned: step.unplanned)
   }
 }
 
 extension BatchPlan {
   /// Floating-point operations of all launches.
-  public var floatingPointOperations: Double { launches.reduce(0) { $0 + $1.floatingPointOperations } }
+  public var floatingPointOperations: Double { Double(runs) * launches.reduce(0) { $0 + $1.floatingPointOperations } }
   /// Bytes that all launches must move.
-  public var bytes: Double { launches.reduce(0) { $0 + $1.bytes } }
+  public var bytes: Double { Double(runs) * launches.reduce(0) { $0 + $1.bytes } }
   /// Share of the operations that compute copies of other rows.
   public var redundantShare: Double {
     let total = floatingPointOperations
-    return total > 0 ? launches.reduce(0) { $0 + $1.redundantFloatingPointOperations } / total : 0
+    return total > 0 ? Double(runs) * launches.reduce(0) { $0 + $1.redundantFloatingPointOperations } / total : 0
   }
   /// SM fill averaged over the launches' time.
   public var smFill: Double {
-    let time = predictedNanoseconds
+    let time = predictedNanoseconds / Double(runs)
     guard time > 0 else { return 0 }
     return launches.reduce(0) { sum, launch in
       guard case .gpu(let shape) = launch.shape else { return sum }
@@ -109,12 +147,12 @@ extension BatchPlan {
       let math = launch.gemm == nil ? 0 : launch.floatingPointOperations / peak
       return sum + max(math, launch.bytes / bandwidth) * 1e9
     }
-    return ideal / predictedNanoseconds
+    return ideal / (predictedNanoseconds / Double(runs))
   }
 
   /// Half-width of the 80 % band of the batch's time: errors of kernels with one cause do not cancel, so shares add linearly.
   public var relativeErrorBand: Double {
-    let time = predictedNanoseconds
+    let time = predictedNanoseconds / Double(runs)
     return time > 0 ? launches.reduce(0) { $0 + $1.predictedNanoseconds * $1.relativeErrorBand } / time : 0
   }
 }
@@ -123,7 +161,14 @@ extension Plan {
   /// GEMMs whose N and K are both the model's hidden size, taken as the largest N of its products with weights.
   public var largeGEMMCount: Int {
     let sizes = steps.compactMap { step -> (Int, Int)? in
-      if case .gemm(_, _, let n, let k, true) = step.kind { (n, k) } else { nil }
+      // A filter's taps are no layer's width: k of one dimension alone.
+      if case .gemm(_, _, let n, let k, true, nil) = step.kind, n.count == 1, k.count == 1, let width = n[0].fixedSize,
+        let depth = k[0].fixedSize
+      {
+        (width, depth)
+      } else {
+        nil
+      }
     }
     guard let hidden = sizes.filter({ $0.0 == $0.1 }).map(\.0).max() else { return 0 }
     return sizes.count { $0 == (hidden, hidden) }

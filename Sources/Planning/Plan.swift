@@ -58,6 +58,8 @@ public final class Plan: Sendable {
   public let model: KernelModel
   /// Work that sink-broadcast would leave of each step, as a share: 1/128 for the copied rows of seqlen, absent where it changes nothing.
   let remainingShares: [String: RemainingWork]
+  /// Rows that one run takes where the graph's inputs have fixed shapes; nil where the rows are the caller's.
+  public let fixedRows: Int?
   private let memo = Mutex<[Int: BatchPlan]>([:])
 
   init(
@@ -74,6 +76,7 @@ public final class Plan: Sendable {
     self.weights = weights
     self.remainingShares = remainingShares
     self.hasWeights = hasWeights
+    fixedRows = graph.fixedRows
   }
 
   /// The launches for a batch of `rows`.
@@ -100,10 +103,11 @@ public final class Plan: Sendable {
 public struct PlanStep: Sendable, Hashable {
   /// What kind of kernel it is, with its symbolic sizes.
   public enum Kind: Sendable, Hashable {
-    /// batch independent [m, k] x [k, n]. `weighted` tells a product with constant weights from one of two activations.
-    case gemm(batch: Shape, m: Shape, n: Int, k: Int, weighted: Bool)
-    /// Bytes in, bytes out, and FLOPs an element.
-    case memory(warm: [Shape], cold: [Shape], written: Shape, operationsPerElement: Double)
+    /// batch independent [m, k] x [k, n], each size a product of dimensions. `weighted` tells a product with constant weights from one of two
+    /// activations. `source`: what A is gathered from, where that is smaller than A.
+    case gemm(batch: Shape, m: Shape, n: Shape, k: Shape, weighted: Bool, source: Shape? = nil)
+    /// Values in, values out, and FLOPs for each of so many elements.
+    case memory(warm: [Shape], cold: [Shape], written: [Shape], operationsPerElement: Double, elements: Shape)
   }
 
   /// The model's layer.
@@ -112,8 +116,12 @@ public struct PlanStep: Sendable, Hashable {
   public var operation: String
   /// What it is.
   public var kind: Kind
-  /// First value written: its shape tells how much work the step does.
-  public var output: ValueID
+  /// Launches in turn, as a product of dimensions; empty: one. A recurrence has one for each step of its sequence.
+  public var repetitions: Shape = []
+  /// Why its operations are not known; nil where they are.
+  public var unplanned: String?
+  /// Whether not even its results' shapes are known.
+  public var isUnsized = false
 }
 
 /// What sink-broadcast leaves of a step's output.

@@ -30,12 +30,13 @@ extension World {
       planned[rows] = batch
       return batch
     }
-    var timings = plan.launches.map { KernelTiming($0, bytesPerNanosecond: bytesPerNanosecond) }
+    let launches = plan.issued
+    var timings = launches.map { KernelTiming($0, bytesPerNanosecond: bytesPerNanosecond) }
     if costs.kernels != 1 { for index in timings.indices { timings[index].nanoseconds *= costs.kernels } }
     let batch = PlannedBatch(
       table: machine.register(timings), kernels: timings.count, inputBytes: Double(plan.inputBytes), outputBytes: Double(plan.outputBytes))
     planned[rows] = batch
-    tracer?.learn(table: batch.table, launches: plan.launches)
+    tracer?.learn(table: batch.table, launches: launches)
     return batch
   }
 

@@ -25,7 +25,9 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     name: .customLong("dimension"),
-    help: ArgumentHelp("Size of a dynamic axis of an ONNX model other than the rows.", valueName: "name=size"))
+    help: ArgumentHelp(
+      "Size of a dynamic axis of an ONNX model other than the rows: by its name, or by input and axis (ids:1=128).", valueName: "name=size")
+  )
   var dimensions: [String] = []
 
   /// A model and what there is to say about it.
@@ -34,8 +36,8 @@ struct ModelOptions: ParsableArguments {
     var notes: [String]
   }
 
-  /// The graph behind a name.
-  func load(_ name: String) throws -> Loaded {
+  /// The graph behind a name, to be run or planned.
+  func load(_ name: String, for purpose: ONNXReader.Options.Purpose = .run) throws -> Loaded {
     let short = name.hasPrefix("builtin:") ? String(name.dropFirst("builtin:".count)) : name
     if let head = try head(short) { return Loaded(graph: try head.graph(seed: seed), notes: head.notes) }
     guard name.hasSuffix(".onnx") || name.contains("/") else {
@@ -44,20 +46,28 @@ struct ModelOptions: ParsableArguments {
     for (option, given) in [("--layers", layers), ("--hidden", hidden), ("--heads", heads), ("--sequence", sequence)] where given != nil {
       throw ValidationError("\(option) sets the size of a built-in model; \(name) is a file")
     }
-    var sizes: [String: Int] = [:]
-    for text in dimensions {
-      let parts = text.split(separator: "=", maxSplits: 1)
-      guard parts.count == 2, let size = Int(parts[1]), size > 0 else {
-        throw ValidationError("--dimension \(text): write NAME=SIZE, as in sequence=128")
-      }
-      sizes[String(parts[0])] = size
-    }
-    var notes: [String] = []
-    let graph = try ONNXReader.read(path: name, options: ONNXReader.Options(dynamicSizes: sizes))
-    if !graph.inputs.contains(where: { id in graph[id].shape.contains { $0.fixedSize == nil } }) {
-      notes.append("the model's inputs have fixed shapes: every batch costs the same, whatever its rows")
+    let graph = try ONNXReader.read(path: name, options: try readerOptions(purpose))
+    var notes = graph.notes
+    if let rows = graph.fixedRows {
+      notes.append(
+        "the model's inputs have fixed shapes, of \(rows) row\(rows == 1 ? "" : "s"): larger batches are counted as several runs")
     }
     return Loaded(graph: graph, notes: notes)
+  }
+
+  /// What the options say to the reader.
+  func readerOptions(_ purpose: ONNXReader.Options.Purpose) throws -> ONNXReader.Options {
+    var sizes: [String: Int] = [:]
+    for text in dimensions {
+      // A name may hold "=", a size cannot.
+      guard let place = text.lastIndex(of: "="), place > text.startIndex, let size = Int(text[text.index(after: place)...]), size > 0,
+        size <= 1 << 40
+      else {
+        throw ValidationError("--dimension \(text): write NAME=SIZE, as in sequence=128, or INPUT:AXIS=SIZE, as in ids:1=128")
+      }
+      sizes[String(text[..<place])] = size
+    }
+    return ONNXReader.Options(dynamicSizes: sizes, purpose: purpose)
   }
 
   private func head(_ name: String) throws -> BuiltInHead? {

@@ -21,12 +21,17 @@ struct PlanCommand: ParsableCommand {
         headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
         headroom plan linear --gpu h200 --save-plan linear.plan; headroom plan linear.plan --batch 64
         headroom plan --gemm-file shapes.csv --gpu h200 --json
+        headroom plan --coverage models/ --gpu h200          # how much of each file is planned, by operator
+
+      Operators that are not known are counted as the bytes they move and listed with their share.
       """)
 
-  @Argument(help: "linear, stacked, seqlen, encoder, an .onnx file, or a .plan file.") var model: String?
+  @Argument(help: "linear, stacked, seqlen, encoder, an .onnx file, or a .plan file; with --coverage ONNX files and folders of them.")
+  var models: [String] = []
   @OptionGroup var gpus: GPUOptions
   @OptionGroup var modelOptions: ModelOptions
-  @Option(help: "Rows a batch; several separated by commas.") var batch = "1,8,256"
+  @Option(help: "Rows a batch; several separated by commas. (default: 1,8,256; for a model of fixed shapes its own rows)") var batch:
+    String?
   @Option(help: "Arithmetic: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
   @Option(help: ArgumentHelp("Rewrite beyond the standard ones: stack-heads, sink-broadcast. May be repeated.", valueName: "name"))
   var rewrite: [String] = []
@@ -35,6 +40,7 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Predict a list of products: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
     String?
   @Option(help: ArgumentHelp("Also write the plan for the first GPU to a file.", valueName: "file")) var savePlan: String?
+  @Flag(help: "Say of many ONNX files how much of each is planned, and count by operator.") var coverage = false
   @Flag(help: "Leave the weights out of the plan file.") var noWeights = false
   @Flag(help: "Print every kernel on a line of its own instead of joining equal neighbours.") var allLayers = false
   @Flag(help: "One JSON object.") var json = false
@@ -42,11 +48,23 @@ struct PlanCommand: ParsableCommand {
 
   mutating func validate() throws {
     if json && csv { throw ValidationError("--json and --csv exclude each other") }
-    if (model == nil) == (gemmFile == nil) { throw ValidationError("give a model, or --gemm-file") }
+    if models.isEmpty == (gemmFile == nil) { throw ValidationError("give a model, or --gemm-file") }
+    if models.count > 1 && !coverage { throw ValidationError("one model at a time, or several with --coverage; these are \(models.count)") }
+    if coverage && (csv || sweepBatch != nil || savePlan != nil || gemmFile != nil) {
+      throw ValidationError("--coverage lists files: --csv, --sweep-batch, --save-plan and --gemm-file do not go with it")
+    }
     if svg != nil && sweepBatch == nil { throw ValidationError("--svg draws a sweep: give --sweep-batch too") }
   }
 
   func run() throws {
+    let model = models.first
+    if coverage {
+      guard let gpu = try gpus.choose().first else { return }
+      let list = try CoverageList(
+        paths: models, options: try modelOptions.readerOptions(.plan), model: gpu.model, type: dtype, rows: try batchSizes()?.first ?? 1)
+      Terminal.print(json ? list.json.serialized() : list.text)
+      return
+    }
     if let model, model.hasSuffix(".plan") {
       if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil {
         throw ValidationError("\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite and --save-plan do not apply")
@@ -62,7 +80,7 @@ struct PlanCommand: ParsableCommand {
       return
     }
     guard let model else { return }
-    let loaded = try modelOptions.load(model)
+    let loaded = try modelOptions.load(model, for: .plan)
     let passes = try Rewrites.passes(named: rewrite)
     var plans: [PlannedGPU] = []
     for choice in chosen {
@@ -83,12 +101,18 @@ struct PlanCommand: ParsableCommand {
       try Sweep(text: sweepBatch, plans: plans).print(svg: svg)
       return
     }
-    let report = try PlanReport(plans: plans, batches: try batchSizes(), notes: notes, type: type, allLayers: allLayers)
+    let report = try PlanReport(
+      plans: plans, batches: try batchSizes() ?? plans.first?.plan.fixedRows.map { [$0] } ?? [1, 8, 256], notes: notes, type: type,
+      allLayers: allLayers)
     Terminal.print(json ? report.json.serialized() : csv ? report.csv : report.text)
   }
 
-  func batchSizes() throws -> [Int] {
-    try batch.split(separator: ",").map { part in
+  /// nil: not given.
+  func batchSizes() throws -> [Int]? {
+    guard let batch else { return nil }
+    let parts = batch.split(separator: ",")
+    if parts.isEmpty { throw ValidationError("--batch names no number of rows: write it as in 1,8,256") }
+    return try parts.map { part in
       guard let rows = Int(part), rows > 0, rows <= 1 << 20 else {
         throw ValidationError("--batch \(batch): \"\(part)\" is no number of rows from 1 to 1,048,576")
       }

@@ -58,7 +58,7 @@ struct PlanReport {
       if let choice = planned.statedChoice { lines.append("note: " + choice) }
       for batch in batches {
         lines.append("")
-        lines.append("batch of \(NumberText.grouped(batch.rows)) rows")
+        lines.append("batch of \(NumberText.grouped(batch.rows)) rows" + runs(batch, plan))
         lines += table(batch, plan).lines.map { "  " + $0 }
         lines += totals(batch, plan).map { "  " + $0 }
       }
@@ -132,12 +132,22 @@ struct PlanReport {
     return result
   }
 
+  /// ": 32 runs of the model's 8".
+  private func runs(_ batch: BatchPlan, _ plan: Plan) -> String {
+    guard let rows = plan.fixedRows, batch.runs > 1 || rows != batch.rows else { return "" }
+    return
+      ": \(NumberText.grouped(batch.runs)) run\(batch.runs == 1 ? "" : "s") of the model's \(NumberText.grouped(rows)); the table is one run"
+  }
+
   private func totals(_ batch: BatchPlan, _ plan: Plan) -> [String] {
+    if batch.launches.isEmpty {
+      return ["no kernels: the graph only passes its inputs on, or changes how they are read; it takes no device time"]
+    }
     let seconds = batch.predictedNanoseconds / 1e9
-    let gemmWork = batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
     var lines = [
       "total: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) a batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
-        + "\(NumberText.scaled(Double(batch.rows) / seconds, unit: "rows/s")), \(batch.launches.count) kernels; device time only, no copies, no host",
+        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernels; device time only, no copies, no host",
       "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
         + "dense \(type.rawValue) peak; \(NumberText.percent(batch.shareOfBindingRoof(on: plan.gpu, type: type))) of the binding roof; SM fill \(NumberText.percent(batch.smFill))",
     ]
@@ -150,6 +160,31 @@ struct PlanReport {
     } else {
       lines.append("useful: no row is computed twice in this graph (padding not counted)")
     }
+    return lines + batch.notes.map { "note: " + $0 } + coverage(batch, plan)
+  }
+
+  /// What is not planned, and how much of the work that is.
+  private func coverage(_ batch: BatchPlan, _ plan: Plan) -> [String] {
+    let coverage = plan.coverage(batch)
+    guard !coverage.unplanned.isEmpty else { return [] }
+    var lines = [
+      "PARTIAL PLAN: \(NumberText.percent(coverage.share)) of \(coverage.measure.rawValue) planned. Not planned, counted as the bytes they move:"
+    ]
+    var listed: [(PlanCoverage.Unplanned, Int)] = []
+    for operation in coverage.unplanned {
+      // The same reason once, with the first layer's name.
+      if let place = listed.firstIndex(where: { $0.0.operation == operation.operation && $0.0.reason == operation.reason }) {
+        listed[place].0.share += operation.share
+        listed[place].1 += 1
+      } else {
+        listed.append((operation, 1))
+      }
+    }
+    for (operation, count) in listed {
+      let more = count > 1 ? " and \(count - 1) more" : ""
+      let size = operation.isUnsized ? "of unknown size" : NumberText.percent(operation.share)
+      lines.append("  \(operation.operation.dropFirst("unplanned-".count)) \"\(operation.layer)\"\(more), \(size): \(operation.reason)")
+    }
     return lines
   }
 
@@ -161,8 +196,9 @@ struct PlanReport {
         [NumberText.grouped(batch.rows)]
           + plans.map { entry in
             let one = entry.batches[index]
+            if one.launches.isEmpty { return "no kernels" }
             return
-              "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.rows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
+              "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.computedRows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
           })
     }
     return table
@@ -195,21 +231,34 @@ struct PlanReport {
 
   private func json(_ batch: BatchPlan, _ plan: Plan) -> JSONValue {
     let nanoseconds = batch.predictedNanoseconds
-    let gemmWork = batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    let coverage = plan.coverage(batch)
     return [
-      "rows": JSONValue(batch.rows),
+      "rows": JSONValue(batch.rows), "runs": JSONValue(batch.runs), "computedRows": JSONValue(batch.computedRows),
+      "notes": .array(batch.notes.map { JSONValue($0) }),
+      "coverage": [
+        "measure": JSONValue(coverage.measure.rawValue), "plannedShare": JSONValue(coverage.share),
+        "isSufficient": .bool(coverage.isSufficient),
+        "unplanned": .array(
+          coverage.unplanned.map {
+            [
+              "layer": JSONValue($0.layer), "operator": JSONValue(String($0.operation.dropFirst("unplanned-".count))),
+              "share": $0.isUnsized ? .null : JSONValue($0.share), "reason": JSONValue($0.reason),
+            ]
+          }),
+      ],
       "launches": .array(batch.launches.map { json($0, plan) }),
       "totals": [
         "predictedMicroseconds": JSONValue(nanoseconds / 1e3),
         "predictedLowMicroseconds": JSONValue(nanoseconds / 1e3 * (1 - batch.relativeErrorBand)),
         "predictedHighMicroseconds": JSONValue(nanoseconds / 1e3 * (1 + batch.relativeErrorBand)),
-        "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.rows) / nanoseconds * 1e9 : nil),
+        "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.computedRows) / nanoseconds * 1e9 : nil),
         "floatingPointOperations": JSONValue(batch.floatingPointOperations), "bytes": JSONValue(batch.bytes),
         "tensorThroughputTeraflops": JSONValue(nanoseconds > 0 ? gemmWork / nanoseconds / 1e3 : nil),
         "shareOfBindingRoof": JSONValue(batch.shareOfBindingRoof(on: plan.gpu, type: type)),
         "usefulShare": JSONValue(1 - batch.redundantShare),
         "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill),
-        "launchCount": JSONValue(batch.launches.count),
+        "launchCount": JSONValue(batch.launches.count * batch.runs),
       ],
     ]
   }

@@ -120,6 +120,81 @@ import TimeBase
     }
   }
 
+  /// Functions in tight loops, over inputs from -3 to 3 (above zero for those that are nothing below).
+  @Test(arguments: UnaryOperation.allCases)
+  func everyFunction(operation: UnaryOperation) throws {
+    var graph = Graph(name: "function")
+    let x = graph.addInput("x", .float32, [.rows, .fixed(37)])
+    let three = graph.addConstant("three", try #require(Tensor(float32: [3], shape: [1])))
+    var value = try graph.apply(.binary(.multiply), "wide", [x, three])
+    if [.logarithm, .squareRoot, .reciprocal].contains(operation) {
+      let small = graph.addConstant("small", try #require(Tensor(float32: [0.25], shape: [1])))
+      value = try graph.apply(.binary(.add), "positive", [try graph.apply(.unary(.absolute), "absolute", [value]), small])
+    }
+    graph.outputs = [try graph.apply(.unary(operation), "y", [value])]
+    let (worst, scale) = try Self.compare(graph, rows: 9)
+    #expect(worst <= 1e-5 * scale, "\(operation): \(worst) of \(scale)")
+    #expect(scale > 0.5)
+  }
+
+  @Test func boundsSlopesAndExtremes() throws {
+    for operation in [
+      ModelGraph.Operation.clip(minimum: -0.25, maximum: 0.5), .clip(minimum: -.infinity, maximum: 0), .clip(minimum: 0.75, maximum: 0.25),
+      .leakyRelu(slope: 0.1), .leakyRelu(slope: -2),
+    ] {
+      var graph = Graph(name: "bounds")
+      let x = graph.addInput("x", .float32, [.rows, .fixed(21)])
+      graph.outputs = [try graph.apply(operation, "y", [x])]
+      let (worst, scale) = try Self.compare(graph, rows: 5)
+      #expect(worst <= 1e-6 && scale > 0.1, "\(operation): \(worst) of \(scale)")
+    }
+    for operation in [BinaryOperation.minimum, .maximum] {
+      for type in [DataType.float32, .int64, .int32] {
+        var graph = Graph(name: "extremes")
+        let (x, z) = (graph.addInput("x", type, [.rows, .fixed(21)]), graph.addInput("z", type, [.fixed(21)]))
+        graph.outputs = [try graph.apply(.binary(operation), "y", [x, z])]
+        let (worst, _) = try Self.compare(graph, rows: 5)
+        #expect(worst == 0, "\(operation) of \(type)")
+      }
+    }
+  }
+
+  /// Every reduction over the first, the middle, the last, neighbouring and separate axes, kept and not.
+  @Test(arguments: Reduction.allCases) func everyReduction(reduction: Reduction) throws {
+    for axes in [[1], [2], [3], [-1], [1, 2], [2, 3], [1, 3], [0], [0, 1, 2, 3]] {
+      for keep in [true, false] {
+        var graph = Graph(name: "reduction")
+        let x = graph.addInput("x", .float32, [.rows, .fixed(3), .fixed(5), .fixed(4)])
+        // A logarithm of a sum needs one above zero.
+        let positive = try graph.apply(.unary(.exponential), "e", [x])
+        graph.outputs = [try graph.apply(.reduce(reduction, axes: axes, keepDimensions: keep), "y", [positive])]
+        let (worst, scale) = try Self.compare(graph, rows: 2)
+        #expect(worst <= 1e-5 * scale, "\(reduction) over \(axes): \(worst) of \(scale)")
+      }
+    }
+  }
+
+  /// What ONNX Runtime answers to what is no number, and to sums of great numbers.
+  @Test func reductionsOfWhatIsNoNumber() throws {
+    func run(_ operation: ModelGraph.Operation, _ values: [Float]) throws -> Float {
+      var graph = Graph(name: "t")
+      let x = graph.addInput("x", .float32, [.fixed(values.count)])
+      graph.outputs = [try graph.apply(operation, "y", [x])]
+      let model = try CPUDevice(CPUDeviceOptions(threads: 1, engine: .own)).load(.graph(graph), LoadOptions(maximumBatchRows: 0))
+      let instance = try model.makeInstance()
+      let slot = try instance.prepare([[values.count]])
+      for (place, value) in values.enumerated() { slot.inputs[0].memory.storeBytes(of: value, toByteOffset: place * 4, as: Float.self) }
+      instance.run(slot, events: nil) { _ in }
+      return slot.outputs[0].memory.load(as: Float.self)
+    }
+    for reduction in [Reduction.maximum, .minimum, .sum, .logarithmOfSumOfExponentials] {
+      #expect(try run(.reduce(reduction, axes: [0], keepDimensions: false), [1, .nan, 3]).isNaN, "\(reduction)")
+    }
+    #expect(try run(.reduce(.logarithmOfSumOfExponentials, axes: [0], keepDimensions: false), [1000, 1000]) == 1000 + 0.6931472)
+    #expect(try run(.clip(minimum: 0, maximum: 1), [.nan]).isNaN)
+    #expect(try run(.unary(.softplus), [100]) == 100)
+  }
+
   @Test func sixteenBitWeights() throws {
     for rows in [1, 3, 8, 13, 40] {
       let graph = try Self.linear(65, 70, .relu, layers: 2)

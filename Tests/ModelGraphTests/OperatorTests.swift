@@ -34,7 +34,7 @@ import Testing
   @Test(
     arguments: [
       (BinaryOperation.add, [4.0, 6.0]), (.subtract, [-2.0, -2.0]), (.multiply, [3.0, 8.0]), (.divide, [1.0 / 3, 0.5]),
-      (.power, [1.0, 16.0]),
+      (.power, [1.0, 16.0]), (.minimum, [1.0, 2.0]), (.maximum, [3.0, 4.0]),
     ] as [(BinaryOperation, [Double])])
   func arithmetic(operation: BinaryOperation, expected: [Double]) throws {
     #expect(try run(.binary(operation), [1, 2], [2], [([3, 4], [2])]).values == expected)
@@ -44,10 +44,33 @@ import Testing
     arguments: [
       (UnaryOperation.squareRoot, 4.0, 2.0), (.relu, -1, 0), (.relu, 2, 2), (.identity, 7, 7), (.erf, 0.5, 0.5204998778130465),
       (.tanh, 0.5, 0.46211715726000973), (.sigmoid, 0, 0.5), (.gelu, 1, 0.8413447460685429), (.geluTanh, 1, 0.8411919906082768),
+      (.absolute, -2, 2), (.negate, 3, -3), (.exponential, 1, 2.718281828459045), (.logarithm, 10, 2.302585092994046),
+      (.reciprocal, 4, 0.25),
+      (.floor, -1.5, -2), (.ceiling, -1.5, -1), (.round, 2.5, 2), (.round, -1.5, -2), (.sign, -3, -1), (.sign, 0, 0),
+      (.sine, 1, 0.8414709848078965), (.cosine, 1, 0.5403023058681398), (.softplus, 1, 1.3132616875182228), (.softplus, 1000, 1000),
+      (.softsign, -3, -0.75), (.hardSwish, 1, 2.0 / 3), (.hardSwish, -4, 0), (.hardSwish, 4, 4),
     ] as [(UnaryOperation, Double, Double)])
   func functions(operation: UnaryOperation, x: Double, expected: Double) throws {
     let result = try run(.unary(operation), [x], [1]).values[0]
     #expect((result - expected).magnitude < 1e-12)
+  }
+
+  @Test(
+    arguments: [
+      (Reduction.sum, 6.0), (.mean, 2), (.maximum, 3), (.minimum, 1), (.product, 6), (.l1, 6), (.l2, 3.7416573867739413),
+      (.sumOfSquares, 14),
+      (.logarithmOfSum, 1.791759469228055), (.logarithmOfSumOfExponentials, 3.40760596444438),
+    ] as [(Reduction, Double)])
+  func reductions(reduction: Reduction, expected: Double) throws {
+    let result = try run(.reduce(reduction, axes: [1], keepDimensions: true), [1, 2, 3], [1, 3])
+    #expect(result.shape == [1, 1] && (result.values[0] - expected).magnitude < 1e-12)
+  }
+
+  @Test func boundsAndSlopes() throws {
+    #expect(try run(.clip(minimum: 0, maximum: 6), [-1, 3, 9], [3]).values == [0, 3, 6])
+    // ONNX: the larger of x and the minimum first, so that crossed bounds give the maximum.
+    #expect(try run(.clip(minimum: 4, maximum: 2), [1, 3, 9], [3]).values == [2, 2, 2])
+    #expect(try run(.leakyRelu(slope: 0.5), [-2, 0, 2], [3]).values == [-1, 0, 2])
   }
 
   @Test func softmaxSumsToOneAlongItsAxisAndDoesNotOverflow() throws {

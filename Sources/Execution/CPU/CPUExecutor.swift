@@ -64,8 +64,18 @@ struct CPUExecutor {
         cost: activation == .relu ? 1 : 8)
     case .unary(let operation, let source, let target): ElementLoops.unary(operation, floats(source), floats(target), target.count)
     case .binary(let operation, let a, let b, let target): try binary(operation, a, b, target)
-    case .reduceMean(let source, let axes, let target):
-      ElementLoops.mean(floats(source), shape: source.shape, axes: axes, floats(target), count: target.count)
+    case .clip(let minimum, let maximum, let source, let target):
+      let (x, y) = (floats(source), floats(target))
+      // NaN stays: neither comparison holds.
+      for index in 0..<target.count {
+        let raised = x[index] < minimum ? minimum : x[index]
+        y[index] = raised > maximum ? maximum : raised
+      }
+    case .leakyRelu(let slope, let source, let target):
+      let (x, y) = (floats(source), floats(target))
+      for index in 0..<target.count { y[index] = x[index] < 0 ? slope * x[index] : x[index] }
+    case .reduce(let reduction, let source, let axes, let target):
+      ReductionLoops.run(reduction, floats(source), shape: source.shape, axes: axes, floats(target), count: target.count)
     case .copy(let source, let target): copy(source, target)
     case .cast(let source, let target): ElementLoops.cast(address(source), source.type, address(target), target.type, target.count)
     case .gather(let source, let indices, let axis, let target): try gather(source, indices, axis, target)
@@ -168,6 +178,8 @@ struct CPUExecutor {
       case .divide:
         if q == 0 { throw DeviceError(.badInput, "an integer is divided by zero") }
         y[index] = p.dividedReportingOverflow(by: q).partialValue
+      case .minimum: y[index] = min(p, q)
+      case .maximum: y[index] = max(p, q)
       case .power: throw DeviceError(.unsupported, "powers of integers are not available on this device")
       }
     }

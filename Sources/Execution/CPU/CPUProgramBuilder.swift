@@ -226,15 +226,22 @@ struct CPUProgramBuilder {
         .binary(operation, try view(node, 0).broadcast(to: shape), try view(node, 1).broadcast(to: shape), target: target),
         flops: Double(target.count))
       views[output] = target
-    case .reduceMean(let axes, _):
+    case .clip(let minimum, let maximum):
       let source = dense(try view(node, 0), node)
       try requireFloat(node, source)
       let target = try target(output, outputs)
       append(
-        "reducemean", node.name,
-        .reduceMean(source: source, axes: axes.map { $0 < 0 ? $0 + source.shape.count : $0 }.sorted(), target: target),
-        flops: Double(source.count))
+        "clip", node.name, .clip(minimum: minimum, maximum: maximum, source: source, target: target), flops: Double(target.count))
       views[output] = target
+    case .leakyRelu(let slope):
+      let source = dense(try view(node, 0), node)
+      try requireFloat(node, source)
+      let target = try target(output, outputs)
+      append("leakyrelu", node.name, .leakyRelu(slope: slope, source: source, target: target), flops: Double(target.count))
+      views[output] = target
+    case .reduceMean(let axes, _): try reduce(node, output, .mean, axes, outputs)
+    case .reduce(let reduction, let axes, _): try reduce(node, output, reduction, axes, outputs)
+    case .costed(let costed): throw fail(node, "\(costed.type) can be planned, not run, on this device")
     case .gather(let axis):
       let source = dense(try view(node, 0), node)
       let indices = dense(try view(node, 1), node)
@@ -274,6 +281,19 @@ struct CPUProgramBuilder {
           target: target))
       views[output] = target
     }
+  }
+
+  private mutating func reduce(
+    _ node: Node, _ output: ValueID, _ reduction: Reduction, _ axes: [Int], _ outputs: [ValueID: Int]
+  ) throws(DeviceError) {
+    let source = dense(try view(node, 0), node)
+    try requireFloat(node, source)
+    let target = try target(output, outputs)
+    append(
+      "reduce" + reduction.rawValue.lowercased(), node.name,
+      .reduce(reduction, source: source, axes: Set(axes.map { $0 < 0 ? $0 + source.shape.count : $0 }).sorted(), target: target),
+      flops: Double(source.count))
+    views[output] = target
   }
 
   private func requireFloat(_ node: Node, _ view: TensorView) throws(DeviceError) {
@@ -414,7 +434,7 @@ extension UnaryOperation {
     case .geluTanh: .geluTanh
     case .tanh: .tanh
     case .sigmoid: .sigmoid
-    case .squareRoot, .erf, .identity: nil
+    default: nil
     }
   }
 }
@@ -449,7 +469,12 @@ extension CPUStep.Work {
     case .activate(let activation, let source, let target): self = .activate(activation, source: changed(source), target: changed(target))
     case .unary(let operation, let source, let target): self = .unary(operation, source: changed(source), target: changed(target))
     case .binary(let operation, let a, let b, let target): self = .binary(operation, changed(a), changed(b), target: changed(target))
-    case .reduceMean(let source, let axes, let target): self = .reduceMean(source: changed(source), axes: axes, target: changed(target))
+    case .clip(let minimum, let maximum, let source, let target):
+      self = .clip(minimum: minimum, maximum: maximum, source: changed(source), target: changed(target))
+    case .leakyRelu(let slope, let source, let target):
+      self = .leakyRelu(slope: slope, source: changed(source), target: changed(target))
+    case .reduce(let reduction, let source, let axes, let target):
+      self = .reduce(reduction, source: changed(source), axes: axes, target: changed(target))
     case .copy(let source, let target): self = .copy(source: changed(source), target: changed(target))
     case .cast(let source, let target): self = .cast(source: changed(source), target: changed(target))
     case .gather(let source, let indices, let axis, let target):

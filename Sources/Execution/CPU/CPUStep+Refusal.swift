@@ -42,6 +42,10 @@ extension CPUModel {
     for value in graph.values where ![.float32, .int64, .int32, .bool].contains(value.type) {
       throw DeviceError(.unsupported, "\"\(value.name)\" is \(value.type.rawValue); this device computes on float32, integers and booleans")
     }
+    for node in graph.nodes {
+      guard case .costed(let costed) = node.operation else { continue }
+      throw DeviceError(.unsupported, "layer \"\(node.name)\": \(costed.type) can be planned, not run, on this device")
+    }
     return graph
   }
 

@@ -15,7 +15,9 @@ struct CPUStep: Sendable {
     case activate(Activation, source: TensorView, target: TensorView)
     case unary(UnaryOperation, source: TensorView, target: TensorView)
     case binary(BinaryOperation, TensorView, TensorView, target: TensorView)
-    case reduceMean(source: TensorView, axes: [Int], target: TensorView)
+    case clip(minimum: Float, maximum: Float, source: TensorView, target: TensorView)
+    case leakyRelu(slope: Float, source: TensorView, target: TensorView)
+    case reduce(Reduction, source: TensorView, axes: [Int], target: TensorView)
     /// Elements to where they belong, their type unchanged.
     case copy(source: TensorView, target: TensorView)
     case cast(source: TensorView, target: TensorView)

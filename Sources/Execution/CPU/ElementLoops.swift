@@ -52,7 +52,7 @@ extension BinaryOperation {
     case .subtract: 1
     case .multiply: 2
     case .divide: 3
-    case .power: nil
+    case .power, .minimum, .maximum: nil
     }
   }
 }
@@ -66,6 +66,9 @@ enum ElementLoops {
     case .multiply: a * b
     case .divide: a / b
     case .power: b == 2 ? a * a : powf(a, b)
+    // NaN stays NaN, as in ONNX Runtime.
+    case .minimum: a.isNaN || b.isNaN ? .nan : min(a, b)
+    case .maximum: a.isNaN || b.isNaN ? .nan : max(a, b)
     }
   }
 
@@ -78,6 +81,21 @@ enum ElementLoops {
     case .relu: for index in 0..<count { y[index] = x[index] < 0 ? 0 : x[index] }
     case .identity: y.update(from: x, count: count)
     case .gelu: for index in 0..<count { y[index] = 0.5 * x[index] * (1 + erff(x[index] * 0.707_106_77)) }
+    case .absolute: for index in 0..<count { y[index] = abs(x[index]) }
+    case .negate: for index in 0..<count { y[index] = -x[index] }
+    case .exponential: for index in 0..<count { y[index] = expf(x[index]) }
+    case .logarithm: for index in 0..<count { y[index] = logf(x[index]) }
+    case .reciprocal: for index in 0..<count { y[index] = 1 / x[index] }
+    case .floor: for index in 0..<count { y[index] = x[index].rounded(.down) }
+    case .ceiling: for index in 0..<count { y[index] = x[index].rounded(.up) }
+    case .round: for index in 0..<count { y[index] = x[index].rounded(.toNearestOrEven) }
+    case .sign: for index in 0..<count { y[index] = x[index] > 0 ? 1 : x[index] < 0 ? -1 : x[index] }
+    case .sine: for index in 0..<count { y[index] = sinf(x[index]) }
+    case .cosine: for index in 0..<count { y[index] = cosf(x[index]) }
+    // With the larger of x and 0 taken out, no power overflows.
+    case .softplus: for index in 0..<count { y[index] = max(x[index], 0) + log1pf(expf(-abs(x[index]))) }
+    case .softsign: for index in 0..<count { y[index] = x[index] / (1 + abs(x[index])) }
+    case .hardSwish: for index in 0..<count { y[index] = x[index] * max(0, min(1, x[index] / 6 + 0.5)) }
     case .geluTanh:
       for index in 0..<count {
         y[index] = 0.5 * x[index] * (1 + tanhf(0.797_884_6 * (x[index] + 0.044_715 * x[index] * x[index] * x[index])))
@@ -100,25 +118,6 @@ enum ElementLoops {
         for index in 0..<size { y[start + index * inner] /= sum }
       }
     }
-  }
-
-  static func mean(_ x: UnsafePointer<Float>, shape: [Int], axes: [Int], _ y: UnsafeMutablePointer<Float>, count: Int) {
-    for index in 0..<count { y[index] = 0 }
-    let total = shape.reduce(1, *)
-    for index in 0..<total {
-      // The target's offset: as the source's, without the axes that are summed.
-      var (rest, offset, stride) = (index, 0, 1)
-      for axis in shape.indices.reversed() {
-        let place = rest % shape[axis]
-        rest /= shape[axis]
-        if axes.contains(axis) { continue }
-        offset += place * stride
-        stride *= shape[axis]
-      }
-      y[offset] += x[index]
-    }
-    let factor = 1 / Float(max(1, axes.reduce(1) { $0 * shape[$1] }))
-    for index in 0..<count { y[index] *= factor }
   }
 
   static func copy<Element>(

@@ -78,7 +78,7 @@ final class SimulatedModel: LoadedModel {
 
   var weightBytes: Int { Int(saturating: plan.weightBytes) }
 
-  func stepNames(rows: Int) -> [String] { (try? plan.at(rows: max(1, rows)).launches.map(\.kernelName)) ?? [] }
+  func stepNames(rows: Int) -> [String] { (try? plan.at(rows: max(1, rows)).issued.map(\.kernelName)) ?? [] }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance {
     let stream = instances.wrappingAdd(1, ordering: .relaxed).oldValue % 64
@@ -149,8 +149,8 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
       let known =
         tables[rows]
         ?? (
-          timeline.register(batch.launches.map { KernelTiming($0, bytesPerNanosecond: model.plan.gpu.memoryGigabytesPerSecond) }),
-          batch.launches.count
+          timeline.register(batch.issued.map { KernelTiming($0, bytesPerNanosecond: model.plan.gpu.memoryGigabytesPerSecond) }),
+          batch.launches.count * batch.runs
         )
       tables[rows] = known
       func copy(_ bytes: Int) -> TimeSpan {
@@ -180,6 +180,14 @@ extension TensorDataType {
       case .int64: .int64
       case .int32: .int32
       case .bool: .bool
+      case .int16: .int16
+      case .int8: .int8
+      case .uint64: .uint64
+      case .uint32: .uint32
+      case .uint16: .uint16
+      case .uint8: .uint8
+      case .string: .string
+      case .complex64, .complex128, .float8, .bits4: .invalid
       }
   }
 }

@@ -13,15 +13,19 @@ public struct GEMM: Sendable, Hashable {
   /// Bytes that pass through the caches between two readings of the same B: all weights of a model whose layers run in turn. Nil: B
   /// stands among five equals, as in the measurements the constants are fitted to.
   public var footprintBytes: Double?
+  /// Bytes of A in memory where the kernel gathers A from fewer: a convolution's input, which is read once for all offsets of the filter.
+  /// Nil: batch m k elements.
+  public var sourceBytes: Double?
 
   /// A product; sizes must be positive (`KernelModel.predict` checks).
-  public init(batch: Int = 1, m: Int, n: Int, k: Int, type: ComputeType, footprintBytes: Double? = nil) {
+  public init(batch: Int = 1, m: Int, n: Int, k: Int, type: ComputeType, footprintBytes: Double? = nil, sourceBytes: Double? = nil) {
     self.batch = batch
     self.m = m
     self.n = n
     self.k = k
     self.type = type
     self.footprintBytes = footprintBytes
+    self.sourceBytes = sourceBytes
   }
 
   /// 2 * batch * m * n * k: a multiplication and an addition for each product term.
@@ -30,8 +34,11 @@ public struct GEMM: Sendable, Hashable {
   /// Bytes of A, B and C, each once.
   public var bytes: Double {
     let (m, n, k) = (Double(m), Double(n), Double(k))
-    return Double(batch) * (m * k + n * k + m * n) * Double(type.bytesPerElement)
+    return operandABytes + Double(batch) * (n * k + m * n) * Double(type.bytesPerElement)
   }
+
+  /// Bytes of A, once.
+  var operandABytes: Double { sourceBytes ?? Double(batch) * Double(m) * Double(k) * Double(type.bytesPerElement) }
 }
 
 /// One way of cutting a product into blocks, with what such a block takes of an SM.

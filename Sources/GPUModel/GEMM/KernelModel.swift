@@ -175,7 +175,7 @@ struct Problem {
     let warm = bandwidth * (1 + constants[.warmSpeedup])
     splitCost = constants[.splitTraffic] * batch * m * n * 4 / warm
     wave = constants[.waveNanoseconds] * 1e-3
-    let (a, b, c) = (batch * m * k * elementBytes, batch * n * k * elementBytes, batch * m * n * elementBytes)
+    let (a, b, c) = (gemm.operandABytes, batch * n * k * elementBytes, batch * m * n * elementBytes)
     let l2 = max(1, gpu.l2Megabytes * 1e6)
     func cold(_ workingSet: Double) -> Double { min(max((workingSet / l2 - constants[.missStart]) / constants[.missSpan], 0), 1) }
     let coldWeights = cold((gemm.footprintBytes ?? 5 * b) + a + c)

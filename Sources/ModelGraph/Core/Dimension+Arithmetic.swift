@@ -38,6 +38,50 @@ public enum Shapes {
     shape.reduce(Dimension.fixed(1)) { count, dimension in count.flatMap { $0.multiplied(by: dimension) } }
   }
 
+  /// Number of elements as a polynomial in the rows, coefficients from the constant up, the highest not zero: attention over the batch has
+  /// rows squared. Nil on overflow.
+  public static func elementPolynomial(_ shape: Shape) -> [Int]? {
+    var product = [1]
+    for dimension in shape {
+      var next = [Int](repeating: 0, count: product.count + 1)
+      for (power, factor) in product.enumerated() {
+        for (shift, term) in [dimension.constant, dimension.perRow].enumerated() where term != 0 && factor != 0 {
+          let (value, first) = term.multipliedReportingOverflow(by: factor)
+          let (sum, second) = next[power + shift].addingReportingOverflow(value)
+          if first || second { return nil }
+          next[power + shift] = sum
+        }
+      }
+      while let last = next.last, last == 0 { next.removeLast() }
+      product = next
+    }
+    return product
+  }
+
+  /// The one dimension that `known` lacks to have the elements of `total`; nil where there is none for every number of rows.
+  static func missingDimension(of total: [Int], known: [Int]) -> Dimension? {
+    guard let divisor = known.last, divisor > 0 else { return nil }
+    if total.isEmpty { return .fixed(0) }
+    let degree = total.count - known.count
+    guard degree == 0 || degree == 1 else { return nil }
+    // Long division, which must come out even.
+    var rest = total
+    var quotient = [0, 0]
+    for power in (0...degree).reversed() {
+      let top = rest[power + known.count - 1]
+      guard top % divisor == 0 else { return nil }
+      let factor = top / divisor
+      for (place, coefficient) in known.enumerated() {
+        let (product, first) = coefficient.multipliedReportingOverflow(by: factor)
+        let (difference, second) = rest[power + place].subtractingReportingOverflow(product)
+        if first || second { return nil }
+        rest[power + place] = difference
+      }
+      quotient[power] = factor
+    }
+    return rest.allSatisfy { $0 == 0 } ? Dimension(constant: quotient[0], perRow: quotient[1]) : nil
+  }
+
   /// Sizes at a number of rows; nil where one overflows or is negative.
   public static func sizes(_ shape: Shape, rows: Int) -> [Int]? {
     var sizes: [Int] = []
@@ -68,15 +112,10 @@ public enum Shapes {
   /// A reshape's target, where -1 is to be worked out and 0 copies the input's dimension (ONNX Reshape, allowzero = 0).
   /// Nil where the element counts cannot be equal for every number of rows.
   public static func resolve(reshape input: Shape, to target: [Dimension?]) -> Shape? {
-    guard let total = elementCount(input) else { return nil }
-    var known: Dimension = .fixed(1)
-    for case .some(let dimension) in target {
-      guard let product = known.multiplied(by: dimension) else { return nil }
-      known = product
-    }
+    guard let total = elementPolynomial(input), let known = elementPolynomial(target.compactMap { $0 }) else { return nil }
     let unknown = target.count { $0 == nil }
     if unknown == 0 { return known == total ? target.compactMap { $0 } : nil }
-    guard unknown == 1, let missing = total.divided(by: known) else { return nil }
+    guard unknown == 1, let missing = missingDimension(of: total, known: known) else { return nil }
     return target.map { $0 ?? missing }
   }
 }

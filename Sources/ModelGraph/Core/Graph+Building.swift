@@ -103,6 +103,15 @@ extension Graph {
     return counts
   }
 
+  /// Rows that one run takes where every input has a fixed shape: the first dimension that all of them share, one where they share none. Nil
+  /// where the rows are the caller's.
+  public var fixedRows: Int? {
+    let shapes = inputs.map { self[$0].shape }
+    if shapes.contains(where: { $0.contains { $0.fixedSize == nil } }) { return nil }
+    let leading = Set(shapes.map { $0.first?.constant ?? 1 })
+    return leading.count == 1 ? max(1, leading.first ?? 1) : 1
+  }
+
   /// Number of trained values: elements of the floating-point constants that nodes read.
   public var parameterCount: Int {
     let read = readCounts

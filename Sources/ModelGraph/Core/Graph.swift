@@ -62,6 +62,8 @@ public struct Graph: Sendable {
   public var outputs: [ValueID]
   /// Weights and folded constants.
   public var constants: [ValueID: Tensor]
+  /// What whoever made it has to say: sizes that were taken at their largest, parts that were left out.
+  public var notes: [String] = []
 
   /// An empty graph.
   public init(name: String) {

@@ -24,6 +24,8 @@ extension Operation {
     switch self {
     case .binary(let operation): operation.rawValue
     case .unary(let operation): operation.rawValue
+    case .reduce(let reduction, _, _): "reduce " + reduction.rawValue
+    case .costed(let costed): costed.type
     default: "\(self)".split(separator: "(").first.map(String.init) ?? "\(self)"
     }
   }

@@ -1,15 +1,22 @@
 /// An elementwise operation of two tensors, broadcast as ONNX (and numpy) do.
 public enum BinaryOperation: String, Sendable, Hashable, CaseIterable {
-  case add, subtract, multiply, divide, power
+  case add, subtract, multiply, divide, power, minimum, maximum
 }
 
 /// An elementwise operation of one tensor.
 public enum UnaryOperation: String, Sendable, Hashable, CaseIterable {
   case squareRoot, erf, tanh, sigmoid, relu, identity
+  case absolute, negate, exponential, logarithm, reciprocal, floor, ceiling, round, sign, sine, cosine
+  case softplus, softsign, hardSwish
   /// x * Phi(x), exact (erf).
   case gelu
   /// The tanh approximation (ONNX Gelu, `approximate = "tanh"`).
   case geluTanh
+}
+
+/// What a reduction makes of the elements along its axes (ONNX Reduce*).
+public enum Reduction: String, Sendable, Hashable, CaseIterable {
+  case sum, mean, maximum, minimum, product, l1, l2, sumOfSquares, logarithmOfSum, logarithmOfSumOfExponentials
 }
 
 /// What a fused kernel applies to its result before it is written.
@@ -32,6 +39,12 @@ public enum Operation: Sendable, Hashable {
   /// Inputs x, scale, bias?; normalizes over dimensions `axis...`.
   case layerNormalization(axis: Int, epsilon: Float)
   case reduceMean(axes: [Int], keepDimensions: Bool)
+  /// The other reductions.
+  case reduce(Reduction, axes: [Int], keepDimensions: Bool)
+  /// To minimum...maximum; infinite where there is no bound. ONNX's order: the larger of x and minimum first.
+  case clip(minimum: Float, maximum: Float)
+  /// x where it is not negative, else slope x.
+  case leakyRelu(slope: Float)
   case reshape(Shape)
   case transpose(permutation: [Int])
   /// To a shape, ONNX's two-way broadcast already resolved.
@@ -57,4 +70,7 @@ public enum Operation: Sendable, Hashable {
   case batchedLinear(activation: Activation)
   /// Rewritten: layerNormalization followed by an activation. Inputs x, scale, bias?.
   case normalizedActivation(axis: Int, epsilon: Float, activation: Activation)
+
+  /// Known to plans alone.
+  case costed(CostedOperator)
 }

@@ -28,12 +28,19 @@ public enum ShapeInference {
     }
     let most: Int
     switch operation {
-    case .unary, .softmax, .reduceMean, .reshape, .transpose, .expand, .slice, .split, .squeeze, .unsqueeze, .cast, .flatten: most = 1
+    case .unary, .clip, .leakyRelu, .softmax, .reduceMean, .reduce, .reshape, .transpose, .expand, .slice, .split, .squeeze, .unsqueeze,
+      .cast, .flatten:
+      most = 1
     case .binary, .matMul, .gather: most = 2
     case .gemm, .select, .layerNormalization, .linear, .batchedLinear, .normalizedActivation: most = 3
-    case .concat: most = .max
+    case .concat, .costed: most = .max
     }
-    let least = operation == .select ? 3 : 1
+    let least: Int
+    switch operation {
+    case .select: least = 3
+    case .costed: least = 0
+    default: least = 1
+    }
     if inputs.count > most || inputs.count < least { throw fail("\(inputs.count) inputs") }
 
     switch operation {
@@ -71,6 +78,17 @@ public enum ShapeInference {
       if function != .identity && !(function == .relu && value.type != .bool) { try expectFloating(value) }
       return [(value.type, value.shape)]
 
+    case .clip(let minimum, let maximum):
+      let value = try input(0)
+      try expectFloating(value)
+      if minimum.isNaN || maximum.isNaN { throw fail("a bound is not a number") }
+      return [(value.type, value.shape)]
+
+    case .leakyRelu:
+      let value = try input(0)
+      try expectFloating(value)
+      return [(value.type, value.shape)]
+
     case .softmax(let along):
       let value = try input(0)
       try expectFloating(value)
@@ -94,7 +112,7 @@ public enum ShapeInference {
       }
       return [(value.type, value.shape)]
 
-    case .reduceMean(let axes, let keep):
+    case .reduceMean(let axes, let keep), .reduce(_, let axes, let keep):
       let value = try input(0)
       try expectFloating(value)
       var reduced: Set<Int> = []
@@ -107,7 +125,7 @@ public enum ShapeInference {
 
     case .reshape(let shape):
       let value = try input(0)
-      guard let from = Shapes.elementCount(value.shape), let to = Shapes.elementCount(shape), from == to else {
+      guard let from = Shapes.elementPolynomial(value.shape), let to = Shapes.elementPolynomial(shape), from == to else {
         throw fail("\(Shapes.text(shape)) has another number of elements")
       }
       if shape.contains(where: { $0.constant < 0 || $0.perRow < 0 }) { throw fail("\(Shapes.text(shape)) has a negative dimension") }
@@ -245,6 +263,12 @@ public enum ShapeInference {
       let result = [weight.shape[0], m, weight.shape[2]]
       if inputs.count > 2, let bias = inputs[2], Shapes.broadcast(result, bias.shape) != result { throw fail("the bias does not fit") }
       return [(type, result)]
+
+    case .costed(let costed):
+      for result in costed.results where result.shape.contains(where: { $0.constant < 0 || $0.perRow < 0 }) {
+        throw fail("\(Shapes.text(result.shape)) has a negative dimension")
+      }
+      return costed.results.map { ($0.type, $0.shape) }
     }
   }
 

@@ -29,6 +29,14 @@ extension Tensor {
         case .int64: Double(bytes.loadUnaligned(fromByteOffset: index * 8, as: Int64.self))
         case .int32: Double(bytes.loadUnaligned(fromByteOffset: index * 4, as: Int32.self))
         case .bool: bytes[index] == 0 ? 0 : 1
+        case .int16: Double(bytes.loadUnaligned(fromByteOffset: index * 2, as: Int16.self))
+        case .int8: Double(bytes.loadUnaligned(fromByteOffset: index, as: Int8.self))
+        case .uint64: Double(bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+        case .uint32: Double(bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
+        case .uint16: Double(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
+        case .uint8: Double(bytes[index])
+        // No numbers, or none that anything computes with: plans read no values of these.
+        case .string, .complex64, .complex128, .float8, .bits4: Double.nan
         }
       }
     }

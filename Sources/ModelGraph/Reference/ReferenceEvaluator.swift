@@ -61,6 +61,7 @@ struct Run {
       guard let sizes = Shapes.sizes(shape, rows: rows) else { throw fail("\(Shapes.text(shape)) is out of range at \(rows) rows") }
       return sizes
     }
+    if case .costed(let costed) = node.operation { throw fail("\(costed.type) is known by its cost alone: it cannot be evaluated") }
     let x = try input(0)
     let isInteger = types.first.flatMap { $0 }.map { !$0.isFloatingPoint } ?? false
     switch node.operation {
@@ -84,7 +85,12 @@ struct Run {
       return [activated(normalized(x, axis, Double(epsilon), try input(1), optional(2)), activation)]
     case .reduceMean(let axes, let keep):
       let reduced = Set(axes.map { $0 < 0 ? $0 + x.shape.count : $0 })
-      return [mean(x, reduced, keep)]
+      return [self.reduced(x, .mean, reduced, keep)]
+    case .reduce(let reduction, let axes, let keep):
+      return [reduced(x, reduction, Set(axes.map { $0 < 0 ? $0 + x.shape.count : $0 }), keep)]
+    case .clip(let minimum, let maximum):
+      return [DenseArray(unchecked: x.shape, x.values.map { min(max($0, Double(minimum)), Double(maximum)) })]
+    case .leakyRelu(let slope): return [DenseArray(unchecked: x.shape, x.values.map { $0 < 0 ? $0 * Double(slope) : $0 })]
     case .reshape(let shape): return [DenseArray(unchecked: try sizes(shape), x.values)]
     case .flatten, .squeeze, .unsqueeze:
       let declared = try ShapeInference.infer(
@@ -132,6 +138,7 @@ struct Run {
       var result = product(x, try input(1))
       if let bias = optional(2) { result = elementwise(result, bias, +) }
       return [activated(result, activation)]
+    case .costed: return []
     }
   }
 
@@ -183,6 +190,8 @@ struct Run {
     case .multiply: a * b
     case .divide: isInteger ? (a / b).rounded(.towardZero) : a / b
     case .power: pow(a, b)
+    case .minimum: a.isNaN || b.isNaN ? .nan : min(a, b)
+    case .maximum: a.isNaN || b.isNaN ? .nan : max(a, b)
     }
   }
 
@@ -195,6 +204,20 @@ struct Run {
     case .relu: max(0, x)
     case .identity: x
     case .gelu: x * 0.5 * (1 + erf(x / 2.0.squareRoot()))
+    case .absolute: abs(x)
+    case .negate: -x
+    case .exponential: exp(x)
+    case .logarithm: log(x)
+    case .reciprocal: 1 / x
+    case .floor: x.rounded(.down)
+    case .ceiling: x.rounded(.up)
+    case .round: x.rounded(.toNearestOrEven)
+    case .sign: x > 0 ? 1 : x < 0 ? -1 : x
+    case .sine: sin(x)
+    case .cosine: cos(x)
+    case .softplus: max(x, 0) + log1p(exp(-abs(x)))
+    case .softsign: x / (1 + abs(x))
+    case .hardSwish: x * max(0, min(1, x / 6 + 0.5))
     case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     }
   }
@@ -241,23 +264,6 @@ struct Run {
     }
     result = elementwise(result, scale, *)
     return bias.map { elementwise(result, $0, +) } ?? result
-  }
-
-  func mean(_ x: DenseArray, _ reduced: Set<Int>, _ keep: Bool) -> DenseArray {
-    let kept = x.shape.indices.map { reduced.contains($0) ? 1 : x.shape[$0] }
-    var sums = DenseArray(unchecked: kept, [Double](repeating: 0, count: kept.reduce(1, *)))
-    let strides = DenseArray.strides(kept)
-    var cursor = 0
-    _ = DenseArray.build(x.shape) { position in
-      let place = zip(position, strides).enumerated().reduce(0) { $0 + (reduced.contains($1.offset) ? 0 : $1.element.0 * $1.element.1) }
-      sums.values[place] += x.values[cursor]
-      cursor += 1
-      return 0
-    }
-    let count = Double(reduced.reduce(1) { $0 * x.shape[$1] })
-    sums.values = sums.values.map { $0 / count }
-    if !keep { sums.shape = x.shape.indices.filter { !reduced.contains($0) }.map { x.shape[$0] } }
-    return sums
   }
 
   func slice(
@@ -311,6 +317,7 @@ struct Run {
       case .float32: { Double(Float($0)) }
       case .int64, .int32: { $0.rounded(.towardZero) }
       case .bool: { $0 == 0 ? 0 : 1 }
+      default: { $0 }
       }
     return DenseArray(unchecked: x.shape, x.values.map(convert))
   }

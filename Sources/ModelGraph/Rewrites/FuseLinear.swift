@@ -96,7 +96,7 @@ extension Activation {
     case .geluTanh: self = .geluTanh
     case .tanh: self = .tanh
     case .sigmoid: self = .sigmoid
-    case .squareRoot, .erf, .identity: return nil
+    default: return nil
     }
   }
 }

@@ -10,7 +10,8 @@ public protocol RewritePass: Sendable {
 public enum Rewrites {
   /// Those that every plan applies, in order: they change how the work is cut into kernels, not how much there is.
   public static let standard: [any RewritePass.Type] = [
-    RecomposeNormalization.self, RecomposeGelu.self, FuseLinear.self, FuseNormalizationActivation.self,
+    RecomposeNormalization.self, RecomposeGelu.self, FuseLinear.self, FuseConvolution.self,
+    FuseNormalizationActivation.self,
   ]
   /// Those that are applied when asked for: they change what runs.
   public static let onRequest: [any RewritePass.Type] = [StackHeads.self, SinkBroadcast.self]

@@ -20,6 +20,16 @@ enum OperationCoding {
     case .layerNormalization(let axis, let epsilon):
       return make("layerNormalization", ("axis", JSONValue(axis)), ("epsilon", JSONValue(Double(epsilon))))
     case .reduceMean(let axes, let keep): return make("reduceMean", ("axes", list(axes)), ("keepDimensions", .bool(keep)))
+    case .reduce(let reduction, let axes, let keep):
+      return make(
+        "reduce", ("reduction", JSONValue(reduction.rawValue)), ("axes", list(axes)), ("keepDimensions", .bool(keep)))
+    // JSON has no infinity: a bound that is none is left out.
+    case .clip(let minimum, let maximum):
+      return make(
+        "clip", ("minimum", minimum.isFinite ? JSONValue(Double(minimum)) : .null),
+        ("maximum", maximum.isFinite ? JSONValue(Double(maximum)) : .null))
+    case .leakyRelu(let slope): return make("leakyRelu", ("slope", JSONValue(Double(slope))))
+    case .costed(let costed): return make("costed", ("operator", CostedOperatorCoding.json(costed)))
     case .reshape(let shape): return make("reshape", ("shape", json(shape)))
     case .transpose(let permutation): return make("transpose", ("permutation", list(permutation)))
     case .expand(let shape): return make("expand", ("shape", json(shape)))
@@ -64,6 +74,14 @@ enum OperationCoding {
     case "reduceMean":
       guard let axes = list("axes"), let keep = flag("keepDimensions") else { return nil }
       return .reduceMean(axes: axes, keepDimensions: keep)
+    case "reduce":
+      guard let reduction = json["reduction"]?.stringValue.flatMap({ Reduction(rawValue: $0) }), let axes = list("axes"),
+        let keep = flag("keepDimensions")
+      else { return nil }
+      return .reduce(reduction, axes: axes, keepDimensions: keep)
+    case "clip": return .clip(minimum: float("minimum") ?? -.infinity, maximum: float("maximum") ?? .infinity)
+    case "leakyRelu": return float("slope").map { .leakyRelu(slope: $0) }
+    case "costed": return json["operator"].flatMap(CostedOperatorCoding.costed).map { .costed($0) }
     case "reshape": return json["shape"].flatMap(shape).map { .reshape($0) }
     case "transpose": return list("permutation").map { .transpose(permutation: $0) }
     case "expand": return json["shape"].flatMap(shape).map { .expand($0) }

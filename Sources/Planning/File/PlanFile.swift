@@ -42,7 +42,8 @@ public enum PlanFile {
     var placed: [(offset: Int, tensor: Tensor)] = []
     var relative = 0
     for (id, tensor) in plan.graph.constants.sorted(by: { $0.key < $1.key }) {
-      let kept = (includingWeights && plan.hasWeights) || tensor.storage.byteCount <= smallConstantBytes
+      let kept =
+        !(tensor.storage is AbsentStorage) && ((includingWeights && plan.hasWeights) || tensor.storage.byteCount <= smallConstantBytes)
       let digest = kept ? tensor.storage.withBytes { bytes in hexadecimal(digestOf: bytes) } : ""
       weights.append([
         "value": JSONValue(id.index), "name": JSONValue(plan.graph[id].name), "type": JSONValue(tensor.type.rawValue),

@@ -1,0 +1,42 @@
+import ModelGraph
+
+extension CostRule {
+  /// Operators along axes: every element of the input is read, and something is done with it.
+  static let reductions: [String: CostRule] = {
+    var rules: [String: CostRule] = [:]
+    let names = ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"]
+    for name in names {
+      rules["Reduce" + name] = CostRule(
+        shapes: { node in
+          guard let shape = node.shape(0), let axes = node.axes(input: 1, rank: shape.count) else { return [nil] }
+          if axes.isEmpty && node.integer("noop_with_empty_axes") ?? 0 != 0 { return [shape] }
+          return [reduced(shape, axes.isEmpty ? Array(shape.indices) : axes, keep: node.integer("keepdims") ?? 1 != 0)]
+        }, work: perInput(name == "LogSumExp" ? 4 : 1))
+    }
+    for name in ["ArgMax", "ArgMin"] {
+      rules[name] = CostRule(
+        types: { _ in [.int64] },
+        shapes: { node in
+          guard let shape = node.shape(0), let axis = node.axis(node.integer("axis") ?? 0, rank: shape.count) else { return [nil] }
+          return [reduced(shape, [axis], keep: node.integer("keepdims") ?? 1 != 0)]
+        }, work: perInput(1))
+    }
+    for name in ["Softmax", "LogSoftmax", "Hardmax"] { rules[name] = .likeFirst(5) }
+    for name in ["CumSum", "CumProd"] { rules[name] = .likeFirst(1) }
+    rules["LpNormalization"] = .likeFirst(3)
+    rules["TopK"] = CostRule(
+      types: { node in [node.elementType(0), .int64] },
+      shapes: { node in
+        guard var shape = node.shape(0), let axis = node.axis(node.integer("axis") ?? -1, rank: shape.count),
+          let count = node.integer("k").map({ Dimension.fixed($0) }) ?? node.operand(1)?.sizes?.first
+        else { return [nil, nil] }
+        shape[axis] = count
+        return [shape, shape]
+      }, work: perInput(2))
+    return rules
+  }()
+
+  static func reduced(_ shape: Shape, _ axes: [Int], keep: Bool) -> Shape {
+    shape.enumerated().compactMap { index, dimension in axes.contains(index) ? (keep ? .fixed(1) : nil) : dimension }
+  }
+}
