@@ -113,6 +113,14 @@ final class ServedModel: Sendable {
     gate?.leave(tickets[index])
   }
 
+  /// Strings in shared memory are taken once, before they are counted: what the client writes there later changes nothing.
+  private func takeStrings(_ request: inout InferenceRequest) throws(KServeError) {
+    for (index, input) in request.inputs.enumerated() {
+      guard case .sharedMemory(let place) = input.data, input.dataType?.bytesPerElement == nil else { continue }
+      request.inputs[index].data = .one(try regions.bytes(at: place))
+    }
+  }
+
   /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
   func infer(
     _ request: consuming InferenceRequest, on loop: any EventLoop, orElse: @escaping @Sendable () -> InferenceHandle?,
@@ -128,9 +136,11 @@ final class ServedModel: Sendable {
           .unsupported,
           "model '\(name)' runs on a simulated device (\(device.name)), and the request asks for a real one (Headroom-Require-Real)")
       }
-      checked = try checker.check(&request)
+      // Before all else, as the reference server, whose front ends look the regions up.
       let places = request.sharedMemoryPlaces
       hold = places.isEmpty ? nil : try regions.hold(places)
+      if hold != nil { try takeStrings(&request) }
+      checked = try checker.check(&request)
     } catch {
       counters.fail(.other, nanoseconds: (MonotonicClock.now - accepted).nanoseconds)
       reply(.failure(error))
