@@ -135,7 +135,7 @@ final class SharedMemoryRegions: Sendable {
     let region = regions.withLock { $0[place.region]?.description }
     guard let region else { throw KServeError(.notFound, "Unable to find shared memory region: '\(place.region)'") }
     // Order and texts: server `src/shared_memory_manager.cc`, GetMemoryInfo.
-    guard place.offset >= 0, UInt64(place.offset) < region.byteSize else {
+    guard place.offset >= 0, UInt64(clamping: place.offset) < region.byteSize else {
       throw KServeError(.invalidArgument, "Invalid offset for shared memory region: '\(place.region)'")
     }
     let (end, overflow) = place.offset.addingReportingOverflow(place.byteSize)
@@ -145,7 +145,7 @@ final class SharedMemoryRegions: Sendable {
         "Integer overflow detected: byte_size (\(place.byteSize)) + offset (\(place.offset)) exceeds maximum value (\(Int.max)) for region "
           + "'\(place.region)'")
     }
-    guard place.byteSize >= 0, UInt64(end) <= region.byteSize else {
+    guard place.byteSize >= 0, UInt64(clamping: end) <= region.byteSize else {
       throw KServeError(
         .invalidArgument,
         "Invalid offset + byte size for shared memory region: '\(place.region)': \(place.offset) + \(place.byteSize) of \(region.byteSize) bytes"
