@@ -6,13 +6,20 @@ import ModelConfiguration
 /// The classification extension: the n best values of each row as "value:index[:label]" (triton-inference-server/server
 /// `docs/protocol/extension_classification.md`; values print as std::to_string prints them).
 enum Classification {
-  /// A BYTES tensor of `rows` x min(n, classes) elements; nil for a type that has no order.
+  /// Values of a row at most: every one is looked at, and their order kept. server `src/classification.cc`, kMaxClassificationElements.
+  static let mostClasses = 1_000_000
+
+  /// A BYTES tensor of `rows` x min(n, classes) elements. A type without an order, and too many classes, are refused.
   static func encode(
     _ data: UnsafeRawBufferPointer, type: TensorDataType, rows: Int, count: Int, labels: [String]
-  ) -> (bytes: [UInt8], classes: Int)? {
-    guard let size = type.bytesPerElement, type != .bool, type != .float16, type != .bfloat16 else { return nil }
+  ) throws(KServeError) -> (bytes: [UInt8], classes: Int) {
+    guard let size = type.bytesPerElement, type != .bool, type != .float16, type != .bfloat16 else {
+      throw KServeError(
+        .invalidArgument, "class result not available for output due to unsupported type '\(type.kserveName)'")
+    }
     let rows = max(1, rows)
     let classes = data.count / size / rows
+    if classes > mostClasses { throw KServeError(.invalidArgument, "classification output tensor too large") }
     let shown = min(count, classes)
     var bytes: [UInt8] = []
     for row in 0..<rows {

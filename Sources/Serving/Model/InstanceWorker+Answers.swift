@@ -68,14 +68,8 @@ extension InstanceWorker {
     var (type, shape) = (declared.dataType, shape)
     var classes: [UInt8]?
     if asked.classification > 0 {
-      guard
-        let found = Classification.encode(
-          bytes, type: declared.dataType, rows: takesRows ? rows : 1, count: asked.classification,
-          labels: model.labels[declared.name] ?? [])
-      else {
-        throw KServeError(
-          .invalidArgument, "output '\(declared.name)' is \(declared.dataType.kserveName); classification needs a number type")
-      }
+      let found = try Classification.encode(
+        bytes, type: declared.dataType, rows: takesRows ? rows : 1, count: asked.classification, labels: model.labels[declared.name] ?? [])
       (type, shape, classes) = (.string, (takesRows ? [rows] : []) + [found.classes], found.bytes)
     }
     if let target = asked.sharedMemory {

@@ -56,7 +56,9 @@ struct RequestChecker: Sendable {
     let rows = try rowCount(request, tag)
     var inputs = [Int](repeating: -1, count: configuration.inputs.count)
     var shapes = [[Int]](repeating: takesRows ? [rows] : [], count: configuration.inputs.count)
-    for (given, input) in request.inputs.enumerated() {
+    // The last first, as the reference server's map of a request's inputs gives them: of several that are wrong, it names that one.
+    for given in request.inputs.indices.reversed() {
+      let input = request.inputs[given]
       guard let index = inputIndex[input.name] else { throw unexpected(input.name) }
       let declared = configuration.inputs[index]
       guard input.dataType == declared.dataType else {
@@ -170,14 +172,17 @@ struct RequestChecker: Sendable {
       guard let count = input.data.stringCount else {
         throw KServeError(
           .invalidArgument,
-          "\(tag)incomplete string data for inference input '\(input.name)', expecting string of a length that exceeds the bytes available")
+          "\(tag)incomplete string data for inference input '\(input.name)' for model '\(model)', expecting string of a length that exceeds the "
+            + "bytes available")
       }
       if count != expected {
         throw KServeError(
           .invalidArgument,
           count > expected
-            ? "\(tag)unexpected number of string elements \(count) for inference input '\(input.name)', expecting \(expected)"
-            : "\(tag)expected \(expected) strings for inference input '\(input.name)', got \(count)")
+            // It stops at the first that is too many.
+            ? "\(tag)unexpected number of string elements \(expected + 1) for inference input '\(input.name)' for model '\(model)', expecting "
+              + "\(expected)"
+            : "\(tag)expected \(expected) string elements for inference input '\(input.name)' for model '\(model)', got \(count)")
       }
       return
     }
@@ -194,7 +199,7 @@ struct RequestChecker: Sendable {
     guard configuration.inputs.count == 1, request.inputs.count == 1, let declared = configuration.inputs.first else {
       throw KServeError(
         .invalidArgument,
-        "\(tag)Raw request must only have 1 input (found \(configuration.inputs.count)) to be deduced but got \(configuration.inputs.count) "
+        "\(tag)Raw request must only have 1 input (found \(request.inputs.count)) to be deduced but got \(configuration.inputs.count) "
           + "inputs in '\(model)' model configuration")
     }
     var shape = takesRows ? [1] : []

@@ -137,6 +137,14 @@ final class ServedModel: Sendable {
     gate?.leave(tickets[index])
   }
 
+  /// Strings in shared memory are taken once, before they are counted: what the client writes there later changes nothing.
+  private func takeStrings(_ request: inout InferenceRequest) throws(KServeError) {
+    for (index, input) in request.inputs.enumerated() {
+      guard case .sharedMemory(let place) = input.data, input.dataType?.bytesPerElement == nil else { continue }
+      request.inputs[index].data = .one(try regions.bytes(at: place))
+    }
+  }
+
   /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
   func infer(
     _ request: consuming InferenceRequest, on loop: any EventLoop, orElse: @escaping @Sendable () -> InferenceHandle?,
@@ -152,10 +160,11 @@ final class ServedModel: Sendable {
           .unsupported,
           "model '\(name)' runs on a simulated device (\(device.name)), and the request asks for a real one (Headroom-Require-Real)")
       }
-      try copyStrings(&request)
-      checked = try checker.check(&request)
+      // Before all else, as the reference server, whose front ends look the regions up.
       let places = request.sharedMemoryPlaces
       hold = places.isEmpty ? nil : try regions.hold(places)
+      if hold != nil { try takeStrings(&request) }
+      checked = try checker.check(&request)
     } catch {
       counters.fail(.other, nanoseconds: (MonotonicClock.now - accepted).nanoseconds)
       reply(.failure(error))
@@ -173,23 +182,5 @@ final class ServedModel: Sendable {
           hold.end()
           reply(answer)
         }), orElse: orElse)
-  }
-
-  /// Strings out of shared memory, which their client may change at any time: what was checked and what runs have to be the same bytes.
-  private func copyStrings(_ request: inout InferenceRequest) throws(KServeError) {
-    for (index, input) in request.inputs.enumerated() where input.dataType == .string {
-      guard case .sharedMemory(let place) = input.data else { continue }
-      // Before memory is taken for what it claims.
-      try regions.check(place)
-      var buffer = ByteBufferAllocator().buffer(capacity: place.byteSize)
-      var problem: KServeError?
-      buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: place.byteSize) { target in
-        let target = UnsafeMutableRawBufferPointer(rebasing: target[..<place.byteSize])
-        do throws(KServeError) { try regions.read(place, into: target) } catch { problem = error }
-        return problem == nil ? place.byteSize : 0
-      }
-      if let problem { throw problem }
-      request.inputs[index].data = .one(buffer)
-    }
   }
 }

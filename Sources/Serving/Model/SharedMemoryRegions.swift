@@ -1,6 +1,7 @@
 import CheckedNumbers
 import Glibc
 import KServe
+import NIOCore
 import Synchronization
 
 /// POSIX shared memory that clients registered: inputs are read from it and outputs written to it.
@@ -163,6 +164,33 @@ final class SharedMemoryRegions: Sendable {
       }
       return true
     }
+  }
+
+  /// A copy of what is there.
+  func bytes(at place: SharedMemoryTarget) throws(KServeError) -> ByteBuffer {
+    try check(place)
+    // An object may have any size without holding anything.
+    guard place.byteSize <= Int32.max else {
+      throw KServeError(
+        .invalidArgument, "strings in shared memory region '\(place.region)' take \(place.byteSize) bytes; the limit is \(Int32.max)")
+    }
+    var buffer = ByteBuffer()
+    while buffer.readableBytes < place.byteSize {
+      let done = buffer.readableBytes
+      let part = SharedMemoryTarget(region: place.region, offset: place.offset + done, byteSize: min(1 << 20, place.byteSize - done))
+      var failure: KServeError?
+      buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: part.byteSize) { target in
+        do throws(KServeError) {
+          try read(part, into: UnsafeMutableRawBufferPointer(rebasing: target[..<part.byteSize]))
+          return part.byteSize
+        } catch {
+          failure = error
+          return 0
+        }
+      }
+      if let failure { throw failure }
+    }
+    return buffer
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, to place: SharedMemoryTarget) throws(KServeError) {

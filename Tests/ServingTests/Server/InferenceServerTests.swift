@@ -1,4 +1,5 @@
 import KServe
+import NIOCore
 import Scheduling
 import Testing
 import Threads
@@ -215,6 +216,28 @@ import TimeBase
       }
     }
     #expect(problem?.message.contains(reason) == true, "\(problem?.message ?? "it was loaded")")
+  }
+
+  /// Of several inputs that are wrong the last is named, and a raw request's inputs are counted, as the reference server does.
+  @Test func whatIsWrongIsNamedAsTheReferenceServerDoes() async throws {
+    let model = """
+      name: "m" backend: "identity" max_batch_size: 4
+      input [ { name: "x" data_type: TYPE_STRING dims: [1] }, { name: "z" data_type: TYPE_STRING dims: [1] } ]
+      output [ { name: "y" data_type: TYPE_STRING dims: [1] }, { name: "w" data_type: TYPE_STRING dims: [1] } ]
+      """
+    let fixture = try ServerFixture(["m": model])
+    let bytes = TensorBytes.one(ByteBuffer(repeating: 0, count: 8))
+    var request = InferenceRequest(
+      modelName: "m",
+      inputs: ["x", "z"].map { InferenceRequest.Input(name: $0, dataType: .string, shape: [1, 1], data: bytes) },
+      received: MonotonicClock.now, parsed: MonotonicClock.now)
+    #expect(
+      await fixture.infer(request).problem?.message
+        == "[request id: <id_unknown>] unexpected number of string elements 2 for inference input 'z' for model 'm', expecting 1")
+    request.inputs = [InferenceRequest.Input(name: "", dataType: nil, shape: [], data: bytes, isRaw: true)]
+    #expect(
+      await fixture.infer(request).problem?.message.contains(
+        "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'm' model configuration") == true)
   }
 
   /// The bytes of each tensor are copied once on their way into the batch's slot.

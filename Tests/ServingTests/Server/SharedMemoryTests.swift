@@ -2,6 +2,7 @@ import Foundation
 import KServe
 import NIOCore
 import Testing
+import Threads
 import TimeBase
 
 @testable import Serving
@@ -124,5 +125,36 @@ import TimeBase
     }
     #expect(answer.problem == nil)
     #expect(try fixture.server.sharedMemoryStatus("").isEmpty)
+  }
+
+  /// Strings come from there as from a body: counted, and refused where they are not what the shape says.
+  @Test(
+    arguments: [
+      ("\u{2}\u{0}\u{0}\u{0}ab\u{0}\u{0}\u{0}\u{0}", nil),
+      ("\u{1}\u{0}\u{0}\u{0}a", "expected 2 string elements for inference input 'x' for model 'm', got 1"),
+      (
+        "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}",
+        "unexpected number of string elements 3 for inference input 'x' for model 'm', expecting 2"
+      ),
+      ("\u{9}\u{0}\u{0}\u{0}ab", "incomplete string data for inference input 'x' for model 'm'"),
+    ] as [(String, String?)])
+  func stringsAreTakenFromIt(content: String, reason: String?) async throws {
+    let bytes = Array(content.utf8)
+    let object = try Object(bytes: 64)
+    let model = """
+      name: "m" backend: "identity" max_batch_size: 4
+      input [ { name: "x" data_type: TYPE_STRING dims: [2] } ] output [ { name: "y" data_type: TYPE_STRING dims: [2] } ]
+      """
+    let fixture = try ServerFixture(["m": model]) { $0.allowsClientSharedMemory = true }
+    try fixture.server.registerSharedMemory(region(object))
+    try bytes.withUnsafeBytes { try fixture.server.regions.write($0, to: SharedMemoryTarget(region: "r", offset: 3, byteSize: 60)) }
+    let input = InferenceRequest.Input(
+      name: "x", dataType: .string, shape: [1, 2], data: .sharedMemory(SharedMemoryTarget(region: "r", offset: 3, byteSize: bytes.count)))
+    let answer = await fixture.infer(
+      InferenceRequest(modelName: "m", inputs: [input], received: MonotonicClock.now, parsed: MonotonicClock.now))
+    switch answer {
+    case .success(let response): #expect(reason == nil && response.outputs.first?.data == ByteBuffer(bytes: bytes))
+    case .failure(let error): #expect(error.message.contains(reason ?? "no error"), "\(error.message)")
+    }
   }
 }
