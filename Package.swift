@@ -203,9 +203,8 @@ let package = Package(
     tests(
       "ServingTests",
       [
-        "Diagnosis", "Execution", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ProtobufWire", "Scheduling", "Serving",
-        "Threads",
-        "TimeBase", "Trace",
+        "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "ProtobufWire",
+        "Scheduling", "Serving", "Threads", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

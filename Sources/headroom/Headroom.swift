@@ -17,6 +17,7 @@ struct Headroom: ParsableCommand {
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256
         headroom export linear -o linear.onnx
         headroom serve --model seqlen=builtin:seqlen
+        headroom check models/
         headroom load --model seqlen --users 64
         headroom profile --os -- ./server
 
@@ -25,8 +26,8 @@ struct Headroom: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, LoadCommand.self,
-      ProfileCommand.self, EngineHostCommand.self,
+      BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, CheckCommand.self,
+      LoadCommand.self, ProfileCommand.self, EngineHostCommand.self,
     ])
 }
 

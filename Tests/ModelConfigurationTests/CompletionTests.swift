@@ -23,7 +23,8 @@ import Testing
             InputConfiguration(name: "x", dataType: .float32, dims: [512]), InputConfiguration(name: "mask", dataType: .bool, dims: [-1]),
           ],
           outputs: [
-            OutputConfiguration(name: "y", dataType: .float32, dims: [16]), OutputConfiguration(name: "z", dataType: .float32, dims: []),
+            OutputConfiguration(name: "y", dataType: .float32, dims: [16]),
+            OutputConfiguration(name: "z", dataType: .float32, dims: [1], reshape: []),
           ], dynamicBatching: DynamicBatching()))
     #expect(try completed.completed(from: Self.signature) == completed)
   }

@@ -73,10 +73,6 @@ import Testing
       "c.pbtxt:2:2: 'name' of ModelInput is given again; it was given in line 1. Keep one of them"
     ),
     (
-      "parameters { key: \"a\" }\nparameters { key: \"a\" }",
-      "c.pbtxt:2:12: 'parameters' has the key 'a' again; it was given in line 1. Keep one of them"
-    ),
-    (
       "version_policy {\n all {}\n latest {} }",
       "c.pbtxt:3:2: 'latest' excludes 'all', which was given in line 2. Keep one of them"
     ),
@@ -88,13 +84,24 @@ import Testing
     #expect(reason(text) == expected)
   }
 
+  @Test func aKeyThatIsGivenAgainReplacesTheEntry() throws {
+    let text = "parameters { key: \"a\" value { string_value: \"1\" } } parameters { key: \"b\" }"
+    let again = text + "\nparameters { key: \"a\" value { string_value: \"2\" } }"
+    let configuration = try ModelConfiguration.parse(again, file: "c").configuration
+    #expect(configuration.parameters == ["a": "2", "b": ""])
+    #expect(configuration.json()["parameters"] == ["a": ["string_value": "2"], "b": ["string_value": ""]])
+    #expect(try warnings("metric_tags { key: \"a\" value: \"b\" } metric_tags { key: \"a\" value: \"c\" }").count == 1)
+  }
+
   @Test(arguments: [
     (
       "max_batch_size: 2147483648",
       "c.pbtxt:1:17: 'max_batch_size' of ModelConfig takes an int32 (-2147483648 to 2147483647), not 2147483648"
     ),
-    ("max_batch_size: 1.5", "int32 (-2147483648 to 2147483647), not 1.5"), ("max_batch_size: \"4\"", "not the text \"4\""),
-    ("max_batch_size: four", "not the word four"), ("max_batch_size { }", "not a message"),
+    ("max_batch_size: 1.5", "an int32 (-2147483648 to 2147483647), not 1.5"), ("max_batch_size: \"4\"", "not the text \"4\""),
+    ("max_batch_size: four", "takes a number, not the word four"),
+    ("max_batch_size: \"${rows}\"", "not the text \"${rows}\", a placeholder that was not filled in"),
+    ("max_batch_size { }", "not a message"),
     ("dynamic_batching { max_queue_delay_microseconds: -1 }", "takes a uint64 (0 to 18446744073709551615), not -1"),
     ("dynamic_batching { max_queue_delay_microseconds: 99999999999999999999 }", "not 99999999999999999999"),
     ("dynamic_batching { preserve_ordering: yes }", "takes true or false, not the word yes"),
@@ -140,10 +147,13 @@ import Testing
     ("ModelConfig.model_operations", "model_operations { op_library_filename: \"x.so\" }"),
     ("ModelConfig.model_repository_agents", "model_repository_agents { agents { name: \"checksum\" } }"),
     ("ModelConfig.model_metrics", "model_metrics { metric_control { histogram_options { buckets: [ -inf, 1, 2.5, nan ] } } }"),
-    ("ModelInput.format", "input { format: FORMAT_NHWC }"), ("ModelInput.is_non_linear_format_io", "input { is_non_linear_format_io: t }"),
+    ("ModelInput.allow_ragged_batch", "input { allow_ragged_batch: true }"), ("ModelInput.format", "input { format: FORMAT_NHWC }"), ("ModelInput.is_non_linear_format_io", "input { is_non_linear_format_io: t }"),
     ("ModelOutput.is_non_linear_format_io", "output { is_non_linear_format_io: true }"),
     ("ModelInstanceGroup.secondary_devices", "instance_group { secondary_devices { kind: KIND_NVDLA device_id: 0 } }"),
-    ("ModelOptimizationPolicy.graph", "optimization { graph { level: 1 } }"),
+    ("ModelOptimizationPolicy.gather_kernel_buffer_threshold", "optimization { gather_kernel_buffer_threshold: 2 }"),
+    ("Cuda.busy_wait_events", "optimization { cuda { busy_wait_events: true } }"),
+    ("Cuda.output_copy_stream", "optimization { cuda { output_copy_stream: true } }"),
+    ("ModelInstanceGroup.host_policy", "instance_group { host_policy: \"numa0\" }"),
     ("ModelOptimizationPolicy.priority", "optimization { priority: PRIORITY_MAX }"),
     (
       "ModelOptimizationPolicy.execution_accelerators",

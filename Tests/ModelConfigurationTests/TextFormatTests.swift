@@ -101,6 +101,38 @@ import Testing
     #expect(Self.failure(text).hasPrefix(expected), "\(Self.failure(text))")
   }
 
+  @Test(arguments: [
+    (
+      "max_batch_size:\ninput [ { } ]",
+      "t:2:1: 'max_batch_size' takes a number, not the word input, which begins the next field; its value is missing"
+    ),
+    (
+      "name:\nplatform: \"x\"",
+      "t:2:1: 'name' takes a text in quotes, not the word platform, which begins the next field; its value is missing"
+    ), ("a {\n b: \n c { } }", "t:3:2: 'b' takes a value, not the word c, which begins the next field; its value is missing"),
+    ("a: b: 1", "t:1:4: 'a' takes a value, not the word b"),
+  ]) func aMissingValueIsSaidToBeMissing(text: String, expected: String) {
+    #expect(Self.failure(text).hasPrefix(expected), "\(Self.failure(text))")
+  }
+
+  @Test(arguments: [
+    ("a: ${rows}", "t:1:4: '${rows}'"), ("a: $rows", "t:1:4: '$rows'"), ("a: $(rows)", "t:1:4: '$(rows)'"),
+    ("a: {{ rows }}", "t:1:4: '{{ rows }}'"), ("a: @ROWS@", "t:1:4: '@ROWS@'"), ("a: %ROWS%", "t:1:4: '%ROWS%'"),
+    ("${fields}", "t:1:1: '${fields}'"), ("a: KIND_${kind}", "t:1:9: '${kind}'"), ("m { a: [1, ${b}] }", "t:1:12: '${b}'"),
+  ]) func placeholdersAreCalledSo(text: String, expected: String) {
+    #expect(Self.failure(text) == expected + " is a placeholder that was not filled in; write its value in its place")
+  }
+
+  @Test func anyByteMayStandInAComment() throws {
+    let bytes = Array("a: 1 # ".utf8) + [0xD7, 0xEE, 0xB4, 0xF3, 0x00, 0xFF] + Array("\nb: \"".utf8) + [0xFF] + Array("\"".utf8)
+    let fields = try TextParser.parse(bytes: bytes, file: "t")
+    #expect(fields.map(\.name) == ["a", "b"])
+    #expect(fields.last?.values.first?.content == .string([0xFF]))
+    let outside = Array("a: 1\n ".utf8) + [0xD7] + Array(" b: 1".utf8)
+    let error = #expect(throws: ModelConfigurationError.self) { try TextParser.parse(bytes: outside, file: "t") }
+    #expect(error?.description.hasPrefix("t:2:2: unexpected character outside ASCII") == true)
+  }
+
   @Test func nestingEndsAtAHundredLevels() {
     func nested(_ count: Int) -> String { String(repeating: "m{", count: count) + String(repeating: "}", count: count) }
     #expect(Self.failure(nested(100)) == "accepted")

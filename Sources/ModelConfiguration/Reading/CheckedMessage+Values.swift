@@ -14,7 +14,7 @@ extension ModelConfiguration {
 }
 
 extension CheckedMessage {
-  /// A map's entries. The checker lets no key pass twice.
+  /// A map's entries.
   func map<Key: Hashable, Value>(_ name: String, key: (CheckedMessage) -> Key, value: (CheckedMessage) -> Value) -> [Key: Value] {
     var entries: [Key: Value] = [:]
     for entry in messages(name) { entries[key(entry)] = value(entry.message("value") ?? CheckedMessage()) }

@@ -1,6 +1,20 @@
 /// A message whose fields are known and whose values fit them. What is absent reads as protobuf's default.
-struct CheckedMessage {
+struct CheckedMessage: Sendable {
   var fields: [String: [CheckedValue]] = [:]
+  /// Where each value stands, as far as it was read from somewhere.
+  var places: [String: [ConfigurationPlace]] = [:]
+
+  mutating func append(_ value: CheckedValue, at place: ConfigurationPlace, to name: String) {
+    fields[name, default: []].append(value)
+    places[name, default: []].append(place)
+  }
+
+  /// A map's entry whose key is given again.
+  mutating func replace(_ index: Int, with value: CheckedValue, at place: ConfigurationPlace, of name: String) {
+    guard fields[name]?.indices.contains(index) == true, places[name]?.indices.contains(index) == true else { return }
+    fields[name]?[index] = value
+    places[name]?[index] = place
+  }
 
   func has(_ name: String) -> Bool { fields[name] != nil }
 
@@ -20,7 +34,7 @@ struct CheckedMessage {
 }
 
 /// A value of the type its field has.
-enum CheckedValue {
+enum CheckedValue: Sendable {
   case bool(Bool)
   /// int32, uint32, int64.
   case integer(Int)

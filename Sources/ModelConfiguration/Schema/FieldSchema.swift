@@ -6,16 +6,20 @@ struct FieldSchema: Sendable {
   var disposition: Disposition
   /// At most one field of a message's group of the same name may be given.
   var oneof: String?
+  /// The value that says no more than leaving the field out, where that is not protobuf's default.
+  var usual: Bool?
 
   enum Label: Sendable, Hashable {
     case singular
     case repeated
-    /// Entries of a key and a value; the keys differ.
+    /// Entries of a key and a value. A key that is given again replaces the entry, as in protobuf.
     case map(key: FieldType)
   }
 
   enum Disposition: Sendable, Hashable {
     case supported
+    /// Changes what experiments simulate and nothing where models are served; the reason goes into a warning there.
+    case simulated(String)
     /// Has no effect; the reason goes into a warning when the value is not the default.
     case ignored(String)
     /// The configuration cannot be served as it is meant; an error when the value is not the default.
@@ -23,13 +27,21 @@ struct FieldSchema: Sendable {
   }
 
   init(
-    _ name: String, _ type: FieldType, _ label: Label = .singular, _ disposition: Disposition = .supported, oneof: String? = nil
+    _ name: String, _ type: FieldType, _ label: Label = .singular, _ disposition: Disposition = .supported, oneof: String? = nil,
+    usual: Bool? = nil
   ) {
     self.name = name
     self.type = type
     self.label = label
     self.disposition = disposition
     self.oneof = oneof
+    self.usual = usual
+  }
+
+  /// Whether this value says more than leaving the field out.
+  func says(_ value: CheckedValue) -> Bool {
+    if let usual, case .bool(let value) = value { return value != usual }
+    return !value.isDefault(of: type)
   }
 }
 
@@ -59,6 +71,14 @@ enum FieldType: Sendable, Hashable {
     case .string: "a text in quotes"
     case .enumeration(let schema): "one of " + schema.names.joined(separator: ", ")
     case .message(let name): "a message \(name) in braces"
+    }
+  }
+
+  /// Without the range, where what was given is no number at all.
+  var kindInWords: String {
+    switch self {
+    case .int32, .uint32, .int64, .uint64, .float, .double: "a number"
+    default: inWords
     }
   }
 }

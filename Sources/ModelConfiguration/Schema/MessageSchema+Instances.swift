@@ -20,7 +20,7 @@ extension MessageSchema {
           "secondary_devices", .message("SecondaryDevice"), .repeated, .ignored("deep-learning accelerators beside the GPU are not used")),
         FieldSchema("profile", .string, .repeated),
         FieldSchema("passive", .bool),
-        FieldSchema("host_policy", .string),
+        FieldSchema("host_policy", .string, .singular, .ignored("threads run where the system puts them; bind the server itself")),
       ]),
     MessageSchema(
       "SecondaryDevice", [FieldSchema("kind", .enumeration(.secondaryDeviceKind)), FieldSchema("device_id", .int64)]),

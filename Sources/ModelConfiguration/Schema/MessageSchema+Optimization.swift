@@ -3,6 +3,8 @@ extension EnumSchema {
 }
 
 extension MessageSchema {
+  private static let noTransfers = "tensors are not copied to and from a GPU"
+
   static let optimizationMessages: [MessageSchema] = [
     MessageSchema(
       "ModelOptimizationPolicy",
@@ -14,18 +16,18 @@ extension MessageSchema {
           "execution_accelerators", .message("ExecutionAccelerators"), .singular, .ignored("the plan chooses how operators run")),
         FieldSchema("input_pinned_memory", .message("PinnedMemoryBuffer")),
         FieldSchema("output_pinned_memory", .message("PinnedMemoryBuffer")),
-        FieldSchema("gather_kernel_buffer_threshold", .uint32),
-        FieldSchema("eager_batching", .bool),
+        FieldSchema("gather_kernel_buffer_threshold", .uint32, .singular, .ignored(noTransfers)),
+        FieldSchema("eager_batching", .bool, .singular, .simulated("a batch is formed when an instance asks for it")),
       ]),
     MessageSchema("Graph", [FieldSchema("level", .int32)]),
     MessageSchema(
       "Cuda",
       [
-        FieldSchema("graphs", .bool),
-        FieldSchema("busy_wait_events", .bool),
+        FieldSchema("graphs", .bool, .singular, .simulated("no kernels are launched on a GPU")),
+        FieldSchema("busy_wait_events", .bool, .singular, .ignored("no thread waits for a GPU's events")),
         FieldSchema(
           "graph_spec", .message("GraphSpec"), .repeated, .ignored("graphs are taken for the batch sizes that the batcher prefers")),
-        FieldSchema("output_copy_stream", .bool),
+        FieldSchema("output_copy_stream", .bool, .singular, .ignored(noTransfers)),
       ]),
     MessageSchema(
       "GraphSpec",
@@ -44,6 +46,6 @@ extension MessageSchema {
         FieldSchema("cpu_execution_accelerator", .message("Accelerator"), .repeated),
       ]),
     MessageSchema("Accelerator", [FieldSchema("name", .string), FieldSchema("parameters", .string, .map(key: .string))]),
-    MessageSchema("PinnedMemoryBuffer", [FieldSchema("enable", .bool)]),
+    MessageSchema("PinnedMemoryBuffer", [FieldSchema("enable", .bool, .singular, .simulated(noTransfers), usual: true)]),
   ]
 }

@@ -24,7 +24,7 @@ extension MessageSchema {
         FieldSchema("priority_queue_policy", .message("ModelQueuePolicy"), .map(key: .uint64)),
       ]),
     MessageSchema(
-      "ModelEnsembling", [FieldSchema("step", .message("Step"), .repeated), FieldSchema("max_inflight_responses", .uint32)]),
+      "ModelEnsembling", [FieldSchema("step", .message("Step"), .repeated), FieldSchema("max_inflight_requests", .uint32)]),
     MessageSchema(
       "Step",
       [

@@ -29,7 +29,7 @@ extension MessageSchema {
         FieldSchema("dims", .int64, .repeated),
         FieldSchema("reshape", .message("ModelTensorReshape")),
         FieldSchema("is_shape_tensor", .bool),
-        FieldSchema("allow_ragged_batch", .bool),
+        FieldSchema("allow_ragged_batch", .bool, .singular, .ignored("requests of different shapes are batched apart")),
         FieldSchema("optional", .bool),
         FieldSchema("is_non_linear_format_io", .bool, .singular, otherLayout),
       ]),

@@ -23,6 +23,12 @@ struct MessageSchema: Sendable {
     return Dictionary(groups.joined().map { ($0.name, $0) }) { first, _ in first }
   }()
 
+  /// What the fields of this name take, for a reader who has no more than the name; nil where they differ.
+  static func valueInWords(ofFieldsNamed name: String) -> String? {
+    let words = Set(named.values.compactMap { $0.field(name)?.type.kindInWords })
+    return words.count == 1 ? words.first : nil
+  }
+
   /// The outermost message.
   static let modelConfig = named["ModelConfig"] ?? MessageSchema("ModelConfig", [])
 }

@@ -3,7 +3,11 @@ import CheckedNumbers
 extension SchemaChecker {
   /// `owner` names the field in an error.
   mutating func value(_ value: TextValue, as type: FieldType, of owner: String) throws(ModelConfigurationError) -> CheckedValue {
-    func mismatch() -> ModelConfigurationError { failure("\(owner) takes \(type.inWords), not \(value.inWords)", at: value.place) }
+    func mismatch() -> ModelConfigurationError {
+      let isNumber = if case .integer = value.content { true } else if case .number = value.content { true } else { false }
+      let takes = isNumber ? type.inWords : type.kindInWords
+      return failure("\(owner) takes \(takes), not \(value.inWords)\(value.unfilledNote)", at: value.place)
+    }
     switch (type, value.content) {
     case (.message(let name), .message(let fields)):
       guard let schema = MessageSchema.named[name] else { throw mismatch() }

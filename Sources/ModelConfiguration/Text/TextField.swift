@@ -35,6 +35,14 @@ struct TextValue: Hashable, Sendable {
   }
 }
 
+extension TextValue {
+  /// For an error about a text that a template left.
+  var unfilledNote: String {
+    guard case .string(let bytes) = content, bytes.starts(with: "${".utf8) || bytes.starts(with: "{{".utf8) else { return "" }
+    return ", a placeholder that was not filled in"
+  }
+}
+
 /// An integer as it was written; whether it fits is for its field to say.
 struct IntegerLiteral: Hashable, Sendable {
   var isNegative: Bool

@@ -6,8 +6,9 @@ struct TextLexer {
   private var line = 1
   private var lineStart = 0
 
-  init(_ text: String, file: String) {
-    bytes = Array(text.utf8)
+  /// Bytes, not a text: in a comment any byte may stand.
+  init(_ bytes: [UInt8], file: String) {
+    self.bytes = bytes
     self.file = file
     // Editors on Windows write a byte order mark; it is not part of the text.
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
@@ -35,7 +36,33 @@ struct TextLexer {
     case _ where Self.symbols.contains(byte):
       advance()
       return TextToken(kind: .symbol(byte), place: place)
-    default: throw failure("unexpected \(Self.inWords(byte)); a field is written as 'name: value' or 'name { ... }'")
+    default:
+      if let placeholder = placeholder(from: position) { throw unfilled(placeholder, at: place) }
+      throw failure("unexpected \(Self.inWords(byte)); a field is written as 'name: value' or 'name { ... }'")
+    }
+  }
+
+  func unfilled(_ placeholder: String, at place: ConfigurationPlace) -> ModelConfigurationError {
+    failure("'\(excerpt(placeholder))' is a placeholder that was not filled in; write its value in its place", at: place)
+  }
+
+  /// What template engines put where a value belongs, from this byte on: ${name}, $name, {{ name }}, @name@, %name%.
+  func placeholder(from start: Int) -> String? {
+    func text(_ end: Int) -> String { String(decoding: bytes[start..<min(end, bytes.count)], as: UTF8.self) }
+    let line = bytes[start...].prefix(200).prefix { $0 != UInt8(ascii: "\n") }
+    guard let first = line.first, line.count > 1 else { return nil }
+    let second = line[line.startIndex + 1]
+    switch first {
+    case UInt8(ascii: "$") where second == UInt8(ascii: "{") || second == UInt8(ascii: "("):
+      return line.firstIndex(of: second == UInt8(ascii: "{") ? UInt8(ascii: "}") : UInt8(ascii: ")")).map { text($0 + 1) }
+    case UInt8(ascii: "{") where second == UInt8(ascii: "{"):
+      return line.firstIndex(of: UInt8(ascii: "}")).map { text($0 + 2) }
+    case UInt8(ascii: "$"), UInt8(ascii: "@"), UInt8(ascii: "%"):
+      guard isIdentifierStart(second) else { return nil }
+      let name = line.dropFirst().prefix { isIdentifierPart($0) }
+      if first == UInt8(ascii: "$") { return text(name.endIndex) }
+      return name.endIndex < line.endIndex && line[name.endIndex] == first ? text(name.endIndex + 1) : nil
+    default: return nil
     }
   }
 

@@ -7,12 +7,16 @@ struct TextParser {
   private var token: TextToken
 
   static func parse(_ text: String, file: String) throws(ModelConfigurationError) -> [TextField] {
-    var parser = try TextParser(text, file: file)
+    try parse(bytes: Array(text.utf8), file: file)
+  }
+
+  static func parse(bytes: [UInt8], file: String) throws(ModelConfigurationError) -> [TextField] {
+    var parser = try TextParser(bytes, file: file)
     return try parser.fields(until: .end, openedAt: nil, depth: 0)
   }
 
-  private init(_ text: String, file: String) throws(ModelConfigurationError) {
-    lexer = TextLexer(text, file: file)
+  private init(_ bytes: [UInt8], file: String) throws(ModelConfigurationError) {
+    lexer = TextLexer(bytes, file: file)
     token = try lexer.next()
   }
 
@@ -75,6 +79,7 @@ struct TextParser {
     let place = token.place
     if isSymbol("{") || isSymbol("<") {
       let end = TextToken.Kind.symbol(UInt8(ascii: isSymbol("{") ? "}" : ">"))
+      if let placeholder = lexer.placeholder(from: lexer.position - 1) { throw lexer.unfilled(placeholder, at: place) }
       guard depth < Self.deepestNesting else { throw lexer.failure("nested deeper than \(Self.deepestNesting) levels", at: place) }
       try advance()
       let fields = try self.fields(until: end, openedAt: place, depth: depth + 1)
@@ -88,6 +93,7 @@ struct TextParser {
   }
 
   private mutating func scalar(name: String) throws(ModelConfigurationError) -> TextValue.Content {
+    let place = token.place
     let isNegative = try skip("-")
     let content: TextValue.Content
     switch token.kind {
@@ -108,6 +114,12 @@ struct TextParser {
     default: throw lexer.failure("expected a value for '\(excerpt(name))', found \(token.inWords)", at: token.place)
     }
     try advance()
+    if case .identifier(let word, _) = content, isSymbol(":") || isSymbol("[") || isSymbol("{") || isSymbol("<") {
+      // "max_batch_size:" without its value, and the next field's name taken for it.
+      let takes = MessageSchema.valueInWords(ofFieldsNamed: name).map { "takes \($0), not" } ?? "takes a value, not"
+      throw lexer.failure(
+        "'\(excerpt(name))' \(takes) the word \(excerpt(word)), which begins the next field; its value is missing", at: place)
+    }
     return content
   }
 }

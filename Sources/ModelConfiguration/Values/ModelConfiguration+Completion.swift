@@ -18,13 +18,14 @@ extension ModelConfiguration {
       result.maxBatchSize = signature.maxRows ?? Self.defaultMaxBatchSize
     }
     if let maxRows = signature.maxRows, result.maxBatchSize > maxRows {
-      throw ModelConfigurationError(
-        reason:
-          "'max_batch_size' is \(maxBatchSize), but model '\(name)' runs at most \(maxRows) rows; lower it or build the model for more")
+      throw refusal(
+        "'max_batch_size' is \(maxBatchSize), but model '\(name)' runs at most \(maxRows) rows; lower it or build the model for more",
+        at: [.field("max_batch_size")])
     }
     if result.maxBatchSize > 0, !hasRows {
-      throw ModelConfigurationError(
-        reason: "'max_batch_size' is \(maxBatchSize), but model '\(name)' has a tensor without a row dimension; set it to 0")
+      throw refusal(
+        "'max_batch_size' is \(maxBatchSize), but model '\(name)' has a tensor without a row dimension; set it to 0",
+        at: [.field("max_batch_size")])
     }
     let batches = result.maxBatchSize > 0
     result.inputs = try complete(inputs, from: signature.inputs, kind: "input", batches: batches, adding: true)
@@ -59,35 +60,43 @@ extension ModelConfiguration {
     for index in given.indices {
       guard let tensor = tensors.first(where: { $0.name == given[index].name }) else {
         let advice = NameSuggestion.advice(for: given[index].name, in: tensors.map(\.name))
-        throw ModelConfigurationError(reason: "model '\(name)' has no \(kind) '\(excerpt(given[index].name))'" + advice)
+        throw refusal(
+          "model '\(name)' has no \(kind) '\(excerpt(given[index].name))'" + advice, at: [.element(kind, index), .field("name")])
       }
-      try complete(&result[index], from: tensor, kind: kind, batches: batches)
+      try complete(&result[index], from: tensor, at: [.element(kind, index)], kind: kind, batches: batches)
     }
     guard adding else { return result }
     let names = Set(given.map(\.name))
     for tensor in tensors where !names.contains(tensor.name) {
       var added = Configured(name: tensor.name)
-      try complete(&added, from: tensor, kind: kind, batches: batches)
+      try complete(&added, from: tensor, at: [], kind: kind, batches: batches)
       result.append(added)
     }
     return result
   }
 
   private func complete(
-    _ given: inout some CompletableTensor, from tensor: ModelSignature.Tensor, kind: String, batches: Bool
+    _ given: inout some CompletableTensor, from tensor: ModelSignature.Tensor, at path: [ConfigurationSource.Step], kind: String,
+    batches: Bool
   ) throws(ModelConfigurationError) {
     let dims = batches && !given.isShapeTensor ? Array(tensor.dims.dropFirst()) : tensor.dims
     if given.dataType == .invalid { given.dataType = tensor.dataType }
     if given.dataType != tensor.dataType {
       let reason =
         "\(kind) '\(given.name)' of model '\(name)' is \(tensor.dataType.rawValue), not \(given.dataType.rawValue); correct 'data_type'"
-      throw ModelConfigurationError(reason: reason)
+      throw refusal(reason, at: path + [.field("data_type")])
+    }
+    if dims.isEmpty {
+      // A scalar, in each row or in all: Triton's configurations have no empty dims (onnxruntime_backend `src/onnxruntime.cc`,
+      // AutoCompleteIO).
+      if given.dims.isEmpty { given.dims = [1] }
+      if given.dims == [1], given.reshape == nil { given.reshape = [] }
     }
     if given.dims.isEmpty && given.reshape == nil { given.dims = dims }
     let fits = given.modelDims.count == dims.count && zip(given.modelDims, dims).allSatisfy { $0 == $1 || $1 == -1 }
     if !fits {
       let reason = "\(kind) '\(given.name)' of model '\(name)' has the shape \(dims), not \(given.modelDims); correct 'dims' or 'reshape'"
-      throw ModelConfigurationError(reason: reason)
+      throw refusal(reason, at: path + [.field(given.reshape == nil ? "dims" : "reshape")])
     }
   }
 }
@@ -97,7 +106,7 @@ private protocol CompletableTensor {
   var name: String { get }
   var dataType: TensorDataType { get set }
   var dims: [Int] { get set }
-  var reshape: [Int]? { get }
+  var reshape: [Int]? { get set }
   var isShapeTensor: Bool { get }
   init(name: String)
 }

@@ -26,6 +26,8 @@ public struct ModelConfiguration: Sendable, Hashable {
   public var parameters: [String: String]
   /// Run by every instance before the model is ready.
   public var warmupSamples: [WarmupSample]
+  /// What it was read from: also what has no effect here, which clients read back, and where each part stands.
+  var source = ConfigurationSource()
 
   /// A configuration.
   public init(

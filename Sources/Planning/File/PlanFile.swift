@@ -30,7 +30,8 @@ public struct PlanFileError: Error, Equatable, CustomStringConvertible {
 public enum PlanFile {
   /// The version that is written.
   public static let version: UInt32 = 1
-  static let magic = Array("HEADPLAN".utf8)
+  /// What every plan file begins with: a TensorRT engine, which repositories keep under the same name, does not.
+  public static let magic = Array("HEADPLAN".utf8)
   static let headerSize = 128
   static let alignment = 64
   /// Constants up to this size are shapes, scalars and indices that the plan needs; they are kept even where weights are left out.

@@ -45,7 +45,7 @@ struct ModelConfigEncoder {
       let text = value.stringValue ?? ""
       if always || !text.isEmpty { writer.text(field.number, text) }
     } else if field.type == "float" {
-      let number = Float(value.doubleValue ?? 0)
+      let number = Float(number(value))
       if always || number != 0 { writer.float(field.number, number) }
     } else {
       let number = integer(value, field.type)
@@ -55,15 +55,31 @@ struct ModelConfigEncoder {
 
   /// The payload of a packed field.
   private func packedBytes(_ values: [JSONValue], _ type: String) -> [UInt8] {
+    if type == "double" {
+      return values.flatMap { value -> [UInt8] in
+        let bits = number(value).bitPattern
+        return (0..<8).map { UInt8(truncatingIfNeeded: bits >> UInt64(clamping: 8 * $0)) }
+      }
+    }
     if type == "float" {
       return values.flatMap { value -> [UInt8] in
-        let bits = Float(value.doubleValue ?? 0).bitPattern
+        let bits = Float(number(value)).bitPattern
         return (0..<4).map { UInt8(truncatingIfNeeded: bits >> UInt32(clamping: 8 * $0)) }
       }
     }
     var writer = WireWriter()
     for value in values { writer.varint(UInt64(bitPattern: integer(value, type))) }
     return writer.bytes
+  }
+
+  /// What JSON has no number for is a word there, as protobuf writes it.
+  private func number(_ value: JSONValue) -> Double {
+    switch value.stringValue {
+    case "NaN": .nan
+    case "Infinity": .infinity
+    case "-Infinity": -.infinity
+    default: value.doubleValue ?? 0
+    }
   }
 
   /// The varint's bits. 64-bit integers may be texts in JSON, enums are names.

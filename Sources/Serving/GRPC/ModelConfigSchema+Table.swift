@@ -1,7 +1,7 @@
 /// The schema of `ModelConfig` as lines: what a JSON configuration's fields are called on the wire.
 ///
 /// Names and numbers: triton-inference-server/common `protobuf/model_config.proto`, as the published Python client's descriptors give them
-/// (tritonclient 2.50.0). `Tests/peers/test_grpc_wire.py` checks every one of them against those descriptors.
+/// (tritonclient 2.50.0), and `model_metrics` and `max_inflight_requests`, which came later, as that file does. `Tests/peers/test_grpc_wire.py` checks every one of them against those descriptors.
 extension ModelConfigSchema {
   static let table = """
     message ModelConfig
@@ -29,6 +29,7 @@ extension ModelConfigSchema {
     23 model_repository_agents ModelRepositoryAgents
     24 response_cache ModelResponseCache
     25 runtime string
+    26 model_metrics ModelMetrics
     message ModelVersionPolicy
     1 latest ModelVersionPolicy.Latest
     2 all ModelVersionPolicy.All
@@ -166,6 +167,7 @@ extension ModelConfigSchema {
     1 string_value string
     message ModelEnsembling
     1 step repeated ModelEnsembling.Step
+    2 max_inflight_requests uint32
     message ModelEnsembling.Step
     1 model_name string
     2 model_version int64
@@ -203,6 +205,15 @@ extension ModelConfigSchema {
     2 parameters map<string,string>
     message ModelResponseCache
     1 enable bool
+    message ModelMetrics
+    1 metric_control repeated ModelMetrics.MetricControl
+    message ModelMetrics.MetricControl
+    1 metric_identifier ModelMetrics.MetricControl.MetricIdentifier
+    2 histogram_options ModelMetrics.MetricControl.HistogramOptions
+    message ModelMetrics.MetricControl.MetricIdentifier
+    1 family string
+    message ModelMetrics.MetricControl.HistogramOptions
+    1 buckets repeated double
     enum DataType
     0 TYPE_INVALID
     1 TYPE_BOOL

@@ -47,7 +47,8 @@ enum Classification {
       }
       for index in order.prefix(shown) {
         var element = "\(text(index)):\(index)"
-        if labels.indices.contains(index) { element += ":" + labels[index] }
+        // A class without a name has no third part (core src/infer_response.cc, ClassificationLabel).
+        if labels.indices.contains(index), !labels[index].isEmpty { element += ":" + labels[index] }
         withUnsafeBytes(of: UInt32(clamping: element.utf8.count).littleEndian) { bytes += $0 }
         bytes += element.utf8
       }

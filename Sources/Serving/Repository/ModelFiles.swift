@@ -25,6 +25,9 @@ final class ModelFiles: Sendable {
   /// As this program reads it.
   func graph() throws(ONNXError) -> Graph { try ONNXReader.read(path: path) }
 
+  /// What the file declares of its inputs and outputs; nil for one that declares nothing readable.
+  func interface() -> ONNXInterface? { try? ONNXInterface.read(path: path) }
+
   /// What the file says of itself. A file that cannot be surveyed is one that nothing can run: who loads it says why.
   func survey() -> ONNXSurvey { (try? ONNXSurvey.read(path: path)) ?? ONNXSurvey() }
 

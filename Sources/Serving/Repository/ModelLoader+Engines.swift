@@ -38,7 +38,8 @@ extension ModelLoader {
       if let files, let reason = try reasonForEngine(graph, survey, written, options) {
         return try engine(written, files, survey, reason)
       }
-      var configuration = try written.completed(from: graph.signature)
+      var configuration = try written.completed(from: graph.signature.opened(as: files?.interface()))
+      try review(configuration, configuration.platform == "headroom_builtin" ? .builtIn : .ownKernels)
       for input in configuration.inputs where input.isOptional { throw Self.needed(input) }
       var final = options
       final.maximumBatchRows = configuration.maxBatchSize
@@ -87,6 +88,7 @@ extension ModelLoader {
     let device: any Device = choice.device ?? inProcess
     let loaded = try device.load(files.source, options)
     let configuration = try completed(written, loaded)
+    try review(configuration, .onnxRuntime)
     log.info("model '\(written.name)' runs on \(device.description.hardware): \(reason)")
     var placed = Placed(configuration: configuration, loaded: loaded, device: device.description, survey: survey)
     if let cache = devices.engineCache, let digest = choice.digest, let isolated = loaded as? IsolatedModel {
@@ -163,6 +165,7 @@ extension ModelLoader {
 
   private func identity(_ written: ModelConfiguration) throws -> Placed {
     try written.validate()
+    try review(written, .identity)
     let model = try Self.identity(written)
     let isIsolated = written.parameters["isolate"] == "1"
     if model.fault?.endsTheProcess == true, !isIsolated {
@@ -201,6 +204,7 @@ extension ModelLoader {
       return .graph(try known.graph().withRowsFirst(), nil)
     case .file(let path): return try file(ModelFiles(path: path))
     case .folder(let path):
+      try ConfigurationReader.checkModelFile(configuration, version: version, in: path)
       for name in names {
         let file = "\(path)/\(version)/\(name)"
         switch Files.kind(of: file) {

@@ -25,34 +25,35 @@ struct ModelLoader: Sendable {
   /// Why a model cannot be loaded: what was wrong, where, what to do.
   struct Failure: Error, CustomStringConvertible {
     var description: String
+    /// The caller is told; false where the reference server says no more than that it failed, and clients compare its words.
+    var isTold = true
   }
 
   /// The model's configuration as written, its name filled in; the default one where there is none.
   func configuration(_ name: String, at place: ModelPlace, replacement: String?) throws(Failure) -> ModelConfiguration {
-    var parsed: ModelConfiguration.Parsed?
     do {
+      var parsed: ModelConfiguration.Parsed?
       if let replacement {
-        do { parsed = try ModelConfiguration.parse(json: try JSONValue.parse(replacement), file: "the configuration sent") } catch let error
-          as JSONError
-        {
-          throw Failure(description: "the configuration sent is no JSON: \(error)")
+        let json: JSONValue
+        do { json = try JSONValue.parse(replacement) } catch {
+          throw Failure(description: "the configuration sent is no JSON: \(error)", isTold: false)
         }
-      } else if case .folder(let path) = place, Files.kind(of: "\(path)/config.pbtxt") == .file {
-        parsed = try ModelConfiguration.parse(try Files.readText("\(path)/config.pbtxt"), file: "\(path)/config.pbtxt")
+        parsed = try ModelConfiguration.parse(json: json, file: "the configuration sent")
+      } else if case .folder(let path) = place {
+        parsed = try ConfigurationReader.read(folder: path)
       }
+      if let parsed {
+        for warning in ConfigurationReader.warnings(parsed, hasGPU: devices.primary.description.isSimulated) { log.warning("\(warning)") }
+      }
+      var configuration = parsed?.configuration ?? Self.defaultConfiguration(name, place)
+      try ConfigurationReader.name(&configuration, name)
+      if case .sent(let files) = place { try ConfigurationReader.checkSent(files) }
+      return configuration
     } catch let failure as Failure {
       throw failure
     } catch {
       throw Failure(description: "\(error)")
     }
-    for warning in parsed?.warnings ?? [] { log.warning("\(warning)") }
-    var configuration = parsed?.configuration ?? Self.defaultConfiguration(name, place)
-    if configuration.name.isEmpty { configuration.name = name }
-    if configuration.name != name {
-      throw Failure(
-        description: "unexpected directory name '\(name)' for model '\(configuration.name)', directory name must equal model name")
-    }
-    return configuration
   }
 
   /// Built-in heads are served as the document serves them; anything else as its file says.
@@ -65,21 +66,10 @@ struct ModelLoader: Sendable {
 
   /// Versions to load by the policy (common `protobuf/model_config.proto`, ModelVersionPolicy; none stated: the latest).
   func versions(_ configuration: ModelConfiguration, at place: ModelPlace) throws(Failure) -> [Int] {
-    let found: [Int]
-    do throws(FileError) { found = try place.versions() } catch { throw Failure(description: "\(error)") }
-    guard let latest = found.last else {
-      throw Failure(description: "model '\(configuration.name)' has no version folder (a folder named 1, 2, ...) with a model in it")
-    }
-    switch configuration.versionPolicy {
-    case nil: return [latest]
-    case .latest(let count): return Array(found.suffix(max(1, count)))
-    case .all: return found
-    case .specific(let wanted):
-      for version in wanted where !found.contains(version) {
-        throw Failure(
-          description: "model '\(configuration.name)' has no version \(version), which its version_policy names; there are \(found)")
-      }
-      return wanted.sorted()
+    do {
+      return try ConfigurationReader.versions(configuration, found: try place.versions())
+    } catch {
+      throw Failure(description: "\(error)")
     }
   }
 
@@ -88,18 +78,15 @@ struct ModelLoader: Sendable {
     ServedModel, [any ModelInstance]
   ) {
     do {
+      try ConfigurationReader.validate(written, version: version, at: place)
+      let labels = try ConfigurationReader.labels(written, at: place)
       let source = try source(written, version: version, at: place)
       let placed = try self.place(written, source)
       let (configuration, loaded, device) = (placed.configuration, placed.loaded, placed.device)
       try configuration.validate()
-      for input in configuration.inputs where input.allowRaggedBatch {
-        log.warning(
-          "model '\(configuration.name)': 'allow_ragged_batch' of input '\(input.name)' has no effect, requests of different shapes are batched apart"
-        )
-      }
       let model = try ServedModel(
         name: configuration.name, version: version, configuration: configuration, loaded: loaded, device: device,
-        labels: labels(configuration, place), regions: regions, live: live, number: number, executionLimit: executionLimit,
+        labels: labels, regions: regions, live: live, number: number, executionLimit: executionLimit,
         gate: gate)
       do {
         var instances: [any ModelInstance] = []
@@ -163,17 +150,11 @@ struct ModelLoader: Sendable {
       hasRowDimension: configuration.maxBatchSize > 0, delay: .milliseconds(delay), fault: fault)
   }
 
-  private func labels(_ configuration: ModelConfiguration, _ place: ModelPlace) -> [String: [String]] {
-    var labels: [String: [String]] = [:]
-    guard let folder = place.folder else { return labels }
-    for output in configuration.outputs where !output.labelFilename.isEmpty {
-      do throws(FileError) {
-        labels[output.name] = try Files.readText("\(folder)/\(output.labelFilename)").split(separator: "\n").map(String.init)
-      } catch {
-        log.warning("the labels of output '\(output.name)' are left out: \(error)")
-      }
-    }
-    return labels
+  /// Says which parameters do nothing for this model; throws where one that acts cannot be read.
+  private func review(_ configuration: ModelConfiguration, _ runner: KnownParameter.Runner) throws(ModelConfigurationError) {
+    let review = try configuration.reviewParameters(runner)
+    for warning in review.warnings { log.warning("\(warning)") }
+    for note in review.unused { log.info("\(note)") }
   }
 }
 

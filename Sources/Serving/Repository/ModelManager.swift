@@ -58,7 +58,7 @@ final class ModelManager: Sendable {
     } catch {
       log.error("model '\(name)' is not loaded: \(error)")
       if table.ready(name).isEmpty { table.set(name, 1, .unavailable(error.description)) }
-      throw KServeError(.internalError, polled)
+      throw KServeError(.internalError, error.isTold ? "\(polled): \(error)" : polled)
     }
     stamps.withLock { $0[name] = stamp }
     let isNew = table.ready(name).isEmpty

@@ -79,8 +79,8 @@ import TimeBase
 
   @Test func everyTypeOfTheConfigurationIsKnown() {
     let schema = ModelConfigSchema.standard
-    let scalars: Set = ["bool", "int32", "int64", "uint32", "uint64", "float", "string"]
-    #expect(schema.messages["ModelConfig"]?.count == 24)
+    let scalars: Set = ["bool", "int32", "int64", "uint32", "uint64", "float", "double", "string"]
+    #expect(schema.messages["ModelConfig"]?.count == 25)
     for (message, fields) in schema.messages {
       for (name, field) in fields {
         #expect(

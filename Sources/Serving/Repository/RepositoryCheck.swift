@@ -1,0 +1,183 @@
+import FileAccess
+public import JSONText
+import ModelConfiguration
+import ONNXFormat
+
+/// What a server would say of configurations, without one: of a whole repository, of one model's folder, or of a file alone. Nothing is
+/// loaded; of a model's file no more is read than the inputs and outputs that it declares.
+public enum RepositoryCheck {
+  /// Something said about a configuration.
+  public struct Remark: Sendable, Hashable {
+    /// How much it matters.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+      /// The model would not be loaded.
+      case refused
+      /// A part that has no effect.
+      case ignored
+      /// Worth knowing.
+      case note
+    }
+
+    /// How much it matters.
+    public var kind: Kind
+    /// As it was named; with the line and column of a text.
+    public var file: String
+    /// 1-based.
+    public var line: Int?
+    /// 1-based, in bytes.
+    public var column: Int?
+    /// What is meant, and what to do where that is not obvious.
+    public var reason: String
+
+    /// "config.pbtxt:3:7: refused: ...".
+    public var description: String {
+      let place = line.map { ":\($0)" + (column.map { ":\($0)" } ?? "") } ?? ""
+      return "\(file)\(place): \(kind.rawValue): \(reason)"
+    }
+
+    init(_ kind: Kind, file: String, place: ConfigurationPlace?, reason: String) {
+      (self.kind, self.file) = (kind, file)
+      switch place {
+      case .position(let line, let column): (self.line, self.column, self.reason) = (line, column, reason)
+      case .member(let path) where !path.isEmpty: self.reason = "\(path): \(reason)"
+      default: self.reason = reason
+      }
+    }
+  }
+
+  /// A model and what there is to say of it.
+  public struct Result: Sendable {
+    /// The model's name.
+    public var model: String
+    /// Its configuration; its folder where it has none.
+    public var file: String
+    /// The model's file that the configuration was compared with; nil where there is none.
+    public var modelFile: String?
+    /// In the order in which they were found.
+    public var remarks: [Remark] = []
+    /// As it would be served, defaults filled in; nil for one that is refused.
+    public var configuration: JSONValue?
+
+    /// Whether it would be loaded, as far as this can tell.
+    public var isAccepted: Bool { !remarks.contains { $0.kind == .refused } }
+  }
+
+  /// Checks what lies at `path`: a configuration's file, a model's folder, or a repository of them.
+  public static func check(_ path: String) throws(FileError) -> [Result] {
+    guard let kind = Files.kind(of: path) else {
+      throw FileError(path: path, action: "check", reason: "there is no such file or folder")
+    }
+    if kind == .file { return [try checkFile(path)] }
+    let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    let hasVersions = !(try ModelPlace.folder(path).versions()).isEmpty
+    if hasVersions || Files.kind(of: "\(path)/config.pbtxt") == .file {
+      return [model(try folderName(path), in: path, file: nil)]
+    }
+    let names = try Files.entries(of: path).filter { !$0.hasPrefix(".") && Files.kind(of: "\(path)/\($0)") == .folder }
+    if names.isEmpty { throw FileError(path: path, action: "check", reason: "it holds no model's folder and no config.pbtxt") }
+    return names.map { model($0, in: "\(path)/\($0)", file: nil) }
+  }
+
+  private static func folderName(_ path: String) throws(FileError) -> String {
+    String(try Files.resolved(path).split(separator: "/").last ?? "")
+  }
+
+  /// A file alone has the name that it gives itself, and no model unless its folder is a model's.
+  private static func checkFile(_ path: String) throws(FileError) -> Result {
+    let folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
+    let parent = folder.isEmpty ? "/" : folder
+    if !(try ModelPlace.folder(parent).versions()).isEmpty { return model(try folderName(parent), in: parent, file: path) }
+    return model(nil, in: parent, file: path)
+  }
+
+  /// `name` is nil for a file outside a model's folder; `file` is nil for the folder's own configuration.
+  private static func model(_ name: String?, in folder: String, file: String?) -> Result {
+    var result = Result(model: name ?? "", file: file ?? "\(folder)/config.pbtxt")
+    if file == nil, Files.kind(of: result.file) != .file { result.file = folder }
+    do throws(ModelConfigurationError) {
+      let parsed =
+        if let file { try ConfigurationReader.read(file: file) } else { try ConfigurationReader.read(folder: folder) }
+      var configuration = parsed?.configuration ?? ModelConfiguration(name: name ?? "")
+      if let parsed { result.add(.ignored, ConfigurationReader.warnings(parsed, hasGPU: false)) }
+      if let name { try ConfigurationReader.name(&configuration, name) }
+      if configuration.name.isEmpty { configuration.name = "model" }
+      result.model = configuration.name
+      try result.check(configuration, in: folder, isAlone: name == nil)
+    } catch {
+      result.remarks.append(
+        Remark(.refused, file: error.file.isEmpty ? result.file : error.file, place: error.place, reason: error.reason))
+    }
+    return result
+  }
+}
+
+extension RepositoryCheck.Result {
+  fileprivate mutating func add(_ kind: RepositoryCheck.Remark.Kind, _ warnings: [ModelConfigurationWarning]) {
+    remarks += warnings.map { RepositoryCheck.Remark(kind, file: $0.file, place: $0.place, reason: $0.reason) }
+  }
+
+  private mutating func note(_ reason: String) {
+    remarks.append(RepositoryCheck.Remark(.note, file: file, place: nil, reason: reason))
+  }
+
+  fileprivate mutating func check(
+    _ configuration: ModelConfiguration, in folder: String, isAlone: Bool
+  ) throws(ModelConfigurationError) {
+    let place = ModelPlace.folder(folder)
+    let backend = try configuration.namedBackend()
+    let runner: KnownParameter.Runner? = backend == .identity ? .identity : backend == .builtIn ? .builtIn : nil
+    let review = try configuration.reviewParameters(runner)
+    add(.ignored, review.warnings)
+    add(.note, review.unused)
+    let found = isAlone ? [] : (try? place.versions()) ?? []
+    if found.isEmpty {
+      try ConfigurationReader.validate(configuration, version: nil, at: isAlone ? .file(file) : place)
+      note(isAlone ? "checked alone: no model's folder is around it" : "no version folder: checked without a model")
+      accept(configuration)
+      return
+    }
+    try ConfigurationReader.checkFiles(configuration, at: place)
+    for version in try ConfigurationReader.versions(configuration, found: found) {
+      try ConfigurationReader.validate(configuration, version: version, at: place)
+      if backend == .identity {
+        accept(configuration)
+      } else if backend == .builtIn {
+        do { _ = try ModelLoader.builtIn(configuration) } catch {
+          throw configuration.error("\(error)", field: "parameters")
+        }
+        accept(configuration)
+      } else {
+        try compare(configuration, version: version, in: folder)
+      }
+    }
+  }
+
+  /// Completes the configuration from what the version's file declares, where there is one.
+  private mutating func compare(_ configuration: ModelConfiguration, version: Int, in folder: String) throws(ModelConfigurationError) {
+    let named = configuration.defaultModelFilename
+    try ConfigurationReader.checkModelFile(configuration, version: version, in: folder)
+    // A folder in the file's place holds the model beside its weights.
+    let path = (named.isEmpty ? ["model.onnx", "model.plan"] : [named]).flatMap { name in
+      ["\(folder)/\(version)/\(name)", "\(folder)/\(version)/\(name)/model.onnx"]
+    }.first { Files.kind(of: $0) == .file }
+    guard let path, path.hasSuffix(".onnx") else {
+      note(
+        path == nil ? "version \(version) has no model's file: checked without it" : "\(path ?? "") is not compared with the configuration")
+      return accept(configuration)
+    }
+    modelFile = path
+    let interface: ONNXInterface
+    do throws(ONNXError) { interface = try ONNXInterface.read(path: path) } catch {
+      throw ModelConfigurationError(file: path, reason: error.reason)
+    }
+    guard let signature = ModelSignature(interface, inputs: Set(configuration.inputs.map(\.name))) else {
+      note("\(path) declares no shape for one of its tensors: not compared with the configuration")
+      return accept(configuration)
+    }
+    let completed = try configuration.completed(from: signature)
+    try completed.validate()
+    accept(completed)
+  }
+
+  private mutating func accept(_ configuration: ModelConfiguration) { self.configuration = configuration.normalized().json() }
+}

@@ -1,0 +1,71 @@
+import FileAccess
+import Foundation
+import JSONText
+import Testing
+
+@testable import Serving
+
+@Suite struct RepositoryCheckTests {
+  static let data = (#filePath as NSString).deletingLastPathComponent + "/../../Data"
+
+  static func repository(_ files: [String: String]) throws -> String {
+    let root = NSTemporaryDirectory() + "check-" + UUID().uuidString
+    for (name, text) in files {
+      let path = "\(root)/\(name)"
+      try FileManager.default.createDirectory(atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+      try Files.write(path, text)
+    }
+    return root
+  }
+
+  @Test func aRepositoryIsCheckedModelByModel() throws {
+    let root = try Self.repository([
+      "good/config.pbtxt": ServerFixture.identity("good"), "good/1/x": "",
+      "bad/config.pbtxt": "max_batch_size: 4\ndynamic_batching {\n  preferred_batch_size: 5\n}",
+      "worse/config.pbtxt": "max_batch_size: 4\ninput {\n  nam: \"x\"\n}", "other/config.pbtxt": "name: \"another\"",
+      ".git/config.pbtxt": "x",
+      "image/config.pbtxt": "max_batch_size: 4 input { name: \"x\" data_type: TYPE_FP32 dims: [3, 4, 4]\n format: FORMAT_NCHW }",
+    ])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let results = try RepositoryCheck.check(root + "/")
+    #expect(results.map(\.model) == ["bad", "good", "image", "other", "worse"])
+    #expect(results.map(\.isAccepted) == [false, true, true, false, false])
+    func lines(_ index: Int) -> [String] { results[index].remarks.map { $0.description.replacing(root, with: "R") } }
+    #expect(lines(0) == ["R/bad/config.pbtxt:3:3: refused: dynamic batching preferred size must be <= max batch size for bad"])
+    #expect(lines(1) == [])
+    #expect(
+      lines(2) == [
+        "R/image/config.pbtxt:2:2: ignored: 'format' of ModelInput is ignored: tensors are read in the order of their dimensions",
+        "R/image/config.pbtxt: note: no version folder: checked without a model",
+      ])
+    #expect(lines(3).first?.hasPrefix("R/other/config.pbtxt:1:1: refused: unexpected directory name 'other' for model 'another'") == true)
+    #expect(lines(4).first?.hasPrefix("R/worse/config.pbtxt:3:3: refused: unknown field 'nam' in message ModelInput") == true)
+    #expect(results[2].configuration?["input"]?.arrayValue?.first?["format"] == "FORMAT_NCHW")
+    #expect(results[0].configuration == nil)
+  }
+
+  @Test func aFileAloneHasNoFolderToBeComparedWith() throws {
+    let root = try Self.repository(["a.pbtxt": "name: \"m\" output { name: \"y\" label_filename: \"none\" }"])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let results = try RepositoryCheck.check(root + "/a.pbtxt")
+    #expect(results.map(\.model) == ["m"] && results.allSatisfy(\.isAccepted))
+    #expect(throws: FileError.self) { try RepositoryCheck.check(root + "/none") }
+    #expect(throws: FileError.self) { try RepositoryCheck.check(root) }
+  }
+
+  @Test func aModelsFileIsComparedWithItsConfiguration() throws {
+    let model = try Files.read("\(Self.data)/onnx/seqlen-script-13.onnx")
+    for (text, expected) in [("max_batch_size: 4", nil), ("max_batch_size: 4 input { name: \"none\" }", "has no input 'none'")] {
+      let root = try Self.repository(["m/config.pbtxt": text])
+      defer { try? FileManager.default.removeItem(atPath: root) }
+      try FileManager.default.createDirectory(atPath: "\(root)/m/1", withIntermediateDirectories: true)
+      try Files.write("\(root)/m/1/model.onnx", model)
+      let result = try #require(try RepositoryCheck.check(root).first)
+      #expect(result.modelFile == "\(root)/m/1/model.onnx")
+      #expect(result.isAccepted == (expected == nil))
+      if let expected { #expect(result.remarks.last?.reason.contains(expected) == true) }
+      try Files.write("\(root)/m/1/model.onnx", Array(model.prefix(100)))
+      #expect(try RepositoryCheck.check("\(root)/m").first?.isAccepted == false)
+    }
+  }
+}
