@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|all SECONDS. Findings land in .build-fuzz; a new one belongs
+# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|all SECONDS. Findings land in .build-fuzz; a new one belongs
 # into Fuzz/seeds with a test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,13 +10,25 @@ seconds=${2:-60}
 fuzz() {
   local name=$1 fuzzer=$2
   shift 2
-  local modules=$*
+  local modules="CheckedNumbers $*"
   rm -rf ".build-fuzz/source-$name"
-  find "${@/#/Sources/}" -name '*.swift' | while read -r file; do
+  find Sources/CheckedNumbers "${@/#/Sources/}" -name '*.swift' | while read -r file; do
     mkdir -p ".build-fuzz/source-$name/$(dirname "$file")"
     sed -E "/^(public |package |internal )?import (${modules// /|})$/d" "$file" >".build-fuzz/source-$name/$file"
   done
   campaign "$name" "$fuzzer"
+}
+
+# sources NAME FILE...: those files, and the checked conversions, as one module without SwiftNIO.
+sources() {
+  local name=$1 file
+  shift
+  rm -rf ".build-fuzz/source-$name"
+  mkdir -p ".build-fuzz/source-$name"
+  for file in Sources/CheckedNumbers/*.swift "$@"; do
+    sed -E '/^(public |package |internal )?import (CheckedNumbers|JSONText|KServe|ModelConfiguration|NIOCore|ProtobufWire|TimeBase)$/d' "$file" \
+      >".build-fuzz/source-$name/$(basename "$file")"
+  done
 }
 
 # campaign NAME FUZZER: builds what lies in .build-fuzz/source-NAME and runs it.
@@ -34,39 +46,48 @@ config() { fuzz config ConfigFuzzer JSONText ModelConfiguration; }
 
 # The part of Serving that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.
 grpc() {
-  rm -rf .build-fuzz/source-grpc
-  mkdir -p .build-fuzz/source-grpc
-  local file
-  for file in Sources/{ProtobufWire,TimeBase,KServe/Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift \
+  sources grpc Sources/{ProtobufWire,TimeBase,KServe/Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift \
     Sources/Serving/Service/InferenceRequest.swift \
-    Sources/Serving/GRPC/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift; do
-    sed -E '/^(public |package |internal )?import (ProtobufWire|TimeBase|KServe|ModelConfiguration|NIOCore)$/d' "$file" \
-      >".build-fuzz/source-grpc/$(basename "$file")"
-  done
+    Sources/Serving/GRPC/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift
   campaign grpc GRPCFuzzer
 }
 
 # HTTP framing and the JSON of requests: KServe and what it needs of the configuration's values.
 http() {
-  rm -rf .build-fuzz/source-http
-  mkdir -p .build-fuzz/source-http
-  local file
-  for file in Sources/KServe/{HTTP,JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift; do
-    sed -E '/^(public |package |internal )?import (KServe|ModelConfiguration|JSONText)$/d' "$file" >".build-fuzz/source-http/$(basename "$file")"
-  done
+  sources http Sources/KServe/{HTTP,JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift
   campaign http HTTPFuzzer
 }
 
+json() {
+  sources json Sources/JSONText/*.swift Sources/KServe/{JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift
+  campaign json JSONFuzzer
+}
+
+labels() {
+  sources labels Sources/ModelConfiguration/Reading/LabelFile.swift
+  campaign labels LabelsFuzzer
+}
+
+# Repository control: the documents of HTTP and the messages of gRPC.
+control() {
+  sources control Sources/{JSONText,ProtobufWire}/*.swift Sources/KServe/{JSON,Values}/*.swift \
+    Sources/ModelConfiguration/Values/TensorDataType.swift Sources/Serving/HTTP/HTTPDocument.swift Sources/Serving/GRPC/ControlRequests.swift
+  campaign control ControlFuzzer
+}
+
 case $target in
-  onnx | config | grpc | http) "$target" ;;
+  onnx | config | grpc | http | json | labels | control) "$target" ;;
   all)
     onnx
     config
     grpc
     http
+    json
+    labels
+    control
     ;;
   *)
-    echo "usage: Fuzz/run.sh onnx|config|grpc|http|all SECONDS" >&2
+    echo "usage: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|all SECONDS" >&2
     exit 64
     ;;
 esac

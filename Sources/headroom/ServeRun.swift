@@ -103,7 +103,6 @@ struct ServeRun {
     return try ServeTLS(certificate: certificate, key: key).context(protocols: protocols, options: "--tls-certificate, --tls-key")
   }
 
-
   // MARK: - The process
 
   /// Event loops where none are asked for.

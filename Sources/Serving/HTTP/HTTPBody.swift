@@ -1,3 +1,4 @@
+import KServe
 import NIOCore
 
 /// A request's body as it came from the socket: slices in order, taken from the front without copying.
@@ -57,5 +58,13 @@ struct HTTPBody: Sendable {
     var joined = ByteBufferAllocator().buffer(capacity: count)
     for part in parts { joined.writeImmutableBuffer(part) }
     return joined
+  }
+}
+
+extension HTTPDocument {
+  /// A control call's body.
+  init(_ body: HTTPBody) throws(KServeError) {
+    var body = body
+    try self.init(bytes: body.takeJoined(body.byteCount).map { Array($0.readableBytesView) } ?? [])
   }
 }

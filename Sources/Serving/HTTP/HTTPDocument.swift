@@ -6,20 +6,19 @@ import KServe
 struct HTTPDocument {
   private let members: [String: JSONValue]
 
-  init(_ body: HTTPBody) throws(KServeError) {
-    var body = body
-    guard body.byteCount > 0, let text = body.takeJoined(body.byteCount) else {
+  init(bytes: [UInt8]) throws(KServeError) {
+    guard !bytes.isEmpty else {
       members = [:]
       return
     }
     var tape = JSONTape()
     var fault: JSONFault?
-    text.withUnsafeReadableBytes { bytes in
+    bytes.withUnsafeBytes { bytes in
       do throws(JSONFault) { try tape.read(bytes) } catch { fault = error }
     }
     if let fault { throw KServeError(.invalidArgument, "failed to parse the request JSON buffer: \(fault)") }
     // The tape has checked it as the reference server does; what is left is a tree to look things up in.
-    guard let value = try? JSONValue.parse(text.readableBytesView) else {
+    guard let value = try? JSONValue.parse(bytes) else {
       throw KServeError(.invalidArgument, "failed to parse the request JSON buffer: a name stands twice")
     }
     members = Dictionary((value.objectValue ?? []).map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
