@@ -53,6 +53,17 @@ public struct BatchLayout: Sendable {
     }
   }
 
+  /// Where a configured input lies among the device's.
+  public func place(ofInput input: Int) -> Int { inputs[input].place }
+
+  /// A batch's shapes in the device's order, with what is left out: those named (ascending) and those the configuration does not name.
+  public func inDeviceOrder(_ shapes: [[Int]], rows: Int, omitting omitted: [Int] = []) -> (shapes: [[Int]], omitted: [Int]) {
+    if isInOrder, unnamed.isEmpty { return (shapes, omitted) }
+    var ordered = [[Int]](repeating: countsRows ? [rows] : [], count: inputCount)
+    for (tensor, shape) in zip(inputs, shapes) { ordered[tensor.place] = shape }
+    return (ordered, (unnamed + omitted.map { inputs[$0].place }).sorted())
+  }
+
   private static func find(
     _ name: String, _ type: TensorDataType, in tensors: [ModelSignature.Tensor], _ kind: String
   ) throws(DeviceError) -> Tensor {

@@ -82,7 +82,9 @@ public final class CheckedInstance: @unchecked Sendable {
       if overflow { throw DeviceError(.badInput, "input '\(tensor.name)' of shape \(shape) has too many bytes") }
       (inputs[index].rowElements, inputs[index].rowBytes) = (elements, bytes)
     }
-    slot = try prepare(shapes, omitting: omitted)
+    let device = layout.inDeviceOrder(shapes, rows: rows, omitting: omitted)
+    slot =
+      device.omitted.isEmpty ? try instance.prepare(device.shapes) : try instance.prepare(device.shapes, omitting: device.omitted)
     guard slot.inputs.count == layout.inputCount else {
       throw DeviceError(.batchFailed, "the device prepared \(slot.inputs.count) inputs; the model has \(layout.inputCount)")
     }
@@ -102,16 +104,6 @@ public final class CheckedInstance: @unchecked Sendable {
       }
       inputs[index].memory = given.memory
     }
-  }
-
-  private func prepare(_ shapes: [[Int]], omitting omitted: [Int]) throws(DeviceError) -> BatchSlot {
-    if layout.isInOrder, layout.unnamed.isEmpty {
-      return omitted.isEmpty ? try instance.prepare(shapes) : try instance.prepare(shapes, omitting: omitted)
-    }
-    var ordered = [[Int]](repeating: layout.countsRows ? [rows] : [], count: layout.inputCount)
-    for (tensor, shape) in zip(layout.inputs, shapes) { ordered[tensor.place] = shape }
-    let places = (layout.unnamed + omitted.map { layout.inputs[$0].place }).sorted()
-    return places.isEmpty ? try instance.prepare(ordered) : try instance.prepare(ordered, omitting: places)
   }
 
   /// Whether an input holds strings: then `reserve` comes before its first `write`.

@@ -82,6 +82,11 @@ extension InstanceWorker {
         name: declared.name, dataType: type, shape: shape, data: ByteBuffer(),
         sharedMemory: SharedMemoryTarget(region: target.region, offset: target.offset, byteSize: classes?.count ?? bytes.count))
     }
+    // SwiftNIO's buffers count in 32 bits.
+    guard (classes?.count ?? bytes.count) <= 1 << 31 else {
+      throw KServeError(
+        .unsupported, "output '\(declared.name)' has \(bytes.count) bytes, more than one answer carries; ask for it in shared memory")
+    }
     var data = ByteBufferAllocator().buffer(capacity: classes?.count ?? bytes.count)
     if let classes { data.writeBytes(classes) } else { data.writeBytes(bytes) }
     return InferenceResponse.Output(name: declared.name, dataType: type, shape: shape, data: data)

@@ -131,14 +131,18 @@ struct WarmUp {
   ) throws(ModelLoader.Failure) {
     let waiter = Waiter()
     do throws(DeviceError) {
-      let slot = try instance.prepare(shapes)
-      for input in slot.inputs.indices {
+      let layout = model.layout
+      let device = layout.inDeviceOrder(shapes, rows: model.takesRows ? shapes.first?.first ?? 1 : 1)
+      let slot =
+        device.omitted.isEmpty ? try instance.prepare(device.shapes) : try instance.prepare(device.shapes, omitting: device.omitted)
+      for input in model.configuration.inputs.indices {
+        let place = layout.place(ofInput: input)
         if model.configuration.inputs[input].dataType == .string {
           // Empty strings: a length of zero each.
-          try instance.reserve(slot, input: input, byteCount: 4 * shapes[input].reduce(1) { $0 &* $1 })
+          try instance.reserve(slot, input: place, byteCount: 4 * shapes[input].reduce(1) { $0 &* $1 })
         }
-        slot.inputs[input].memory.initializeMemory(as: UInt8.self, repeating: 0)
-        do throws(ModelLoader.Failure) { try fill(input, slot.inputs[input].memory) } catch {
+        slot.inputs[place].memory.initializeMemory(as: UInt8.self, repeating: 0)
+        do throws(ModelLoader.Failure) { try fill(input, slot.inputs[place].memory) } catch {
           throw DeviceError(.badInput, error.description)
         }
       }
