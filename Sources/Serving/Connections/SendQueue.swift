@@ -15,7 +15,7 @@ extension ChannelHandlerContext {
   var unacknowledgedBytes: Int {
     let queued = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket -> Int in
       var count: Int32 = 0
-      return ioctl(socket, UInt(clamping: TIOCOUTQ), &count) == 0 ? Int(count) : 0
+      return ioctl(socket, UInt(clamping: TIOCOUTQ), &count) == 0 ? max(0, Int(count)) : 0
     }
     return queued ?? 0
   }

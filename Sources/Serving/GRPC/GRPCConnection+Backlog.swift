@@ -72,12 +72,31 @@ extension GRPCConnection {
       guard stream.unsent >= count else { return }
       stream.unsent -= count
       gone(count)
-      if stream.isWaiting, stream.unsent <= options.maximumUnsentBytesPerStream {
-        queue(stream)
-        resumeWaiting()
-      }
+      wake(stream)
     }
     return promise
+  }
+
+  /// An answer that waits for earlier ones of its stream counts as one that the client does not take.
+  func keep(_ pieces: [ByteBuffer], on stream: GRPCStream) {
+    stream.unconfirmed += pieces.reduce(0) { $0 + $1.readableBytes }
+    backlog.unconfirmed += pieces.reduce(0) { $0 + $1.readableBytes }
+    confirm(stream)
+  }
+
+  /// Its turn has come: it is counted anew where it is sent.
+  func letGo(_ pieces: [ByteBuffer], on stream: GRPCStream) {
+    let count = pieces.reduce(0) { $0 + $1.readableBytes }
+    stream.unsent -= count
+    gone(count)
+    wake(stream)
+  }
+
+  /// A stream that waited for its own backlog goes on.
+  private func wake(_ stream: GRPCStream) {
+    guard stream.isWaiting, stream.unsent <= options.maximumUnsentBytesPerStream else { return }
+    queue(stream)
+    resumeWaiting()
   }
 
   @discardableResult

@@ -76,16 +76,23 @@ extension GRPCConnection {
       pieces = failed(error)
     }
     guard options.keepsStreamOrder else { return send(pieces, on: stream) }
-    stream.early[number] = pieces
+    if number == stream.nextToSend {
+      stream.nextToSend += 1
+      send(pieces, on: stream)
+    } else {
+      stream.early[number] = pieces
+      keep(pieces, on: stream)
+    }
     while let next = stream.early.removeValue(forKey: stream.nextToSend) {
       stream.nextToSend += 1
+      letGo(next, on: stream)
       send(next, on: stream)
     }
   }
 
   /// Ends a ModelStreamInfer whose client has sent everything and got every answer.
   func finishIfAnswered(_ stream: GRPCStream) {
-    if stream.isHalfClosed, stream.outstanding == 0 { finish(stream, .ok) }
+    if stream.isRequestTaken, stream.outstanding == 0 { finish(stream, .ok) }
   }
 
   private func request(_ message: ByteBuffer, on stream: GRPCStream) -> Result<InferenceRequest, GRPCStatus> {

@@ -45,10 +45,6 @@ struct RequestChecker: Sendable {
         guard let index = outputIndex[output.name] else {
           throw KServeError(.invalidArgument, "unexpected inference output '\(output.name)' for model '\(model)'")
         }
-        // core src/infer_request.cc, AddOriginalRequestedOutput.
-        if outputs.contains(where: { $0.index == index }) {
-          throw KServeError(.invalidArgument, "\(tag)output '\(output.name)' already exists in request")
-        }
         outputs.append(CheckedRequest.Output(index: index, requested: requested))
       }
     }

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Execution
 import KServe
 import ModelConfiguration
@@ -38,19 +39,15 @@ final class ServedModel: Sendable {
   private static func outputBytes(_ configuration: ModelConfiguration) -> Int {
     configuration.outputs.reduce(0) { sum, output in
       guard output.dims.allSatisfy({ $0 > 0 }) else { return sum }
-      let bytes = output.dims.reduce(output.dataType.bytesPerElement ?? 0) { product, dimension in
-        let (next, overflow) = product.multipliedReportingOverflow(by: dimension)
-        return overflow ? .max : next
-      }
-      return sum.addingReportingOverflow(bytes).overflow ? .max : sum + bytes
+      let bytes = output.dims.reduce(output.dataType.bytesPerElement ?? 0) { $0.multipliedSaturated(by: $1) }
+      return sum.addingSaturated(bytes)
     }
   }
 
   /// Bytes of outputs that the answer to a request will have, as far as the configuration tells.
   func expectedBytes(of request: InferenceRequest) -> Int {
     let rows = takesRows ? max(1, request.inputs.first?.shape.first ?? 1) : 1
-    let (bytes, overflow) = outputBytes.multipliedReportingOverflow(by: rows)
-    return overflow ? .max : bytes
+    return outputBytes.multipliedSaturated(by: rows)
   }
 
   var isSimulated: Bool { device.isSimulated }

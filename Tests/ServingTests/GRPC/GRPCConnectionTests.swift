@@ -336,6 +336,23 @@ import Testing
     #expect(sent.contains { $0.hasPrefix("1 window") })
   }
 
+  @Test func answersThatWaitForAnEarlierOneAreBoundedToo() throws {
+    let harness = try Harness()
+    try harness.head(1, GRPCMethod.modelStreamInfer.path)
+    try harness.data(1, GRPCFramingTests.frame(InferRequestTests.request(model: "held")), end: false)
+    let request = GRPCFramingTests.frame(InferRequestTests.request(raw: [UInt8](repeating: 7, count: 20_000)))
+    for _ in 0..<50 { try harness.data(1, request, end: false) }
+    try harness.data(1, [], end: true)
+    #expect(harness.service.state.withLock { $0.requests.count } == 5)
+    #expect(try harness.sent().isEmpty)
+    harness.service.release(0)
+    var sent = try harness.sent()
+    for _ in 0..<50 { sent += try harness.sent() }
+    #expect(harness.service.state.withLock { $0.requests.count } == 51)
+    #expect(sent.last == "1 end 0")
+    #expect(harness.connection.streams.isEmpty)
+  }
+
   @Test func callsWaitForAnswersOfTheWholeConnection() throws {
     var options = GRPCServerOptions()
     options.maximumUnsentBytes = 100_000
