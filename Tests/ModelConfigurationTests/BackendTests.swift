@@ -53,6 +53,13 @@ import Testing
     #expect(reason.contains(expected), "\(reason)")
   }
 
+  @Test func aRuntimeIsTheBackendsOwn() throws {
+    #expect(try Self.reason("runtime: \"libtriton_onnxruntime.so\"") == "accepted")
+    #expect(try Self.reason("backend: \"identity\" runtime: \"libtriton_identity.so\"") == "accepted")
+    #expect(try Self.reason("runtime: \"mine.so\"").hasPrefix("c:1:11: unable to find backend library 'mine.so' for model 'm'"))
+    #expect(try Self.reason("runtime: \"../mine.so\"").contains("backend library name '../mine.so' escapes backend directory"))
+  }
+
   @Test func aPlanOfOursIsServedUnderTensorRTsName() throws {
     for text in ["backend: \"tensorrt\"", "platform: \"tensorrt_plan\"", "default_model_filename: \"model.plan\""] {
       #expect(try Self.reason(text, hasPlan: true) == "accepted")

@@ -88,11 +88,27 @@ extension ModelConfiguration {
   /// Throws where this server cannot run what the configuration names. `hasPlan` says that the model's file is a plan of ours, which may
   /// lie under TensorRT's name.
   public func validateBackend(hasPlan: Bool) throws(ModelConfigurationError) {
-    switch try namedBackend() {
+    let wanted = try namedBackend()
+    try validateRuntime(wanted)
+    switch wanted {
     case .onnx, .identity, .builtIn: return
     case .tensorRT: if !hasPlan { throw missingBackend("tensorrt") }
     case .other(let name): throw missingBackend(name)
     }
+  }
+
+  /// `runtime` names a backend's library in Triton. Here it may name the backend that runs the model anyway, and no other file.
+  /// Source: core `src/backend_model.cc` (ResolveBackendPaths).
+  private func validateRuntime(_ backend: ModelBackend) throws(ModelConfigurationError) {
+    let runtime = source.message.string("runtime")
+    let usual = backend == .identity ? "libtriton_identity.so" : "libtriton_onnxruntime.so"
+    guard !runtime.isEmpty, runtime != usual else { return }
+    if runtime.contains("/") {
+      throw refusal("backend library name '\(excerpt(runtime))' escapes backend directory, for model '\(name)'", at: [.field("runtime")])
+    }
+    throw refusal(
+      "unable to find backend library '\(excerpt(runtime))' for model '\(name)': no libraries are loaded; leave 'runtime' out",
+      at: [.field("runtime")])
   }
 
   /// The error for a model that only another server runs.

@@ -202,10 +202,10 @@ struct RandomBatchModel: Sendable {
     try echo(
       """
       name: "reshaped" backend: "identity" max_batch_size: 8
-      input [ { name: "x" data_type: TYPE_INT16 dims: [-1, 4] reshape { shape: [2, -1, 2] } } ]
-      output [ { name: "y" data_type: TYPE_INT16 dims: [4, -1] reshape { shape: [2, -1, 2] } } ]
+      input [ { name: "x" data_type: TYPE_INT16 dims: [-1, 4] reshape { shape: [-1, 2, 2] } } ]
+      output [ { name: "y" data_type: TYPE_INT16 dims: [-1, 1, 4] reshape { shape: [-1, 2, 2] } } ]
       dynamic_batching { max_queue_delay_microseconds: 300 }
-      """, .int16, answer: { [$0[0], 4, $0[1]] }
+      """, .int16, answer: { [$0[0], $0[1], 1, 4] }
     ) { [pick(3, &$0), 4] }
   }
 
