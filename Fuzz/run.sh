@@ -41,7 +41,7 @@ campaign() {
     -rss_limit_mb=1024 -max_len=8192 -artifact_prefix=.build-fuzz/ ".build-fuzz/$name" "Fuzz/seeds/$name"
 }
 
-onnx() { fuzz onnx ONNXFuzzer TimeBase FileAccess ModelGraph ProtobufWire ONNXFormat; }
+onnx() { fuzz onnx ONNXFuzzer CheckedNumbers TimeBase FileAccess ModelGraph ProtobufWire ONNXFormat; }
 config() { fuzz config ConfigFuzzer JSONText ModelConfiguration; }
 
 # The part of Serving that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.

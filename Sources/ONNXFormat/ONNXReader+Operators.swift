@@ -184,7 +184,9 @@ extension ONNXReader {
       if sizes.isEmpty {
         let parts = attribute("num_outputs") ?? node.outputs.count
         let position = axis < 0 ? axis &+ from.count : axis
-        guard position >= 0, position < from.count, let size = from[position].fixedSize, parts > 0, parts <= size else {
+        guard position >= 0, position < from.count, let size = from[position].fixedSize, parts > 0, parts <= size,
+          parts == node.outputs.count, size <= 1 << 48
+        else {
           throw fail(place, "cannot be cut into \(parts) parts along axis \(axis)")
         }
         // Equal parts, the last one smaller (opset 18).

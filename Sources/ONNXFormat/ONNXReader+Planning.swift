@@ -53,9 +53,14 @@ extension ONNXReader {
       let said = declared[output].flatMap(declaration)
       let ruled = index < shapes.count ? shapes[index].flatMap(checked) : nil
       // Where the size depends on the data, what the file says of it is nearer than the most it can be.
-      let shape = rule?.sizeNote == nil ? ruled ?? said?.shape : said?.shape ?? ruled
+      var shape = rule?.sizeNote == nil && !hasGuesses ? ruled ?? said?.shape : said?.shape ?? ruled
+      if shape == nil, let most = rule?.most?(costed), index < most.count, let largest = most[index].flatMap(checked) {
+        shape = largest
+        hasGuesses = true
+        graph.notes.append("\(place) is counted as if its result were as large as its input: \(reason)")
+      }
       found.append(shape)
-      if rule?.sizeNote == nil, let ruled, let stated = said?.shape, ruled != stated {
+      if rule?.sizeNote == nil, !hasGuesses, let ruled, let stated = said?.shape, ruled != stated {
         graph.notes.append("\(place): \"\(output)\" is declared \(Shapes.text(stated)) but is \(Shapes.text(ruled)) by the operator's rule")
       }
       guard !output.isEmpty else { continue }
@@ -63,7 +68,10 @@ extension ONNXReader {
         unknown.insert(output)
         continue
       }
-      if let note = rule?.sizeNote, said?.shape == nil, index == 0 { graph.notes.append("\(place) is counted \(note)") }
+      if let note = rule?.sizeNote, said?.shape == nil, index == 0 {
+        graph.notes.append("\(place) is counted \(note)")
+        hasGuesses = true
+      }
       let type = said?.type ?? (index < types.count ? types[index] : nil) ?? costed.elementType(0) ?? .float32
       results.append(CostedOperator.Result(type: type, shape: shape))
       names.append(output)
@@ -113,8 +121,11 @@ extension ONNXReader {
     return operand
   }
 
-  /// A shape that a file may claim: no dimension below zero.
-  private func checked(_ shape: Shape) -> Shape? { shape.allSatisfy { $0.constant >= 0 && $0.perRow >= 0 } ? shape : nil }
+  /// A shape that a file may claim: no dimension below zero, none that later sums could overflow.
+  private func checked(_ shape: Shape) -> Shape? {
+    let range = 0...(1 << 48)
+    return shape.allSatisfy { range.contains($0.constant) && range.contains($0.perRow) } ? shape : nil
+  }
 
   /// Type and shape as the file states them, where every size is known.
   private func declaration(_ value: ValueMessage) -> (type: DataType?, shape: Shape?)? {

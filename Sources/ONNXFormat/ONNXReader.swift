@@ -65,6 +65,8 @@ public struct ONNXReader {
   var rowNames: Set<String> = []
   /// Names that something reads.
   var read: Set<String> = []
+  /// Whether some size was taken at its largest: from then on what the file declares is nearer than what follows from that.
+  var hasGuesses = false
   /// Branches inside branches that are being read.
   var depth = 0
   /// Who writes what, for telling a cycle from a dangling name.

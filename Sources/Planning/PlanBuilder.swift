@@ -83,7 +83,7 @@ extension Operation {
     case .reduceMean: "reducemean"
     case .reduce(let reduction, _, _): "reduce" + reduction.rawValue.lowercased()
     case .costed(let costed):
-      ([costed.unplanned == nil ? costed.type.lowercased() : "unplanned-" + costed.type.lowercased()] + costed.fused).joined(separator: "+")
+      ([costed.unplanned == nil ? costed.type.lowercased() : "unplanned-" + costed.type] + costed.fused).joined(separator: "+")
     default: name.lowercased()
     }
   }

@@ -10,7 +10,7 @@ public struct PlanCoverage: Sendable, Hashable {
   public struct Unplanned: Sendable, Hashable {
     /// The node.
     public var layer: String
-    /// "unplanned-scan": as the launch has it.
+    /// "unplanned-Scan": as the launch has it.
     public var operation: String
     /// Why it is not planned.
     public var reason: String

@@ -240,6 +240,35 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     #expect(throws: LoadError.self) { try model.plan(options, verifiesValues: false) }
   }
 
+  /// The message asks for as many sizes as the option takes: the rows are not among them, what is known is filled in.
+  @Test func openDimensionsAreAskedForAsTheyAreGiven() throws {
+    func model(batch: Int, shape: String) throws -> (KServeModel, StandInServer) {
+      let metadata =
+        #"{"name":"m","platform":"x","inputs":[{"name":"ids","datatype":"FP32","shape":"# + shape
+        + #"}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,1]}]}"#
+      let server = StandInServer { _, request in
+        let body = request.hasPrefix("GET /v2/models/m/config") ? "{\"max_batch_size\":\(batch)}" : metadata
+        return .pieces(["HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body])
+      }
+      let exchange = BlockingExchange(try Endpoint(host: "127.0.0.1", port: server.port))
+      return (try KServeModel(name: "m", version: nil, exchange: exchange), server)
+    }
+    for (batch, shape, wanted, given) in [
+      (8, "[-1,-1]", "--shape ids:SIZE", [Int64(1), 2]), (8, "[-1,3,-1]", "--shape ids:3,SIZE", [7]),
+      (0, "[-1,-1]", "--shape ids:SIZE,SIZE", [7]),
+    ] {
+      let (model, server) = try model(batch: batch, shape: shape)
+      defer { server.stop() }
+      let open = #expect(throws: LoadError.self) { try model.plan(.init(), verifiesValues: false) }
+      #expect("\(String(describing: open))".contains(wanted), "\(String(describing: open))")
+      var options = KServeModel.RequestOptions()
+      options.shapes = ["ids": given]
+      let wrong = #expect(throws: LoadError.self) { try model.plan(options, verifiesValues: false) }
+      #expect(
+        "\(String(describing: wrong))".contains("it takes \(wanted.split(separator: ",").count) size"), "\(String(describing: wrong))")
+    }
+  }
+
   @Test func anAnswerOfAnotherShapeIsAnError() throws {
     // The plan's own request is answered rightly, every later one in three is not.
     let server = Self.kserve { Self.answer(shape: $0 > 20 && $0.isMultiple(of: 3) ? "[7,1]" : "[1,1]") }

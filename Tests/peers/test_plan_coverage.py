@@ -219,7 +219,7 @@ def test_what_is_not_planned_is_named(headroom, tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
     text = headroom("plan", path, "--gpu", "h200", "--batch", "8")
     assert "PARTIAL PLAN: 99.9 % of FLOPs planned" in text or "PARTIAL PLAN: 100 % of FLOPs planned" in text, text
-    assert 'com.example.mystery "riddle"' in text and "no rule for operator com.example.Mystery" in text
+    assert 'com.example.Mystery "riddle"' in text and "no rule for operator com.example.Mystery" in text
 
 
 def test_a_fixed_batch_counts_its_own_rows(headroom, tmp_path):

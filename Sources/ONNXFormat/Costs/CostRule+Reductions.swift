@@ -11,7 +11,8 @@ extension CostRule {
           guard let shape = node.shape(0), let axes = node.axes(input: 1, rank: shape.count) else { return [nil] }
           if axes.isEmpty && node.integer("noop_with_empty_axes") ?? 0 != 0 { return [shape] }
           return [reduced(shape, axes.isEmpty ? Array(shape.indices) : axes, keep: node.integer("keepdims") ?? 1 != 0)]
-        }, work: perInput(name == "LogSumExp" ? 4 : 1))
+        }, work: perInput(name == "LogSumExp" ? 4 : 1),
+        most: { node in [node.integer("keepdims") ?? 1 != 0 ? node.shape(0) : nil] })
     }
     for name in ["ArgMax", "ArgMin"] {
       rules[name] = CostRule(
