@@ -151,7 +151,7 @@ struct ModelLoader: Sendable {
   }
 
   /// Says which parameters do nothing for this model; throws where one that acts cannot be read.
-  private func review(_ configuration: ModelConfiguration, _ runner: KnownParameter.Runner) throws(ModelConfigurationError) {
+  func review(_ configuration: ModelConfiguration, _ runner: KnownParameter.Runner) throws(ModelConfigurationError) {
     let review = try configuration.reviewParameters(runner)
     for warning in review.warnings { log.warning("\(warning)") }
     for note in review.unused { log.info("\(note)") }
