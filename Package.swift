@@ -184,7 +184,8 @@ let package = Package(
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
     tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
-    tests("ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "TimeBase"]),
+    tests(
+      "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "Threads", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",

@@ -83,14 +83,3 @@ static inline void headroom_pause(void) {
 
 // Pins the calling thread to a core; 0 when it worked.
 int headroom_pin_thread(int core);
-
-// SHA-256 of bytes that come in parts.
-typedef struct {
-  uint32_t state[8];
-  uint64_t count;
-  uint8_t block[64];
-} headroom_sha256;
-void headroom_sha256_begin(headroom_sha256 *hash);
-void headroom_sha256_add(headroom_sha256 *hash, const void *bytes, uint64_t count);
-// `digest`: 32 bytes.
-void headroom_sha256_end(headroom_sha256 *hash, uint8_t *digest);

@@ -148,7 +148,9 @@ final class IdentityInstance: ModelInstance, @unchecked Sendable {
     case .fail(let batch) where batch == batches:
       return completion(.failure(DeviceError(.batchFailed, "the batch failed, as the model's configuration asks (fail_batch)")))
     case .hang(let batch, let span) where batch == batches: delay = span
-    case .signal(let batch, let number) where batch == batches: kill(getpid(), number)
+    case .signal(let batch, let number) where batch == batches:
+      // To this thread: one to the process may come after the batch was answered.
+      raise(number)
     case .exit(let batch, let code) where batch == batches: _exit(code)
     default: break
     }

@@ -43,7 +43,7 @@ final class EngineChannel {
   /// How long `receive` waits, and `send` where the other end does not read.
   func limit(_ span: TimeSpan) {
     let nanoseconds = max(1_000_000, span.nanoseconds)
-    var time = timeval(tv_sec: Int(nanoseconds / 1_000_000_000), tv_usec: Int(nanoseconds % 1_000_000_000 / 1000))
+    var time = timeval(tv_sec: Int(clamping: nanoseconds / 1_000_000_000), tv_usec: Int(clamping: nanoseconds % 1_000_000_000 / 1000))
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(clamping: MemoryLayout<timeval>.size))
     }
@@ -106,7 +106,7 @@ final class EngineChannel {
       }
       let reason = errno
       incoming.removeLast(part - max(0, received))
-      descriptors += files.prefix(Int(found))
+      descriptors += files.prefix(Int(clamping: found))
       if received == 0 { throw .closed }
       if received < 0 {
         if reason == EINTR { continue }

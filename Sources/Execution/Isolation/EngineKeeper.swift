@@ -66,34 +66,26 @@ final class EngineKeeper: @unchecked Sendable {
 
   /// A connection of an instance's own, to the process that runs now or soon; and which process it is.
   func attach(inputs: Int32, outputs: Int32) throws(DeviceError) -> (channel: EngineChannel, generation: Int) {
-    let channel: EngineChannel
-    let generation: Int
-    do {
-      monitor.lock()
-      defer { monitor.unlock() }
-      let deadline = MonotonicClock.now + isolation.timeLimit
-      waiting: while true {
-        let now = MonotonicClock.now
-        // A second of a batch's time is little beside an error.
-        switch lifecycle.admission(at: now, patience: .milliseconds(1000)) {
-        case .go: break waiting
-        case .refuse(let reason): throw DeviceError(.batchFailed, "model '\(name)' runs in a process of its own: \(reason)")
-        case .wait(let until):
-          if now >= deadline { throw DeviceError(.instanceLost, "model '\(name)': its engine's process is not ready in time") }
-          monitor.wait(until: min(until, deadline))
+    // A process may end between the look at it and the word to it: no batch is lost by that, and the next one is asked.
+    for _ in 0..<3 {
+      do throws(Gone) { return try attachOnce(inputs, outputs) } catch {
+        switch error {
+        case .ended(let generation): _ = end(of: generation)
+        case .refused(let error): throw error
         }
       }
-      guard let control else { throw DeviceError(.instanceLost, "model '\(name)': its engine's process is not there") }
-      attached &+= 1
-      generation = lifecycle.generation
-      let (ours, theirs) = try EngineChannel.pair()
-      do throws(EngineChannel.Failure) {
-        try control.send(.attach(attached), [theirs.descriptor, inputs, outputs])
-      } catch {
-        throw DeviceError(.batchFailed, "model '\(name)': its engine's process takes no instance: \(error)")
-      }
-      channel = ours
     }
+    throw DeviceError(.batchFailed, "model '\(name)': the process that runs its engine ended again and again before a batch began")
+  }
+
+  /// Why there is no connection.
+  private enum Gone: Error {
+    case ended(generation: Int)
+    case refused(DeviceError)
+  }
+
+  private func attachOnce(_ inputs: Int32, _ outputs: Int32) throws(Gone) -> (channel: EngineChannel, generation: Int) {
+    let (channel, generation) = try handOver(inputs, outputs)
     channel.limit(isolation.timeLimit)
     do throws(EngineChannel.Failure) {
       switch try channel.receive().message {
@@ -102,8 +94,41 @@ final class EngineKeeper: @unchecked Sendable {
       case let other: throw .system("it answered \(other.kind) to an instance")
       }
     } catch {
-      throw failure(error, generation, "before a batch began")
+      if case .closed = error { throw .ended(generation: generation) }
+      throw .refused(failure(error, generation, "before a batch began"))
     }
+  }
+
+  /// Waits for a process, and gives it one end of a new socket and the memory.
+  private func handOver(_ inputs: Int32, _ outputs: Int32) throws(Gone) -> (channel: EngineChannel, generation: Int) {
+    func refused(_ kind: DeviceError.Kind, _ reason: String) -> Gone { .refused(DeviceError(kind, "model '\(name)': \(reason)")) }
+    monitor.lock()
+    defer { monitor.unlock() }
+    let deadline = MonotonicClock.now + isolation.timeLimit
+    waiting: while true {
+      let now = MonotonicClock.now
+      // A second of a batch's time is little beside an error.
+      switch lifecycle.admission(at: now, patience: .milliseconds(1000)) {
+      case .go: break waiting
+      case .refuse(let reason): throw refused(.batchFailed, "its engine runs in a process of its own, and \(reason)")
+      case .wait(let until):
+        if now >= deadline { throw refused(.instanceLost, "the process that runs its engine is not ready in time") }
+        monitor.wait(until: min(until, deadline))
+      }
+    }
+    let generation = lifecycle.generation
+    guard let control else { throw .ended(generation: generation) }
+    attached &+= 1
+    let ours: EngineChannel
+    let theirs: EngineChannel
+    do throws(DeviceError) { (ours, theirs) = try EngineChannel.pair() } catch { throw .refused(error) }
+    do throws(EngineChannel.Failure) {
+      try control.send(.attach(attached), [theirs.descriptor, inputs, outputs])
+    } catch {
+      if case .closed = error { throw .ended(generation: generation) }
+      throw refused(.batchFailed, "the process that runs its engine takes no instance: \(error)")
+    }
+    return (ours, generation)
   }
 
   func batchBegan() { monitor.withLock { lifecycle.handle(.batchBegan, at: MonotonicClock.now) } }

@@ -138,11 +138,11 @@ public struct EngineLifecycle: Sendable, Hashable {
     case .resting(let until):
       if until - now <= patience { return .wait(until: until) }
       return .refuse(
-        "its process ended (\(lastDeath)) and is started again in \(((until - now).seconds * 10).rounded() / 10) s")
+        "it ended (\(lastDeath)) and is started again in \(((until - now).seconds * 10).rounded() / 10) s")
     case .givenUp(let until):
       return .refuse(
-        "its process ended \(deaths) times in a row, the last time with \(lastDeath); it is started again in "
-          + "\(Int(saturating: max(0, (until - now).seconds).rounded(.up))) s, or when the model is loaded again")
+        "it ended \(deaths) times in a row, the last time with \(lastDeath); it is started again in "
+          + "\(max(0, (until - now).nanoseconds - 1) / 1_000_000_000 + 1) s, or when the model is loaded again")
     case .closed: return .refuse("the model is being unloaded")
     }
   }

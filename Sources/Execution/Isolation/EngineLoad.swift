@@ -21,7 +21,7 @@ struct EngineLoad: Sendable, Hashable {
       writer.integer(UInt8(1))
       writer.text(library)
       writer.text(path)
-      writer.integer(Int64(threads))
+      writer.integer(Int64(clamping: threads))
       options.encode(to: &writer)
     case .identity(let signature, let hasRows, let delay, let fault):
       writer.integer(UInt8(2))
@@ -33,11 +33,11 @@ struct EngineLoad: Sendable, Hashable {
           switch fault {
           case .fail(let batch): (1, batch, 0)
           case .hang(let batch, let span): (2, batch, span.nanoseconds)
-          case .signal(let batch, let number): (3, batch, Int64(number))
-          case .exit(let batch, let code): (4, batch, Int64(code))
+          case .signal(let batch, let number): (3, batch, Int64(clamping: number))
+          case .exit(let batch, let code): (4, batch, Int64(clamping: code))
           }
         writer.integer(kind)
-        writer.integer(Int64(batch))
+        writer.integer(Int64(clamping: batch))
         writer.integer(value)
       }
     }
@@ -47,7 +47,7 @@ struct EngineLoad: Sendable, Hashable {
     switch try reader.integer(UInt8.self) {
     case 1:
       let (library, path) = (try reader.text(), try reader.text())
-      let threads = Int(try reader.integer(Int64.self))
+      let threads = Int(clamping: try reader.integer(Int64.self))
       self.init(.onnxRuntime(library: library, path: path, threads: threads, options: try ONNXRuntimeOptions(&reader)))
     case 2:
       let signature = try ModelSignature(&reader)
@@ -55,7 +55,7 @@ struct EngineLoad: Sendable, Hashable {
       let delay = TimeSpan(nanoseconds: try reader.integer())
       let fault = try reader.optional { reader throws(EngineMessageError) -> IdentityModel.Fault in
         let kind = try reader.integer(UInt8.self)
-        let batch = Int(try reader.integer(Int64.self))
+        let batch = Int(clamping: try reader.integer(Int64.self))
         let value = try reader.integer(Int64.self)
         switch kind {
         case 1: return .fail(batch: batch)
@@ -82,8 +82,8 @@ struct EngineLoaded: Sendable, Hashable {
   func encode(to writer: inout EngineWriter) {
     signature.encode(to: &writer)
     writer.flag(hasRows)
-    writer.integer(Int64(weightBytes))
-    writer.list(omissible) { $0.integer(Int64($1)) }
+    writer.integer(Int64(clamping: weightBytes))
+    writer.list(omissible) { $0.integer(Int64(clamping: $1)) }
     writer.text(step)
   }
 }
@@ -91,8 +91,9 @@ struct EngineLoaded: Sendable, Hashable {
 extension EngineLoaded {
   init(_ reader: inout EngineReader) throws(EngineMessageError) {
     self.init(
-      signature: try ModelSignature(&reader), hasRows: try reader.flag(), weightBytes: max(0, Int(try reader.integer(Int64.self))),
-      omissible: try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(try reader.integer(Int64.self)) },
+      signature: try ModelSignature(&reader), hasRows: try reader.flag(),
+      weightBytes: max(0, Int(clamping: try reader.integer(Int64.self))),
+      omissible: try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) },
       step: try reader.text())
   }
 }
@@ -103,7 +104,7 @@ extension ModelSignature {
       writer.list(tensors) { writer, tensor in
         writer.text(tensor.name)
         writer.integer(UInt8(truncatingIfNeeded: tensor.dataType.onnxElement))
-        writer.list(tensor.dims) { $0.integer(Int64($1)) }
+        writer.list(tensor.dims) { $0.integer(Int64(clamping: $1)) }
         writer.flag(tensor.isOptional)
       }
     }
@@ -113,8 +114,8 @@ extension ModelSignature {
     func tensor(_ reader: inout EngineReader) throws(EngineMessageError) -> Tensor {
       let name = try reader.text()
       let code = try reader.integer(UInt8.self)
-      guard let type = TensorDataType(onnxElement: Int32(code)) else { throw .malformed("a tensor of type \(code)") }
-      let dims = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(try reader.integer(Int64.self)) }
+      guard let type = TensorDataType(onnxElement: Int32(clamping: code)) else { throw .malformed("a tensor of type \(code)") }
+      let dims = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
       guard dims.count <= 1024, dims.allSatisfy({ $0 >= -1 }) else { throw .malformed("a tensor of shape \(dims.prefix(16))") }
       return Tensor(name: name, dataType: type, dims: dims, isOptional: try reader.flag())
     }
@@ -124,8 +125,8 @@ extension ModelSignature {
 
 extension ONNXRuntimeOptions {
   fileprivate func encode(to writer: inout EngineWriter) {
-    writer.optional(intraThreads) { $0.integer(Int64($1)) }
-    writer.optional(interThreads) { $0.integer(Int64($1)) }
+    writer.optional(intraThreads) { $0.integer(Int64(clamping: $1)) }
+    writer.optional(interThreads) { $0.integer(Int64(clamping: $1)) }
     writer.flag(isParallel)
     writer.integer(UInt8(truncatingIfNeeded: optimization.rawValue))
     writer.optional(usesArena) { $0.flag($1) }
@@ -139,11 +140,11 @@ extension ONNXRuntimeOptions {
 
   fileprivate init(_ reader: inout EngineReader) throws(EngineMessageError) {
     self.init()
-    intraThreads = try reader.optional { reader throws(EngineMessageError) in Int(try reader.integer(Int64.self)) }
-    interThreads = try reader.optional { reader throws(EngineMessageError) in Int(try reader.integer(Int64.self)) }
+    intraThreads = try reader.optional { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
+    interThreads = try reader.optional { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
     isParallel = try reader.flag()
     let level = try reader.integer(UInt8.self)
-    guard let known = Optimization(rawValue: Int(level)) else { throw .malformed("optimization \(level)") }
+    guard let known = Optimization(rawValue: Int(clamping: level)) else { throw .malformed("optimization \(level)") }
     optimization = known
     usesArena = try reader.optional { reader throws(EngineMessageError) in try reader.flag() }
     usesMemoryPattern = try reader.optional { reader throws(EngineMessageError) in try reader.flag() }

@@ -52,7 +52,7 @@ enum EngineMessage: Sendable, Hashable {
     writer.bytes.append(contentsOf: Self.magic)
     writer.integer(version)
     writer.integer(kind)
-    writer.integer(UInt64(0))
+    writer.integer(UInt64.zero)
     switch self {
     case .hello(let program): writer.text(program)
     case .load(let load): load.encode(to: &writer)
@@ -78,7 +78,7 @@ enum EngineMessage: Sendable, Hashable {
     let version = try reader.integer(UInt16.self)
     if version != Self.version { throw .version(theirs: version, ours: Self.version) }
     let kind = try reader.integer(UInt16.self)
-    let payload = Int(try reader.integer(UInt32.self))
+    let payload = Int(clamping: try reader.integer(UInt32.self))
     guard payload <= mostPayloadBytes else { throw .malformed("a payload of \(payload) bytes is claimed; \(mostPayloadBytes) is the most") }
     return Header(kind: kind, payloadBytes: payload)
   }

@@ -10,9 +10,9 @@ struct EngineTensor: Sendable, Hashable {
   static let mostDimensions = 1024
 
   func encode(to writer: inout EngineWriter) {
-    writer.list(shape) { $0.integer(Int64($1)) }
-    writer.integer(Int64(offset))
-    writer.integer(Int64(byteCount))
+    writer.list(shape) { $0.integer(Int64(clamping: $1)) }
+    writer.integer(Int64(clamping: offset))
+    writer.integer(Int64(clamping: byteCount))
   }
 
   init(shape: [Int], offset: Int, byteCount: Int) {
@@ -22,9 +22,9 @@ struct EngineTensor: Sendable, Hashable {
   }
 
   init(_ reader: inout EngineReader) throws(EngineMessageError) {
-    shape = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(try reader.integer(Int64.self)) }
-    offset = Int(try reader.integer(Int64.self))
-    byteCount = Int(try reader.integer(Int64.self))
+    shape = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
+    offset = Int(clamping: try reader.integer(Int64.self))
+    byteCount = Int(clamping: try reader.integer(Int64.self))
     guard shape.count <= Self.mostDimensions, shape.allSatisfy({ $0 >= 0 }), offset >= 0, byteCount >= 0 else {
       throw .malformed("a tensor of shape \(shape.prefix(16)) in \(byteCount) bytes from \(offset)")
     }
@@ -53,7 +53,7 @@ struct EngineRun: Sendable, Hashable {
 
   func encode(to writer: inout EngineWriter) {
     writer.list(inputs) { writer, input in writer.optional(input) { $1.encode(to: &$0) } }
-    writer.integer(Int64(regionBytes))
+    writer.integer(Int64(clamping: regionBytes))
   }
 
   init(inputs: [EngineTensor?], regionBytes: Int) {
@@ -65,7 +65,7 @@ struct EngineRun: Sendable, Hashable {
     inputs = try reader.list(fewest: 1) { reader throws(EngineMessageError) in
       try reader.optional { reader throws(EngineMessageError) in try EngineTensor(&reader) }
     }
-    regionBytes = Int(try reader.integer(Int64.self))
+    regionBytes = Int(clamping: try reader.integer(Int64.self))
     guard regionBytes >= 0 else { throw .malformed("\(regionBytes) bytes of inputs") }
   }
 }
@@ -79,7 +79,7 @@ struct EngineRan: Sendable, Hashable {
 
   func encode(to writer: inout EngineWriter) {
     writer.list(outputs) { $1.encode(to: &$0) }
-    writer.integer(Int64(regionBytes))
+    writer.integer(Int64(clamping: regionBytes))
     writer.integer(inputsReady)
     writer.integer(computeEnd)
   }
@@ -93,7 +93,7 @@ struct EngineRan: Sendable, Hashable {
 
   init(_ reader: inout EngineReader) throws(EngineMessageError) {
     outputs = try reader.list(fewest: 20) { reader throws(EngineMessageError) in try EngineTensor(&reader) }
-    regionBytes = Int(try reader.integer(Int64.self))
+    regionBytes = Int(clamping: try reader.integer(Int64.self))
     inputsReady = try reader.integer()
     computeEnd = try reader.integer()
     guard regionBytes >= 0 else { throw .malformed("\(regionBytes) bytes of outputs") }

@@ -193,7 +193,7 @@ final class IsolatedInstance: ModelInstance, @unchecked Sendable {
     var offset = 0
     for _ in 0..<elements {
       guard memory.count - offset >= 4 else { return false }
-      let length = Int(UInt32(littleEndian: memory.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+      let length = Int(clamping: UInt32(littleEndian: memory.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
       guard memory.count - offset - 4 >= length else { return false }
       offset += 4 + length
     }

@@ -1,35 +1,25 @@
-import CheckedNumbers
-import CKernels
 public import FileAccess
+import Planning
 
 /// What tells one model from another, whatever it is called: SHA-256 of its file and of the files its weights lie in.
 public enum ModelDigest {
   /// Of these files' contents, in this order, each with its length before it. Hexadecimal.
   public static func sha256(of paths: [String]) throws(FileError) -> String {
-    var hash = headroom_sha256()
-    headroom_sha256_begin(&hash)
+    var hash = SHA256()
     for path in paths {
       let mapped = try MappedFile(path: path)
       mapped.withBytes { bytes in
-        var length = UInt64(clamping: bytes.count).littleEndian
-        headroom_sha256_add(&hash, &length, 8)
-        headroom_sha256_add(&hash, bytes.baseAddress, UInt64(clamping: bytes.count))
+        withUnsafeBytes(of: UInt64(clamping: bytes.count).littleEndian) { hash.update($0) }
+        hash.update(bytes)
       }
     }
-    return finished(&hash)
+    return text(hash.finalize())
   }
 
   /// Of bytes. Hexadecimal.
-  public static func sha256(_ bytes: [UInt8]) -> String {
-    var hash = headroom_sha256()
-    headroom_sha256_begin(&hash)
-    headroom_sha256_add(&hash, bytes, UInt64(clamping: bytes.count))
-    return finished(&hash)
-  }
+  public static func sha256(_ bytes: [UInt8]) -> String { text(SHA256.digest(bytes)) }
 
-  private static func finished(_ hash: inout headroom_sha256) -> String {
-    var digest = [UInt8](repeating: 0, count: 32)
-    headroom_sha256_end(&hash, &digest)
-    return digest.map { byte in String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }.joined()
+  private static func text(_ digest: [UInt8]) -> String {
+    digest.map { byte in String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }.joined()
   }
 }

@@ -51,7 +51,7 @@ final class SharedRegion {
     guard fstat(descriptor, &status) == 0 else {
       throw DeviceError(.instanceLost, "shared memory cannot be looked at: \(String(cString: strerror(errno)))")
     }
-    let there = min(Int(status.st_size), Int(clamping: status.st_blocks).multipliedReportingOverflow(by: 512).partialValue)
+    let there = min(Int(clamping: status.st_size), Int(clamping: status.st_blocks).multipliedReportingOverflow(by: 512).partialValue)
     guard bytes <= there else { throw DeviceError(.instanceLost, "\(bytes) bytes of shared memory are claimed; there are \(there)") }
     try map(there)
   }

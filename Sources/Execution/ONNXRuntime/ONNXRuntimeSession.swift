@@ -26,7 +26,7 @@ final class ONNXRuntimeSession: @unchecked Sendable {
     guard stat(path, &status) == 0 else {
       throw DeviceError(.unsupported, "\(path): \(String(cString: strerror(errno)))")
     }
-    fileBytes = Int(status.st_size)
+    fileBytes = Int(clamping: status.st_size)
     let table = library.table
     let options = try library.made(.unsupported, "\(path): session options") { table.createOptions($0) }
     defer { table.releaseOptions(options) }
@@ -139,7 +139,7 @@ final class ONNXRuntimeSession: @unchecked Sendable {
     var dimensions = [Int64](repeating: 0, count: rank)
     let status = dimensions.withUnsafeMutableBufferPointer { table.dimensions(info, $0.baseAddress, rank) }
     try library.check(status, kind, what)
-    return (type, dimensions.map { $0 < 0 ? -1 : Int($0) })
+    return (type, dimensions.map { $0 < 0 ? -1 : Int(clamping: $0) })
   }
 
   private static func tensors(

@@ -1,7 +1,7 @@
 import CheckedNumbers
 
 /// SHA-256 (FIPS 180-4): the digest of weights and plan files.
-struct SHA256 {
+public struct SHA256 {
   private var state: [UInt32] = [
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
   ]
@@ -24,7 +24,11 @@ struct SHA256 {
     0x682e_6ff3, 0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
   ]
 
-  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  /// Nothing hashed yet.
+  public init() {}
+
+  /// Takes further bytes.
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     length &+= UInt64(clamping: bytes.count)
     var start = 0
     if !pending.isEmpty {
@@ -43,7 +47,8 @@ struct SHA256 {
     pending.append(contentsOf: bytes[start...])
   }
 
-  mutating func finalize() -> [UInt8] {
+  /// The digest of everything taken, 32 bytes; the value is spent.
+  public mutating func finalize() -> [UInt8] {
     let bits = length &* 8
     var tail: [UInt8] = [0x80]
     while (pending.count + tail.count) % 64 != 56 { tail.append(0) }
@@ -52,7 +57,8 @@ struct SHA256 {
     return state.flatMap { word in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32(clamping: $0)) } }
   }
 
-  static func digest(_ bytes: [UInt8]) -> [UInt8] {
+  /// The digest of these bytes.
+  public static func digest(_ bytes: [UInt8]) -> [UInt8] {
     var hash = SHA256()
     bytes.withUnsafeBytes { hash.update($0) }
     return hash.finalize()

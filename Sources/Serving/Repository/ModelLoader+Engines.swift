@@ -32,6 +32,7 @@ extension ModelLoader {
     case .identity: return try identity(written)
     case .graph(let graph, let files):
       let survey = files?.survey() ?? ONNXSurvey()
+      try refuseBatching(written, defaults: survey.overridableInputs)
       let options = LoadOptions(
         maximumBatchRows: written.maxBatchSize, precision: precision,
         preferredRows: written.dynamicBatching?.preferredBatchSizes ?? [])
@@ -40,7 +41,6 @@ extension ModelLoader {
       }
       var configuration = try written.completed(from: graph.signature.opened(as: files?.interface()))
       try review(configuration, configuration.platform == "headroom_builtin" ? .builtIn : .ownKernels)
-      for input in configuration.inputs where input.isOptional { throw Self.needed(input) }
       var final = options
       final.maximumBatchRows = configuration.maxBatchSize
       final.preferredRows = configuration.dynamicBatching?.preferredBatchSizes ?? []
@@ -137,28 +137,25 @@ extension ModelLoader {
     let omissible = Set(loaded.omissibleInputs.map { loaded.signature.inputs[$0].name })
     var signature = loaded.signature
     if written.maxBatchSize > 0 {
-      if let input = written.inputs.first(where: { omissible.contains($0.name) }) {
-        throw Failure(
-          description:
-            "unable to load model '\(written.name)', optional input '\(input.name)' is not supported for models that support batching")
-      }
+      try refuseBatching(written, defaults: omissible)
       signature.inputs.removeAll { omissible.contains($0.name) }
     }
     var configuration = try written.completed(from: signature)
     let named = Set(written.inputs.map(\.name))
     for index in configuration.inputs.indices {
       let input = configuration.inputs[index]
-      if omissible.contains(input.name) {
-        if !named.contains(input.name) { configuration.inputs[index].isOptional = true }
-      } else if input.isOptional {
-        throw Self.needed(input)
-      }
+      if omissible.contains(input.name), !named.contains(input.name) { configuration.inputs[index].isOptional = true }
     }
     return configuration.normalized()
   }
 
-  private static func needed(_ input: InputConfiguration) -> Failure {
-    Failure(description: "input '\(input.name)' is optional in the configuration, but the model has no default for it; remove 'optional'")
+  private func refuseBatching(_ written: ModelConfiguration, defaults: some Sequence<String>) throws {
+    let defaults = Set(defaults)
+    guard written.maxBatchSize > 0, let input = written.inputs.first(where: { defaults.contains($0.name) }) else { return }
+    throw Failure(
+      description:
+        "unable to load model '\(written.name)', optional input '\(input.name)' is not supported for models that support batching"
+    )
   }
 
   // MARK: - The identity backend

@@ -1,6 +1,7 @@
 import CheckedNumbers
 import Execution
 import FileAccess
+import KServe
 import ModelConfiguration
 import ONNXFormat
 import TimeBase
@@ -82,6 +83,11 @@ struct WarmUp {
   private func run(_ sample: WarmupSample, on instance: any ModelInstance) throws(ModelLoader.Failure) {
     var shapes: [[Int]] = []
     for input in model.configuration.inputs {
+      // What may be left out is, unless the sample gives it.
+      if input.isOptional, sample.inputs[input.name] == nil {
+        shapes.append(model.takesRows ? [sample.batchSize] : [])
+        continue
+      }
       guard let given = sample.inputs[input.name], !given.dims.contains(where: { $0 < 0 }) else {
         throw ModelLoader.Failure(
           description: "failed to run warmup sample '\(sample.name)': it gives no input '\(input.name)' with fixed dims")
@@ -130,23 +136,28 @@ struct WarmUp {
     fill: (Int, UnsafeMutableRawBufferPointer) throws(ModelLoader.Failure) -> Void
   ) throws(ModelLoader.Failure) {
     let waiter = Waiter()
+    let inputs = model.configuration.inputs
+    let omitted = inputs.indices.filter { inputs[$0].isOptional && sample?.inputs[inputs[$0].name] == nil }
+    let batch = CheckedInstance(instance, model.layout)
+    let rows = model.takesRows ? shapes.first?.first ?? 1 : 1
     do throws(DeviceError) {
-      let layout = model.layout
-      let device = layout.inDeviceOrder(shapes, rows: model.takesRows ? shapes.first?.first ?? 1 : 1)
-      let slot =
-        device.omitted.isEmpty ? try instance.prepare(device.shapes) : try instance.prepare(device.shapes, omitting: device.omitted)
-      for input in model.configuration.inputs.indices {
-        let place = layout.place(ofInput: input)
-        if model.configuration.inputs[input].dataType == .string {
-          // Empty strings: a length of zero each.
-          try instance.reserve(slot, input: place, byteCount: 4 * shapes[input].reduce(1) { $0 &* $1 })
+      try batch.begin(shapes, rows: rows, omitting: omitted)
+      for input in inputs.indices where !omitted.contains(input) {
+        // Empty strings: a length of zero each.
+        let bytes = shapes[input].reduce(inputs[input].dataType.bytesPerElement ?? 4) { $0 &* $1 }
+        if batch.isString(input) { try batch.reserve(input, byteCount: bytes) }
+        var problem: ModelLoader.Failure?
+        let written = try batch.write(input, rows: rows, byteCount: bytes) { memory in
+          memory.initializeMemory(as: UInt8.self, repeating: 0)
+          do throws(ModelLoader.Failure) { try fill(input, memory) } catch { problem = error }
+          return problem == nil
         }
-        slot.inputs[place].memory.initializeMemory(as: UInt8.self, repeating: 0)
-        do throws(ModelLoader.Failure) { try fill(input, slot.inputs[place].memory) } catch {
-          throw DeviceError(.badInput, error.description)
+        if let problem { throw DeviceError(.badInput, problem.description) }
+        if written != .whole {
+          throw DeviceError(.badInput, "input '\(inputs[input].name)' takes no \(bytes) bytes of shape \(shapes[input])")
         }
       }
-      instance.run(slot, events: nil) { waiter.finish($0) }
+      batch.run(events: nil) { waiter.finish($0) }
       _ = try waiter.wait().get()
     } catch {
       let prefix = "failed to run warmup sample "

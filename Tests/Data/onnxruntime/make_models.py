@@ -75,3 +75,42 @@ save(
     [value("x", FLOAT, ["n"])],
     [helper.make_tensor_sequence_value_info("parts", FLOAT, None)],
 )
+
+# What the CPU device refuses by type alone, or by operator and type.
+for name, kind in (("half", TensorProto.FLOAT16), ("double", TensorProto.DOUBLE), ("brain", TensorProto.BFLOAT16)):
+    save(
+        name,
+        [helper.make_node("Add", ["x", "x"], ["y"])] if name != "brain" else [helper.make_node("Identity", ["x"], ["y"])],
+        [value("x", kind, ["rows", 3])],
+        [value("y", kind, ["rows", 3])],
+    )
+save(
+    "power",
+    [helper.make_node("Pow", ["x", "two"], ["y"])],
+    [value("x", INT64, ["rows", 3])],
+    [value("y", INT64, ["rows", 3])],
+    [numpy_helper.from_array(numpy.array(2, dtype=numpy.int64), "two")],
+)
+
+# An integer is divided by an input, and by what is computed from one: zeros end the process inside ONNX Runtime.
+save(
+    "divide",
+    [helper.make_node("Div", ["a", "b"], ["y"])],
+    [value("a", TensorProto.UINT8, ["rows", 2]), value("b", TensorProto.UINT8, ["rows", 2])],
+    [value("y", TensorProto.UINT8, ["rows", 2])],
+)
+save(
+    "divide_computed",
+    [helper.make_node("Mul", ["b", "b"], ["c"]), helper.make_node("Mod", ["a", "c"], ["y"])],
+    [value("a", TensorProto.INT32, ["rows", 2]), value("b", TensorProto.INT32, ["rows", 2])],
+    [value("y", TensorProto.INT32, ["rows", 2])],
+)
+
+# An input with a default: y = x + bias, or x + 10.
+save(
+    "default",
+    [helper.make_node("Add", ["x", "bias"], ["y"])],
+    [value("x", FLOAT, [2]), value("bias", FLOAT, [2])],
+    [value("y", FLOAT, [2])],
+    [numpy_helper.from_array(numpy.array([10, 10], dtype=numpy.float32), "bias")],
+)

@@ -1,0 +1,98 @@
+import Execution
+import Glibc
+import ModelConfiguration
+import Synchronization
+import Testing
+import TimeBase
+
+/// Engines in processes of their own, with the program that was built beside the tests.
+enum IsolationFixture {
+  /// Where the build put the tests and the program.
+  static let buildFolder: String? = {
+    guard let maps = fopen("/proc/self/maps", "r") else { return nil }
+    defer { fclose(maps) }
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { free(line) }
+    while getline(&line, &capacity, maps) > 0, let line {
+      let text = String(cString: line)
+      if let slash = text.firstIndex(of: "/"), text.contains("PackageTests.xctest") {
+        return text[slash...].lastIndex(of: "/").map { String(text[slash..<$0]) }
+      }
+    }
+    return nil
+  }()
+
+  static let isHere = buildFolder.map { access($0 + "/headroom", X_OK) == 0 } ?? false
+
+  static func device(
+    _ library: ONNXRuntimeLibrary? = nil, timeLimit: TimeSpan = .milliseconds(60_000), limits: EngineLifecycle.Limits = .init(),
+    log: Lines = Lines()
+  ) throws -> IsolatedDevice {
+    let build = try #require(buildFolder, "the tests' own place could not be found")
+    return IsolatedDevice(
+      library, threads: 1,
+      isolation: EngineIsolation(
+        executable: build + "/headroom", program: "test", timeLimit: timeLimit, limits: limits, log: { log.add($0) }))
+  }
+
+  static let signature = ModelSignature(
+    inputs: [.init(name: "x", dataType: .float32, dims: [4])], outputs: [.init(name: "y", dataType: .float32, dims: [4])])
+
+  static func identity(_ fault: IdentityModel.Fault? = nil, signature: ModelSignature = signature, delay: TimeSpan = .zero) throws
+    -> IdentityModel
+  {
+    try IdentityModel(signature: signature, hasRowDimension: true, delay: delay, fault: fault)
+  }
+
+  /// One batch of rows of four numbers: what came back, or why not.
+  static func run(_ instance: any ModelInstance, _ values: [Float]) -> Result<[Float], DeviceError> {
+    Result { () throws(DeviceError) in
+      let slot = try instance.prepare([[values.count / 4, 4]])
+      slot.inputs[0].memory.copyBytes(from: values.withUnsafeBytes { Array($0) })
+      _ = try finish(instance, slot)
+      return slot.outputs[0].memory.withMemoryRebound(to: Float.self) { Array($0) }
+    }
+  }
+
+  @discardableResult
+  static func finish(_ instance: any ModelInstance, _ slot: BatchSlot) throws(DeviceError) -> BatchTimes {
+    let box = Mutex<Result<BatchTimes, DeviceError>?>(nil)
+    // It runs on this thread.
+    instance.run(slot, events: nil) { result in box.withLock { $0 = result } }
+    guard let result = box.withLock({ $0 }) else { throw DeviceError(.batchFailed, "completion was not called") }
+    return try result.get()
+  }
+
+  /// This process's children, zombies too.
+  static func children() -> Set<Int32> {
+    var found: Set<Int32> = []
+    guard let folder = opendir("/proc/self/task") else { return found }
+    defer { closedir(folder) }
+    while let entry = readdir(folder) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      guard let file = fopen("/proc/self/task/\(name)/children", "r") else { continue }
+      defer { fclose(file) }
+      var child: Int32 = 0
+      while withUnsafeMutablePointer(to: &child, { pointer in withVaList([pointer]) { vfscanf(file, "%d", $0) } }) == 1 {
+        found.insert(child)
+      }
+    }
+    return found
+  }
+
+  static func openFiles() -> Int {
+    guard let folder = opendir("/proc/self/fd") else { return -1 }
+    defer { closedir(folder) }
+    var count = 0
+    while readdir(folder) != nil { count += 1 }
+    return count
+  }
+}
+
+/// Lines that somebody was told.
+final class Lines: Sendable {
+  private let lines = Mutex<[String]>([])
+  var all: [String] { lines.withLock { $0 } }
+  func add(_ line: String) { lines.withLock { $0.append(line) } }
+}
