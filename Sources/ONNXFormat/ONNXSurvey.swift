@@ -14,6 +14,9 @@ public struct ONNXSurvey: Sendable, Hashable {
   public var unknownValues: String?
   /// Integers are divided by what a request sends, or may be: a request can hold a zero.
   public var dividesByInputs = false
+  /// Inputs have first axes that are dynamic and not of one name: their sizes have nothing to do with each other, unless somebody says that
+  /// they are a batch.
+  public var hasIndependentFirstAxes = false
   /// Names of the files of external data, as the model has them.
   public var externalFiles: [String] = []
 
@@ -121,7 +124,24 @@ private struct SurveyWalk {
       }
       origins[input.name] = isOutermost ? .input(input.name) : .computed
     }
+    if isOutermost {
+      survey.hasIndependentFirstAxes = Self.areIndependent(inputs.filter { !initializers.contains($0.name) }.compactMap { $0.shape?.first })
+    }
     for node in nodes { try visit(node, depth: depth) }
+  }
+
+  /// Axes without a name, and those whose size is 0 or -1 for "any", are each their own.
+  private static func areIndependent(_ axes: [ValueMessage.Size]) -> Bool {
+    var names = Set<String>()
+    var unnamed = 0
+    for axis in axes {
+      switch axis {
+      case .known(let size) where size > 0: break
+      case .named(let name) where !name.isEmpty: names.insert(name)
+      case .known, .named, .unknown: unnamed += 1
+      }
+    }
+    return names.count + unnamed > 1
   }
 
   private mutating func note(_ tensor: TensorMessage, as name: String) {

@@ -103,6 +103,23 @@ import TimeBase
     }
   }
 
+  /// No rows, no work, and an empty answer; the next batch is computed as ever.
+  @Test func aBatchWithoutRowsIsEmpty() async throws {
+    let model = try CPUDevice(CPUDeviceOptions(threads: 1)).load(
+      .graph(try Self.linear(3, 2, .relu)), LoadOptions(maximumBatchRows: 4))
+    let instance = try model.makeInstance()
+    for rows in [0, 2, 0, 0, 1] {
+      let slot = try instance.prepare([[rows, 3]])
+      #expect(slot.inputs.map(\.memory.count) == [rows * 12])
+      let result = await withCheckedContinuation { continuation in
+        instance.run(slot, events: nil) { continuation.resume(returning: $0) }
+      }
+      #expect(throws: Never.self) { try result.get() }
+      #expect(slot.outputs.map(\.shape) == [[rows, 2]] && slot.outputs.map(\.memory.count) == [rows * 8])
+    }
+    #expect(throws: DeviceError.self) { try instance.prepare([[0, 4]]) }
+  }
+
   @Test(arguments: levels)
   func manyRowsAreCutIntoBlocks(level: CPUDeviceOptions.Level) throws {
     for rows in [96, 97, 200, 383, 385, 500] {

@@ -53,7 +53,7 @@ import TimeBase
       #expect(limiter.stage(current) == [])
       running = limiter.release(current)
     }
-    #expect(abs((turns[often] ?? 0) - 2 * (turns[rarely] ?? 0)) <= 3)
+    #expect(turns[often] == 200 && turns[rarely] == 100)
   }
 
   @Test func aNeedThatDoesNotFitIsNotOvertakenForEver() throws {
@@ -77,11 +77,28 @@ import TimeBase
       error?.description
         == "Resource count for \"R\" is limited to 1 which will prevent scheduling of one or more model instances, the minimum required count is 2"
     )
-    _ = try limiter.add(Self.needs(.init(name: "T", count: 1)), device: 0)
+    var free = ExecutionRateLimiter()
+    _ = try free.add(Self.needs(.init(name: "T", count: 1)), device: 0)
     let both = #expect(throws: ExecutionRateLimiter.Refusal.self) {
-      try limiter.add(Self.needs(.init(name: "T", isGlobal: true, count: 1)), device: 0)
+      try free.add(Self.needs(.init(name: "T", isGlobal: true, count: 1)), device: 0)
     }
     #expect(both?.description.contains("both global and device-specific") == true)
+  }
+
+  /// Once an amount is stated, what is not stated is not there; for a device what is stated for all or for it, for a shared resource for any.
+  @Test(arguments: [
+    ("R", false, 0, 1), ("R", false, 1, 6), ("S", false, 3, 2), ("T", false, 0, 0), ("R", true, 0, 6), ("S", true, 0, 2), ("T", true, 0, 0),
+  ])
+  func amountsThatAreStated(name: String, isGlobal: Bool, device: Int, amount: Int) throws {
+    let limits: [ExecutionRateLimiter.Limit] = [
+      .init(name: "R", count: 1), .init(name: "R", count: 6, device: 1), .init(name: "S", count: 2, device: 3),
+    ]
+    var limiter = ExecutionRateLimiter(limits: limits)
+    if amount > 0 { _ = try limiter.add(Self.needs(.init(name: name, isGlobal: isGlobal, count: amount)), device: device) }
+    let error = #expect(throws: ExecutionRateLimiter.Refusal.self) {
+      try limiter.add(Self.needs(.init(name: name, isGlobal: isGlobal, count: amount + 1)), device: device)
+    }
+    #expect(error?.description.hasPrefix("Resource count for \"\(name)\" is limited to \(amount) which") == true)
   }
 
   @Test func whatIsRemovedHoldsNothing() throws {

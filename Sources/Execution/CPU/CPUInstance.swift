@@ -15,6 +15,8 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
   private let brain = AlignedMemory()
   private var program: CPUProgram?
   private var executor: CPUExecutor?
+  /// Prepared for no rows.
+  private var isEmpty = false
 
   init(_ model: CPUModel) {
     self.model = model
@@ -31,7 +33,11 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
     for (id, shape) in zip(graph.inputs, shapes) {
       for (dimension, size) in zip(graph[id].shape, shape) where dimension == .rows && rows == nil { rows = size }
     }
-    guard (rows ?? 1) >= 1 else { throw DeviceError(.badInput, "a batch of \(rows ?? 0) rows has nothing to compute") }
+    isEmpty = false
+    guard (rows ?? 1) >= 1 else {
+      try prepareEmpty(shapes)
+      return slot
+    }
     if program?.rows != rows ?? 1 {
       let bound = try model.program(rows: rows ?? 1)
       try check(shapes, bound)
@@ -58,6 +64,32 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
     return slot
   }
 
+  /// No rows: what has a row axis is empty, and there is nothing to compute. A value that is made of no rows at all (a sum over them, say) is
+  /// not known here.
+  private func prepareEmpty(_ shapes: [[Int]]) throws(DeviceError) {
+    let graph = model.graph
+    (program, executor) = (nil, nil)
+    slot.inputs.removeAll(keepingCapacity: true)
+    slot.outputs.removeAll(keepingCapacity: true)
+    for (index, (id, shape)) in zip(graph.inputs, shapes).enumerated() {
+      let made = Shapes.sizes(graph[id].shape, rows: 0)
+      guard made == shape, shape.contains(0) else {
+        throw DeviceError(
+          .badInput,
+          "shape \(shape) was given for input '\(model.signature.inputs[index].name)'; without rows the model takes \(made ?? [])")
+      }
+      slot.inputs.append(BatchSlot.Tensor(shape: shape, memory: try inputMemory[index].reserve(0)))
+    }
+    for (index, id) in graph.outputs.enumerated() {
+      guard let shape = Shapes.sizes(graph[id].shape, rows: 0), shape.contains(0) else {
+        throw DeviceError(
+          .badInput, "a batch of 0 rows has nothing to compute output '\(model.signature.outputs[index].name)' from")
+      }
+      slot.outputs.append(BatchSlot.Tensor(shape: shape, memory: try outputMemory[index].reserve(0)))
+    }
+    isEmpty = true
+  }
+
   private func check(_ shapes: [[Int]], _ program: CPUProgram) throws(DeviceError) {
     for (index, (given, view)) in zip(shapes, program.inputs).enumerated() where given != view.shape {
       throw DeviceError(
@@ -67,6 +99,10 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
   }
 
   func run(_ slot: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {
+    if isEmpty {
+      let now = MonotonicClock.now
+      return completion(.success(BatchTimes(inputsReady: now, computeEnd: now, outputsReady: now)))
+    }
     guard let executor else { return completion(.failure(DeviceError(.batchFailed, "the instance was not prepared"))) }
     let start = MonotonicClock.now
     do throws(DeviceError) {

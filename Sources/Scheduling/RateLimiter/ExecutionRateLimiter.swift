@@ -2,8 +2,9 @@ public import ModelConfiguration
 
 /// Turns of model instances that share named resources, across models (tritonserver's `--rate-limit=execution_count`).
 ///
-/// An instance with a batch is staged; among the staged the one with the fewest weighted executions (executions so far times priority) goes
-/// first, and takes its resources until it releases them. One that does not fit holds back those behind it, so that a large need is not
+/// An instance with a batch is staged; among the staged the one with the fewest weighted executions (with this one, times priority) goes
+/// first, and takes its resources until it releases them. Counting this one keeps an instance of priority 2 at no more than half the turns of
+/// one of priority 1 from the first turn on. One that does not fit holds back those behind it, so that a large need is not
 /// starved by small ones. Copied behaviour: triton-inference-server/core `src/rate_limiter.cc`, server `docs/user_guide/rate_limiter.md`.
 ///
 /// A pure value: whoever owns it waits and wakes.
@@ -53,7 +54,7 @@ public struct ExecutionRateLimiter: Sendable {
   private var used: [Pool: Int] = [:]
   private var nextTicket = 0
 
-  /// A limiter with these explicit amounts; of other resources there is as much as the largest single need.
+  /// A limiter with these explicit amounts; without any there is as much of each resource as the largest single need.
   public init(limits: [Limit] = []) { self.limits = limits }
 
   /// Adds an instance on `device`.
@@ -114,11 +115,12 @@ public struct ExecutionRateLimiter: Sendable {
     return granted
   }
 
-  /// Ties: the one added first.
+  /// Ties: the smaller priority number, then the one added first.
   private func next() -> Ticket? {
-    members.filter { $0.value.isStaged && !$0.value.isRunning }.min {
-      (Double($0.value.executions) * Double($0.value.weight), $0.key) < (Double($1.value.executions) * Double($1.value.weight), $1.key)
-    }?.key
+    func key(_ ticket: Ticket, _ member: Member) -> (Double, Int, Ticket) {
+      (Double(member.executions + 1) * Double(member.weight), member.weight, ticket)
+    }
+    return members.filter { $0.value.isStaged && !$0.value.isRunning }.min { key($0.key, $0.value) < key($1.key, $1.value) }?.key
   }
 
   private func fits(_ member: Member) -> Bool {
@@ -133,8 +135,12 @@ public struct ExecutionRateLimiter: Sendable {
       }
   }
 
+  /// What is stated of a resource: the most that fits it, and none of those that are not named once any is. nil: nothing is stated at all.
   private func limit(of pool: Pool) -> Int? {
-    if let device = pool.device, let own = limits.last(where: { $0.name == pool.name && $0.device == device }) { return own.count }
-    return limits.last { $0.name == pool.name && $0.device == nil }?.count
+    if limits.isEmpty { return nil }
+    return limits.reduce(0) { most, limit in
+      let fits = limit.name == pool.name && (pool.device == nil || limit.device == nil || limit.device == pool.device)
+      return fits ? max(most, limit.count) : most
+    }
   }
 }

@@ -56,6 +56,12 @@ extension ModelLoader {
     _ graph: Graph, _ survey: ONNXSurvey, _ written: ModelConfiguration, _ options: LoadOptions
   ) throws -> String? {
     if let refusal = devices.primary.refusal(of: graph, options) { return refusal.description }
+    // The graph has one number of rows.
+    if survey.hasIndependentFirstAxes, devices.onnxRuntime != nil, written.maxBatchSize == 0,
+      try written.completed(from: graph.signature).maxBatchSize == 0
+    {
+      return "the first axes of its inputs have sizes of their own"
+    }
     // Our own reader takes defaults for constants.
     guard let first = survey.overridableInputs.first, written.maxBatchSize == 0 else { return nil }
     if devices.onnxRuntime != nil { return "input '\(first)' has a default that requests may override" }

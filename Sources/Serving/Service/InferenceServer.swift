@@ -44,7 +44,7 @@ public final class InferenceServer: KServeService {
     public var warmsUp = true
     /// Instances take turns by the resources that their groups name (`--rate-limit=execution_count`).
     public var limitsRate = false
-    /// Amounts of those resources; of others there is as much as the largest single need.
+    /// Amounts of those resources; without any there is as much of each as the largest single need.
     public var rateLimits: [ExecutionRateLimiter.Limit] = []
 
     /// What of the metrics page is chosen.
