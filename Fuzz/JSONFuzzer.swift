@@ -5,7 +5,9 @@ public func fuzzJSON(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let bytes = Array(UnsafeBufferPointer(start: start, count: count))
   if let tree = try? JSONValue.parse(bytes) {
     for pretty in [false, true] {
-      guard let again = try? JSONValue.parse(Array(tree.serialized(pretty: pretty).utf8)) else { preconditionFailure("what was written must be JSON") }
+      guard let again = try? JSONValue.parse(Array(tree.serialized(pretty: pretty).utf8)) else {
+        preconditionFailure("what was written must be JSON")
+      }
       precondition(again == tree, "a tree must survive being written")
     }
   }
