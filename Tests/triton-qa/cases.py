@@ -47,7 +47,6 @@ def batcher():
     variable = {**environment, "BATCHER_TYPE": "VARIABLE"}
     for name in ("multi_batch_not_preferred_different_shape", "multi_batch_preferred_different_shape", "multi_batch_different_shape"):
         yield Job(file, r.batcher_variable, [f"{of}test_{name}"], environment=variable, note="variable")
-    yield Job(file, r.batcher_ragged, [f"{of}test_multi_batch_different_shape_allow_ragged"], environment=variable, note="variable")
     for name, delay in (("default", 0), ("non_default", 20_000)):
         yield Job(
             file, r.batcher_delay(delay), [f"{of}test_max_queue_delay_only_{name}"],
@@ -221,6 +220,8 @@ NOT_RUN = [
         "multi_batch_delayed_use_max_batch")] + ["test_multi_batch_delayed_preferred_different_shape"] + [
         f"test_preferred_batch_only_{name}" for name in ("aligned", "unaligned", "use_biggest_preferred", "use_no_preferred_size")] + [
         "test_multi_batch_preserve_ordering [not preserved]", "test_multi_batch_preserve_ordering [preserved]"], HOOK),
+    ("L0_batcher/batcher_test.py", ["test_multi_batch_different_shape_allow_ragged"],
+     "ragged batches: requests of different shapes are batched apart here, and allow_ragged_batch is named in a warning"),
     ("L0_rate_limiter/rate_limiter_test.py", ["test_single_model_dynamic_batching"], HOOK),
     ("L0_rate_limiter/rate_limiter_test.py", ["test_single_model_sequence_batching"], SEQUENCE),
     ("L0_optional_input/optional_input_test.py", [f"test_ensemble_{name}" for name in (

@@ -29,9 +29,9 @@ OPSET, IR_VERSION = 13, 8
 class Tensor:
     """An input or an output: its name, numpy type name, dims without the batch, and what a configuration may say of it."""
 
-    def __init__(self, name, dtype, dims, reshape=None, label_file=None, optional=False, ragged=False):
+    def __init__(self, name, dtype, dims, reshape=None, label_file=None, optional=False):
         self.name, self.dtype, self.dims, self.reshape = name, np.dtype(dtype).name, list(dims), reshape
-        self.label_file, self.optional, self.ragged = label_file, optional, ragged
+        self.label_file, self.optional = label_file, optional
 
     def text(self):
         lines = [f'    name: "{self.name}"', f"    data_type: {CONFIG_TYPES[self.dtype]}", f"    dims: {self.dims}"]
@@ -41,8 +41,6 @@ class Tensor:
             lines.append(f'    label_filename: "{self.label_file}"')
         if self.optional:
             lines.append("    optional: true")
-        if self.ragged:
-            lines.append("    allow_ragged_batch: true")
         return "  {\n" + "\n".join(lines) + "\n  }"
 
     def value_info(self, batch, prefix):
@@ -124,7 +122,7 @@ def sums(
 
 def copies(
     repository, dtype, dims, count=1, max_batch=8, reshapes=None, output_dims=None, output_reshapes=None, prefix="onnx", name=None,
-    extra="", ragged=False, graph_batch=None
+    extra=""
 ):
     """`onnx_zero_1_float32` and its kind: OUTPUTn is INPUTn. `dims` is one shape for all, or (with `count` None) one an input."""
     shapes = [list(dims)] * count if count else [list(shape) for shape in dims]
@@ -132,16 +130,15 @@ def copies(
     reshapes, output_reshapes = reshapes or [None] * len(shapes), output_reshapes or reshapes or [None] * len(shapes)
     name = name or f"{prefix}{'' if max_batch else '_nobatch'}_zero_{len(shapes)}_{np.dtype(dtype).name}"
     inputs = [
-        Tensor(f"INPUT{index}", dtype, shape, reshape=reshape if reshape != shape else None, ragged=ragged)
+        Tensor(f"INPUT{index}", dtype, shape, reshape=reshape if reshape != shape else None)
         for index, (shape, reshape) in enumerate(zip(shapes, reshapes))]
     outputs = [
         Tensor(f"OUTPUT{index}", dtype, shape, reshape=reshape if reshape != shape else None)
         for index, (shape, reshape) in enumerate(zip(output_shapes, output_reshapes))]
     nodes = [helper.make_node("Identity", [f"INPUT{index}"], [f"OUTPUT{index}"]) for index in range(len(shapes))]
-    batch = max_batch > 0 if graph_batch is None else graph_batch
     return write(
         repository, name, configuration(name, max_batch, inputs, outputs, extra=extra),
-        {"1/model.onnx": graph(name, nodes, inputs, outputs, batch)})
+        {"1/model.onnx": graph(name, nodes, inputs, outputs, max_batch > 0)})
 
 
 def scalars(repository, dims):

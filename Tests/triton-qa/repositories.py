@@ -41,19 +41,9 @@ def batcher_variable(path):
     models.sums(path, "float32", "float32", "float32", dims=(-1,), version_policy=VERSION_1, extra=BATCHING)
 
 
-SCATTER = """batch_output [ { target_name: "OUTPUT0" kind: BATCH_SCATTER_WITH_INPUT_SHAPE source_input: "INPUT0" } ]"""
-
-
-def batcher_ragged(path):
-    batcher_variable(path)
-    models.copies(
-        path, "float32", [-1], max_batch=8, ragged=True, graph_batch=False, name="onnx_zero_1_float32", extra=f"{SCATTER}\n{BATCHING}")
-    custom_zero(path, max_batch=8, dims=[-1], ragged=True, extra=f"{VERSION_1}\n{BATCHING}")
-
-
-def custom_zero(path, max_batch, dims=(-1,), name="custom_zero_1_float32", delay_ms=None, extra="", ragged=False):
+def custom_zero(path, max_batch, dims=(-1,), name="custom_zero_1_float32", delay_ms=None, extra=""):
     models.identity(
-        path, name, [Tensor("INPUT0", "float32", dims, ragged=ragged)], [Tensor("OUTPUT0", "float32", dims)], max_batch, delay_ms, extra)
+        path, name, [Tensor("INPUT0", "float32", dims)], [Tensor("OUTPUT0", "float32", dims)], max_batch, delay_ms, extra)
 
 
 def batcher_delay(microseconds):

@@ -231,7 +231,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     unread?.moveReaderIndex(forwardBy: head.length)
     body = HTTPBody()
     if let length = head.contentLength, length > limits.bodyBytes {
-      send(.error(413, "the request's body is \(length) bytes; the limit is \(limits.bodyBytes) bytes", closes: true), head)
+      send(tooLarge(length, head), head)
       return false
     }
     if head.expectsContinue, head.contentLength ?? (head.isChunked ? 1 : 0) > 0, (unread?.readableBytes ?? 0) == 0 {
@@ -285,7 +285,7 @@ final class HTTPConnection: ChannelDuplexHandler {
       return false
     }
     if body.byteCount > limits.bodyBytes {
-      send(.error(413, "the request's body is longer than the limit of \(limits.bodyBytes) bytes", closes: true), head)
+      send(tooLarge(body.byteCount, head), head)
       return false
     }
     if chunks.hasEnded {
@@ -296,6 +296,17 @@ final class HTTPConnection: ChannelDuplexHandler {
     state = .chunks(head, chunks)
     wait(limits.bodySilence, "the request's body")
     return false
+  }
+
+  /// In the words of server `src/http_server.cc` (EVBufferToJson, EVBufferToRawInput), which answers with 400.
+  private func tooLarge(_ bytes: Int, _ head: HTTPRequestHead) -> HTTPAnswer {
+    let (what, most) =
+      head.inferenceHeaderLength == nil
+      ? ("request JSON size of \(bytes) bytes", "input size") : ("Raw input has a byte_size (\(bytes) bytes) that", "value")
+    return .error(
+      413,
+      "\(what) exceeds the maximum allowed \(most) of \(limits.bodyBytes) bytes. Use --http-max-input-size to increase the limit.",
+      closes: true)
   }
 
   /// The route of the head's path; most connections ask for one path all the time.

@@ -6,9 +6,14 @@ import Synchronization
 /// What the server tells its operator, on standard error or in a file, by the protocol's log settings.
 public final class ServerLog: Sendable {
   private let state: Mutex<LogSettings>
+  /// Messages are quoted, so that each is one line; off where the operator asks for them as they are, as tritonserver takes it.
+  private let isEscaped: Bool
 
   /// A log with these settings.
-  public init(_ settings: LogSettings = LogSettings()) { state = Mutex(settings) }
+  public init(_ settings: LogSettings = LogSettings()) {
+    state = Mutex(settings)
+    isEscaped = getenv("TRITON_SERVER_ESCAPE_LOG_MESSAGES").map { String(cString: $0) != "0" } ?? true
+  }
 
   /// The settings.
   public var settings: LogSettings { state.withLock { $0 } }
@@ -17,34 +22,72 @@ public final class ServerLog: Sendable {
   public func set(_ settings: LogSettings) { state.withLock { $0 = settings } }
 
   /// What happened.
-  public func info(_ text: @autoclosure () -> String) { if settings.info { write("I", text()) } }
+  public func info(_ text: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line) {
+    if settings.info { write("I", text(), file, line) }
+  }
   /// What may surprise.
-  public func warning(_ text: @autoclosure () -> String) { if settings.warning { write("W", text()) } }
+  public func warning(_ text: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line) {
+    if settings.warning { write("W", text(), file, line) }
+  }
   /// What failed.
-  public func error(_ text: @autoclosure () -> String) { if settings.error { write("E", text()) } }
+  public func error(_ text: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line) {
+    if settings.error { write("E", text(), file, line) }
+  }
   /// Details, from that level on.
-  public func verbose(_ level: UInt32, _ text: @autoclosure () -> String) { if settings.verboseLevel >= level { write("V", text()) } }
+  public func verbose(_ level: UInt32, _ text: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line) {
+    if settings.verboseLevel >= level { write("I", text(), file, line) }
+  }
 
-  private func write(_ severity: Character, _ text: String) {
+  private func write(_ severity: Character, _ text: String, _ file: StaticString, _ line: Int) {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    var parts = tm()
-    gmtime_r(&now.tv_sec, &parts)
-    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    let micros = String(1_000_000 + Int(now.tv_nsec) / 1000).dropFirst()
-    let time = "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(micros)"
-    // glog's line ("I0102 10:11:12.000000 text") or ISO 8601, as `log_format` says.
-    let line =
-      settings.format == "ISO8601"
-      ? "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(time)Z \(severity) \(Self.oneLine(text))\n"
-      : "\(severity)\(two(parts.tm_mon + 1))\(two(parts.tm_mday)) \(time) \(Self.oneLine(text))\n"
+    let record = Self.record(
+      severity, isEscaped ? Self.quoted(text) : text, source: "\(file)", line: line, format: settings.format, process: getpid(), at: now)
     state.withLock { settings in
       var file = settings.file.isEmpty ? 2 : open(settings.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
       // A log that cannot be opened is no reason to say nothing.
       if file < 0 { file = 2 }
-      _ = Array(line.utf8).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+      _ = Array(record.utf8).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
       if file != 2 { close(file) }
     }
+  }
+
+  /// One record in tritonserver's form (triton-inference-server/common `src/logging.cc`): glog's, or ISO 8601, as `log_format` says.
+  static func record(
+    _ severity: Character, _ message: String, source: String, line: Int, format: String, process: Int32, at instant: timespec
+  ) -> String {
+    var parts = tm()
+    var seconds = instant.tv_sec
+    gmtime_r(&seconds, &parts)
+    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    let time = "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
+    // The name alone, of letters that readers of such lines take for a name's.
+    let name = source.split(separator: "/").last.map { String($0.map { $0 == "+" ? "_" : $0 }) } ?? source
+    let place = "\(process) \(name):\(line)]"
+    if format == "ISO8601" {
+      return "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(time)Z \(severity) \(place) \(message)\n"
+    }
+    let micros = String(1_000_000 + Int(instant.tv_nsec) / 1000).dropFirst()
+    return "\(severity)\(two(parts.tm_mon + 1))\(two(parts.tm_mday)) \(time).\(micros) \(place) \(message)\n"
+  }
+
+  /// A text as a JSON string: whoever reads the log can have it back, and it is one line.
+  static func quoted(_ text: String) -> String {
+    var quoted = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": quoted += "\\\""
+      case "\\": quoted += "\\\\"
+      case "\n": quoted += "\\n"
+      case "\r": quoted += "\\r"
+      case "\t": quoted += "\\t"
+      case _ where isControl(scalar):
+        let digits = String(scalar.value, radix: 16)
+        quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: quoted.unicodeScalars.append(scalar)
+      }
+    }
+    return quoted + "\""
   }
 
   /// A text as one line of a log: line ends and other control characters escaped. Engines' errors have several lines, and names and texts of clients

@@ -221,7 +221,10 @@ public final class InferenceServer: KServeService {
         guard let other = try? manager.table.find(request.modelName, version: request.modelVersion), other !== model else { return nil }
         return infer(request, on: loop, reply: reply)
       }
-    ) { record.deliver($0) }
+    ) { [log] answer in
+      if case .failure(let error) = answer { log.verbose(1, "infer of model '\(model.name)' failed: \(error.message)") }
+      record.deliver(answer)
+    }
     handle.expectedBytes = expectedBytes
     return handle
   }

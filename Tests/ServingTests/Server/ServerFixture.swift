@@ -16,6 +16,7 @@ final class ServerFixture: Sendable {
   let folder: String
   let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
   let server: InferenceServer
+  let log: ServerLog
 
   /// `models`: configuration text by name.
   init(_ models: [String: String], _ change: (inout InferenceServer.Options) -> Void = { _ in }) throws {
@@ -29,7 +30,8 @@ final class ServerFixture: Sendable {
     change(&options)
     var settings = LogSettings()
     (settings.info, settings.warning, settings.error) = (false, false, false)
-    server = try InferenceServer(options, devices: ModelDevices(primary: CPUDevice(CPUDeviceOptions(threads: 1))), log: ServerLog(settings))
+    log = ServerLog(settings)
+    server = try InferenceServer(options, devices: ModelDevices(primary: CPUDevice(CPUDeviceOptions(threads: 1))), log: log)
     let failures = server.start()
     if let failure = failures.first { throw Failure(description: "\(failure.key): \(failure.value.message)") }
   }
