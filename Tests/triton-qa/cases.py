@@ -255,6 +255,7 @@ NOT_RUN = [
 NAME = 'GET /v2 says "headroom", not "triton"'
 TOO_LARGE = "a body beyond the limit is answered with 413, not 400; the text is Triton's"
 MALFORMED = "malformed JSON of a request is answered with 400, not 500; the text is Triton's"
+CHUNKS = "any number of chunks is taken: small ones are gathered, so that they cost what they hold"
 TENSORS = "trace level TENSORS is refused by name"
 
 # Cases that fail by decision: (file, case) to the reason, which Docs/compatibility.md has too.
@@ -263,6 +264,8 @@ DIFFERENT = {
     ("L0_grpc/python_grpc_aio_test.py", "test_get_server_metadata"): NAME,
     ("L0_grpc/python_grpc_aio_test.py", "test_register_cuda_shared_memory"):
         "expects the CUDA driver's refusal; this server answers as a Triton built without GPUs does: GPUs not supported",
+    ("L0_http/http_request_many_chunks.py", "test_chunked_infer_rejected_over_max_chunks"): CHUNKS,
+    ("L0_http/http_request_many_chunks.py", "test_chunked_infer_over_max_chunks_reject_with_bounded_rss_growth"): CHUNKS,
     ("L0_http/http_test.py", "test_negative_dimensions"): MALFORMED,
     ("L0_http/http_test.py", "test_content_encoding_chunked_manually"):
         "a request with Content-Length and Transfer-Encoding is refused with 400 (RFC 9112, 6.3): proxies disagree about its end",
