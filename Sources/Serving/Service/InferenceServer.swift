@@ -315,7 +315,8 @@ public final class InferenceServer: KServeService {
   /// The server's settings, overlaid by the model's own.
   public func traceSettings(_ model: String) throws(KServeError) -> TraceSettings {
     if !model.isEmpty, !manager.table.names.contains(model) {
-      throw KServeError(.notFound, "Request for unknown model: '\(model)' is not found")
+      // server `src/http_server.cc`, HandleTrace, which words it otherwise than the model calls.
+      throw KServeError(.invalidArgument, "Request for unknown model : \(model)")
     }
     return tracer.settings(model)
   }
