@@ -158,8 +158,15 @@ def constants(repository, name, inputs, outputs, value=1.0, max_batch=0):
     input has a default in the graph, so that it can be left out."""
     nodes, defaults = [], []
     for output in outputs:
+        # Nothing is added from the inputs, but they are used: an engine may drop what is not.
         tensor = helper.make_tensor("value", ONNX_TYPES[output.dtype], output.dims, [value])
-        nodes.append(helper.make_node("Constant", [], [output.name], value=tensor))
+        nodes.append(helper.make_node("Constant", [], [f"{output.name}_value"], value=tensor))
+        nodes.append(helper.make_node("Constant", [], ["zero"], value=helper.make_tensor("none", ONNX_TYPES[output.dtype], [], [0.0])))
+        for index, tensor in enumerate(inputs):
+            nodes.append(helper.make_node("ReduceSum", [tensor.name], [f"sum{index}"], keepdims=0))
+        nodes.append(helper.make_node("Sum", [f"sum{index}" for index in range(len(inputs))], ["all"]))
+        nodes.append(helper.make_node("Mul", ["all", "zero"], ["nothing"]))
+        nodes.append(helper.make_node("Add", [f"{output.name}_value", "nothing"], [output.name]))
     for tensor in inputs:
         if tensor.optional:
             defaults.append(helper.make_tensor(tensor.name, ONNX_TYPES[tensor.dtype], [1], [0.0]))
