@@ -90,7 +90,7 @@ extension ModelConfiguration {
       // A scalar, in each row or in all: Triton's configurations have no empty dims (onnxruntime_backend `src/onnxruntime.cc`,
       // AutoCompleteIO).
       if given.dims.isEmpty { given.dims = [1] }
-      if given.dims == [1], given.reshape == nil { given.reshape = [] }
+      if given.dims.allSatisfy({ $0 == 1 }), given.reshape == nil { given.reshape = [] }
     }
     if given.dims.isEmpty && given.reshape == nil { given.dims = dims }
     let fits = given.modelDims.count == dims.count && zip(given.modelDims, dims).allSatisfy { $0 == $1 || $1 == -1 }
