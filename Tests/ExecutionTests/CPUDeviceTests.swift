@@ -262,7 +262,10 @@ import TimeBase
     let model = try CPUDevice(CPUDeviceOptions(threads: 1, engine: .own)).load(.graph(graph), LoadOptions(maximumBatchRows: 4))
     let instance = try model.makeInstance()
     #expect(throws: DeviceError.self) { try instance.prepare([[2, 9]]) }
-    #expect(throws: DeviceError.self) { try instance.prepare([[0, 8]]) }
+    #expect(throws: DeviceError.self) { try instance.prepare([[0, 9]]) }
+    // Nothing to compute is answered with nothing.
+    let empty = try instance.prepare([[0, 8]])
+    #expect(empty.inputs[0].memory.isEmpty && empty.outputs[0].shape == [0, 4] && empty.outputs[0].memory.isEmpty)
     #expect(throws: DeviceError.self) { try instance.prepare([]) }
     #expect(throws: DeviceError.self) { try instance.prepare([[1 << 50, 8]]) }
     #expect(try instance.prepare([[2, 8]]).inputs[0].memory.count == 64)

@@ -125,7 +125,7 @@ import TimeBase
     let x = Given(name: "x", type: .float64, shape: [1, 1], bytes: 8)
     #expect(
       Self.refusal(Self.unbatched, [x, Given(name: "t", type: .string, shape: [Int.max], bytes: 0)])
-        == tag + "expected \(Int.max) strings for input 't', got 0".replacing("input 't'", with: "inference input 't'"))
+        == tag + "expected \(Int.max) string elements for inference input 't' for model 'n', got 0")
     #expect(
       Self.refusal(Self.unbatched, [x, Given(name: "t", type: .string, shape: [-3], bytes: 0)])
         == tag + "tensor 't' contains an invalid dimension in shape [-3]")
@@ -136,7 +136,7 @@ import TimeBase
       [Self.fixed(2), Given(name: "text", type: .string, shape: [2, count], bytes: 0, text: elements)]
     }
     #expect(Self.refusal(Self.checker, text(1, ["a", "bc"])) == nil)
-    #expect(Self.refusal(Self.checker, text(1, ["a"]))?.contains("expected 2 strings for inference input 'text', got 1") == true)
+    #expect(Self.refusal(Self.checker, text(1, ["a"]))?.contains("expected 2 string elements for inference input 'text'") == true)
     #expect(Self.refusal(Self.checker, text(1, ["a", "b", "c"]))?.contains("unexpected number of string elements 3") == true)
     #expect(Self.refusal(Self.checker, text(0, ["a"]))?.contains("unexpected number of string elements 1") == true)
     // A length that goes beyond the end.
