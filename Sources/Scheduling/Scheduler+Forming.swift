@@ -71,7 +71,8 @@ extension Scheduler {
     }
 
     let age = now - oldest
-    let delayIsOver = delay > .zero && oldest != .distantFuture && age >= delay
+    // Once no request is taken any more, none comes to fill a batch: what is queued leaves.
+    let delayIsOver = delay > .zero && oldest != .distantFuture && (age >= delay || isStopping)
     let total = grown + pendingRows
     func reason(_ rows: Int) -> DepartureReason {
       if rows >= maximumRows { return .full }

@@ -116,8 +116,11 @@ public struct Scheduler: Sendable {
     freeBatches.append(batch.slot)
   }
 
-  /// No further request is taken; what is queued is still served.
-  public mutating func stop() { isStopping = true }
+  /// No further request is taken; what is queued is served without waiting for more.
+  public mutating func stop(at now: Instant) {
+    isStopping = true
+    form(at: now)
+  }
 
   // MARK: - What comes out
 

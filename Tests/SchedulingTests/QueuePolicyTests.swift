@@ -135,11 +135,24 @@ import TimeBase
   @Test func aStoppedSchedulerServesWhatItHas() {
     var timeline = Timeline(Self.configuration(QueuePolicy()))
     timeline.send(0, rows: 1, at: 0)
-    timeline.scheduler.stop()
+    timeline.stop()
     timeline.send(1, rows: 1, at: 1)
     #expect(timeline.refused.map(\.refusal) == [.stopping])
     timeline.run(until: 20_000)
     #expect(timeline.answered == [0])
+  }
+
+  /// A delay of any length ends with the scheduler: nobody comes any more.
+  @Test func aStoppedSchedulerDoesNotWaitForMore() {
+    var timeline = Timeline(
+      SchedulerConfiguration(
+        maximumBatchRows: 8, batching: DynamicBatchingPolicy(preferredSizes: [4], maximumQueueDelay: .microseconds(.max))))
+    for id in 0..<6 { timeline.send(Int64(id), rows: 1, at: 1) }
+    timeline.run(until: 1e9)
+    #expect(timeline.answered == [0, 1, 2, 3])
+    timeline.stop()
+    timeline.run(until: 2e9)
+    #expect(timeline.answered == [0, 1, 2, 3, 4, 5])
   }
 
   @Test func tooManyRowsAreRefused() {

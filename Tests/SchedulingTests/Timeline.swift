@@ -43,6 +43,12 @@ struct Timeline {
     }
   }
 
+  /// Takes no more requests.
+  mutating func stop() {
+    scheduler.stop(at: now)
+    drain()
+  }
+
   /// Lets time pass.
   mutating func run(until milliseconds: Double) {
     let end = Self.instant(milliseconds)

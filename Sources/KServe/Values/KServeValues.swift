@@ -1,4 +1,3 @@
-public import CheckedNumbers
 public import ModelConfiguration
 
 /// A request's or tensor's parameter value.

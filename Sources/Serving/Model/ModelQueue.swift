@@ -407,11 +407,13 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes no more requests; `drained` is called once everything accepted has been answered.
   func close(drained: @escaping @Sendable () -> Void) {
+    let now = MonotonicClock.now
     monitor.lock()
-    scheduler.stop()
+    scheduler.stop(at: now)
     isClosing = true
     whenDrained.append(drained)
-    leave(MonotonicClock.now)
+    drain()
+    leave(now)
   }
 
   /// Requests accepted and not answered.

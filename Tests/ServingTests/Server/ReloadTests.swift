@@ -27,18 +27,15 @@ import TimeBase
 
   /// The old loading is over with its last request, when a new one is there already.
   @Test func theEndOfAnOldLoadingLeavesTheNewOneAlone() async throws {
-    let fixture = try ServerFixture(
-      ["m": ServerFixture.identity("m", "dynamic_batching { preferred_batch_size: [ 8 ] max_queue_delay_microseconds: 3600000000 }")],
-      Self.explicit)
+    let hang = ServerFixture.parameter("hang_batch", "1") + " " + ServerFixture.parameter("hang_ms", "3000")
+    let fixture = try ServerFixture(["m": ServerFixture.identity("m", hang)], Self.explicit)
     let old = fixture.server.manager.table.allReady[0]
-    // It waits for company that does not come.
-    let handle = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
+    _ = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
     _ = await Self.unload(fixture, "m")
     #expect(Self.states(fixture) == ["UNLOADING"])
     _ = await Self.load(fixture, "m")
     #expect(Self.states(fixture) == ["READY"])
     #expect(fixture.server.manager.closing == 1)
-    handle.cancel()
     while fixture.server.manager.closing > 0 { await Task.yield() }
     #expect(Self.states(fixture) == ["READY"])
     #expect(try fixture.server.isModelReady("m", version: ""))
