@@ -28,7 +28,7 @@ MODELS = {"small": (16, False, 1), "small, 16 users": (16, False, 16), "large": 
 
 
 def write(path, elements, has_product):
-    """y = |x|, which no kernel of our own runs; or |x w| with a square w."""
+    """y = shrink(x), which no kernel of our own runs; or of x w with a square w."""
     import numpy
     from onnx import TensorProto, helper, numpy_helper
 
@@ -37,7 +37,7 @@ def write(path, elements, has_product):
         generator = numpy.random.default_rng(1)
         weights = [numpy_helper.from_array(generator.standard_normal((elements, elements), dtype=numpy.float32) / 32, "w")]
         nodes, last = [helper.make_node("MatMul", ["x", "w"], ["m"])], "m"
-    nodes.append(helper.make_node("Abs", [last], ["y"]))
+    nodes.append(helper.make_node("Shrink", [last], ["y"]))
     shape = ["rows", elements]
     graph = helper.make_graph(
         nodes, "isolation", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],

@@ -5,9 +5,23 @@ import Glibc
 public enum Files {
   /// The bytes of a file, a pipe or a device. More than `limit` bytes is an error, so that `/dev/zero` cannot fill the memory.
   public static func read(_ path: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    try read(path, flags: 0, limit: limit) { _ in nil }
+  }
+
+  /// The bytes of a regular file: what is named by something that was sent or stored must not be a pipe to wait at.
+  public static func readRegular(_ path: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
+    try read(path, flags: O_NONBLOCK, limit: limit) { $0.st_mode & S_IFMT == S_IFREG ? nil : "not a regular file" }
+  }
+
+  private static func read(
+    _ path: String, flags: Int32, limit: Int, refusing: (stat) -> String?
+  ) throws(FileError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | flags)
     if descriptor < 0 { throw FileError(path: path, action: "open", errno: errno) }
     defer { close(descriptor) }
+    var status = stat()
+    if fstat(descriptor, &status) != 0 { throw FileError(path: path, action: "inspect", errno: errno) }
+    if let reason = refusing(status) { throw FileError(path: path, action: "open", reason: reason) }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {

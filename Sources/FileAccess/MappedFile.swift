@@ -15,7 +15,8 @@ public final class MappedFile: Sendable {
 
   /// Maps the regular file at `path`.
   public init(path: String) throws(FileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Without waiting: a pipe that nobody writes to is refused below, not waited for.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if descriptor < 0 { throw FileError(path: path, action: "open", errno: errno) }
     defer { close(descriptor) }
     var status = stat()

@@ -71,6 +71,9 @@ struct ServeRun {
     let listening = command.listening
     // Listening comes before loading: health calls answer while models load.
     try fronts.listen(listening)
+    // Connections are given a little longer than requests to close.
+    let ending = ServeEnding(
+      signals: signals, limit: .seconds(command.behaviour.exitTimeoutSecs) + Self.closingTime, say: { Self.say($0) })
     let failures = server.start()
     if !failures.isEmpty, command.models.exitOnError.isOn {
       for (name, error) in failures.sorted(by: { $0.key < $1.key }) { Self.say("model '\(name)': \(error.message)") }
@@ -78,7 +81,7 @@ struct ServeRun {
       throw ExitCode(1)
     }
     Self.say(server.isReady ? "ready" : "running, not ready")
-    let signal = Self.waitForSignal(signals)
+    let signal = ending.wait()
     let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
     fronts.drain(within: .seconds(command.behaviour.exitTimeoutSecs), log: log)
     if let (run, path) = recorded { try Self.save(run, to: path) }
@@ -102,6 +105,8 @@ struct ServeRun {
     guard let certificate = command.listening.tlsCertificate, let key = command.listening.tlsKey else { return nil }
     return try ServeTLS(certificate: certificate, key: key).context(protocols: protocols, options: "--tls-certificate, --tls-key")
   }
+
+  private static let closingTime = TimeSpan.seconds(15)
 
   // MARK: - The process
 
@@ -133,12 +138,5 @@ struct ServeRun {
     // A log or trace that reaches the limit on file sizes is a failed write, not the server's end.
     signal(SIGXFSZ, SIG_IGN)
     return set
-  }
-
-  private static func waitForSignal(_ set: sigset_t) -> Int32 {
-    var set = set
-    var received: Int32 = 0
-    while sigwait(&set, &received) != 0 {}
-    return received
   }
 }

@@ -26,6 +26,16 @@ import Testing
     #expect(try MappedFile(path: path).withBytes { $0.count } == 0)
   }
 
+  /// A pipe that nobody writes to would be waited at for ever.
+  @Test func pipesAreNotWaitedAt() throws {
+    let path = Self.temporaryPath("pipe")
+    defer { unlink(path) }
+    #expect(mkfifo(path, 0o600) == 0)
+    let refusal = FileError(path: path, action: "open", reason: "not a regular file")
+    #expect(throws: refusal) { try Files.readRegular(path) }
+    #expect(throws: refusal) { try MappedFile(path: path) }
+  }
+
   @Test func missingFilesFoldersAndEndlessDevicesAreNamed() {
     #expect(throws: FileError(path: "no/such/file", action: "open", reason: "No such file or directory")) {
       try MappedFile(path: "no/such/file")

@@ -27,7 +27,7 @@ public struct EngineCache: Sendable {
   public func isProven(_ digest: String) throws(FileError) -> Bool {
     let path = path(digest)
     guard Files.kind(of: path) != nil else { return false }
-    guard try Files.read(path, limit: 4096) == Array(record(digest).utf8) else {
+    guard try Files.readRegular(path, limit: 4096) == Array(record(digest).utf8) else {
       throw FileError(path: path, action: "believe", reason: "it is not a record as it was written; remove it")
     }
     return true

@@ -95,6 +95,7 @@ public final class GRPCServer: Sendable {
     var stream = NIOHTTP2Handler.StreamConfiguration()
     stream.streamResetFrameRateLimit.maximumCount = 100_000
     stream.streamErrorRateLimit.maximumCount = 10_000
+    try pipeline.addHandler(IdleResetHandler())
     try pipeline.addHandler(NIOHTTP2Handler(mode: .server, connectionConfiguration: connection, streamConfiguration: stream))
     let handler = GRPCConnection(service: service, options: options, eventLoop: channel.eventLoop) { [self] in forget($0) }
     try pipeline.addHandler(handler)

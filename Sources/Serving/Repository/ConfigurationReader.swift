@@ -21,7 +21,7 @@ enum ConfigurationReader {
   /// Reads a file in protobuf's text format.
   static func read(file path: String) throws(ModelConfigurationError) -> ModelConfiguration.Parsed {
     let bytes: [UInt8]
-    do throws(FileError) { bytes = try Files.read(path, limit: mostBytes) } catch {
+    do throws(FileError) { bytes = try Files.readRegular(path, limit: mostBytes) } catch {
       throw ModelConfigurationError(file: path, reason: "cannot \(error.action) the file: \(error.reason)")
     }
     return try ModelConfiguration.parse(bytes: bytes, file: path)
@@ -149,7 +149,7 @@ enum ConfigurationReader {
       switch place {
       case .folder(let folder):
         do throws(FileError) {
-          bytes = try Files.read(try Files.path(of: output.labelFilename, inside: folder), limit: mostBytes)
+          bytes = try Files.readRegular(try Files.path(of: output.labelFilename, inside: folder), limit: mostBytes)
         } catch {
           let isOutside = error.reason.hasPrefix("it is outside")
           throw configuration.labelError(

@@ -117,7 +117,7 @@ struct WarmUp {
       }
       let rows = model.takesRows ? sample.batchSize : 1
       do throws(FileError) {
-        let bytes = try Files.read(try Files.path(of: "warmup/\(name)", inside: folder))
+        let bytes = try Files.readRegular(try Files.path(of: "warmup/\(name)", inside: folder))
         guard rows > 0, bytes.count == memory.count / rows else {
           throw FileError(
             path: "\(folder)/warmup/\(name)", action: "use",
