@@ -57,7 +57,7 @@ struct ServeDevices {
     devices.isolated = IsolatedDevice(
       library, threads: threads,
       isolation: EngineIsolation(
-        program: Headroom.version, timeLimit: .milliseconds(Int64(clamping: options.instanceTimeoutSecs) * 1000),
+        program: Headroom.version, timeLimit: .seconds(options.instanceTimeoutSecs),
         log: { text in log.warning(text) }))
     if let folder = options.engineCache, let library {
       devices.engineCache = EngineCache(folder: folder, engine: "onnxruntime-\(library.version)")

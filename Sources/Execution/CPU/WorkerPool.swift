@@ -51,7 +51,7 @@ final class WorkerPool: @unchecked Sendable {
     for index in 1..<max(2, threads) where index < threads {
       // The thread keeps the pool alive until `close`.
       DetachedThread.start(named: "compute \(index)") { [self] in
-        if let firstCore { _ = headroom_pin_thread(Int32(clamping: firstCore + index)) }
+        if let firstCore { _ = headroom_pin_thread(Int32(clamping: firstCore.addingSaturated(index))) }
         help()
       }
     }

@@ -104,15 +104,19 @@ public enum HTTPRequestParser {
     var line = lines.next()
     while let blank = line, blank.isEmpty { line = lines.next() }
     let wanted = Array(name.utf8)
+    // One that is repeated is its values in order (RFC 9110, 5.3): no part of it may pass for all.
+    var found: String?
     while let line = lines.next() {
       guard line.count > wanted.count, head[line.lowerBound + wanted.count] == UInt8(ascii: ":") else { continue }
       let isIt = wanted.indices.allSatisfy { offset in
         let byte = head[line.lowerBound + offset]
         return (byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) == wanted[offset]
       }
-      if isIt { return String(decoding: head[trimmed(head, line.lowerBound + wanted.count + 1..<line.upperBound)], as: UTF8.self) }
+      guard isIt else { continue }
+      let value = String(decoding: head[trimmed(head, line.lowerBound + wanted.count + 1..<line.upperBound)], as: UTF8.self)
+      found = found.map { $0 + ", " + value } ?? value
     }
-    return nil
+    return found
   }
 
   /// Fields that may stand once.

@@ -49,16 +49,28 @@ struct BrowserGuard: Sendable, Hashable {
   }
 
   func isOurs(_ host: String, _ localAddress: String?) -> Bool {
-    let name = Self.name(of: host)
+    guard let name = Self.name(of: host) else { return false }
     if name == "localhost" || name.hasSuffix(".localhost") || name == "::1" || Self.isIPv4Loopback(name) { return true }
     return name == localAddress?.lowercased() || names.contains(name)
   }
 
-  /// Without its port and brackets, in lower case.
-  static func name(of host: String) -> String {
+  /// Without its port and brackets, in lower case; nil for what is no host with or without a port (RFC 9110, 7.2).
+  static func name(of host: String) -> String? {
     let host = host.lowercased()
-    if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
-    let name = host.prefix { $0 != ":" }
+    let name: Substring
+    let rest: Substring
+    if host.hasPrefix("[") {
+      guard let end = host.firstIndex(of: "]") else { return nil }
+      (name, rest) = (host[host.index(after: host.startIndex)..<end], host[host.index(after: end)...])
+    } else {
+      let end = host.firstIndex(of: ":") ?? host.endIndex
+      (name, rest) = (host[..<end], host[end...])
+    }
+    let port = rest.utf8.dropFirst()
+    guard
+      rest.isEmpty
+        || rest.first == ":" && port.allSatisfy({ (0x30...0x39).contains($0) }) && (port.isEmpty || UInt16(rest.dropFirst()) != nil)
+    else { return nil }
     return String(name.hasSuffix(".") ? name.dropLast() : name)
   }
 

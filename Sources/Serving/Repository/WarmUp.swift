@@ -80,8 +80,20 @@ struct WarmUp {
     model.configuration.inputs.map { (model.takesRows ? [rows] : []) + ($0.reshape ?? $0.dims) }
   }
 
+  /// What a sample's tensors take at most, all inputs together: nobody sends more than that, and a configuration may come from a load call.
+  private static let mostSampleBytes = 1 << 30
+  /// How long the repetitions of one sample (`count`) may take.
+  private static let longestRepetition = TimeSpan.seconds(60)
+
   private func run(_ sample: WarmupSample, on instance: any ModelInstance) throws(ModelLoader.Failure) {
+    func failure(_ reason: String) -> ModelLoader.Failure {
+      ModelLoader.Failure(description: "failed to run warmup sample '\(sample.name)': \(reason)")
+    }
+    if model.takesRows, sample.batchSize > model.configuration.maxBatchSize {
+      throw failure("its batch_size of \(sample.batchSize) is more than max_batch_size, \(model.configuration.maxBatchSize)")
+    }
     var shapes: [[Int]] = []
+    var bytes = 0
     for input in model.configuration.inputs {
       // What may be left out is, unless the sample gives it.
       if input.isOptional, sample.inputs[input.name] == nil {
@@ -89,12 +101,29 @@ struct WarmUp {
         continue
       }
       guard let given = sample.inputs[input.name], !given.dims.contains(where: { $0 < 0 }) else {
-        throw ModelLoader.Failure(
-          description: "failed to run warmup sample '\(sample.name)': it gives no input '\(input.name)' with fixed dims")
+        throw failure("it gives no input '\(input.name)' with fixed dims")
       }
-      shapes.append((model.takesRows ? [sample.batchSize] : []) + given.dims)
+      guard given.dims.count == input.dims.count, zip(given.dims, input.dims).allSatisfy({ $1 < 0 || $0 == $1 }),
+        let inner = input.reshape.map({ TensorReshape.apply(given.dims[...], from: input.dims, to: $0) }) ?? given.dims
+      else {
+        throw failure("its dims \(given.dims) of input '\(input.name)' do not fit the model's, \(input.dims)")
+      }
+      shapes.append((model.takesRows ? [sample.batchSize] : []) + inner)
+      let elements = TensorReshape.elements(shapes[shapes.count - 1][...]) ?? .max
+      bytes = bytes.addingSaturated(elements.multipliedSaturated(by: input.dataType.bytesPerElement ?? 4))
     }
-    for _ in 0..<max(1, sample.count) {
+    guard bytes <= Self.mostSampleBytes else {
+      throw failure(
+        "its inputs take \(bytes == .max ? "more bytes than there are" : "\(bytes) bytes"); at most \(Self.mostSampleBytes) are given")
+    }
+    let end = MonotonicClock.now + Self.longestRepetition
+    for repetition in 0..<max(1, sample.count) {
+      if MonotonicClock.now > end {
+        log.warning(
+          "model '\(model.name)': warmup sample '\(sample.name)' ran \(repetition) of \(sample.count) times in "
+            + "\(Self.longestRepetition.seconds) s, and no more")
+        break
+      }
       try run(sample, shapes: shapes, on: instance, name: "'\(sample.name)'") { input, memory throws(ModelLoader.Failure) in
         try fill(memory, input, sample)
       }

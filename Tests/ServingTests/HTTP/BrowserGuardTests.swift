@@ -44,7 +44,7 @@ import Testing
 
   @Test(arguments: [
     "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.evil", "evillocalhost", "10.0.0.1", "[::2]", "", "128.0.0.1",
-    "127.0.0.256",
+    "127.0.0.256", "[::1]evil.com", "127.0.0.1:80:90", "[::1", "localhost:abc", "127.0.0.1:99999", "localhost:+1",
   ])
   func otherNamesAreRefusedUnlessTheTokenVouches(host: String) {
     #expect(isRefused(host: host))
