@@ -44,14 +44,22 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    "NONSENSE\r\n\r\n", "get /v2 HTTP/1.1\r\n\r\n", "GET v2 HTTP/1.1\r\n\r\n", "GET /v2\r\n\r\n", "GET  HTTP/1.1\r\n\r\n",
-    "\u{16}\u{3}\u{1}",
-    "GET http:// HTTP/1.1\r\n\r\n", "GET http://user@host/v2 HTTP/1.1\r\n\r\n", "GET ftp://host/v2 HTTP/1.1\r\n\r\n",
-    "GET /v2 HTTP/1.10\r\n\r\n", "GET /v2 HTTQ/1.1\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n", "CONNECT host:80 HTTP/1.1\r\n\r\n",
-  ])
+  @Test(arguments: ["NONSENSE\r\n\r\n", "get /v2 HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}"])
   func whatIsNoRequestIsMalformed(text: String) {
     guard case .malformed = Self.parse(text) else {
+      Issue.record("\(Self.parse(text))")
+      return
+    }
+  }
+
+  /// Somebody speaks HTTP and waits for an answer.
+  @Test(arguments: [
+    "GET v2 HTTP/1.1\r\n\r\n", "GET /v2\r\n\r\n", "GET  HTTP/1.1\r\n\r\n", "GET http:// HTTP/1.1\r\n\r\n",
+    "GET http://user@host/v2 HTTP/1.1\r\n\r\n", "GET ftp://host/v2 HTTP/1.1\r\n\r\n", "GET /v2 HTTP/1.10\r\n\r\n",
+    "GET /v2 HTTQ/1.1\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n", "CONNECT host:80 HTTP/1.1\r\n\r\n",
+  ])
+  func requestLinesThatCannotBeReadAreRefused(text: String) {
+    guard case .refused = Self.parse(text) else {
       Issue.record("\(Self.parse(text))")
       return
     }

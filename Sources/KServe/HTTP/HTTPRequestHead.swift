@@ -82,7 +82,10 @@ public enum HTTPRequestParser {
       // A first line that no request can start with need not be waited out.
       return startsAsMethod(bytes) ? .incomplete : .malformed("the request does not start with a method")
     }
-    guard var head = self.requestLine(bytes, requestLine) else { return .malformed("the request line is malformed") }
+    guard var head = self.requestLine(bytes, requestLine) else {
+      let problem = "the request line is malformed"
+      return startsAsMethod(bytes) ? .refused(problem) : .malformed(problem)
+    }
     var seen = Seen()
     while let line = lines.next() {
       if line.isEmpty {
