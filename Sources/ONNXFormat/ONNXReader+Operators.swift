@@ -18,7 +18,7 @@ extension ONNXReader {
     guard node.domain.isEmpty || node.domain == "ai.onnx", Self.runnable.contains(node.type) else {
       let name = node.domain.isEmpty ? node.type : "\(node.domain).\(node.type)"
       throw fail(
-        "node \"\(node.label)\"", "operator \(name) is not supported; supported are \(Self.runnable.joined(separator: ", "))")
+        "node \"\(node.label)\"", "operator \(name) is not supported by this program's own kernels")
     }
     for output in node.outputs where !output.isEmpty && (values[output] != nil || numbers[output] != nil) {
       throw fail(place, "writes \"\(output)\", which already has a value")

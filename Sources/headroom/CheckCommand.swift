@@ -9,7 +9,8 @@ struct CheckCommand: ParsableCommand {
     discussion: """
       Reads every config.pbtxt as `headroom serve` does and says what it would say:
       what is refused, with line and column, and what has no effect. Where the
-      model's file lies beside it, its inputs and outputs are compared too.
+      model's file lies in its version's folder, its inputs and outputs are
+      compared too; no engine is asked whether it can run it.
 
       EXAMPLES
         headroom check models/                      # a repository
@@ -23,7 +24,7 @@ struct CheckCommand: ParsableCommand {
 
   @Argument(help: ArgumentHelp("Repositories, models' folders, or configurations.", valueName: "path")) var paths: [String]
   @Flag(help: "Print one JSON object (Docs/schemas/check.json).") var json = false
-  @Flag(help: "Leave out what is accepted without a remark, and notes.") var quiet = false
+  @Flag(help: "Leave out models that are accepted without a remark, and notes on parameters.") var quiet = false
 
   func validate() throws { if paths.isEmpty { throw ValidationError("give a repository, a model's folder, or a config.pbtxt") } }
 
@@ -44,18 +45,22 @@ struct CheckReport {
   init(_ results: [RepositoryCheck.Result]) { self.results = results }
 
   private var refused: Int { results.count { !$0.isAccepted } }
+  private var withoutModelFile: Int { results.count { $0.isAccepted && $0.lacksModelFile } }
   private var withIgnored: Int { results.count { $0.isAccepted && $0.remarks.contains { $0.kind == .ignored } } }
 
   /// One line a remark, as compilers write them, so that editors and CI find the place.
   func lines(quiet: Bool) -> [String] {
     var lines: [String] = []
     for result in results {
-      let shown = quiet ? result.remarks.filter { $0.kind != .note } : result.remarks
+      let shown = quiet ? result.remarks.filter { $0.kind != .note || $0.isKept } : result.remarks
       if result.isAccepted, !quiet || !shown.isEmpty { lines.append("\(result.file): accepted") }
       lines += shown.map(\.description)
     }
     let accepted = results.count - refused
-    let some = withIgnored == 0 ? "" : " (\(withIgnored) with parts that are ignored)"
+    let parts =
+      (withIgnored == 0 ? [] : ["\(withIgnored) with parts that are ignored"])
+      + (withoutModelFile == 0 ? [] : ["\(withoutModelFile) without their model's file"])
+    let some = parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
     return lines + ["\(results.count) configuration\(results.count == 1 ? "" : "s"): \(accepted) accepted\(some), \(refused) refused"]
   }
 
@@ -76,7 +81,7 @@ struct CheckReport {
     }
     return [
       "schema": "headroom.check/1", "headroom": .string(Headroom.version), "mode": "static", "accepted": JSONValue(results.count - refused),
-      "refused": JSONValue(refused), "configurations": .array(configurations),
+      "refused": JSONValue(refused), "withoutModelFile": JSONValue(withoutModelFile), "configurations": .array(configurations),
     ]
   }
 }

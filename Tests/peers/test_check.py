@@ -40,6 +40,20 @@ def test_exit_codes_and_places(tmp_path):
     assert all(len(line) <= 80 for line in run("--help").stdout.splitlines())
 
 
+def test_quiet_keeps_what_was_not_checked(tmp_path):
+    add(tmp_path, "absent", 'max_batch_size: 4\n')
+    (tmp_path / "clean").mkdir()
+    add(tmp_path, "right", 'backend: "identity" input { name: "x" data_type: TYPE_FP32 dims: 2 } output { name: "y" data_type: TYPE_FP32 dims: 2 }')
+    result = run(tmp_path, "--quiet")
+    assert result.returncode == 0
+    assert "absent/1 has none of model.onnx, model.plan (it is empty): `headroom serve` refuses it" in result.stdout
+    assert "right" not in result.stdout
+    assert result.stdout.splitlines()[-1] == "3 configurations: 3 accepted (2 without their model's file), 0 refused"
+    assert check_schema(run(tmp_path, "--json").stdout, "check")["withoutModelFile"] == 2
+    wrong = run(tmp_path / "none")
+    assert wrong.returncode == 64 and "See 'headroom check --help'" in wrong.stderr
+
+
 def test_json(tmp_path):
     add(tmp_path, "image", IMAGE)
     add(tmp_path, "bad", BAD)

@@ -32,9 +32,14 @@ public final class CPUDevice: Device {
 
   /// Types and operators that the executor has; what only a flag rules out (a precision this processor has not) is left to `load`.
   public func refusal(of graph: Graph, _ options: LoadOptions) -> DeviceError? {
+    Self.refusal(of: graph, options, level: self.options.level)
+  }
+
+  /// The same without a device, for who only wants to know.
+  public static func refusal(of graph: Graph, _ options: LoadOptions, level: CPUDeviceOptions.Level = .best) -> DeviceError? {
     do throws(DeviceError) {
       let graph = try CPUModel.runnable(graph)
-      try CPUModel.check(graph, options, level: self.options.level, weights: CPUWeightSource.all(graph).1)
+      try CPUModel.check(graph, options, level: level, weights: CPUWeightSource.all(graph).1)
       return nil
     } catch {
       return error

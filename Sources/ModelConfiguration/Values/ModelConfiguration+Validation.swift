@@ -94,6 +94,11 @@ extension ModelConfiguration {
   /// An error about a field of the outermost message.
   public func error(_ reason: String, field: String) -> ModelConfigurationError { refusal(reason, at: [.field(field)]) }
 
+  /// An error about the value of a parameter.
+  public func error(_ reason: String, parameter: String) -> ModelConfigurationError {
+    refusal(reason, at: [.entry("parameters", key: parameter)])
+  }
+
   /// An error about an output's label file.
   public func labelError(_ reason: String, output: Int) -> ModelConfigurationError {
     refusal(reason, at: [.element("output", output), .field("label_filename")])

@@ -126,6 +126,16 @@ enum ConfigurationReader {
     }
   }
 
+  /// Where a version's folder holds no model: what was looked for, and what is there.
+  static func missingModelFile(_ configuration: ModelConfiguration, version: Int, in folder: String) -> String {
+    let names = configuration.defaultModelFilename.isEmpty ? ["model.onnx", "model.plan"] : [configuration.defaultModelFilename]
+    let held = ((try? Files.entries(of: "\(folder)/\(version)")) ?? []).sorted()
+    let some = held.prefix(3).map { excerpt($0) }.joined(separator: ", ") + (held.count > 3 ? ", ..." : "")
+    return "\(folder)/\(version) has none of \(names.joined(separator: ", ")) (it \(held.isEmpty ? "is empty" : "holds \(some)"))"
+  }
+
+  private static func excerpt(_ name: String) -> String { name.count > 60 ? name.prefix(60) + "..." : name }
+
   /// Looks for the files that a configuration names besides the model's.
   static func checkFiles(_ configuration: ModelConfiguration, at place: ModelPlace) throws(ModelConfigurationError) {
     _ = try labels(configuration, at: place)

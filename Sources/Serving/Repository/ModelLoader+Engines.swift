@@ -46,6 +46,9 @@ extension ModelLoader {
       final.preferredRows = configuration.dynamicBatching?.preferredBatchSizes ?? []
       let loaded = try devices.primary.load(.graph(graph), final)
       configuration = configuration.normalized()
+      log.info(
+        "model '\(written.name)' runs on "
+          + (devices.primary.description.isSimulated ? devices.primary.description.name : "the CPU device's own kernels"))
       return Placed(configuration: configuration, loaded: loaded, device: devices.primary.description, survey: survey)
     case .onnx(let files, let reason): return try engine(written, files, files.survey(), reason)
     }
@@ -55,16 +58,10 @@ extension ModelLoader {
   private func reasonForEngine(
     _ graph: Graph, _ survey: ONNXSurvey, _ written: ModelConfiguration, _ options: LoadOptions
   ) throws -> String? {
-    if let refusal = devices.primary.refusal(of: graph, options) { return refusal.description }
-    // The graph has one number of rows.
-    if survey.hasIndependentFirstAxes, devices.onnxRuntime != nil, written.maxBatchSize == 0,
-      try written.completed(from: graph.signature).maxBatchSize == 0
-    {
-      return "the first axes of its inputs have sizes of their own"
-    }
-    // Our own reader takes defaults for constants.
+    let refusal = devices.primary.refusal(of: graph, options)
+    // What only ONNX Runtime does better is done here where that is absent.
+    if refusal != nil || devices.onnxRuntime != nil { return try EngineChoice.reason(graph, survey, written, refusal: refusal) }
     guard let first = survey.overridableInputs.first, written.maxBatchSize == 0 else { return nil }
-    if devices.onnxRuntime != nil { return "input '\(first)' has a default that requests may override" }
     if let named = written.inputs.first(where: { survey.overridableInputs.contains($0.name) }) {
       return "input '\(named.name)' has a default that requests may override"
     }
@@ -81,11 +78,7 @@ extension ModelLoader {
       throw Failure(description: "\(files.path): \(reason). ONNX Runtime could run it: \(devices.missingONNXRuntime)")
     }
     var options = LoadOptions(maximumBatchRows: 0)
-    do throws(DeviceError) {
-      options.onnxRuntime = try ONNXRuntimeOptions(parameters: written.parameters, graphLevel: written.optimization.graphLevel)
-    } catch {
-      throw Failure(description: "model '\(written.name)': \(error.description)")
-    }
+    options.onnxRuntime = try written.onnxRuntimeOptions()
     if precision != .fp32 {
       log.warning(
         "model '\(written.name)' runs in its file's own types, not in \(precision.rawValue): ONNX Runtime runs it, since \(reason)")
@@ -95,7 +88,8 @@ extension ModelLoader {
     let loaded = try device.load(files.source, options)
     let configuration = try completed(written, loaded)
     try review(configuration, .onnxRuntime)
-    log.info("model '\(written.name)' runs on \(device.description.hardware): \(reason)")
+    let place = choice.device == nil ? "in the server's process" : "in its own process"
+    log.info("model '\(written.name)' runs on \(inProcess.description.hardware), \(place) (\(choice.reason)): \(reason)")
     var placed = Placed(configuration: configuration, loaded: loaded, device: device.description, survey: survey)
     if let cache = devices.engineCache, let digest = choice.digest, let isolated = loaded as? IsolatedModel {
       let (name, log) = (written.name, log)
@@ -106,7 +100,9 @@ extension ModelLoader {
             log.info(
               "model '\(name)' ran \(EngineCache.proof) good batches in a row: from its next load on it runs in the server's process")
           } catch {
-            log.warning("model '\(name)' stays in a process of its own: that it has proven itself cannot be remembered: \(error)")
+            log.warning(
+              "model '\(name)' ran \(EngineCache.proof) good batches in a row, but --engine-cache cannot record it, so that it keeps its own "
+                + "process: \(error)")
           }
         }
       }
@@ -115,24 +111,30 @@ extension ModelLoader {
   }
 
   /// Whether it gets a process of its own, and, where it may still prove itself, by which digest.
-  private func isolationOf(_ name: String, _ files: ModelFiles, _ survey: ONNXSurvey) -> (device: IsolatedDevice?, digest: String?) {
-    guard let isolated = devices.isolated else { return (nil, nil) }
+  private func isolationOf(
+    _ name: String, _ files: ModelFiles, _ survey: ONNXSurvey
+  ) -> (device: IsolatedDevice?, digest: String?, reason: String) {
+    let option = "--isolate-engines \(devices.isolation.rawValue)"
+    guard let isolated = devices.isolated else { return (nil, nil, option) }
     switch devices.isolation {
-    case .never: return (nil, nil)
-    case .always: return (isolated, nil)
+    case .never: return (nil, nil, option)
+    case .always: return (isolated, nil, option)
     case .auto:
-      guard let cache = devices.engineCache else { return (isolated, nil) }
+      guard let cache = devices.engineCache else {
+        return (isolated, nil, option + "; no --engine-cache names a folder to record that it ran well")
+      }
       if survey.dividesByInputs {
         // A hundred good batches say nothing of the one that holds a zero.
-        log.info("model '\(name)' divides integers by what requests send, and keeps a process of its own")
-        return (isolated, nil)
+        return (isolated, nil, option + "; it divides integers by what requests send")
       }
       do throws(FileError) {
         let digest = try files.digest(survey)
-        return try cache.isProven(digest) ? (nil, nil) : (isolated, digest)
+        return try cache.isProven(digest)
+          ? (nil, nil, "it ran \(EngineCache.proof) good batches before, says --engine-cache")
+          : (isolated, digest, option + ", until it has run \(EngineCache.proof) good batches in a row")
       } catch {
         log.warning("model '\(name)' gets a process of its own: whether it has proven itself cannot be told: \(error)")
-        return (isolated, nil)
+        return (isolated, nil, option + "; its record cannot be read")
       }
     }
   }
@@ -217,7 +219,7 @@ extension ModelLoader {
         case .folder, nil: break
         }
       }
-      throw Failure(description: "\(path)/\(version) has none of \(names.joined(separator: ", "))")
+      throw Failure(description: ConfigurationReader.missingModelFile(configuration, version: version, in: path))
     case .sent(let files):
       for name in names {
         for file in ["\(version)/\(name)", "\(version)/\(name)/model.onnx"] where files[file] != nil {
@@ -243,7 +245,7 @@ extension ModelLoader {
       return .graph(try files.graph(), files)
     } catch {
       // A file that is no ONNX at all fails in ONNX Runtime too, with its own words; operators we have not, run there.
-      return .onnx(files, "\(error)")
+      return .onnx(files, files.reason(error))
     }
   }
 }

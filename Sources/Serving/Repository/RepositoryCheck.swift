@@ -28,6 +28,8 @@ public enum RepositoryCheck {
     public var column: Int?
     /// What is meant, and what to do where that is not obvious.
     public var reason: String
+    /// Shown also to those who want to see no notes: it means that less was checked than they may believe.
+    public var isKept = false
 
     /// "config.pbtxt:3:7: refused: ...".
     public var description: String {
@@ -53,6 +55,8 @@ public enum RepositoryCheck {
     public var file: String
     /// The model's file that the configuration was compared with; nil where there is none.
     public var modelFile: String?
+    /// A model's folder without a model that a server could load: it would be refused, for all that was found to be right.
+    public var lacksModelFile = false
     /// In the order in which they were found.
     public var remarks: [Remark] = []
     /// As it would be served, defaults filled in; nil for one that is refused.
@@ -86,6 +90,10 @@ public enum RepositoryCheck {
   private static func checkFile(_ path: String) throws(FileError) -> Result {
     let folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
     let parent = folder.isEmpty ? "/" : folder
+    let name = String(path.split(separator: "/").last ?? "")
+    if ModelBackend.name(ofFile: name) != nil || [".onnx", ".plan", ".py"].contains(where: name.hasSuffix) {
+      throw FileError(path: path, action: "check", reason: "it is not a config.pbtxt; give that, or the model's folder")
+    }
     if !(try ModelPlace.folder(parent).versions()).isEmpty { return model(try folderName(parent), in: parent, file: path) }
     return model(nil, in: parent, file: path)
   }
@@ -102,6 +110,7 @@ public enum RepositoryCheck {
       if let name { try ConfigurationReader.name(&configuration, name) }
       if configuration.name.isEmpty { configuration.name = "model" }
       result.model = configuration.name
+      if parsed == nil { result.noteMisnamed(in: folder) }
       try result.check(configuration, in: folder, isAlone: name == nil)
     } catch {
       result.remarks.append(
@@ -113,11 +122,29 @@ public enum RepositoryCheck {
 
 extension RepositoryCheck.Result {
   fileprivate mutating func add(_ kind: RepositoryCheck.Remark.Kind, _ warnings: [ModelConfigurationWarning]) {
-    remarks += warnings.map { RepositoryCheck.Remark(kind, file: $0.file, place: $0.place, reason: $0.reason) }
+    // Versions have the same parameters.
+    for warning in warnings {
+      let remark = RepositoryCheck.Remark(kind, file: warning.file, place: warning.place, reason: warning.reason)
+      if !remarks.contains(remark) { remarks.append(remark) }
+    }
   }
 
-  private mutating func note(_ reason: String) {
-    remarks.append(RepositoryCheck.Remark(.note, file: file, place: nil, reason: reason))
+  private mutating func note(_ reason: String, isKept: Bool = false) {
+    var remark = RepositoryCheck.Remark(.note, file: file, place: nil, reason: reason)
+    remark.isKept = isKept
+    if !remarks.contains(remark) { remarks.append(remark) }
+  }
+
+  private mutating func noteMissing(_ reason: String) {
+    lacksModelFile = true
+    note(reason, isKept: true)
+  }
+
+  /// A folder without config.pbtxt that holds something like it.
+  fileprivate mutating func noteMisnamed(in folder: String) {
+    let names = ((try? Files.entries(of: folder)) ?? []).sorted()
+    guard let name = names.first(where: { $0.hasPrefix("config.") || $0.hasSuffix(".pbtxt") || $0.hasSuffix(".pbtext") }) else { return }
+    note("\(folder)/\(name) is not read: a configuration is called config.pbtxt", isKept: true)
   }
 
   fileprivate mutating func check(
@@ -125,14 +152,11 @@ extension RepositoryCheck.Result {
   ) throws(ModelConfigurationError) {
     let place = ModelPlace.folder(folder)
     let backend = try configuration.namedBackend()
-    let runner: KnownParameter.Runner? = backend == .identity ? .identity : backend == .builtIn ? .builtIn : nil
-    let review = try configuration.reviewParameters(runner)
-    add(.ignored, review.warnings)
-    add(.note, review.unused)
     let found = isAlone ? [] : (try? place.versions()) ?? []
     if found.isEmpty {
+      try reviewParameters(configuration, backend == .identity ? .identity : backend == .builtIn ? .builtIn : nil)
       try ConfigurationReader.validate(configuration, version: nil, at: isAlone ? .file(file) : place)
-      note(isAlone ? "checked alone: no model's folder is around it" : "no version folder: checked without a model")
+      if isAlone { note("checked alone: no model's folder is around it") } else { noteNoVersion(configuration, in: folder) }
       accept(configuration)
       return
     }
@@ -140,8 +164,10 @@ extension RepositoryCheck.Result {
     for version in try ConfigurationReader.versions(configuration, found: found) {
       try ConfigurationReader.validate(configuration, version: version, at: place)
       if backend == .identity {
+        try reviewParameters(configuration, .identity)
         accept(configuration)
       } else if backend == .builtIn {
+        try reviewParameters(configuration, .builtIn)
         do { _ = try ModelLoader.builtIn(configuration) } catch {
           throw configuration.error("\(error)", field: "parameters")
         }
@@ -149,6 +175,35 @@ extension RepositoryCheck.Result {
       } else {
         try compare(configuration, version: version, in: folder)
       }
+    }
+  }
+
+  /// What its parameters do where this runs it; nil: it cannot be told, since no model's file is there.
+  private mutating func reviewParameters(
+    _ configuration: ModelConfiguration, _ runner: KnownParameter.Runner?
+  ) throws(ModelConfigurationError) {
+    if runner == .onnxRuntime { _ = try configuration.onnxRuntimeOptions() }
+    let review = try configuration.reviewParameters(runner)
+    add(.ignored, review.warnings)
+    add(.note, review.unused)
+    guard runner == nil else { return }
+    do throws(ModelConfigurationError) { _ = try configuration.onnxRuntimeOptions() } catch {
+      var remark = RepositoryCheck.Remark(
+        .note, file: error.file.isEmpty ? file : error.file, place: error.place,
+        reason: error.reason + "; `headroom serve` refuses it where ONNX Runtime runs the model")
+      remark.isKept = true
+      remarks.append(remark)
+    }
+  }
+
+  private mutating func noteNoVersion(_ configuration: ModelConfiguration, in folder: String) {
+    let named = configuration.defaultModelFilename
+    let misplaced = (named.isEmpty ? ["model.onnx", "model.plan"] : [named]).first { Files.kind(of: "\(folder)/\($0)") != nil }
+    let refuses = "no version folder (1, 2, ...): `headroom serve` refuses such a model; checked without a model"
+    if let misplaced {
+      noteMissing("\(misplaced) lies beside config.pbtxt: move it to 1/\(misplaced); \(refuses)")
+    } else {
+      noteMissing(file == folder ? "no config.pbtxt and " + refuses : refuses)
     }
   }
 
@@ -160,9 +215,19 @@ extension RepositoryCheck.Result {
     let path = (named.isEmpty ? ["model.onnx", "model.plan"] : [named]).flatMap { name in
       ["\(folder)/\(version)/\(name)", "\(folder)/\(version)/\(name)/model.onnx"]
     }.first { Files.kind(of: $0) == .file }
-    guard let path, path.hasSuffix(".onnx") else {
-      note(
-        path == nil ? "version \(version) has no model's file: checked without it" : "\(path ?? "") is not compared with the configuration")
+    guard let path else {
+      try reviewParameters(configuration, nil)
+      noteMissing(
+        ConfigurationReader.missingModelFile(configuration, version: version, in: folder)
+          + ": `headroom serve` refuses it; checked without it")
+      return accept(configuration)
+    }
+    let isPlan = path.hasSuffix(".plan")
+    let engine = isPlan ? nil : try EngineChoice.reason(ModelFiles(path: path), configuration)
+    try reviewParameters(configuration, engine == nil ? .ownKernels : .onnxRuntime)
+    if let engine { note("needs ONNX Runtime, which was not asked: \(engine)") }
+    guard !isPlan else {
+      note("\(path) is not compared with the configuration")
       return accept(configuration)
     }
     modelFile = path

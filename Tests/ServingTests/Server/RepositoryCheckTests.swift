@@ -36,7 +36,7 @@ import Testing
     #expect(
       lines(2) == [
         "R/image/config.pbtxt:2:2: ignored: 'format' of ModelInput is ignored: tensors are read in the order of their dimensions",
-        "R/image/config.pbtxt: note: no version folder: checked without a model",
+        "R/image/config.pbtxt: note: no version folder (1, 2, ...): `headroom serve` refuses such a model; checked without a model",
       ])
     #expect(lines(3).first?.hasPrefix("R/other/config.pbtxt:1:1: refused: unexpected directory name 'other' for model 'another'") == true)
     #expect(lines(4).first?.hasPrefix("R/worse/config.pbtxt:3:3: refused: unknown field 'nam' in message ModelInput") == true)
@@ -51,6 +51,51 @@ import Testing
     #expect(results.map(\.model) == ["m"] && results.allSatisfy(\.isAccepted))
     #expect(throws: FileError.self) { try RepositoryCheck.check(root + "/none") }
     #expect(throws: FileError.self) { try RepositoryCheck.check(root) }
+  }
+
+  @Test func whatAServerWouldNotFindIsSaidAndAccepted() throws {
+    let text = "max_batch_size: 4"
+    let root = try Self.repository([
+      "beside/config.pbtxt": text, "beside/model.onnx": "x", "other/config.pbtxt": text, "other/1/mlp.onnx": "x",
+      "named/config.pbtxt": text + " default_model_filename: \"mine.onnx\"", "named/1/model.onnx": "x", "empty/config.pbtxt": text,
+      "neither/README.md": "x", "text/config.txt": text,
+    ])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    try FileManager.default.createDirectory(atPath: root + "/empty/1", withIntermediateDirectories: true)
+    let results = try RepositoryCheck.check(root)
+    #expect(results.map(\.model) == ["beside", "empty", "named", "neither", "other", "text"])
+    #expect(results.allSatisfy { $0.isAccepted && $0.lacksModelFile && $0.remarks.last?.isKept == true && $0.remarks.last?.kind == .note })
+    let reasons = results.map { $0.remarks.map(\.reason).joined(separator: " | ").replacing(root, with: "R") }
+    let refuses = "no version folder (1, 2, ...): `headroom serve` refuses such a model; checked without a model"
+    let without = ": `headroom serve` refuses it; checked without it"
+    #expect(
+      reasons == [
+        "model.onnx lies beside config.pbtxt: move it to 1/model.onnx; " + refuses,
+        "R/empty/1 has none of model.onnx, model.plan (it is empty)" + without,
+        "R/named/1 has none of mine.onnx (it holds model.onnx)" + without, "no config.pbtxt and " + refuses,
+        "R/other/1 has none of model.onnx, model.plan (it holds mlp.onnx)" + without,
+        "R/text/config.txt is not read: a configuration is called config.pbtxt | no config.pbtxt and " + refuses,
+      ])
+    #expect(throws: FileError.self) { try RepositoryCheck.check("\(root)/other/1/mlp.onnx") }
+  }
+
+  @Test func parametersAreJudgedForTheEngineThatWouldRunTheModel() throws {
+    let text = "parameters { key: \"intra_op_thread_count\" value { string_value: \"four\" } }"
+    let expected = "parameters[\"intra_op_thread_count\"] is \"four\": a number of threads from 0 to 1024 is expected"
+    // divide.onnx is for ONNX Runtime, the other for the CPU device's own kernels, and of a file that is not there nobody knows.
+    for (file, kind, reason) in [
+      ("onnxruntime/divide.onnx", .refused, expected),
+      ("onnx/seqlen-script-13.onnx", .ignored, "parameter 'intra_op_thread_count' is ignored: only ONNX Runtime acts on it"),
+      (nil, .note, expected + "; `headroom serve` refuses it where ONNX Runtime runs the model"),
+    ] as [(String?, RepositoryCheck.Remark.Kind, String)] {
+      let root = try Self.repository(["m/config.pbtxt": "# threads\n" + text, "m/1/README": ""])
+      defer { try? FileManager.default.removeItem(atPath: root) }
+      if let file { try Files.write("\(root)/m/1/model.onnx", try Files.read("\(Self.data)/\(file)")) }
+      let result = try #require(try RepositoryCheck.check(root).first)
+      let remark = try #require(result.remarks.first { $0.reason.contains("intra_op") })
+      #expect(remark.description == "\(root)/m/config.pbtxt:2:1: \(kind.rawValue): \(reason)")
+      #expect(result.isAccepted == (kind != .refused))
+    }
   }
 
   @Test func aModelsFileIsComparedWithItsConfiguration() throws {
