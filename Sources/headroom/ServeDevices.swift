@@ -1,5 +1,6 @@
 import ArgumentParser
 import Execution
+import FileAccess
 import GPUModel
 import Glibc
 import Serving
@@ -19,7 +20,7 @@ struct ServeDevices {
     guard (1...1024).contains(threads) else { throw ValidationError("--threads must be from 1 to 1024") }
     if options.device.hasPrefix("sim:") {
       let match: GPUMatch
-      do { match = try GPUCatalogue().find(String(options.device.dropFirst(4))) } catch {
+      do throws(GPULookupError) { match = try GPUCatalogue().find(String(options.device.dropFirst(4))) } catch {
         throw ValidationError("--device \(options.device): \(error)")
       }
       let model = KernelModel(gpu: match.gpu, calibration: KernelCalibrations.calibration(for: match.gpu))
@@ -58,8 +59,15 @@ struct ServeDevices {
       library, threads: threads,
       isolation: EngineIsolation(
         program: Headroom.version, timeLimit: .seconds(options.instanceTimeoutSecs),
-        log: { text in log.warning(text) }))
+        log: { severity, text in severity == .error ? log.error(text) : log.info(text) }))
     if let folder = options.engineCache, let library {
+      // Found out now, not after a hundred batches.
+      do throws(FileError) {
+        try Files.createFolder(folder)
+        if access(folder, W_OK) != 0 { throw FileError(path: folder, action: "write in", reason: String(cString: strerror(errno))) }
+      } catch {
+        log.warning("--engine-cache \(folder): \(error); which models ran well cannot be recorded, and every one keeps its own process")
+      }
       devices.engineCache = EngineCache(folder: folder, engine: "onnxruntime-\(library.version)")
     }
   }

@@ -93,7 +93,9 @@ import TimeBase
     guard case .refuse(let reason) = life.admission(at: Self.at(now), patience: .milliseconds(1000)) else {
       return #expect(Bool(false), "a batch was let wait for a process that is given up")
     }
-    #expect(reason.contains("6 times in a row") && reason.contains("exit code 3") && reason.contains("60 s"))
+    #expect(reason.contains("6 times in a row") && reason.contains("exit code 3") && reason.contains("not started again for 60 s"))
+    #expect(life.outage(at: Self.at(now)) == reason)
+    #expect(life.outage(at: Self.at(now + 60_000)) == nil, "its time is over: it is started")
     #expect(life.step(at: Self.at(now + 59_999)) == .wait(until: Self.at(now + 60_000)))
     #expect(life.step(at: Self.at(now + 60_000)) == .start)
     // One more chance, not six.

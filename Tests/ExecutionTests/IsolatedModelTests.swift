@@ -113,10 +113,12 @@ struct IsolatedModelTests {
     let model = try Fixture.device(limits: limits, log: log).load(
       identity: try Fixture.identity(.signal(batch: 1, SIGFPE)), name: "hopeless")
     let instance = try model.makeInstance()
+    #expect(model.outage == nil)
     for _ in 0..<4 { #expect(throws: DeviceError.self) { try Fixture.run(instance, [1, 2, 3, 4]).get() } }
     guard case .failure(let error) = Fixture.run(instance, [1, 2, 3, 4]) else { return #expect(Bool(false), "it answered") }
     #expect(error.description.contains("4 times in a row"), "\(error)")
-    #expect(log.all.last?.contains("left alone") == true, "\(log.all)")
+    #expect(log.all.last?.contains("4 times in a row: not started again for 3600 s; load the model again") == true, "\(log.all)")
+    #expect(model.outage?.contains("not started again for 3600 s") == true)
   }
 
   @Test func unloadingEndsTheProcessAndLeavesNothing() throws {

@@ -33,7 +33,7 @@ enum IsolationFixture {
     return IsolatedDevice(
       library, threads: 1,
       isolation: EngineIsolation(
-        executable: build + "/headroom", program: "test", timeLimit: timeLimit, limits: limits, log: { log.add($0) }))
+        executable: build + "/headroom", program: "test", timeLimit: timeLimit, limits: limits, log: { log.add($1) }))
   }
 
   static let signature = ModelSignature(

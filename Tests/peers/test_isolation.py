@@ -138,6 +138,19 @@ def test_a_hung_process_is_ended_at_the_instance_timeout(tmp_path):
         assert until(lambda: ask(server, "hanging").status == "200 OK", 15)
 
 
+def test_a_model_that_is_given_up_is_not_ready(tmp_path):
+    add(tmp_path, "hopeless", isolated("hopeless", parameter("crash_batch", 1)))
+    add(tmp_path, "other", identity("other", [4], 8))
+    with serve(tmp_path) as server:
+        assert server.get("/v2/health/ready").status == "200 OK"
+        assert until(lambda: b"not started again for" in ask(server, "hopeless").body, 90)
+        assert server.get("/v2/models/hopeless/ready").status.startswith("400")
+        assert server.get("/v2/health/ready").status.startswith("400")
+        index = {entry["name"]: entry for entry in json.loads(server.post("/v2/repository/index", "{}").body)}
+        assert index["hopeless"]["state"] == "UNAVAILABLE" and "10 times in a row" in index["hopeless"]["reason"]
+        assert index["other"]["state"] == "READY" and values(ask(server, "other")) == ROW
+
+
 def test_unloading_and_reloading_ends_the_process(tmp_path):
     add(tmp_path, "short", isolated("short"))
     add(tmp_path, "other", identity("other", [4], 8))
@@ -232,9 +245,9 @@ def test_a_hundred_good_batches_bring_a_model_into_the_servers_process(tmp_path)
         assert len(children(server)) == 2
         for _ in range(99):
             assert values(half(server)) == [1, 4, 9]
-        assert not cache.exists()
+        assert not list(cache.iterdir())
         half(server)
-        assert until(lambda: cache.exists() and len(list(cache.iterdir())) == 1, 10)
+        assert until(lambda: len(list(cache.iterdir())) == 1, 10)
         for _ in range(120):
             assert values(divide(server, [3, 2])) == [3, 4]
     (record,) = cache.iterdir()
@@ -257,6 +270,7 @@ def test_a_hundred_good_batches_bring_a_model_into_the_servers_process(tmp_path)
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path):
     add(tmp_path, "power", None, model=DATA / "power.onnx")
     with serve(tmp_path, "--engine-cache", "/proc/nowhere") as server:
+        assert "--engine-cache /proc/nowhere: " in server.log, "it is said at the start"
         for _ in range(105):
             assert values(half(server)) == [1, 4, 9]
-        assert until(lambda: "cannot be remembered" in server.log, 10), server.log
+        assert until(lambda: "--engine-cache cannot record it" in server.log, 10), server.log

@@ -95,6 +95,8 @@ public protocol LoadedModel: AnyObject, Sendable {
   var omissibleInputs: Set<Int> { get }
   /// A small batch takes less time than handing it to another thread: it may run where it arrived.
   var isImmediate: Bool { get }
+  /// Why no batch can run for now, though the model is loaded; nil where one can.
+  var outage: String? { get }
   /// An execution context of its own: one stream, its slots. Blocking.
   func makeInstance() throws(DeviceError) -> any ModelInstance
 }
@@ -102,6 +104,9 @@ public protocol LoadedModel: AnyObject, Sendable {
 extension LoadedModel {
   /// The usual case: batches take time.
   public var isImmediate: Bool { false }
+
+  /// The usual case: what is loaded runs.
+  public var outage: String? { nil }
 
   /// The usual case: every input is needed.
   public var omissibleInputs: Set<Int> { [] }

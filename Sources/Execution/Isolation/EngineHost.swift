@@ -8,6 +8,7 @@ public enum EngineHost {
   /// Serves the process that started this one until it, or the model, is gone.
   public static func run(program: String, parent: Int32) -> Never {
     headroom_die_with_parent()
+    nameProcess()
     // It may have ended before that was asked for.
     if getppid() != parent { _exit(0) }
     headroom_close_from(EngineProcess.controlDescriptor + 1)
@@ -24,6 +25,14 @@ public enum EngineHost {
       }
     }
     _exit(0)
+  }
+
+  /// In place of "exe", in `ps` and `top`. Through /proc, as threads are named; the kernel keeps 15 bytes.
+  private static func nameProcess() {
+    let file = open("/proc/self/comm", O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { return }
+    _ = Array("headroom-engine".utf8).withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+    close(file)
   }
 
   private static func serve(_ control: EngineChannel, _ program: String) throws(EngineChannel.Failure) {

@@ -14,14 +14,22 @@ public struct EngineIsolation: Sendable {
   public var loadLimit: TimeSpan
   /// When a process is started again.
   public var limits: EngineLifecycle.Limits
+  /// How much it matters.
+  public enum Severity: Sendable, Hashable {
+    /// A process ended.
+    case error
+    /// One was started again.
+    case info
+  }
+
   /// Told what the server's operator should know.
-  public var log: @Sendable (String) -> Void
+  public var log: @Sendable (Severity, String) -> Void
 
   /// The usual way.
   public init(
     executable: String = "/proc/self/exe", arguments: [String] = ["engine-host", "--parent"], program: String,
     timeLimit: TimeSpan = .milliseconds(300_000), loadLimit: TimeSpan = .milliseconds(900_000),
-    limits: EngineLifecycle.Limits = EngineLifecycle.Limits(), log: @escaping @Sendable (String) -> Void = { _ in }
+    limits: EngineLifecycle.Limits = EngineLifecycle.Limits(), log: @escaping @Sendable (Severity, String) -> Void = { _, _ in }
   ) {
     self.executable = executable
     self.arguments = arguments

@@ -131,6 +131,11 @@ final class EngineKeeper: @unchecked Sendable {
     return (ours, generation)
   }
 
+  /// Why no batch can run for now: the process is given up; nil otherwise.
+  var outage: String? {
+    monitor.withLock { lifecycle.outage(at: MonotonicClock.now) }.map { "the process that runs its engine is given up: \($0)" }
+  }
+
   func batchBegan() { monitor.withLock { lifecycle.handle(.batchBegan, at: MonotonicClock.now) } }
 
   func batchEnded(isGood: Bool) {
@@ -152,10 +157,10 @@ final class EngineKeeper: @unchecked Sendable {
   func failure(_ failure: EngineChannel.Failure, _ generation: Int, _ when: String) -> DeviceError {
     switch failure {
     case .closed:
+      let ended = end(of: generation)
+      let next = monitor.withLock { lifecycle.outage(at: MonotonicClock.now) } ?? "it is started again"
       return DeviceError(
-        .batchFailed,
-        "model '\(name)': the process that runs its engine ended (\(end(of: generation))) \(when); it is started again, and nothing else is "
-          + "affected")
+        .batchFailed, "model '\(name)': the process that runs its engine ended (\(ended)) \(when); \(next), and nothing else is affected")
     case .timedOut:
       stop(generation)
       return DeviceError(
@@ -204,7 +209,7 @@ final class EngineKeeper: @unchecked Sendable {
     var problem: DeviceError?
     var child: pid_t = 0
     do throws(DeviceError) {
-      let process = try EngineProcess.start(isolation)
+      let process = try EngineProcess.start(isolation, model: name)
       child = process.pid
       monitor.lock()
       pid = child
@@ -218,7 +223,7 @@ final class EngineKeeper: @unchecked Sendable {
       lifecycle.handle(.started, at: MonotonicClock.now)
       monitor.unlock()
       monitor.broadcast()
-      if generation > 1 { isolation.log("model '\(name)': the process that runs its engine is started again (\(child))") }
+      if generation > 1 { isolation.log(.info, "model '\(name)': the process that runs its engine is started again (process \(child))") }
     } catch {
       problem = error
       if child > 0 { kill(child, SIGKILL) }
@@ -239,15 +244,17 @@ final class EngineKeeper: @unchecked Sendable {
       if loaded == nil { lifecycle.handle(.closed, at: MonotonicClock.now) }
     }
     lifecycle.handle(.died(reason), at: MonotonicClock.now)
-    let (state, deaths) = (lifecycle.state, lifecycle.deaths)
+    let (state, deaths, now) = (lifecycle.state, lifecycle.deaths, MonotonicClock.now)
     monitor.unlock()
     monitor.broadcast()
     if isClosed || state == .closed { return }
-    if case .givenUp = state {
+    if case .givenUp(let until) = state {
       isolation.log(
-        "model '\(name)': the process that runs its engine ended (\(reason)), \(deaths) times in a row; it is left alone for now")
+        .error,
+        "model '\(name)': the process that runs its engine ended (\(reason)), \(deaths) times in a row: "
+          + EngineLifecycle.pause(until: until, from: now))
     } else {
-      isolation.log("model '\(name)': the process that runs its engine ended (\(reason)); it is started again")
+      isolation.log(.error, "model '\(name)': the process that runs its engine ended (\(reason)); it is started again")
     }
   }
 

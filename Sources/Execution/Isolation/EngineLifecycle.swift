@@ -130,6 +130,17 @@ public struct EngineLifecycle: Sendable, Hashable {
     return rest
   }
 
+  /// Why no batch can have it, for as long as it is given up; nil otherwise.
+  public func outage(at now: Instant) -> String? {
+    guard case .givenUp(let until) = state, now < until else { return nil }
+    return "it ended \(deaths) times in a row, the last time with \(lastDeath); it is \(Self.pause(until: until, from: now))"
+  }
+
+  /// What the operator can do about it, in the log and in answers.
+  static func pause(until: Instant, from now: Instant) -> String {
+    "not started again for \(max(0, (until - now).nanoseconds - 1) / 1_000_000_000 + 1) s; load the model again to start it now"
+  }
+
   /// Whether a batch may go. `patience`: how long it would wait for a process that rests.
   public func admission(at now: Instant, patience: TimeSpan) -> Admission {
     switch state {
@@ -140,9 +151,7 @@ public struct EngineLifecycle: Sendable, Hashable {
       return .refuse(
         "it ended (\(lastDeath)) and is started again in \(((until - now).seconds * 10).rounded() / 10) s")
     case .givenUp(let until):
-      return .refuse(
-        "it ended \(deaths) times in a row, the last time with \(lastDeath); it is started again in "
-          + "\(max(0, (until - now).nanoseconds - 1) / 1_000_000_000 + 1) s, or when the model is loaded again")
+      return .refuse("it ended \(deaths) times in a row, the last time with \(lastDeath); it is \(Self.pause(until: until, from: now))")
     case .closed: return .refuse("the model is being unloaded")
     }
   }

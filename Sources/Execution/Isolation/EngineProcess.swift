@@ -11,7 +11,7 @@ struct EngineProcess {
   /// Where the child finds its end of the control socket.
   static let controlDescriptor: Int32 = 3
 
-  static func start(_ isolation: EngineIsolation) throws(DeviceError) -> EngineProcess {
+  static func start(_ isolation: EngineIsolation, model: String) throws(DeviceError) -> EngineProcess {
     let (ours, theirs) = try EngineChannel.pair()
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -39,7 +39,8 @@ struct EngineProcess {
     // A crash is reported by the server: a backtrace would keep the batch waiting for seconds.
     variables.append("SWIFT_BACKTRACE=enable=no")
     var child: pid_t = 0
-    let arguments = ["headroom"] + isolation.arguments + [String(getpid())]
+    // Its own name for itself tells whose it is in `ps`; programs do not look at it.
+    let arguments = ["headroom[\(model)]"] + isolation.arguments + [String(getpid())]
     let status = withStrings(arguments) { argv in
       withStrings(variables) { envp in posix_spawn(&child, isolation.executable, &actions, &attributes, argv, envp) }
     }

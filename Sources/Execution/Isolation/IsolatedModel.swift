@@ -37,6 +37,9 @@ public final class IsolatedModel: LoadedModel {
   /// Calls once, when so many batches in a row were good, counted from now on.
   public func whenProven(batches: Int, _ call: @escaping @Sendable () -> Void) { keeper.whenProven(batches: batches, call) }
 
+  /// While its process is given up.
+  public var outage: String? { keeper.outage }
+
   /// One step: the engine does not say more.
   public func stepNames(rows: Int) -> [String] { [step] }
 

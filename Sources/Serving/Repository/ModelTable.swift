@@ -65,10 +65,13 @@ final class ModelTable: Sendable {
   /// All ready versions of all models, by name and version.
   var allReady: [ServedModel] { models.withLock { $0 }.sorted { $0.key < $1.key }.flatMap { Self.ready($0.value) } }
 
-  /// Every known version and its state, by name and version.
+  /// Every known version and its state, by name and version. A model that is loaded and cannot run for now is unavailable.
   var states: [(name: String, version: Int, state: State)] {
     models.withLock { $0 }.sorted { $0.key < $1.key }.flatMap { name, versions in
-      versions.sorted { $0.key < $1.key }.map { (name, $0.key, $0.value) }
+      versions.sorted { $0.key < $1.key }.map { version, state in
+        if case .ready(let model) = state, let outage = model.loaded.outage { return (name, version, .unavailable(outage)) }
+        return (name, version, state)
+      }
     }
   }
 

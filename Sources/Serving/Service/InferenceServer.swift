@@ -161,8 +161,7 @@ public final class InferenceServer: KServeService {
 
   /// False also for an unknown model, as the reference server says.
   public func isModelReady(_ name: String, version: String) throws(KServeError) -> Bool {
-    do throws(KServeError) { _ = try manager.table.find(name, version: version) } catch { return false }
-    return true
+    do throws(KServeError) { return try manager.table.find(name, version: version).loaded.outage == nil } catch { return false }
   }
 
   /// Throws what an inference would.
