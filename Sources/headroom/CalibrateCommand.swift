@@ -49,7 +49,9 @@ struct CalibrateCommand: ParsableCommand {
     options.gpuFile = gpuFile
     options.constants = []
     let match: GPUMatch
-    do { match = try options.catalogue().find(gpu) } catch let error as GPULookupError { throw ValidationError("\(error)") }
+    do { match = try options.catalogue().find(gpu) } catch let error as GPULookupError {
+      throw ValidationError("\(error). Add one of your own with --gpu-file")
+    }
     let rows: [Measurement]
     do { rows = try Measurement.read(csv: try Files.readText(gpuMeasurements)) } catch let error as MeasurementError {
       throw ValidationError("\(gpuMeasurements): \(error)")

@@ -45,7 +45,7 @@ struct GPUOptions: ParsableArguments {
     if names.isEmpty { throw ValidationError("--gpu names no GPU") }
     return try names.map { name in
       let match: GPUMatch
-      do { match = try catalogue.find(name) } catch { throw ValidationError("\(error)") }
+      do { match = try catalogue.find(name) } catch { throw ValidationError("\(error). Add one of your own with --gpu-file") }
       let calibration = own.first { $0.name == match.gpu.name } ?? KernelCalibrations.calibration(for: match.gpu)
       return Chosen(model: KernelModel(gpu: match.gpu, calibration: calibration), statedChoice: match.statedChoice)
     }

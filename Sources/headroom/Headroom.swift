@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Serving
 
 /// The program. Commands are registered when they work, not before.
@@ -34,19 +35,28 @@ struct Headroom: ParsableCommand {
 extension Headroom {
   /// tritonserver takes its switches bare or with a value ("--allow-client-shm", "--allow-client-shm=true"); the argument parser takes only
   /// the latter, so that a bare one is completed first.
-  static func main() { main(completed(Array(CommandLine.arguments.dropFirst()))) }
+  static func main() {
+    do {
+      var command = try parseAsRoot(completed(Array(CommandLine.arguments.dropFirst())))
+      do { try command.run() } catch let error as ValidationError {
+        // The parser would name the program's own help: it no longer knows which command ran.
+        let name = type(of: command).configuration.commandName.map { " \($0)" } ?? ""
+        Terminal.note("Error: \(error.message)\nSee 'headroom\(name) --help' for more information.")
+        Glibc.exit(EX_USAGE)
+      }
+    } catch {
+      exit(withError: error)
+    }
+  }
 
   static func completed(_ arguments: [String]) -> [String] {
     guard arguments.first == "serve" else { return arguments }
     return arguments.indices.map { index in
       let argument = arguments[index]
-      if argument == "--isolate-engines" {
-        let next = index + 1 < arguments.count ? arguments[index + 1] : "--"
-        return ModelDevices.Isolation(rawValue: next) == nil ? argument + "=always" : argument
-      }
-      guard ServeCommand.switches.contains(argument) else { return argument }
-      let next = index + 1 < arguments.count ? arguments[index + 1] : "--"
-      return TritonFlag(argument: next) == nil ? argument + "=true" : argument
+      // What follows and is no option is meant as the value: one that is none is an error about this option.
+      guard index + 1 == arguments.count || arguments[index + 1].hasPrefix("-") else { return argument }
+      if argument == "--isolate-engines" { return argument + "=always" }
+      return ServeCommand.switches.contains(argument) ? argument + "=true" : argument
     }
   }
 }

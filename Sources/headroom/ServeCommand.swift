@@ -119,13 +119,13 @@ struct ServeDevice: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Models that ONNX Runtime runs get a process of their own, so that a fault in one ends no other: auto (until a model ran 100 good "
-        + "batches, see --engine-cache), always, never. Without a value: always.", valueName: "which"))
+      "Models that ONNX Runtime runs have their own process, so that a crash in one does not stop the others: auto (until a model ran 100 "
+        + "good batches, see --engine-cache), always, never. Without a value: always.", valueName: "which"))
   var isolateEngines: ModelDevices.Isolation = .auto
 
   @Option(
     help: ArgumentHelp(
-      "Folder in which it is remembered which models ran 100 good batches; without it none is, and auto isolates every model.",
+      "Folder that records which models ran 100 batches without a fault; without it auto isolates every model.",
       valueName: "folder"))
   var engineCache: String?
 }
@@ -191,7 +191,7 @@ struct ServeBehaviour: ParsableArguments {
     parsing: .singleValue,
     help: ArgumentHelp(
       "Traces of requests in Triton's files: level=TIMESTAMPS, triton,file=PATH, rate=1000, count=-1, triton,log-frequency=0. Repeatable.",
-      valueName: "[mode,]setting=value"))
+      valueName: "[mode,]setting=value"), transform: TraceSetting.init(argument:))
   var traceConfig: [TraceSetting] = []
   @Option(
     parsing: .singleValue,
@@ -235,19 +235,24 @@ struct ServeBehaviour: ParsableArguments {
 }
 
 /// `--trace-config`'s value, as tritonserver takes it: an optional mode, a setting, its value.
-struct TraceSetting: ExpressibleByArgument {
+struct TraceSetting {
   let key: String
   let value: String
 
-  init?(argument: String) {
+  init(argument: String) throws {
+    func fault(_ reason: String) -> ValidationError { ValidationError("--trace-config \(argument): \(reason)") }
     let parts = argument.split(separator: ",", maxSplits: 1).map(String.init)
-    guard let last = parts.last, parts.count == 1 || parts.first == "triton" else { return nil }
+    guard let last = parts.last else { throw fault("give setting=value") }
+    if parts.count > 1, let mode = parts.first, mode != "triton" { throw fault("there is no mode '\(mode)' here, only triton") }
     let pair = last.split(separator: "=", maxSplits: 1).map(String.init)
     let keys = [
       "file": "trace_file", "level": "trace_level", "rate": "trace_rate", "count": "trace_count", "log-frequency": "log_frequency",
       "mode": "trace_mode",
     ]
-    guard pair.count == 2, let key = keys[pair[0]] else { return nil }
+    guard pair.count == 2 else { throw fault("give setting=value") }
+    guard let key = keys[pair[0]] else {
+      throw fault("there is no setting '\(pair[0])'; there are \(keys.keys.sorted().joined(separator: ", "))")
+    }
     (self.key, value) = (key, pair[1])
   }
 }

@@ -45,7 +45,8 @@ struct ServeFronts {
 
   private static func reason(_ error: any Error, _ address: String, _ port: Int, _ option: String) -> String {
     switch (error as? IOError)?.errnoCode {
-    case EADDRINUSE: "\(address):\(port) is in use by another program; end it, or choose another port (0: any that is free)"
+    case EADDRINUSE:
+      "\(address):\(port) is in use already; end the program that listens there, or choose another port (0: any that is free)"
     case EACCES: "\(address):\(port) needs privileges (ports below 1024); choose another port"
     case EADDRNOTAVAIL: "this machine has no address \(address)"
     default: "cannot listen on \(address):\(port): \(error)"

@@ -103,7 +103,7 @@ struct ServeRun {
 
   private func tls(protocols: [String]) throws -> NIOSSLContext? {
     guard let certificate = command.listening.tlsCertificate, let key = command.listening.tlsKey else { return nil }
-    return try ServeTLS(certificate: certificate, key: key).context(protocols: protocols, options: "--tls-certificate, --tls-key")
+    return try ServeTLS(certificate: certificate, key: key).context(protocols: protocols, options: ("--tls-certificate", "--tls-key", ""))
   }
 
   private static let closingTime = TimeSpan.seconds(15)

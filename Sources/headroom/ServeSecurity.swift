@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import NIOSSL
 import Serving
 
@@ -80,7 +81,7 @@ struct ServeSecurity: ParsableArguments {
   func grpcContext() throws -> NIOSSLContext? {
     guard usesTLS, let grpcServerCert, let grpcServerKey else { return nil }
     return try ServeTLS(certificate: grpcServerCert, key: grpcServerKey, clientRoots: isMutual ? grpcRootCert : nil)
-      .context(protocols: ["h2"], options: "--grpc-server-cert, --grpc-server-key, --grpc-root-cert")
+      .context(protocols: ["h2"], options: ("--grpc-server-cert", "--grpc-server-key", "--grpc-root-cert"))
   }
 }
 
@@ -91,23 +92,28 @@ struct ServeTLS {
   /// Clients must show a certificate that one of these signed.
   var clientRoots: String?
 
-  func context(protocols: [String], options: String) throws -> NIOSSLContext {
-    var file = certificate
-    do {
-      let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
-      file = key
-      var configuration = TLSConfiguration.makeServerConfiguration(
-        certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
-      configuration.applicationProtocols = protocols
-      if let clientRoots {
-        file = clientRoots
-        configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(clientRoots))
-        configuration.certificateVerification = .noHostnameVerification
-      }
-      file = "\(certificate) and \(key)"
-      return try NIOSSLContext(configuration: configuration)
-    } catch {
-      throw ValidationError("\(options): \(file): \(error)")
+  /// `options`: what names each of the files.
+  func context(protocols: [String], options: (certificate: String, key: String, roots: String)) throws -> NIOSSLContext {
+    let chain = try read(certificate, options.certificate, "certificate") { try NIOSSLCertificate.fromPEMFile($0) }
+    let key = try read(key, options.key, "private key") { try NIOSSLPrivateKey(file: $0, format: .pem) }
+    var configuration = TLSConfiguration.makeServerConfiguration(
+      certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+    configuration.applicationProtocols = protocols
+    if let clientRoots {
+      configuration.trustRoots = .certificates(
+        try read(clientRoots, options.roots, "certificate") { try NIOSSLCertificate.fromPEMFile($0) })
+      configuration.certificateVerification = .noHostnameVerification
+    }
+    do { return try NIOSSLContext(configuration: configuration) } catch {
+      throw ValidationError(
+        "\(options.key) \(self.key) does not belong to \(options.certificate) \(certificate), or one of them is damaged: \(error)")
+    }
+  }
+
+  private func read<Content>(_ file: String, _ option: String, _ what: String, _ body: (String) throws -> Content) throws -> Content {
+    if access(file, R_OK) != 0 { throw ValidationError("\(option) \(file): cannot open: \(String(cString: strerror(errno)))") }
+    do { return try body(file) } catch {
+      throw ValidationError("\(option) \(file): it holds no \(what) in PEM form that can be read: \(error)")
     }
   }
 }

@@ -20,7 +20,7 @@ import Testing
     "python", "vllm", "pytorch", "tensorflow", "dali", "fil", "tensorrtllm", "openvino", "tensorrt", "ensemble", "torch_aoti",
   ]) func aKnownBackendOfOthersIsSaidToBeMissing(name: String) throws {
     let reason = try Self.reason("\nbackend: \"\(name)\"")
-    #expect(reason.hasPrefix("c:2:1: this server has no backend '\(name)', which model 'm' is for; "), "\(reason)")
+    #expect(reason.hasPrefix("c:2:1: this server has no backend '\(name)', which model 'm' names; "), "\(reason)")
   }
 
   @Test(arguments: [
@@ -37,7 +37,8 @@ import Testing
 
   @Test(arguments: [
     ("backend: \"onnxruntim\"", "this server has no backend 'onnxruntim', which model 'm' names; did you mean 'onnxruntime'?"),
-    ("backend: \"onxruntime\"", "did you mean 'onnxruntime'?"), ("backend: \"pyhton\"", "did you mean 'python'?"),
+    ("backend: \"onnx\"", "which model 'm' names; did you mean 'onnxruntime'?"), ("backend: \"onxruntime\"", "did you mean 'onnxruntime'?"),
+    ("backend: \"pyhton\"", "did you mean 'python'?"),
     ("backend: \"somebody_elses\"", "which model 'm' names; it has 'onnxruntime' and 'identity'"),
     ("platform: \"onnxruntim_onnx\"", "unexpected platform type 'onnxruntim_onnx' for m; did you mean 'onnxruntime_onnx'?"),
     ("platform: \"onnxruntime\"", "unexpected platform type 'onnxruntime' for m; did you mean 'onnxruntime"),

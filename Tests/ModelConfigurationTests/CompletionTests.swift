@@ -68,7 +68,11 @@ import Testing
     #expect(completed.maxBatchSize == 0 && completed.dynamicBatching == nil)
     #expect(completed.inputs.first?.dims == [1, 512])
     #expect(
-      Self.reason(ModelConfiguration(name: "m", maxBatchSize: 4), fixed).contains("has a tensor without a row dimension; set it to 0"))
+      Self.reason(ModelConfiguration(name: "m", maxBatchSize: 4), fixed).contains(
+        "'max_batch_size' is 4, but the first dimension of input 'x' of model 'm' is fixed at 1 ([1, 512]): set max_batch_size to 0"))
+    let scalar = ModelSignature(inputs: [.init(name: "s", dataType: .float32, dims: [])], outputs: fixed.outputs)
+    #expect(
+      Self.reason(ModelConfiguration(name: "m", maxBatchSize: 4), scalar).contains("input 's' of model 'm' has no batch dimension"))
     let full = ModelConfiguration(name: "m", inputs: [InputConfiguration(name: "x", dims: [-1, 512])])
     #expect(try full.completed(from: Self.signature).maxBatchSize == 0)
   }

@@ -49,6 +49,10 @@ import Testing
       "model_transaction_policy { decouple: true }",
       "c.pbtxt:1:28: unknown field 'decouple' in message ModelTransactionPolicy; did you mean 'decoupled'?"
     ), ("metric_tags { key: \"a\" val: \"b\" }", "c.pbtxt:1:24: unknown field 'val' in message metric_tags; did you mean 'value'?"),
+    (
+      "dynamic_batching { max_queue_delay_ms: 4 }",
+      "c.pbtxt:1:20: unknown field 'max_queue_delay_ms' in message ModelDynamicBatching; did you mean 'max_queue_delay_microseconds'?"
+    ), ("input { data_type: FP32 }", "c.pbtxt:1:20: 'data_type' of ModelInput has no value 'FP32'; did you mean 'TYPE_FP32'?"),
   ]) func unknownNamesGetASuggestion(text: String, expected: String) {
     #expect(reason(text) == expected)
   }

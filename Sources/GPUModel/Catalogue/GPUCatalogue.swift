@@ -10,7 +10,7 @@ public enum GPULookupError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .ambiguous(let name, let candidates): "GPU \"\(name)\" may mean \(candidates.joined(separator: ", ")); name one of them"
     case .unknown(let name, let nearest):
-      "no GPU is called \"\(name)\"; the nearest names are \(nearest.joined(separator: ", ")). Add one of your own with --gpu-file"
+      "no GPU is called \"\(name)\"; the nearest names are \(nearest.joined(separator: ", "))"
     }
   }
 }

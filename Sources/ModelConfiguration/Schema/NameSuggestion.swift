@@ -1,4 +1,5 @@
-/// The known name nearest to one that is not known: at most a third of its letters, and at least two, may differ.
+/// The known name nearest to one that is not known: at most a third of its letters, and at least two, may differ. Otherwise the only one
+/// that begins with most of it ("onnx", "max_queue_delay_ms").
 enum NameSuggestion {
   /// Longer names than any known one are not looked at: their distance would cost the product of the lengths.
   static let longestName = 64
@@ -6,6 +7,8 @@ enum NameSuggestion {
   static func nearest(to name: String, in known: [String]) -> String? {
     let letters = Array(name.utf8)
     guard letters.count <= longestName else { return nil }
+    // Clients' words for types have no "TYPE_".
+    if let type = known.first(where: { $0 == "TYPE_" + name.uppercased() }) { return type }
     var best: (name: String, distance: Int)?
     for candidate in known {
       let distance = distance(letters, Array(candidate.utf8))
@@ -13,7 +16,13 @@ enum NameSuggestion {
         best = (candidate, distance)
       }
     }
-    return best?.name
+    return best?.name ?? only(beginningLike: letters, in: known)
+  }
+
+  private static func only(beginningLike letters: [UInt8], in known: [String]) -> String? {
+    let shared = known.map { candidate in zip(letters, candidate.utf8).prefix { $0 == $1 }.count }
+    guard let most = shared.max(), most >= 4, most * 3 >= letters.count * 2, shared.count(where: { $0 == most }) == 1 else { return nil }
+    return zip(known, shared).first { $1 == most }?.0
   }
 
   /// Levenshtein's: insertions, deletions and replacements.

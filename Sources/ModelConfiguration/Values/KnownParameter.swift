@@ -121,7 +121,15 @@ extension ModelConfiguration {
         ModelConfigurationWarning(file: source.file, place: source.place(of: path) ?? .member("parameters.\(excerpt(key))"), reason: reason)
       }
       guard let known = KnownParameter.named(key) else {
-        review.unused.append(warning("parameter '\(excerpt(key))' is not used by this server"))
+        let reason = "parameter '\(excerpt(key))' is not used by this server"
+        // Short names are near to each other by chance.
+        if key.utf8.count >= 8,
+          let near = NameSuggestion.nearest(to: key, in: KnownParameter.table.map(\.key).filter { !$0.hasSuffix("*") })
+        {
+          review.warnings.append(warning("\(reason); did you mean '\(near)'?"))
+        } else {
+          review.unused.append(warning(reason))
+        }
         continue
       }
       switch known.effect {

@@ -113,6 +113,7 @@ extension ModelConfiguration {
 
   /// The error for a model that only another server runs.
   public func missingBackend(_ wanted: String) -> ModelConfigurationError {
+    let isNamed = !backend.isEmpty || !platform.isEmpty
     let field = !backend.isEmpty ? "backend" : !platform.isEmpty ? "platform" : "default_model_filename"
     if ModelBackend.elsewhere.contains(wanted) {
       let advice: String =
@@ -121,7 +122,8 @@ extension ModelConfiguration {
         case "tensorrt": "a TensorRT engine runs only where TensorRT is: serve the ONNX model that it was built from"
         default: "serve the model as ONNX (backend 'onnxruntime'), or on a server that has it"
         }
-      return refusal("this server has no backend '\(wanted)', which model '\(name)' is for; \(advice)", at: [.field(field)])
+      return refusal(
+        "this server has no backend '\(wanted)', which model '\(name)' \(isNamed ? "names" : "is for"); \(advice)", at: [.field(field)])
     }
     return refusal(
       "this server has no backend '\(excerpt(wanted))', which model '\(name)' names"

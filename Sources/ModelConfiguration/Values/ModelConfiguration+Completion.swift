@@ -24,7 +24,7 @@ extension ModelConfiguration {
     }
     if result.maxBatchSize > 0, !hasRows {
       throw refusal(
-        "'max_batch_size' is \(maxBatchSize), but model '\(name)' has a tensor without a row dimension; set it to 0",
+        "'max_batch_size' is \(maxBatchSize), but " + missingBatchDimension(signature),
         at: [.field("max_batch_size")])
     }
     let batches = result.maxBatchSize > 0
@@ -37,10 +37,22 @@ extension ModelConfiguration {
     return result
   }
 
+  /// The first tensor of the model that holds no batch, and what to do about it.
+  private func missingBatchDimension(_ signature: ModelSignature) -> String {
+    for (kind, tensors) in [("input", signature.inputs), ("output", signature.outputs)] {
+      guard let tensor = tensors.first(where: { $0.dims.first != -1 && !shapeTensors.contains($0.name) }) else { continue }
+      let advice = "set max_batch_size to 0 and write the full shape in dims, or export the model with a dynamic batch dimension"
+      guard let size = tensor.dims.first else { return "\(kind) '\(tensor.name)' of model '\(name)' has no batch dimension: \(advice)" }
+      return "the first dimension of \(kind) '\(tensor.name)' of model '\(name)' is fixed at \(size) (\(tensor.dims)): \(advice)"
+    }
+    return "model '\(name)' has no tensor with a batch dimension; set it to 0"
+  }
+
+  private var shapeTensors: Set<String> { Set(inputs.filter(\.isShapeTensor).map(\.name) + outputs.filter(\.isShapeTensor).map(\.name)) }
+
   /// Whether the first dimension of every tensor is open, so that it can hold rows. Shape tensors have none, and only the
   /// configuration tells which those are.
   private func hasRows(_ signature: ModelSignature) -> Bool {
-    let shapeTensors = Set(inputs.filter(\.isShapeTensor).map(\.name) + outputs.filter(\.isShapeTensor).map(\.name))
     let tensors = (signature.inputs + signature.outputs).filter { !shapeTensors.contains($0.name) }
     return !tensors.isEmpty && tensors.allSatisfy { $0.dims.first == -1 }
   }
