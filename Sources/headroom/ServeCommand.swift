@@ -240,7 +240,7 @@ struct TraceSetting {
   let value: String
 
   init(argument: String) throws {
-    func fault(_ reason: String) -> ValidationError { ValidationError("--trace-config \(argument): \(reason)") }
+    func fault(_ reason: String) -> ValidationError { ValidationError(reason) }
     let parts = argument.split(separator: ",", maxSplits: 1).map(String.init)
     guard let last = parts.last else { throw fault("give setting=value") }
     if parts.count > 1, let mode = parts.first, mode != "triton" { throw fault("there is no mode '\(mode)' here, only triton") }
