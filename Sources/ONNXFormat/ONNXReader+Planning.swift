@@ -13,7 +13,7 @@ extension ONNXReader {
       throw fail(place, "writes \"\(output)\", which already has a value")
     }
     if node.type == "If", name == node.type, try inline(node, place) { return }
-    var reason = "no rule for operator \(name)"
+    var reason: String?
     if name == node.type {
       if foldSize(node) || foldReal(node) { return }
       if Self.runnable.contains(node.type) {
@@ -39,12 +39,13 @@ extension ONNXReader {
     values[name] != nil || numbers[name] != nil || reals[name] != nil || unknown.contains(name)
   }
 
-  private mutating func cost(_ node: NodeMessage, _ name: String, _ reason: String, _ place: String) throws(ONNXError) {
+  private mutating func cost(_ node: NodeMessage, _ name: String, _ reason: String?, _ place: String) throws(ONNXError) {
     var operands = node.inputs.map { $0.isEmpty ? nil : operand($0) }
     while let last = operands.last, last == nil { operands.removeLast() }
     let costed = CostedNode(
       type: node.type, opset: opset, attributes: node.attributes, inputs: operands, outputCount: node.outputs.count)
     let rule = CostRule.all[name]
+    let reason = reason ?? (rule == nil ? "no rule for operator \(name)" : Self.missing(node, operands))
     let (types, shapes) = (rule?.types(costed) ?? [], rule?.shapes(costed) ?? [])
     var found: [Shape?] = []
     var results: [CostedOperator.Result] = []
@@ -94,6 +95,23 @@ extension ONNXReader {
         .costed(CostedOperator(type: name, results: results, work: work, unplanned: unplanned)), node.label, inputs, outputNames: names)
       for (output, id) in zip(names, ids) { values[output] = id }
     } catch { throw fail(place, error.reason) }
+  }
+
+  /// What a rule would have to know of a node's inputs.
+  private static func missing(_ node: NodeMessage, _ operands: [CostedNode.Operand?]) -> String {
+    func operand(_ index: Int) -> CostedNode.Operand? { operands.indices.contains(index) ? operands[index] : nil }
+    func named(_ index: Int) -> String { "\(index) (\"\(node.inputs[index])\")" }
+    let given = node.inputs.indices.filter { !node.inputs[$0].isEmpty }
+    let sizes = ONNXSurvey.sizeInputs[node.type] ?? given.filter { $0 > 0 && operand($0)?.type == .int64 }
+    let open = sizes.filter { given.contains($0) && operand($0)?.sizes == nil && operand($0)?.reals == nil }
+    if !open.isEmpty {
+      return "input\(open.count > 1 ? "s" : "") \(open.map(named).joined(separator: ", ")) must be constant or follow from shapes"
+    }
+    let shapeless = given.filter { operand($0)?.shape == nil }
+    if !shapeless.isEmpty {
+      return "nothing is known of the shape of input\(shapeless.count > 1 ? "s" : "") \(shapeless.map(named).joined(separator: ", "))"
+    }
+    return "they depend on the inputs' values"
   }
 
   private func isConstant(_ name: String) -> Bool {

@@ -107,6 +107,47 @@ public struct ONNXReader {
     return counts
   }
 
+  /// Whether a plan knows what an operator costs, by its name as `operators(path:)` has it.
+  public static func hasRule(for operation: String) -> Bool {
+    // An If whose condition is known is replaced by its branch.
+    operation == "If" || runnable.contains(operation) || CostRule.all[operation] != nil
+  }
+
+  /// An axis whose size `Options.dynamicSizes` may state.
+  public struct DynamicAxis: Sendable, Hashable {
+    /// Whose axis; nil for one of a value inside the graph, or of an output.
+    public var input: String?
+    /// Its place.
+    public var axis: Int
+    /// As the file calls it.
+    public var name: String?
+
+    /// Whether a key of `Options.dynamicSizes` means it.
+    public func isMeant(by key: String) -> Bool { key == name || input.map { key == "\($0):\(axis)" } == true }
+  }
+
+  /// The dynamic axes of a file.
+  public static func dynamicAxes(path: String) throws(ONNXError) -> [DynamicAxis] {
+    let mapped: MappedFile
+    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
+      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
+    }
+    let decoded = MappedStorage(mapped).withBytes { raw in Result { () throws(WireError) in try ModelMessage(WireReader(raw)) } }
+    guard let graph = try? decoded.get().graph else { return [] }
+    let weights = Set(graph.initializers.map(\.name))
+    func axes(_ value: ValueMessage, isInput: Bool) -> [DynamicAxis] {
+      (value.shape ?? []).enumerated().compactMap { axis, size in
+        switch size {
+        case .known(let known) where known != 0 && known != -1: nil
+        case .named(let name): DynamicAxis(input: isInput ? value.name : nil, axis: axis, name: name)
+        case .known, .unknown: isInput ? DynamicAxis(input: value.name, axis: axis) : nil
+        }
+      }
+    }
+    return graph.inputs.filter { !weights.contains($0.name) }.flatMap { axes($0, isInput: true) }
+      + (graph.declared + graph.outputs).flatMap { axes($0, isInput: false) }
+  }
+
   private init(file: String, bytes: any TensorStorage, options: Options) {
     self.file = file
     self.bytes = bytes
@@ -167,33 +208,57 @@ public struct ONNXReader {
     }
     guard let sizes = input.shape else { throw fail(place, "has no shape; run shape inference or export with one") }
     var shape: Shape = []
+    let first = sizes.first
     for (axis, size) in sizes.enumerated() {
       let given = options.dynamicSizes["\(input.name):\(axis)"]
       switch size {
       case .known(let value) where value > 0 && value <= 1 << 40: shape.append(.fixed(Int(clamping: value)))
       // Some exporters write -1 or 0 for "any"; behind the rows 0 may be meant.
       case .known(0) where axis != 0 && isPlan && given == nil: shape.append(.fixed(0))
-      case .known(let value) where value == 0 || value == -1: shape.append(try dynamicSize(input.name, axis, name: nil, given))
+      case .known(let value) where value == 0 || value == -1: shape.append(try dynamicSize(input.name, axis, name: nil, given, first))
       case .known(let value): throw fail(place, "axis \(axis) has size \(value), which is out of range")
-      case .named(let name): shape.append(try dynamicSize(input.name, axis, name: name, given ?? options.dynamicSizes[name]))
-      case .unknown: shape.append(try dynamicSize(input.name, axis, name: nil, given))
+      case .named(let name): shape.append(try dynamicSize(input.name, axis, name: name, given ?? options.dynamicSizes[name], first))
+      case .unknown: shape.append(try dynamicSize(input.name, axis, name: nil, given, first))
       }
+    }
+    if isPlan, shape.first == .rows, first.map(Self.isCalledBatch) != true,
+      let axis = sizes.indices.dropFirst().first(where: { Self.isCalledBatch(sizes[$0]) }), case .named(let name) = sizes[axis]
+    {
+      graph.notes.append(
+        "\(place): the first axis\(Self.quoted(first)) is taken for the batch, not axis \(axis) (\"\(name)\"); if \"\(name)\" is the batch, export the model batch-major"
+      )
     }
     values[input.name] = graph.addInput(input.name, type, shape)
   }
 
   /// The rows for the first axis, a given size for any.
-  private mutating func dynamicSize(_ input: String, _ axis: Int, name: String?, _ given: Int?) throws(ONNXError) -> Dimension {
+  private mutating func dynamicSize(
+    _ input: String, _ axis: Int, name: String?, _ given: Int?, _ first: ValueMessage.Size?
+  ) throws(ONNXError) -> Dimension {
     if let given, given > 0 { return .fixed(given) }
     guard axis == 0 else {
       let option = name.map { "--dimension \($0)=SIZE or " } ?? ""
+      let batchMajor =
+        name.map { Self.isCalledBatch(.named($0)) } == true && first.map(Self.isCalledBatch) != true
+        ? "; if \"\(name ?? "")\" is the batch, export the model batch-major" : ""
       throw fail(
         "input \"\(input)\"",
-        "axis \(axis)\(name.map { " (\"\($0)\")" } ?? "") is dynamic; only the first may be. Give its size with \(option)--dimension \(input):\(axis)=SIZE, or export the model with a fixed size there"
+        "axis \(axis)\(name.map { " (\"\($0)\")" } ?? "") is dynamic; only the first\(Self.quoted(first)), which is taken for the batch, may be. Give its size with \(option)--dimension \(input):\(axis)=SIZE, or export the model with a fixed size there\(batchMajor)"
       )
     }
     if let name { rowNames.insert(name) }
     return .rows
+  }
+
+  private static func quoted(_ size: ValueMessage.Size?) -> String {
+    if case .named(let name) = size { return " (\"\(name)\")" }
+    return ""
+  }
+
+  /// Whether an axis bears a name that exporters give the batch.
+  private static func isCalledBatch(_ size: ValueMessage.Size) -> Bool {
+    guard case .named(let name) = size else { return false }
+    return ["batch", "batch_size", "batchsize", "n"].contains(name.lowercased())
   }
 
   /// Names and order as the file says, whatever wrote the values.

@@ -20,6 +20,13 @@ public struct ONNXSurvey: Sendable, Hashable {
   /// Names of the files of external data, as the model has them.
   public var externalFiles: [String] = []
 
+  /// Inputs of operators that are sizes, steps or counts: zeros are no sizes, and the right ones are the model's secret.
+  static let sizeInputs: [String: [Int]] = [
+    "Col2Im": [1, 2], "ConstantOfShape": [0], "Expand": [1], "Reshape": [1], "Tile": [1], "Range": [0, 1, 2], "OneHot": [1], "Pad": [1],
+    "Slice": [1, 2, 4], "Resize": [2, 3], "Upsample": [1], "TopK": [1], "Split": [1], "CenterCropPad": [1], "BlackmanWindow": [0],
+    "HannWindow": [0], "HammingWindow": [0], "DFT": [1], "STFT": [1, 3], "MelWeightMatrix": [0, 1, 2], "AffineGrid": [1],
+  ]
+
   /// Nothing of note.
   public init() {}
 
@@ -201,15 +208,8 @@ private struct SurveyWalk {
     }
   }
 
-  /// Inputs of operators that are sizes, steps or counts: zeros are no sizes, and the right ones are the model's secret.
-  private static let sizes: [String: [Int]] = [
-    "Col2Im": [1, 2], "ConstantOfShape": [0], "Expand": [1], "Reshape": [1], "Tile": [1], "Range": [0, 1, 2], "OneHot": [1], "Pad": [1],
-    "Slice": [1, 2, 4], "Resize": [2, 3], "Upsample": [1], "TopK": [1], "Split": [1], "CenterCropPad": [1], "BlackmanWindow": [0],
-    "HannWindow": [0], "HammingWindow": [0], "DFT": [1], "STFT": [1, 3], "MelWeightMatrix": [0, 1, 2], "AffineGrid": [1],
-  ]
-
   private mutating func checkSizes(_ node: NodeMessage) {
-    for index in Self.sizes[node.type] ?? [] where node.inputs.indices.contains(index) {
+    for index in ONNXSurvey.sizeInputs[node.type] ?? [] where node.inputs.indices.contains(index) {
       switch origins[node.inputs[index]] {
       case .input, .computed:
         unknown("node \"\(node.label)\" (\(node.type)) takes sizes from the inputs' values")

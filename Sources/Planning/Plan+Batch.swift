@@ -16,6 +16,10 @@ extension Plan {
       guard let launch = try launch(step, index: index, rows: rows, &notes) else { continue }
       launches.append(contentsOf: repeatElement(launch, count: Int(saturating: repetitions)))
     }
+    if launches.contains(where: { $0.gemm != nil && Self.isPredictedAsGEMM(steps[$0.step].operation) }) {
+      notes.append(
+        "convolutions, recurrences and attention are predicted as GEMMs; the error band (+-) was measured on plain GEMMs only")
+    }
     let runs = fixedRows.map { (rows - 1) / $0 + 1 } ?? 1
     func total(_ values: [ValueID]) throws(PlanError) -> Int {
       let (bytes, overflow) = try bytes(of: values, rows).multipliedReportingOverflow(by: runs)
@@ -29,7 +33,13 @@ extension Plan {
   /// A recurrence over more steps than this is refused rather than listed.
   static let mostRepetitions = 65536.0
 
-  /// Bytes a request's tensors take on the wire and over PCIe: the model's own types, not the compute type.
+  /// Operators that are no GEMM by themselves: the kernel model's constants, and its error band, were fitted to plain GEMMs.
+  private static func isPredictedAsGEMM(_ operation: String) -> Bool {
+    let name = operation.prefix { $0 != "+" }
+    return name.contains("conv") || ["lstm", "gru", "rnn", "attention"].contains(name)
+  }
+
+  /// Bytes a request's tensors take on the network and over PCIe: the model's own types, not the compute type.
   private func bytes(of values: [ValueID], _ rows: Int) throws(PlanError) -> Int {
     var total = 0.0
     for id in values { total += try elements(graph[id].shape, rows, graph[id].name) * Double(graph[id].type.bytesPerElement) }
@@ -60,7 +70,7 @@ extension Plan {
       let (b, height, width, depth) = (sizes[0].1, sizes[1].1, sizes[2].1, sizes[3].1)
       if let empty = sizes.first(where: { $0.1 == 0 }) {
         notes.append(
-          "layer \"\(step.layer)\": its product is empty (\(empty.0) = 0)\(b * height * width > 0 ? "; zeros are written" : ""))")
+          "layer \"\(step.layer)\": its GEMM is empty (\(empty.0) = 0)\(b * height * width > 0 ? "; zeros are written" : ""))")
         guard b * height * width > 0 else { return nil }
         return memoryLaunch(step, index, MemoryKernel(warmReadBytes: 0, writtenBytes: b * height * width * elementSize), operations: 0, 0)
       }

@@ -25,17 +25,21 @@ struct BenchCommand: ParsableCommand {
       EXAMPLES
         headroom bench
         headroom bench --seconds 30 --goal cost
-        headroom bench --variant seqlen --device sim:h100 --trace run.sqlite --chrome run.json
-        headroom bench --init > experiment.yaml; headroom bench experiment.yaml
-        headroom bench --device cpu                                  # about 2.5 minutes; --full: 120 s a run
-        headroom bench --device sim:rtx-pro-6000 --device cpu        # both, one report
+        headroom bench --variant seqlen --device sim:h100 --trace run.sqlite \\
+          --chrome run.json
+        headroom bench --init > experiment.yaml
+        headroom bench experiment.yaml
+        headroom bench --device cpu            # 2.5 minutes; --full: 120 s per run
+        # both devices, one report
+        headroom bench --device sim:rtx-pro-6000 --device cpu
         headroom bench --device cpu --suite isolate
-        headroom bench --validate                                    # about 2.5 minutes: how well does virtual time predict this machine?
+        headroom bench --validate    # how well virtual time predicts this machine
         headroom bench iso-m
         headroom bench --rivals
 
       EXIT CODES
-        0 answered; 1 failed; 3 inconclusive (a variant was not steady, or nothing can be told of it); 64 usage.
+        0 answered; 1 failed; 3 inconclusive (a variant was not steady, or nothing
+        can be told of it); 64 usage.
       """)
 
   @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")

@@ -1,3 +1,4 @@
+import ArgumentParser
 import FileAccess
 import GPUModel
 import JSONText
@@ -29,7 +30,9 @@ struct CoverageList {
   private(set) var entries: [Entry] = []
 
   init(paths: [String], options: ONNXReader.Options, model: KernelModel, type: ComputeType, rows: Int) throws {
-    for file in try paths.flatMap(Self.files) {
+    let files = try paths.flatMap(Self.files)
+    if files.isEmpty { throw ValidationError("no .onnx file in \(paths.joined(separator: ", "))") }
+    for file in files {
       entries.append(Self.entry(file, options, PlanBuilder(model: model, type: type), rows))
     }
   }
@@ -63,14 +66,23 @@ struct CoverageList {
     entries.count { $0.outcome == outcome && (operation == nil || $0.operators.contains(operation ?? "")) }
   }
 
+  private var operatorsWithoutRule: [String] { operators.filter { !ONNXReader.hasRule(for: $0) } }
+
   private var operators: [String] { Set(entries.flatMap(\.operators)).sorted() }
 
   /// Tables as Markdown has them.
   var text: String {
+    let unknown = operatorsWithoutRule.map { operation in
+      let files = entries.count { $0.operators.contains(operation) }
+      return "\(operation) (\(files) file\(files == 1 ? "" : "s"))"
+    }
     var lines = [
       "\(NumberText.grouped(count(.planned))) of \(NumberText.grouped(entries.count)) files are planned (at least 90 % of their FLOPs; without FLOPs, of their bytes), "
-        + "\(NumberText.grouped(count(.partial))) in part, \(NumberText.grouped(count(.refused))) refused.", "",
-      "| operator | files | planned | in part | refused |", "|---|---:|---:|---:|---:|",
+        + "\(NumberText.grouped(count(.partial))) in part, \(NumberText.grouped(count(.refused))) refused.",
+      "Operators that are only counted as the bytes they move, without a rule of their own: "
+        + (unknown.isEmpty ? "none." : unknown.joined(separator: ", ") + "."),
+      "", "A file counts with every operator that it has, planned or not:", "",
+      "| operator | files | files planned | files in part | files refused |", "|---|---:|---:|---:|---:|",
     ]
     for operation in operators {
       let counts = [Outcome.planned, .partial, .refused].map { count($0, operation) }
@@ -113,6 +125,7 @@ struct CoverageList {
               "refused": JSONValue(count(.refused, operation)),
             ])
         }),
+      "operatorsWithoutRule": .array(operatorsWithoutRule.map { JSONValue($0) }),
       "files": .array(
         entries.map { entry in
           [

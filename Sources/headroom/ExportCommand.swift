@@ -6,14 +6,19 @@ import ONNXFormat
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a model as ONNX.",
+    usage: """
+      headroom export MODEL --output FILE [--rewrite NAME ...] [options]
+      """,
     discussion: """
       Built-in heads get seeded parameters: the same command writes the same bytes on any machine.
 
       EXAMPLES
         headroom export seqlen -o seqlen.onnx
         headroom export linear --layers 19 --seed 7 -o linear.onnx
-        headroom export encoder --layers 2 --hidden 128 --heads 2 --sequence 128 -o bert-tiny.onnx
-        headroom export classifier.onnx --rewrite sink-broadcast -o lean.onnx   # copied rows are computed once
+        headroom export encoder --layers 2 --hidden 128 --heads 2 --sequence 128 \\
+          -o bert-tiny.onnx
+        # copied rows are computed once
+        headroom export classifier.onnx --rewrite sink-broadcast -o lean.onnx
       """)
 
   @Argument(help: "linear, stacked, seqlen, encoder, or an .onnx file (rewritten without unused parts).") var model: String

@@ -23,7 +23,8 @@ struct Headroom: ParsableCommand {
         headroom profile --os -- ./server
 
       EXIT CODES
-        0 ok, 1 failed, 2 a threshold crossed, 3 inconclusive, 64 wrong usage, 130 interrupted
+        0 ok, 1 failed, 2 a threshold crossed, 3 inconclusive, 64 wrong usage,
+        130 interrupted
       """,
     version: version,
     subcommands: [

@@ -139,7 +139,7 @@ struct HostCalibration {
         .eventWakeUp, wakeUps, how: "half a round trip of two threads that wake each other; a device's interrupt is not in it"),
       HostMeasurement(
         .responsePerBatch, phases(smallTrace, \.computeEnd, \.outputEnd),
-        how: "cutting the answers of \(Int(saturating: rows)) requests out of a batch, as stamped"),
+        how: "splitting a batch into \(Int(saturating: rows)) responses, as stamped"),
     ].compactMap { $0 }
   }
 

@@ -23,18 +23,23 @@ struct LoadCommand: ParsableCommand {
 
       EXAMPLES
         headroom load http://localhost:8080/ --users 64
-        headroom load --model seqlen --users 1000 --spawn-rate 100 --think uniform:0.1,0.5
-        headroom load --model seqlen --rate 500 --poisson --rows 1-8 --duration 30 --fail-on 'p99>50ms' --fail-on 'errors>0'
+        headroom load --model seqlen --users 1000 --spawn-rate 100 \\
+          --think uniform:0.1,0.5
+        headroom load --model seqlen --rate 500 --poisson --rows 1-8 --duration 30 \\
+          --fail-on 'p99>50ms' --fail-on 'errors>0'
         headroom load --model seqlen --url localhost:8001 --protocol grpc --users 16
-        headroom load --init > mix.yaml; headroom load mix.yaml --duration 60 --html report.html
-        headroom load --model seqlen --rate 0-1000:30,1000:60 --duration 90 --warmup 0
+        headroom load --init > mix.yaml
+        headroom load mix.yaml --duration 60 --html report.html
+        headroom load --model seqlen --rate 0-1000:30,1000:60 --duration 90 \\
+          --warmup 0
         headroom load --model seqlen --find-rate 'p99<50ms'
-        headroom load --model seqlen --rate 2000 --share 0/2 --start-at 1800000000 --hdr-log a.hlog
+        headroom load --model seqlen --rate 2000 --share 0/2 \\
+          --start-at 1800000000 --hdr-log a.hlog
         headroom load merge a.hlog b.hlog
 
       EXIT CODES
-        0 ok; 1 failed; 2 a --fail-on came true; 3 --find-rate found none; 4 a part of a shared run is missing or late; 64 wrong usage; \
-      130 interrupted.
+        0 ok; 1 failed; 2 a --fail-on came true; 3 --find-rate found none;
+        4 a part of a shared run is missing or late; 64 wrong usage; 130 interrupted.
       """)
 
   @Argument(help: ArgumentHelp("http://HOST:PORT/PATH of any server; a scenario file; or \"merge\" and files.", valueName: "url"))

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import ArgumentParser
+import FileAccess
 import ModelGraph
 import ONNXFormat
 
@@ -26,7 +27,8 @@ struct ModelOptions: ParsableArguments {
   @Option(
     name: .customLong("dimension"),
     help: ArgumentHelp(
-      "Size of a dynamic axis of an ONNX model other than the rows: by its name, or by input and axis (ids:1=128).", valueName: "name=size")
+      "Size of a dynamic axis of an ONNX model other than the batch axis: by its name, or by input and axis (ids:1=128).",
+      valueName: "name=size")
   )
   var dimensions: [String] = []
 
@@ -39,7 +41,13 @@ struct ModelOptions: ParsableArguments {
   /// The graph behind a name, to be run or planned.
   func load(_ name: String, for purpose: ONNXReader.Options.Purpose = .run) throws -> Loaded {
     let short = name.hasPrefix("builtin:") ? String(name.dropFirst("builtin:".count)) : name
-    if let head = try head(short) { return Loaded(graph: try head.graph(seed: seed), notes: head.notes) }
+    if let head = try head(short) {
+      if let first = dimensions.first { throw ValidationError("--dimension \(first) sizes an axis of an ONNX file; \(name) is built in") }
+      return Loaded(graph: try head.graph(seed: seed), notes: head.notes)
+    }
+    if Files.kind(of: name) == .folder {
+      throw ValidationError("\(name) is a folder: give the .onnx file in it; `headroom plan --coverage` takes folders")
+    }
     guard name.hasSuffix(".onnx") || name.contains("/") else {
       throw ValidationError("no model is called \"\(name)\"; give an .onnx file or one of \(BuiltInHead.names.joined(separator: ", "))")
     }
@@ -47,6 +55,7 @@ struct ModelOptions: ParsableArguments {
       throw ValidationError("\(option) sets the size of a built-in model; \(name) is a file")
     }
     let graph = try ONNXReader.read(path: name, options: try readerOptions(purpose))
+    try refuseUnknownDimensions(in: [name])
     var notes = graph.notes
     if let rows = graph.fixedRows {
       notes.append(
@@ -68,6 +77,20 @@ struct ModelOptions: ParsableArguments {
       sizes[String(text[..<place])] = size
     }
     return ONNXReader.Options(dynamicSizes: sizes, purpose: purpose)
+  }
+
+  /// A name that no file has would be without effect, most likely a slip.
+  func refuseUnknownDimensions(in files: [String]) throws {
+    guard !dimensions.isEmpty else { return }
+    let axes = files.flatMap { (try? ONNXReader.dynamicAxes(path: $0)) ?? [] }
+    for text in dimensions {
+      let key = text.lastIndex(of: "=").map { String(text[..<$0]) } ?? text
+      if axes.contains(where: { $0.isMeant(by: key) }) { continue }
+      let known = Set(axes.compactMap { axis in axis.input.map { axis.name ?? "\($0):\(axis.axis)" } }).sorted()
+      throw ValidationError(
+        "--dimension \(text): no input has a dynamic axis '\(key)'; "
+          + (known.isEmpty ? "every size is fixed" : "there are \(known.prefix(20).joined(separator: ", "))"))
+    }
   }
 
   private func head(_ name: String) throws -> BuiltInHead? {

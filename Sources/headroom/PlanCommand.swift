@@ -12,16 +12,19 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Layers to kernels: GEMM shape, tile, grid, waves, SM fill, time, and what bounds each.",
     discussion: """
-      All times are predictions. The band is where 80 % of kernels of that length lay in cross-validation (Docs/accuracy.md).
+      All times are predictions. The band (+-) is where 80 % of GEMMs of that length lay in cross-validation (Docs/accuracy.md); for \
+      convolutions, recurrences and attention, which are predicted as GEMMs, it was not measured.
 
       EXAMPLES
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256 --rewrite sink-broadcast
-        headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64,256 --json
+        headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64 --json
         headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
-        headroom plan linear --gpu h200 --save-plan linear.plan; headroom plan linear.plan --batch 64
+        headroom plan linear --gpu h200 --save-plan linear.plan
+        headroom plan linear.plan --batch 64
         headroom plan --gemm-file shapes.csv --gpu h200 --json
-        headroom plan --coverage models/ --gpu h200          # how much of each file is planned, by operator
+        headroom plan ids.onnx --gpu h200 --dimension sequence=128
+        headroom plan --coverage models/         # how much of each file is planned
 
       Operators that are not known are counted as the bytes they move and listed with their share.
       """)
@@ -30,17 +33,16 @@ struct PlanCommand: ParsableCommand {
   var models: [String] = []
   @OptionGroup var gpus: GPUOptions
   @OptionGroup var modelOptions: ModelOptions
-  @Option(help: "Rows a batch; several separated by commas. (default: 1,8,256; for a model of fixed shapes its own rows)") var batch:
-    String?
+  @Option(help: "Batch sizes, separated by commas. (default: 1,8,256; for a model of fixed shapes its own)") var batch: String?
   @Option(help: "Arithmetic: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
   @Option(help: ArgumentHelp("Rewrite beyond the standard ones: stack-heads, sink-broadcast. May be repeated.", valueName: "name"))
   var rewrite: [String] = []
   @Option(help: ArgumentHelp("Draw time and SM fill against the batch, from:to.", valueName: "from:to")) var sweepBatch: String?
   @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
-  @Option(help: ArgumentHelp("Predict a list of products: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
+  @Option(help: ArgumentHelp("Predict a list of GEMMs: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
     String?
   @Option(help: ArgumentHelp("Also write the plan for the first GPU to a file.", valueName: "file")) var savePlan: String?
-  @Flag(help: "Say of many ONNX files how much of each is planned, and count by operator.") var coverage = false
+  @Flag(help: "Report how much of each ONNX file is planned, with counts per operator; needs no --gpu.") var coverage = false
   @Flag(help: "Leave the weights out of the plan file.") var noWeights = false
   @Flag(help: "Print every kernel on a line of its own instead of joining equal neighbours.") var allLayers = false
   @Flag(help: "One JSON object.") var json = false
@@ -59,15 +61,22 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let model = models.first
     if coverage {
+      var gpus = gpus
+      // Shares of FLOPs and bytes are the same on every GPU.
+      gpus.gpu = gpus.gpu ?? "h200"
       guard let gpu = try gpus.choose().first else { return }
       let list = try CoverageList(
         paths: models, options: try modelOptions.readerOptions(.plan), model: gpu.model, type: dtype, rows: try batchSizes()?.first ?? 1)
+      try modelOptions.refuseUnknownDimensions(in: list.entries.map(\.file))
       Terminal.print(json ? list.json.serialized() : list.text)
       return
     }
     if let model, model.hasSuffix(".plan") {
       if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil {
         throw ValidationError("\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite and --save-plan do not apply")
+      }
+      if let first = modelOptions.dimensions.first {
+        throw ValidationError("--dimension \(first): \(model) is a plan, whose shapes are fixed")
       }
       let plan = try PlanFile.read(model)
       let notes = plan.hasWeights ? [] : ["the plan file holds no weights: it can be read, not run"]
@@ -111,10 +120,10 @@ struct PlanCommand: ParsableCommand {
   func batchSizes() throws -> [Int]? {
     guard let batch else { return nil }
     let parts = batch.split(separator: ",")
-    if parts.isEmpty { throw ValidationError("--batch names no number of rows: write it as in 1,8,256") }
+    if parts.isEmpty { throw ValidationError("--batch is empty: write it as in 1,8,256") }
     return try parts.map { part in
       guard let rows = Int(part), rows > 0, rows <= 1 << 20 else {
-        throw ValidationError("--batch \(batch): \"\(part)\" is no number of rows from 1 to 1,048,576")
+        throw ValidationError("--batch \(batch): \"\(part)\" is not an integer from 1 to 1,048,576")
       }
       return rows
     }

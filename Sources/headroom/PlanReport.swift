@@ -45,7 +45,7 @@ struct PlanReport {
     guard let first = plans.first?.planned.plan else { return "" }
     let count = first.parameterCount
     lines.append(
-      "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(first.largeGEMMCount) large GEMMs; runs in \(type.rawValue)"
+      "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(largeGEMMs(first))runs in \(type.rawValue)"
     )
     lines += notes.map { "note: " + $0 }
     for (planned, batches) in plans {
@@ -58,7 +58,7 @@ struct PlanReport {
       if let choice = planned.statedChoice { lines.append("note: " + choice) }
       for batch in batches {
         lines.append("")
-        lines.append("batch of \(NumberText.grouped(batch.rows)) rows" + runs(batch, plan))
+        lines.append("batch size \(NumberText.grouped(batch.rows))" + runs(batch, plan))
         lines += table(batch, plan).lines.map { "  " + $0 }
         lines += totals(batch, plan).map { "  " + $0 }
       }
@@ -68,6 +68,12 @@ struct PlanReport {
       lines += summary.lines
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// Left out where there are none: a convolutional network has no layers of one width.
+  private func largeGEMMs(_ plan: Plan) -> String {
+    let count = plan.largeGEMMCount
+    return count == 0 ? "" : "\(count) large GEMM\(count == 1 ? "" : "s"); "
   }
 
   private func sizes(_ count: Int) -> String {
@@ -146,8 +152,8 @@ struct PlanReport {
     let seconds = batch.predictedNanoseconds / 1e9
     let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
     var lines = [
-      "total: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) a batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
-        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernels; device time only, no copies, no host",
+      "total: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) per batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
+        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernel\(batch.launches.count * batch.runs == 1 ? "" : "s"); device time only, no copies, no host",
       "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
         + "dense \(type.rawValue) peak; \(NumberText.percent(batch.shareOfBindingRoof(on: plan.gpu, type: type))) of the binding roof; SM fill \(NumberText.percent(batch.smFill))",
     ]
@@ -167,14 +173,18 @@ struct PlanReport {
   private func coverage(_ batch: BatchPlan, _ plan: Plan) -> [String] {
     let coverage = plan.coverage(batch)
     guard !coverage.unplanned.isEmpty else { return [] }
+    let measure = coverage.measure.rawValue
+    // All that is counted, where only what has no known size is missing.
+    let planned = coverage.share < 1 ? "\(Self.precise(coverage.share)) of \(measure)" : "all \(measure) of known size"
     var lines = [
-      "PARTIAL PLAN: \(NumberText.percent(coverage.share)) of \(coverage.measure.rawValue) planned. Not planned, counted as the bytes they move:"
+      "PARTIAL PLAN: \(planned), \(Self.precise(coverage.timeShare)) of the predicted time planned. Not planned, counted as the bytes they move:"
     ]
     var listed: [(PlanCoverage.Unplanned, Int)] = []
     for operation in coverage.unplanned {
       // The same reason once, with the first layer's name.
       if let place = listed.firstIndex(where: { $0.0.operation == operation.operation && $0.0.reason == operation.reason }) {
         listed[place].0.share += operation.share
+        listed[place].0.timeShare += operation.timeShare
         listed[place].1 += 1
       } else {
         listed.append((operation, 1))
@@ -182,10 +192,21 @@ struct PlanReport {
     }
     for (operation, count) in listed {
       let more = count > 1 ? " and \(count - 1) more" : ""
-      let size = operation.isUnsized ? "of unknown size" : NumberText.percent(operation.share)
+      let size =
+        operation.isUnsized
+        ? "of unknown size"
+        : "\(Self.precise(operation.share)) of \(measure), \(Self.precise(operation.timeShare)) of the time"
       lines.append("  \(operation.operation.dropFirst("unplanned-".count)) \"\(operation.layer)\"\(more), \(size): \(operation.reason)")
     }
     return lines
+  }
+
+  /// Never "100 %" for less than all, nor "0.0 %" for more than nothing.
+  private static func precise(_ share: Double) -> String {
+    guard share > 0, share < 1 else { return NumberText.percent(share) }
+    if share > 0.9999 { return "more than 99.99 %" }
+    if share < 0.0001 { return "less than 0.01 %" }
+    return share >= 0.995 || share < 0.001 ? NumberText.fixed(share * 100, decimals: 2) + " %" : NumberText.percent(share)
   }
 
   /// GPUs and batches side by side.
@@ -238,12 +259,13 @@ struct PlanReport {
       "notes": .array(batch.notes.map { JSONValue($0) }),
       "coverage": [
         "measure": JSONValue(coverage.measure.rawValue), "plannedShare": JSONValue(coverage.share),
-        "isSufficient": .bool(coverage.isSufficient),
+        "plannedTimeShare": JSONValue(coverage.timeShare), "isSufficient": .bool(coverage.isSufficient),
         "unplanned": .array(
           coverage.unplanned.map {
             [
               "layer": JSONValue($0.layer), "operator": JSONValue(String($0.operation.dropFirst("unplanned-".count))),
-              "share": $0.isUnsized ? .null : JSONValue($0.share), "reason": JSONValue($0.reason),
+              "share": $0.isUnsized ? .null : JSONValue($0.share), "timeShare": JSONValue($0.timeShare),
+              "reason": JSONValue($0.reason),
             ]
           }),
       ],

@@ -15,6 +15,9 @@ import TraceFormats
 struct ProfileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "profile", abstract: "Run a command and record the operating-system calls of all its threads.",
+    usage: """
+      headroom profile --os [options] -- COMMAND [ARGUMENT ...]
+      """,
     discussion: """
       Loads a library into COMMAND and its children (LD_PRELOAD) that notes each call which may wait, under its own name \
       (pthread_cond_wait, sem_timedwait, epoll_wait, syscall(SYS_futex), read, ...), with thread, start and duration. No rights are needed. \
@@ -24,12 +27,14 @@ struct ProfileCommand: ParsableCommand {
 
       EXAMPLES
         headroom profile --os -- headroom serve --model linear=builtin:linear
-        headroom profile --os --duration 10 -o server.sqlite --chrome server.json -- ./server --port 8000
+        headroom profile --os --duration 10 -o server.sqlite --chrome server.json \\
+          -- ./server --port 8000
         headroom profile --os --json -- python3 worker.py > profile.json
 
       EXIT CODES
-        COMMAND's own, 128 + N where signal N killed it, 0 where it ended because --duration was over; 125 the recording failed, \
-      126 COMMAND cannot be run or cannot be seen, 127 there is no such COMMAND; 64 usage.
+        COMMAND's own, 128 + N where signal N killed it, 0 where it ended because
+        --duration was over; 125 the recording failed, 126 COMMAND cannot be run or
+        cannot be seen, 127 there is no such COMMAND; 64 usage.
       """)
 
   @Flag(help: "Record operating-system calls: the only kind so far, and what is done without it.")

@@ -14,14 +14,28 @@ struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "The inference server: KServe v2 over HTTP and gRPC, dynamic batching, metrics, a live diagnosis.",
     discussion: """
-      Takes Triton's model repositories and tritonserver's flags. `GET /v2/headroom` says what limits the server right now, and the page
-      /headroom shows it. SIGTERM and Ctrl-C drain: readiness goes false, what is accepted is answered, the exit code is 0.
+      Takes Triton's model repositories and tritonserver's flags. `GET /v2/headroom` says what limits the server right now, and the page \
+      /headroom shows it. SIGTERM and Ctrl-C drain: readiness goes false, accepted requests are answered, the exit code is 0.
 
       EXAMPLES
         headroom serve --model-repository models
         headroom serve --model seqlen=builtin:seqlen --model mine=model.onnx
         headroom serve --model linear=builtin:linear --device sim:rtx-pro-6000
-        headroom serve --model-repository models --model-control-mode explicit --load-model "*"
+        headroom serve --model-repository models \\
+          --model-control-mode explicit --load-model "*"
+        # own processes for models of ONNX Runtime, until 100 batches went well
+        headroom serve --model-repository models --isolate-engines auto \\
+          --engine-cache /var/lib/headroom/engines
+        # TLS on HTTP and gRPC; with client certificates, on gRPC
+        headroom serve --model-repository models \\
+          --tls-certificate server.pem --tls-key server.key
+        headroom serve --model-repository models --grpc-use-ssl-mutual=true \\
+          --grpc-server-cert server.pem --grpc-server-key server.key \\
+          --grpc-root-cert clients-ca.pem
+        # calls that need a header
+        headroom serve --model-repository models \\
+          --http-restricted-api=model-repository,logging:admin-key=SECRET \\
+          --grpc-restricted-protocol=model-repository,logging:admin-key=SECRET
       """)
 
   /// Options that tritonserver takes without a value too.
@@ -106,16 +120,17 @@ struct ServeDevice: ParsableArguments {
   )
   var device = "cpu"
 
-  @Option(help: "What products are stored as: fp32, bf16, fp16. Sums are kept in fp32.") var precision: LoadOptions.Precision = .fp32
+  @Option(help: "What the operands of GEMMs are stored as: fp32, bf16, fp16. Sums are kept in fp32.") var precision: LoadOptions.Precision =
+    .fp32
 
   @Option(help: ArgumentHelp("Threads that compute (default: every core).", valueName: "count")) var threads: Int?
 
   @Option(help: ArgumentHelp("Pin the computing threads to cores from this one on.", valueName: "core")) var firstCore: Int?
 
-  @Option(help: "Whose products run on the CPU: automatic (the faster for each shape, timed at load), own, or onednn.") var engine:
+  @Option(help: "Whose GEMMs run on the CPU: automatic (the faster for each shape, timed at load), own, or onednn.") var engine:
     CPUDeviceOptions.Engine = .automatic
 
-  @Option(help: "Seconds a batch may take before its instance is given up and made anew.") var instanceTimeoutSecs = 300
+  @Option(help: "Seconds a batch may take before its instance is abandoned and recreated.") var instanceTimeoutSecs = 300
 
   @Option(
     help: ArgumentHelp(
@@ -144,8 +159,9 @@ struct ServeListening: ParsableArguments {
   @Option(help: "Serve HTTP.") var allowHttp: TritonFlag = .true
   @Option(help: "Serve gRPC.") var allowGrpc: TritonFlag = .true
   @Option(help: "Serve metrics.") var allowMetrics: TritonFlag = .true
-  @Option(help: ArgumentHelp("Event loops for HTTP and gRPC.", valueName: "count")) var httpThreadCount: Int?
-  @Option(help: ArgumentHelp("Bytes of a body at most, after decompression.", valueName: "bytes")) var httpMaxInputSize = 64 << 20
+  @Option(help: ArgumentHelp("Event loops for HTTP and gRPC (default: half of the cores, 1 to 8).", valueName: "count"))
+  var httpThreadCount: Int?
+  @Option(help: ArgumentHelp("Maximum bytes of a request body, after decompression.", valueName: "bytes")) var httpMaxInputSize = 64 << 20
   @Option(help: ArgumentHelp("Connections at one time.", valueName: "count")) var maxConnections = 60_000
   @Option(help: ArgumentHelp("PEM file with the certificate chain: TLS on HTTP and gRPC.", valueName: "file")) var tlsCertificate: String?
   @Option(help: ArgumentHelp("PEM file with its key.", valueName: "file")) var tlsKey: String?
@@ -154,9 +170,9 @@ struct ServeListening: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "A further name of this server under which control calls are taken (Host header). Repeatable.", valueName: "name"))
+      "Additional Host header accepted for control requests. Repeatable.", valueName: "name"))
   var controlHost: [String] = []
-  @Option(help: ArgumentHelp("Bytes of answers that clients have asked for and not taken, of all together.", valueName: "bytes"))
+  @Option(help: ArgumentHelp("Maximum bytes of responses waiting for slow clients, over all connections.", valueName: "bytes"))
   var maxUnsentSize = 64 << 20
 
   func validate() throws {
@@ -172,7 +188,7 @@ struct ServeListening: ParsableArguments {
 
 /// What else.
 struct ServeBehaviour: ParsableArguments {
-  @Option(help: "Seconds to wait at the end for what is accepted.") var exitTimeoutSecs = 30
+  @Option(help: "Seconds to wait at the end for accepted requests.") var exitTimeoutSecs = 30
   @Option(help: ArgumentHelp("Detail of the log, from 0.", valueName: "level")) var logVerbose: UInt32 = 0
   @Option(help: "default or ISO8601.") var logFormat = "default"
   @Option(help: ArgumentHelp("Log into this file.", valueName: "file")) var logFile = ""

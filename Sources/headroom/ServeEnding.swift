@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Glibc
 import Threads
 import TimeBase

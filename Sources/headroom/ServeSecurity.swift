@@ -10,7 +10,8 @@ struct ServeSecurity: ParsableArguments {
   @Option(help: "TLS on gRPC with client certificates, verified against --grpc-root-cert.") var grpcUseSslMutual: TritonFlag?
   @Option(help: ArgumentHelp("PEM file with the certificate chain for gRPC.", valueName: "file")) var grpcServerCert: String?
   @Option(help: ArgumentHelp("PEM file with its key.", valueName: "file")) var grpcServerKey: String?
-  @Option(help: ArgumentHelp("PEM file with the certificates that sign clients'.", valueName: "file")) var grpcRootCert: String?
+  @Option(help: ArgumentHelp("PEM file with the CA certificates that client certificates are verified against.", valueName: "file"))
+  var grpcRootCert: String?
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(

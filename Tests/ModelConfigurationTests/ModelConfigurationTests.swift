@@ -87,7 +87,10 @@ import Testing
     ("dynamic_batching { preferred_batch_size: 0 }", "dynamic batching preferred size must be positive for m"),
     ("dynamic_batching { preferred_batch_size: [ 8, -1 ] }", "dynamic batching preferred size must be positive for m"),
     ("dynamic_batching { preferred_batch_size: 9 }", "dynamic batching preferred size must be <= max batch size for m"),
-    ("dynamic_batching { priority_levels: 2 }", "default priority level must be in range [1, 2] for m"),
+    (
+      "dynamic_batching { priority_levels: 2 }",
+      "default priority level must be in range [1, 2] for m; set default_priority_level"
+    ),
     (
       "dynamic_batching { priority_levels: 2 default_priority_level: 3 }", "default priority level must be in range [1, 2] for m"
     ),

@@ -235,7 +235,9 @@ import TimeBase
       Self.value(&graph, 12, "y", [1])
     }
     #expect(
-      Self.reason(bytes).contains("axis 1 (\"sequence\") is dynamic; only the first may be. Give its size with --dimension sequence=SIZE"))
+      Self.reason(bytes).contains(
+        "axis 1 (\"sequence\") is dynamic; only the first (\"batch\"), which is taken for the batch, may be. Give its size with --dimension sequence=SIZE"
+      ))
     let options = ONNXReader.Options(dynamicSizes: ["sequence": 7])
     #expect(throws: Never.self) { try ONNXReader.read(ArrayStorage(bytes), file: "m", options: options) }
   }

@@ -253,6 +253,33 @@ import Testing
     }
   }
 
+  /// There are rules for these: what is missing is the values of an input.
+  @Test func aSizeThatComesWithARequestIsNamed() throws {
+    var file = SampleFile()
+    file.input("x", ["N", 4])
+    file.input("p", [4], type: 7)
+    file.node("Pad", ["x", "p"], ["y"])
+    file.output("y")
+    let reason = try #require(try Self.costed(file.read(), "y").unplanned)
+    #expect(reason == "the shapes of its results are not known: input 1 (\"p\") must be constant or follow from shapes")
+    #expect(ONNXReader.hasRule(for: "Pad") && ONNXReader.hasRule(for: "MatMul") && !ONNXReader.hasRule(for: "com.acme.FancyOp"))
+  }
+
+  /// The first axis is the batch; a file that puts time first is planned with a note.
+  @Test func anAxisCalledBatchBehindTheFirstIsNamed() throws {
+    var file = SampleFile()
+    file.input("x", ["seq", "batch", 64])
+    file.node("Relu", ["x"], ["y"])
+    file.output("y")
+    let made = file
+    let error = #expect(throws: ONNXError.self) { try made.read() }
+    let reason = error?.reason ?? ""
+    #expect(reason.contains("only the first (\"seq\"), which is taken for the batch, may be."), "\(reason)")
+    #expect(reason.hasSuffix("; if \"batch\" is the batch, export the model batch-major"), "\(reason)")
+    let notes = try file.read(for: .plan, ["batch": 16]).notes
+    #expect(notes.contains { $0.contains("the first axis (\"seq\") is taken for the batch, not axis 1 (\"batch\")") }, "\(notes)")
+  }
+
   @Test func sizesByInputAndAxisAreTaken() throws {
     var file = SampleFile()
     file.input("x", ["N", -1, .open])

@@ -18,7 +18,7 @@ HOST = {
     "nv_cpu_utilization", "nv_cpu_memory_total_bytes", "nv_cpu_memory_used_bytes", "nv_pinned_memory_pool_total_bytes",
     "nv_pinned_memory_pool_used_bytes",
 }
-# core#474: the names an open patch gives to histograms a phase.
+# One histogram per phase, named after the counters of triton-inference-server/core src/metric_model_reporter.cc.
 HISTOGRAMS = {
     f"nv_inference_{phase}_duration_histogram_us" for phase in ("request", "queue", "compute_input", "compute_infer", "compute_output")}
 REASONS = {"REJECTED", "CANCELED", "BACKEND", "OTHER"}

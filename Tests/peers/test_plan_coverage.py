@@ -2,6 +2,7 @@
 import json
 import math
 import pathlib
+import re
 
 import numpy
 import onnx
@@ -135,7 +136,7 @@ def test_resnet18_has_its_operations(headroom, tmp_path):
         assert work == multiplications(model, batch["rows"])
         # The paper's 1.8 billion multiplications (He et al. 2016, table 1).
         assert 1.75e9 < work / 2 / batch["rows"] < 1.9e9
-        assert batch["coverage"] == {"measure": "FLOPs", "plannedShare": 1, "isSufficient": True, "unplanned": []}
+        assert batch["coverage"] == {"measure": "FLOPs", "plannedShare": 1, "plannedTimeShare": 1, "isSufficient": True, "unplanned": []}
         kernels = [launch["kernel"] for launch in batch["launches"]]
         # 20 convolutions with their normalizations in them, and nothing of those left.
         assert sum("conv+batchnormalization" in kernel for kernel in kernels) == 20
@@ -209,6 +210,34 @@ def test_dimensions_are_given_by_name_or_place(headroom, tmp_path):
         assert batch["launches"][0]["bytes"] == 2 * 7 * 2 * 2
 
 
+def test_a_dimension_that_names_nothing_is_refused(headroom, tmp_path):
+    path = tmp_path / "open.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["ids"], ["y"])], "open", [helper.make_tensor_value_info("ids", TensorProto.FLOAT, ["batch", "seq", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    good = ["--dimension", "seq=7"]
+    for name in ("sequ", "ids:2", "idz:1"):
+        for command in (["plan", path, "--gpu", "h200"], ["plan", "--coverage", tmp_path], ["export", path, "-o", tmp_path / "out.onnx"]):
+            error = headroom(*command, *good, "--dimension", f"{name}=9", status=64)
+            assert f"--dimension {name}=9: no input has a dynamic axis '{name}'; there are batch, seq" in error, error
+    assert "sizes an axis of an ONNX file" in headroom("plan", "linear", "--gpu", "h200", *good, status=64)
+    headroom("plan", "--coverage", tmp_path, *good)
+
+
+def test_folders_without_files_and_folders_for_files(headroom, tmp_path):
+    assert f"no .onnx file in {tmp_path}" in headroom("plan", "--coverage", tmp_path, status=64)
+    assert "is a folder: give the .onnx file in it" in headroom("plan", tmp_path, "--gpu", "h200", status=64)
+
+
+def test_the_band_of_convolutions_is_said_not_to_be_measured(headroom, tmp_path):
+    text = headroom("plan", DATA / "node/test_basic_conv_with_padding/model.onnx", "--gpu", "h200")
+    assert "note: convolutions, recurrences and attention are predicted as GEMMs" in text and "large GEMM" not in text
+    assert "batch size 1" in text and ", 1 kernel;" in text
+    text = headroom("plan", "linear", "--gpu", "h200", "--batch", "8")
+    assert "predicted as GEMMs" not in text and "20 large GEMMs" in text
+
+
 def test_what_is_not_planned_is_named(headroom, tmp_path):
     path = tmp_path / "mystery.onnx"
     graph = helper.make_graph(
@@ -218,7 +247,13 @@ def test_what_is_not_planned_is_named(headroom, tmp_path):
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
     text = headroom("plan", path, "--gpu", "h200", "--batch", "8")
-    assert "PARTIAL PLAN: 99.9 % of FLOPs planned" in text or "PARTIAL PLAN: 100 % of FLOPs planned" in text, text
+    found = re.search(r"PARTIAL PLAN: (.+) % of FLOPs, (.+) % of the predicted time planned", text)
+    assert found and 99 < float(found[1]) < 100 and 20 < float(found[2]) < 80, text
+    assert re.search(r'riddle", 0.\d+ % of FLOPs, \d+ % of the time: no rule', text), text
+    table = headroom("plan", "--coverage", tmp_path)
+    assert "without a rule of their own: com.example.Mystery (1 file)." in table
+    document = check(headroom("plan", "--coverage", tmp_path, "--json"), "coverage")
+    assert document["operatorsWithoutRule"] == ["com.example.Mystery"]
     assert 'com.example.Mystery "riddle"' in text and "no rule for operator com.example.Mystery" in text
 
 

@@ -48,7 +48,7 @@ def test_gemm_list(headroom, tmp_path):
     [
         (["plan", "nonsense", "--gpu", "h200"], "no model is called"),
         (["plan", "linear", "--gpu", "h2oo"], "nearest"),
-        (["plan", "linear", "--gpu", "h200", "--batch", "0"], "no number of rows"),
+        (["plan", "linear", "--gpu", "h200", "--batch", "0"], "is not an integer from 1"),
         (["plan", "linear", "--gpu", "t4", "--dtype", "int3"], "int3"),
         (["plan", "linear", "--gpu", "h200", "--rewrite", "magic"], "known are stack-heads, sink-broadcast"),
         (["plan", "linear", "--gpu", "h200", "--json", "--csv"], "exclude"),

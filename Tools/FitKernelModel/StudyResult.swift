@@ -122,10 +122,13 @@ struct StudyResult {
       measurements are medians over frameworks and library versions (ai-dynamo/aiconfigurator, bf16, fp32 accumulation), whose own spread is
       4 to 9 %: no model can be better than that.
 
+      The band (+-) that `headroom plan` prints was measured on plain GEMMs. Convolutions, recurrences and attention are predicted as GEMMs with the same
+      constants; for them it was not measured, and the plan says so in a note.
+
       ## Weight shapes never seen
 
       Each GPU's weight shapes (n, k) are dealt to \(Study.foldCount) folds; every prediction below comes from constants fitted without its fold. \
-      \(KernelConstants.Name.allCases.count) constants a GPU stand against 900 observations.
+      \(KernelConstants.Name.allCases.count) constants per GPU stand against 900 observations.
 
 
       """

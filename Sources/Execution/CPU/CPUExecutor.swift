@@ -106,7 +106,7 @@ struct CPUExecutor {
     _ product: OneDNNProduct?
   ) throws(DeviceError) {
     // Else the target would keep what an earlier batch left there.
-    guard let shape = source.matrixRows else { throw DeviceError(.batchFailed, "a product's rows do not lie at equal distances") }
+    guard let shape = source.matrixRows else { throw DeviceError(.batchFailed, "a GEMM's rows are not evenly strided") }
     let (m, lda) = (shape.rows, max(shape.distance, 1))
     let (a, c, b) = (floats(source), floats(target), bias.map { UnsafePointer(floats($0)) })
     var low: UnsafeMutablePointer<UInt16>?

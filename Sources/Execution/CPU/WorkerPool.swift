@@ -1,3 +1,4 @@
+import CheckedNumbers
 import CKernels
 import Synchronization
 import Threads

@@ -21,7 +21,7 @@ final class AlignedMemory {
       let (doubled, overflow) = byteCount.addingReportingOverflow(byteCount / 2)
       var fresh: UnsafeMutableRawPointer?
       guard byteCount >= 0, !overflow, posix_memalign(&fresh, 64, doubled) == 0, let fresh else {
-        throw DeviceError(.badInput, "\(byteCount) bytes for a batch cannot be had; send smaller requests or lower max_batch_size")
+        throw DeviceError(.badInput, "cannot allocate \(byteCount) bytes for a batch; send smaller requests or lower max_batch_size")
       }
       base.deallocate()
       base = fresh

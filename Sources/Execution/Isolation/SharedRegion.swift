@@ -35,11 +35,12 @@ final class SharedRegion {
     guard bytes > count || base == nil else { return }
     guard bytes >= 0, bytes < 1 << 46 else { throw DeviceError(.badInput, "a batch of \(bytes) bytes is out of range") }
     let size = (max(bytes, count + count / 2, Self.page) + Self.page - 1) / Self.page * Self.page
-    // Reserved now: a page that cannot be had later would be a fault, not an error.
+    // Reserved now: a page that is missing later would be a fault, not an error.
     let status = posix_fallocate(descriptor, 0, size)
     guard status == 0 else {
       throw DeviceError(
-        .badInput, "\(bytes) bytes of shared memory for a batch cannot be had: \(String(cString: strerror(status))); send smaller requests")
+        .badInput,
+        "cannot allocate \(bytes) bytes of shared memory for a batch: \(String(cString: strerror(status))); send smaller requests")
     }
     try map(size)
   }

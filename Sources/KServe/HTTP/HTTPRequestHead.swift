@@ -42,7 +42,7 @@ public struct HTTPRequestHead: Sendable, Hashable {
   public var contentCoding: ContentCoding? = .identity
   /// Coding for the answer, by `Accept-Encoding`.
   public var acceptedCoding = ContentCoding.identity
-  /// `Inference-Header-Content-Length` as sent; nil for none, `.some(nil)` for no number.
+  /// `Inference-Header-Content-Length` as sent; nil for none, `.some(nil)` for what is not a number.
   public var inferenceHeaderLength: Int64??
   /// The token of `Authorization: Bearer`.
   public var bearerToken: Range<Int>?
@@ -251,7 +251,7 @@ public enum HTTPRequestParser {
         head.bearerToken = value.lowerBound + 7..<value.upperBound
       }
     case 14 where isName(bytes, name, "content-length"):
-      guard !value.isEmpty, value.allSatisfy({ isDigit(bytes[$0]) }) else { return "Content-Length is no number" }
+      guard !value.isEmpty, value.allSatisfy({ isDigit(bytes[$0]) }) else { return "Content-Length is not a number" }
       if seen.hasLength { return "two Content-Length fields" }
       seen.hasLength = true
       // More digits than any limit on bodies: too large, whatever it says.

@@ -14,7 +14,8 @@ extension ModelConfiguration {
     if levels != 0 {
       if batching.defaultPriorityLevel == 0 || batching.defaultPriorityLevel > levels {
         throw refusal(
-          "default priority level must be in range [1, \(levels)] for \(name)",
+          "default priority level must be in range [1, \(levels)] for \(name)"
+            + (batching.defaultPriorityLevel == 0 ? "; set default_priority_level" : ""),
           at: path(.field(batching.defaultPriorityLevel == 0 ? "priority_levels" : "default_priority_level")))
       }
       for level in batching.priorityQueuePolicies.keys.sorted() where level == 0 || level > levels {

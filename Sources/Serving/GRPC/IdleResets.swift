@@ -1,3 +1,4 @@
+import CheckedNumbers
 import NIOCore
 
 /// Takes out of a client's HTTP/2 bytes the RST_STREAM frames of streams that never began.

@@ -72,7 +72,7 @@ enum MetricsText {
       Double(model.counters.pendingRequests)
     }
     each("nv_model_load_duration_secs", .gauge, "Model load time in seconds") { $1.loadSeconds }
-    // The series that an open change proposes (core#474), under its names.
+    // One histogram per phase, named after the counters of triton-inference-server/core `src/metric_model_reporter.cc`.
     guard settings.hasHistogramLatencies else { return }
     for (index, phase) in ModelCounters.Phase.allCases.enumerated() {
       let name = "nv_inference_\(phase.rawValue)_duration_histogram_us"

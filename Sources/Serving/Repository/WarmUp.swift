@@ -11,8 +11,8 @@ import Threads
 /// not be the one to find out.
 ///
 /// With `model_warmup` in the configuration: its samples, as core `src/backend_model_instance.cc` runs them; one that fails fails the load.
-/// Without: zeros, ones where the model divides integers by them, at one row, every preferred size and the largest batch, because one size alone is not enough under dynamic batching
-/// (triton-inference-server/server#4503). Nobody asked for those, so a model that takes no zeros is served all the same, with a warning;
+/// Without: zeros, ones where the model divides integers by them, at one row, every preferred size and the largest batch, because one size alone is not enough under dynamic batching.
+/// Nobody asked for those, so a model that takes no zeros is served all the same, with a warning;
 /// one with variable dimensions, or whose inputs' values are sizes or become divisors, is left alone, since nothing says what it is good
 /// for: an invented zero has ended processes inside engines.
 struct WarmUp {
