@@ -27,7 +27,8 @@ import TimeBase
 
   /// The old loading is over with its last request, when a new one is there already.
   @Test func theEndOfAnOldLoadingLeavesTheNewOneAlone() async throws {
-    let hang = ServerFixture.parameter("hang_batch", "1") + " " + ServerFixture.parameter("hang_ms", "3000")
+    // Long enough for an unload and a load beside every other test on a busy machine.
+    let hang = ServerFixture.parameter("hang_batch", "1") + " " + ServerFixture.parameter("hang_ms", "20000")
     let fixture = try ServerFixture(["m": ServerFixture.identity("m", hang)], Self.explicit)
     let old = fixture.server.manager.table.allReady[0]
     _ = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
