@@ -28,10 +28,14 @@ import TimeBase
   /// The old loading is over with its last request, when a new one is there already.
   @Test func theEndOfAnOldLoadingLeavesTheNewOneAlone() async throws {
     // Long enough for an unload and a load beside every other test on a busy machine.
-    let hang = ServerFixture.parameter("hang_batch", "1") + " " + ServerFixture.parameter("hang_ms", "20000")
+    let hang = ServerFixture.parameter("hang_batch", "1") + " " + ServerFixture.parameter("hang_ms", "10000")
     let fixture = try ServerFixture(["m": ServerFixture.identity("m", hang)], Self.explicit)
     let old = fixture.server.manager.table.allReady[0]
-    _ = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
+    // On a thread of its own: an instance that is idle runs a batch on the thread that brings it.
+    DetachedThread.start(named: "held request") {
+      _ = fixture.server.infer(ServerFixture.request("m", [1, 2, 3, 4]), on: fixture.group.next()) { _ in }
+    }
+    while fixture.server.unansweredRequests == 0 { await Task.yield() }
     _ = await Self.unload(fixture, "m")
     #expect(Self.states(fixture) == ["UNLOADING"])
     _ = await Self.load(fixture, "m")
