@@ -34,7 +34,8 @@ test: install lint test-swift build test-counts test-peers ## everything CI chec
 test-swift:
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	swift build --build-tests
-	swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
+	@# Some minutes on two cores. A test that hangs is ended, so that the log says which one was running.
+	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
 test-counts: ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
 	swift build -c release --product benchmark-scheduler

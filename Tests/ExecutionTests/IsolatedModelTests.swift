@@ -185,7 +185,7 @@ struct IsolatedModelTests {
   }
 
   @Test func aProgramThatIsNoEngineIsALoadError() throws {
-    for (executable, arguments) in [("/bin/true", []), ("/nonexistent/headroom", []), ("/bin/cat", ["/dev/zero"])] as [(String, [String])] {
+    for (executable, arguments) in [("/bin/true", []), ("/nonexistent/headroom", []), ("/bin/sleep", ["3600"])] as [(String, [String])] {
       let device = IsolatedDevice(
         nil, threads: 1,
         isolation: EngineIsolation(executable: executable, arguments: arguments, program: "test", loadLimit: .milliseconds(2000)))
