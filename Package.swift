@@ -56,6 +56,7 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
+    module("HostModel", ["JSONText"]),
     // Layer 2
     module("Threads", ["CLinux", "TimeBase"]),
     module("Trace", ["TimeBase"]),
@@ -70,7 +71,7 @@ let package = Package(
     module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 5
     module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
-    module("Simulation", ["DeviceModel", "GPUModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
+    module("Simulation", ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
     .target(
       name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
@@ -109,7 +110,8 @@ let package = Package(
     module(
       "Experiments",
       [
-        "CLinux", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
+        "CLinux", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText", "KServe", "KernelFitting",
+        "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
@@ -119,7 +121,8 @@ let package = Package(
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "CheckedNumbers", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph",
+        "Capture", "CheckedNumbers", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "HostModel", "JSONText", "KernelFitting",
+        "ModelGraph",
         "ONNXFormat",
         "Planning",
         "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
@@ -175,6 +178,7 @@ let package = Package(
     tests("JSONTextTests", ["JSONText"]),
     tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),
     tests("GPUModelTests", ["GPUModel"]),
+    tests("HostModelTests", ["HostModel", "JSONText"]),
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
@@ -190,14 +194,15 @@ let package = Package(
     tests(
       "SimulationTests",
       [
-        "DeviceModel", "GPUModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace", "Workload",
+        "DeviceModel", "GPUModel", "HostModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace",
+        "Workload",
       ]),
     tests("DiagnosisTests", ["Diagnosis", "Trace"]),
     tests(
       "ExperimentsTests",
       [
-        "Diagnosis", "Experiments", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling", "Simulation",
-        "Threads", "TimeBase", "Trace", "Workload",
+        "Diagnosis", "Experiments", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling",
+        "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
     tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),

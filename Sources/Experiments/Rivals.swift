@@ -1,3 +1,4 @@
+import HostModel
 import Diagnosis
 public import Planning
 public import Reporting

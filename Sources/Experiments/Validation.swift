@@ -1,3 +1,4 @@
+import HostModel
 import Diagnosis
 import Planning
 import Reporting
@@ -168,7 +169,7 @@ public enum Validation {
         variant.workload.load = .closed(users: users, spawnRate: spawn, think: think.scaled(factor))
       }
     }
-    for cost in HostCost.allCases where cost.unit != .count && HostProfile.triton[cost].value > 0 {
+    for cost in HostCost.allCases where cost.isOfTheRun && cost.unit != .count && HostProfile.triton[cost].value > 0 {
       try row("\(cost.rawValue) (\(HostProfile.triton[cost].source.rawValue))") { variant, factor in
         variant.host = variant.host.with(cost, variant.host[cost].value * factor)
       }

@@ -1,6 +1,7 @@
+public import HostModel
 import Glibc
 import KernelFitting
-public import Simulation
+import Simulation
 import TimeBase
 import Workload
 

@@ -1,3 +1,4 @@
+public import HostModel
 import DeviceModel
 public import Planning
 public import Scheduling

@@ -1,3 +1,4 @@
+import HostModel
 import DeviceModel
 import JSONText
 import ModelGraph
@@ -144,25 +145,5 @@ import Workload
       #expect((result.throughput / 1176 - 1).magnitude < 0.02)
       #expect(result.trace?.kernels.count ?? 0 > 1000)
     }
-  }
-
-  @Test func hostProfilesRoundTrip() throws {
-    for profile in HostProfile.builtIn {
-      let text = profile.json.serialized(pretty: true)
-      let read = try HostProfile(json: try JSONValue.parse(text))
-      for cost in HostCost.allCases { #expect(read[cost] == profile[cost]) }
-    }
-  }
-
-  @Test(arguments: [
-    ("{}", "schema"), (#"{"schema":"headroom.host-profile/1","name":"x"}"#, "entries"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"speed":{"value":1,"source":"fitted"}}}"#, "entries.speed"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"launch":{"value":-1,"source":"fitted"}}}"#, "entries.launch.value"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"launch":{"value":1,"source":"guessed"}}}"#, "entries.launch.source"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"launch":{"value":1,"unit":"seconds","source":"fitted"}}}"#, "unit"),
-  ])
-  func badHostProfilesAreNamed(text: String, place: String) throws {
-    let json = try JSONValue.parse(text)
-    #expect { _ = try HostProfile(json: json) } throws: { "\($0)".contains(place) }
   }
 }

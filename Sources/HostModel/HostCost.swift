@@ -1,61 +1,3 @@
-/// What the host side of serving costs, entry by entry: value, unit, where it is from. The simulation knows no other host cost.
-public struct HostProfile: Sendable, Hashable {
-  /// Where an entry's value comes from.
-  public enum Source: String, Sendable, Hashable, CaseIterable {
-    /// Timed on the machine the profile is of.
-    case measured
-    /// Published by somebody who timed it.
-    case literature
-    /// Chosen so that a simulation meets observations.
-    case fitted
-    /// A usual value; nobody looked.
-    case assumed
-  }
-
-  /// One value with its pedigree.
-  public struct Entry: Sendable, Hashable {
-    /// In the cost's unit.
-    public var value: Double
-    /// Where from.
-    public var source: Source
-    /// What it was measured on, fitted to, or read in.
-    public var note: String
-
-    /// An entry with every field stated.
-    public init(_ value: Double, _ source: Source, _ note: String) {
-      self.value = value
-      self.source = source
-      self.note = note
-    }
-  }
-
-  /// Name, as given with `host:`.
-  public var name: String
-  /// What it describes.
-  public var about: String
-  private var entries: [HostCost: Entry]
-
-  /// A profile; a cost that is left out takes its usual value, marked assumed.
-  public init(name: String, about: String, entries: [HostCost: Entry]) {
-    self.name = name
-    self.about = about
-    self.entries = entries
-  }
-
-  /// An entry.
-  public subscript(cost: HostCost) -> Entry {
-    get { entries[cost] ?? Entry(cost.usual, .assumed, "usual value") }
-    set { entries[cost] = newValue }
-  }
-
-  /// The same profile with one value replaced; its source becomes `source`.
-  public func with(_ cost: HostCost, _ value: Double, _ source: Source = .assumed, _ note: String = "set by hand") -> HostProfile {
-    var copy = self
-    copy[cost] = Entry(min(max(value, cost.range.lowerBound), cost.range.upperBound), source, note)
-    return copy
-  }
-}
-
 /// The entries of a host profile.
 public enum HostCost: String, Sendable, Hashable, CaseIterable {
   /// Cores the load generator may use; one for a Python process.
@@ -92,16 +34,42 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case copyPerByte
   /// Copying a byte from or to pageable memory.
   case copyPerBytePageable
+  /// Issuing thread's time for an operation beside its launch call: interpreter, dispatcher, allocator. 0 for compiled loops.
+  case operation
   /// Issuing thread's time for a launch call.
   case launch
   /// Issuing thread's time for launching a whole CUDA graph.
   case graphLaunch
   /// From the return of a launch call to the kernel's start on an idle device.
   case launchLatency
-  /// From an event on the device to the waiting thread's running.
+  /// From the return of a graph launch to the start of its first kernel on an idle device.
+  case graphLatency
+  /// From a kernel's end to the start of the next one on its stream, launched one by one and queued in time.
+  case kernelGap
+  /// The same between the kernels of a CUDA graph.
+  case graphKernelGap
+  /// The same with programmatic dependent launch, inside a graph: the successor's blocks are resident before the kernel ends.
+  case dependentKernelGap
+  /// From an event on the device to the waiting thread's running, where it blocks.
   case eventWakeUp
+  /// From an event on the device to the waiting thread's running, where it spins.
+  case spinWakeUp
   /// Response thread's time a batch.
   case responsePerBatch
+  /// What a profiler adds to the issuing thread's time for a launch call.
+  case profilerPerLaunch
+  /// What a profiler adds to the issuing thread's time for launching a whole CUDA graph.
+  case profilerPerGraphLaunch
+  /// Time for which the graphics engine counts as active beyond the kernel's own, for each kernel that starts on an idle GPU.
+  case engineStart
+
+  /// Whether an undisturbed run spends it. The rest belongs to observers: what a profiler adds, what a counter counts.
+  public var isOfTheRun: Bool {
+    switch self {
+    case .profilerPerLaunch, .profilerPerGraphLaunch, .engineStart: false
+    default: true
+    }
+  }
 
   /// What a value counts.
   public enum Unit: String, Sendable, Hashable {
@@ -151,11 +119,20 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .copyLatency: 5
     case .copyPerByte: 0.02
     case .copyPerBytePageable: 0.15
+    case .operation: 0
     case .launch: 4.5
     case .graphLaunch: 10
     case .launchLatency: 3
+    case .graphLatency: 6
+    case .kernelGap: 1
+    case .graphKernelGap: 0.5
+    case .dependentKernelGap: 0.2
     case .eventWakeUp: 20
+    case .spinWakeUp: 3
     case .responsePerBatch: 20
+    case .profilerPerLaunch: 1
+    case .profilerPerGraphLaunch: 10
+    case .engineStart: 1.3
     }
   }
 
@@ -179,11 +156,20 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .copyLatency: "a copy between host and device, whatever its size"
     case .copyPerByte: "copying a byte, page-locked memory"
     case .copyPerBytePageable: "copying a byte, pageable memory"
+    case .operation: "issuing thread's time for an operation beside its launch call"
     case .launch: "issuing thread's time for a launch call"
     case .graphLaunch: "issuing thread's time for a CUDA-graph launch"
     case .launchLatency: "from a launch call's return to the kernel's start on an idle device"
-    case .eventWakeUp: "from a device event to the waiting thread's running"
+    case .graphLatency: "from a graph launch's return to its first kernel's start on an idle device"
+    case .kernelGap: "from a kernel's end to the next one's start, both queued, launched one by one"
+    case .graphKernelGap: "from a kernel's end to the next one's start inside a CUDA graph"
+    case .dependentKernelGap: "the same in a graph with programmatic dependent launch"
+    case .eventWakeUp: "from a device event to the waiting thread's running, blocking"
+    case .spinWakeUp: "from a device event to the waiting thread's running, spinning"
     case .responsePerBatch: "response thread's time a batch"
+    case .profilerPerLaunch: "added to a launch call by a profiler"
+    case .profilerPerGraphLaunch: "added to a CUDA-graph launch by a profiler"
+    case .engineStart: "graphics engine active beyond the kernel, per kernel that starts on an idle GPU"
     }
   }
 }

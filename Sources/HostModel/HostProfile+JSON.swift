@@ -5,7 +5,8 @@ public struct HostProfileError: Error, Sendable, Hashable, CustomStringConvertib
   /// What was wrong, where, and what to do.
   public var description: String
 
-  init(_ description: String) { self.description = description }
+  /// A reason in words.
+  public init(_ description: String) { self.description = description }
 }
 
 extension HostProfile {
@@ -40,7 +41,19 @@ extension HostProfile {
       }
       entries[cost] = Entry(number, source, value["note"]?.stringValue ?? "")
     }
-    self.init(name: name, about: json["about"]?.stringValue ?? "", entries: entries)
+    var curves: [CopyKind: CopyCurve] = [:]
+    if let copies = json["copies"] {
+      guard case .object(let members) = copies else { throw HostProfileError("\"copies\" is no object") }
+      for member in members {
+        guard let kind = CopyKind(rawValue: member.name) else {
+          let known = CopyKind.allCases.map(\.rawValue).joined(separator: ", ")
+          throw HostProfileError("copies.\(member.name): no such copies; there are \(known)")
+        }
+        guard curves[kind] == nil else { throw HostProfileError("copies.\(member.name): given twice") }
+        curves[kind] = try CopyCurve(json: member.value, place: "copies.\(member.name)")
+      }
+    }
+    self.init(name: name, about: json["about"]?.stringValue ?? "", entries: entries, copies: curves)
     if self[.clientVisitsInsideStopwatch].value > self[.clientVisits].value {
       throw HostProfileError("entries.clientVisitsInsideStopwatch: more than clientVisits")
     }
@@ -56,6 +69,12 @@ extension HostProfile {
       ]
       return JSONValue.Member(cost.rawValue, value)
     }
-    return ["schema": .string(Self.schema), "name": .string(name), "about": .string(about), "entries": .object(members)]
+    var file: [JSONValue.Member] = [
+      JSONValue.Member("schema", .string(Self.schema)), JSONValue.Member("name", .string(name)), JSONValue.Member("about", .string(about)),
+      JSONValue.Member("entries", .object(members)),
+    ]
+    let curves = CopyKind.allCases.compactMap { kind in copies[kind].map { JSONValue.Member(kind.rawValue, $0.json) } }
+    if !curves.isEmpty { file.append(JSONValue.Member("copies", .object(curves))) }
+    return .object(file)
   }
 }

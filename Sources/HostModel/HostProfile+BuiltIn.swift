@@ -1,6 +1,6 @@
 extension HostProfile {
   /// Profiles that ship.
-  public static let builtIn = [triton, local]
+  public static let builtIn = [triton, local, h200PyTorch, h200Native]
 
   /// A profile that ships, by name.
   public static func named(_ name: String) -> HostProfile? { builtIn.first { $0.name == name } }
