@@ -139,6 +139,13 @@ public enum HTTPRequestParser {
     /// The next whole line, its end excluded.
     mutating func next() -> Range<Int>? {
       var end = position
+      // Eight bytes at a time while none of them is below 0x20: the highest bit of a byte is set in what is left (Anderson, "Bit Twiddling
+      // Hacks", "Determine if a word has a byte less than n").
+      while bytes.count - end >= 8 {
+        let word = bytes.loadUnaligned(fromByteOffset: end, as: UInt64.self)
+        if (word &- 0x2020_2020_2020_2020) & ~word & 0x8080_8080_8080_8080 != 0 { break }
+        end += 8
+      }
       while end < bytes.count, bytes[end] >= 0x20 || bytes[end] == 0x09 { end += 1 }
       guard end < bytes.count else { return nil }
       guard bytes[end] == 0x0D else {
