@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint format dist install fuzz clean
+.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,10 @@ test-sanitized: install ## the Swift tests under AddressSanitizer, then under Th
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)
+	Scripts/module-graph --check
+
+graph: ## the package's modules: layers, lines, imports, cycles
+	@Scripts/module-graph
 
 format: ## rewrite all sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)

@@ -70,33 +70,32 @@ let package = Package(
     module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 5
-    module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
+    module("Diagnosis", ["GPUModel", "Planning", "Trace"]),
     module("Simulation", ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
     .target(
-      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
+      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "FileAccess", "Trace"], swiftSettings: strict,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
-    module("KServe", ["JSONText", "ModelConfiguration"]),
+    module("KServe", ["ModelConfiguration"]),
     .target(
       name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 6
     module(
       "Execution",
-      ["CKernels", "CLinux", "DeviceModel", "FileAccess", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+      [
+        "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads",
+        "TimeBase",
+      ]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 7
     .target(
       name: "Serving",
       dependencies: [
-        "CheckedNumbers", "CZlib", "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "Planning",
-        "ProtobufWire", "Reporting", "Scheduling", "Threads", "TimeBase", "Trace",
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        "CheckedNumbers", "CZlib", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat",
+        "Planning", "Scheduling", "Threads", "TimeBase", "Trace",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
     module(
       "LoadGenerator",
@@ -108,24 +107,46 @@ let package = Package(
       ]),
     // Layer 8
     module(
+      "HTTPFrontEnd",
+      [
+        "JSONText", "KServe", "ModelConfiguration", "Serving", "Threads", "TimeBase",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
+    module(
+      "GRPCFrontEnd",
+      [
+        "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Serving", "TimeBase",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
+    module(
+      "ServingDiagnosis",
+      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace"]),
+    // Layer 9
+    module(
       "Experiments",
       [
-        "CLinux", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText", "KServe", "KernelFitting",
+        "CLinux", "Capture", "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText", "KServe",
+        "KernelFitting",
         "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
-    // Layer 9
+    // Layer 10
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "CheckedNumbers", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "HostModel", "JSONText", "KernelFitting",
+        "Capture", "CheckedNumbers", "DeviceModel", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "HostModel", "JSONText",
+        "KernelFitting",
         "ModelGraph",
         "ONNXFormat",
         "Planning",
-        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
+        "GRPCFrontEnd", "HTTPFrontEnd", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator", "LoadModel",
+        "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
         "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -162,7 +183,8 @@ let package = Package(
     .executableTarget(
       name: "grpc-echo-server",
       dependencies: [
-        "FileAccess", "JSONText", "KServe", "ModelConfiguration", "Serving", .product(name: "NIOCore", package: "swift-nio"),
+        "FileAccess", "GRPCFrontEnd", "JSONText", "KServe", "ModelConfiguration", "Serving",
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
@@ -170,26 +192,26 @@ let package = Package(
     .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
 
     tests("ArchitectureTests", ["FileAccess"]),
-    tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("ThreadsTests", ["Threads", "TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),
     tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),
-    tests("GPUModelTests", ["GPUModel"]),
+    tests("GPUModelTests", ["GPUModel", "JSONText"]),
     tests("HostModelTests", ["HostModel", "JSONText"]),
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
-    tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
+    tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning", "TimeBase"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
     tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
-    tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
+    tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
     tests(
-      "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "Threads", "TimeBase"]),
+      "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",
@@ -201,16 +223,17 @@ let package = Package(
     tests(
       "ExperimentsTests",
       [
-        "Diagnosis", "Experiments", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling",
+        "DeviceModel", "Diagnosis", "Experiments", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting",
+        "Scheduling",
         "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),
-    tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
-    tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
+    tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase"]),
+    tests("ReportingTests", ["Diagnosis", "Reporting"]),
     tests(
       "ServingTests",
       [
-        "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "ProtobufWire",
-        "Scheduling", "Serving", "Threads", "TimeBase", "Trace",
+        "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
+        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

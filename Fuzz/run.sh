@@ -26,7 +26,7 @@ sources() {
   rm -rf ".build-fuzz/source-$name"
   mkdir -p ".build-fuzz/source-$name"
   for file in Sources/CheckedNumbers/*.swift "$@"; do
-    sed -E '/^(public |package |internal )?import (CheckedNumbers|JSONText|KServe|ModelConfiguration|NIOCore|ProtobufWire|TimeBase)$/d' "$file" \
+    sed -E '/^(public |package |internal )?import (CheckedNumbers|JSONText|KServe|ModelConfiguration|NIOCore|ProtobufWire|Serving|TimeBase)$/d' "$file" \
       >".build-fuzz/source-$name/$(basename "$file")"
   done
 }
@@ -44,11 +44,11 @@ campaign() {
 onnx() { fuzz onnx ONNXFuzzer CheckedNumbers TimeBase FileAccess ModelGraph ProtobufWire ONNXFormat; }
 config() { fuzz config ConfigFuzzer JSONText ModelConfiguration; }
 
-# The part of Serving that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.
+# The part of the front end that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.
 grpc() {
   sources grpc Sources/{ProtobufWire,TimeBase,KServe/Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift \
-    Sources/Serving/Service/InferenceRequest.swift \
-    Sources/Serving/GRPC/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift
+    Sources/Serving/Inference/InferenceRequest.swift \
+    Sources/GRPCFrontEnd/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift
   campaign grpc GRPCFuzzer
 }
 
@@ -71,7 +71,7 @@ labels() {
 # Repository control: the documents of HTTP and the messages of gRPC.
 control() {
   sources control Sources/{JSONText,ProtobufWire}/*.swift Sources/KServe/{JSON,Values}/*.swift \
-    Sources/ModelConfiguration/Values/TensorDataType.swift Sources/Serving/HTTP/HTTPDocument.swift Sources/Serving/GRPC/ControlRequests.swift
+    Sources/ModelConfiguration/Values/TensorDataType.swift Sources/HTTPFrontEnd/HTTPDocument.swift Sources/GRPCFrontEnd/ControlRequests.swift
   campaign control ControlFuzzer
 }
 

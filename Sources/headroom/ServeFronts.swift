@@ -1,7 +1,10 @@
 import ArgumentParser
 import Glibc
+import GRPCFrontEnd
+import HTTPFrontEnd
 import NIOCore
 import Serving
+import ServingDiagnosis
 import Threads
 import TimeBase
 
@@ -14,7 +17,7 @@ struct ServeFronts {
 
   init(server: InferenceServer, group: any EventLoopGroup, http: HTTPServer.Options, grpc: GRPCServerOptions) {
     self.server = server
-    self.http = HTTPServer(service: server, group: group, options: http)
+    self.http = HTTPServer(service: server, live: LiveDiagnosisPages(server), group: group, options: http)
     // The page of the metrics is in the clear and open, as the reference server's.
     var open = http
     (open.tls, open.restrictions) = (nil, RestrictedAPIs())

@@ -3,6 +3,8 @@ import ArgumentParser
 import Execution
 import GPUModel
 import Glibc
+import GRPCFrontEnd
+import HTTPFrontEnd
 import KServe
 import NIOCore
 import NIOPosix

@@ -5,6 +5,11 @@ import TimeBase
 import Scheduling
 import Threads
 
+extension InferenceServer {
+  /// Every series in Prometheus' text format, as it is now.
+  public var metricsPage: String { MetricsText.text(self) }
+}
+
 /// Prometheus' text format (prometheus/docs `content/docs/instrumenting/exposition_formats.md`): Triton's series under their names, and ours.
 enum MetricsText {
   static func text(_ server: InferenceServer) -> String {

@@ -69,7 +69,7 @@ public final class InferenceServer: KServeService {
   private let isStarting = Atomic<Bool>(true)
   let tracer: RequestTracer
   private let poller = Monitor()
-  let started = MonotonicClock.now
+  package let started = MonotonicClock.now
 
   /// A server that has loaded nothing yet: see `start`.
   public init(_ options: Options, devices: ModelDevices, log: ServerLog) {

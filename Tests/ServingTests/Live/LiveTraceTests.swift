@@ -4,6 +4,7 @@ import TimeBase
 import Trace
 
 @testable import Serving
+@testable import ServingDiagnosis
 
 @Suite("Live events as a trace")
 struct LiveTraceTests {

@@ -3,6 +3,7 @@ import Scheduling
 import TimeBase
 
 @testable import Serving
+@testable import ServingDiagnosis
 
 /// Made-up servers: events of ten seconds, as the workers would have recorded them.
 struct LiveWorld {

@@ -1,0 +1,119 @@
+import CheckedNumbers
+import TimeBase
+import Trace
+
+/// The live events of one model as a trace, so that the diagnosis of recorded runs reads a running server.
+package struct LiveTrace {
+  /// Events of a time, of all models.
+  package struct Events: Sendable {
+    package var requests: [LiveRecorder.Request] = []
+    package var batches: [LiveRecorder.Batch] = []
+    package var kernels: [LiveRecorder.Kernel] = []
+
+    /// Those of one model.
+    package func of(_ model: Int32) -> Events {
+      Events(
+        requests: requests.filter { $0.model == model }, batches: batches.filter { $0.model == model },
+        kernels: kernels.filter { $0.model == model })
+    }
+
+    package var isEmpty: Bool { requests.isEmpty && batches.isEmpty }
+  }
+
+  package let trace: Trace
+  /// Requests for which the batch that carried them was found.
+  package let linkedRequests: Int
+  /// Time that linked requests spent between the queue and their instance, nanoseconds. A batch that is formed ahead of a free instance
+  /// still waits, so it counts up to the gathering.
+  package let waited: Double
+
+  /// - Parameters:
+  ///   - events: Of this model alone.
+  ///   - window: Nanoseconds of CLOCK_MONOTONIC.
+  package init(_ events: Events, of state: LiveModelState, window: Range<Int64>) {
+    var recorder = TraceRecorder(kernels: events.kernels.count, requests: events.requests.count, batches: events.batches.count)
+    recorder.setRun(simulated: state.device.isSimulated)
+    recorder.trace.run["windowStartNanoseconds"] = String(window.lowerBound)
+    recorder.trace.run["windowEndNanoseconds"] = String(window.upperBound)
+    recorder.add(
+      GPUDescription(
+        id: 0, cudaDevice: 0, name: state.deviceText, smCount: state.isProcessor ? Trace.unknown : Int64(state.device.computeUnits)),
+      simulated: false)
+    let model = recorder.name(state.name)
+    // The scheduler's numbers begin anew with each loading of a model, so the table gets its own.
+    let batches = events.batches.sorted { $0.formed < $1.formed }
+    for (index, batch) in batches.enumerated() {
+      recorder.trace.batches.append(
+        BatchEvent(
+          id: Int64(index), model: model, instance: batch.instance, rows: batch.rows, requests: batch.requests,
+          reason: recorder.name(batch.reason.rawValue), formed: batch.formed.nanoseconds, gatherStart: batch.gatherStart.nanoseconds,
+          computeStart: batch.computeStart.nanoseconds, computeEnd: batch.computeEnd.nanoseconds, outputEnd: batch.outputEnd.nanoseconds))
+    }
+    // How many blocks or tasks a kernel had is not in the live events: a grid of zero reads as unknown.
+    let streams = (0..<max(1, state.instances)).map { recorder.stream(StreamDescription(process: 0, device: 0, stream: Int64($0))) }
+    var steps: [Int32: KernelID] = [:]
+    for kernel in events.kernels {
+      let id: KernelID
+      if let known = steps[kernel.step] {
+        id = known
+      } else {
+        let known = state.stepNames.indices.contains(Int(kernel.step)) ? state.stepNames[Int(kernel.step)] : "step \(kernel.step)"
+        let name = recorder.name(known)
+        id = recorder.kernel(KernelDescription(demangledName: name, shortName: name, grid: (0, 0, 0), block: (0, 0, 0)))
+        steps[kernel.step] = id
+      }
+      let stream = streams[streams.indices.contains(Int(kernel.instance)) ? Int(kernel.instance) : 0]
+      recorder.recordKernel(id, on: stream, from: kernel.start, to: kernel.end)
+    }
+    let requests = events.requests.sorted { $0.enqueued < $1.enqueued }
+    let carriers = Self.carriers(of: requests, in: batches)
+    for (index, request) in requests.enumerated() {
+      recorder.trace.requests.append(
+        RequestEvent(
+          id: Int64(index), batch: carriers[index] ?? Trace.unknown, model: model, rows: request.rows, bytesIn: request.bytesIn,
+          bytesOut: request.bytesOut, received: request.received.nanoseconds, parsed: request.parsed.nanoseconds,
+          enqueued: request.enqueued.nanoseconds, responseStart: request.responseStart.nanoseconds,
+          responseEnd: request.responseEnd.nanoseconds, status: request.failed ? .failed : .ok))
+    }
+    trace = recorder.trace
+    linkedRequests = carriers.count { $0 != nil }
+    waited = zip(requests, carriers).reduce(0) { sum, pair in
+      guard let batch = pair.1 else { return sum }
+      return sum + Self.length(pair.0.enqueued, batches[Int(batch)].gatherStart, in: window)
+    }
+  }
+
+  /// Nanoseconds of an interval that lie in the window.
+  package static func length(_ start: Instant, _ end: Instant, in window: Range<Int64>) -> Double {
+    Double(max(0, min(end.nanoseconds, window.upperBound) - max(start.nanoseconds, window.lowerBound)))
+  }
+
+  /// Which batch carried each request. The events do not say; the queue is first in, first out, a request enters before its batch is
+  /// gathered and is answered after its batch ended, and a batch says how many requests it held: that leaves one choice, except among
+  /// requests of different priorities, where the times of a neighbour are as good. A batch that waits for an instance takes further
+  /// requests after it was formed, so the gathering is what ends its list.
+  ///
+  /// - Parameters:
+  ///   - requests: By the time they entered the queue.
+  ///   - batches: By the time they were formed.
+  static func carriers(of requests: [LiveRecorder.Request], in batches: [LiveRecorder.Batch]) -> [Int64?] {
+    var carriers = [Int64?](repeating: nil, count: requests.count)
+    var first = 0
+    for (index, batch) in batches.enumerated() {
+      // Answered before this batch was formed: it belongs to none of the batches that are left.
+      while first < requests.count, carriers[first] != nil || requests[first].responseStart < batch.formed { first += 1 }
+      var left = Int(batch.requests)
+      var candidate = first
+      // Requests that wait for another batch stand in between; thousands of them mean that the times do not fit at all.
+      let last = min(requests.count, first + left + 4096)
+      while left > 0, candidate < last, requests[candidate].enqueued <= batch.gatherStart {
+        if carriers[candidate] == nil, !requests[candidate].failed, requests[candidate].responseStart >= batch.outputEnd {
+          carriers[candidate] = Int64(index)
+          left -= 1
+        }
+        candidate += 1
+      }
+    }
+    return carriers
+  }
+}
