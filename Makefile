@@ -19,10 +19,8 @@ install:
 	@Scripts/fetch-onednn || true
 
 build: install ## the release build of the program
-	swift build -c release --product headroom
-	swift build -c release --product headroom-os-interposer
-	swift build -c release --product reference-evaluate
-	swift build -c release --product grpc-echo-server
+	@# One command, as each plans the whole package anew: the program, its interposer, and what stands beside it in tests and measurements.
+	swift build -c release
 
 bench: build ## the document's experiment: its GPU in virtual time, and this machine's processor for real; one report in report/
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
@@ -31,21 +29,21 @@ bench: build ## the document's experiment: its GPU in virtual time, and this mac
 test: install lint test-swift build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
 
-test-swift:
+test-swift: install
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	swift build --build-tests
-	@# Some minutes on two cores. A test that hangs is ended, so that the log says which one was running.
-	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
+	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
+	timeout --kill-after=30 900 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
-test-counts: ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
-	swift build -c release --product benchmark-scheduler
-	.build/release/benchmark-scheduler
-	swift build -c release --product benchmark-cpu
-	.build/release/benchmark-cpu allocations
+test-counts: build ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
+	timeout --kill-after=30 300 .build/release/benchmark-scheduler
+	timeout --kill-after=30 300 .build/release/benchmark-cpu allocations
 
-test-long: install ## the properties that `make test` checks on some thousands of random cases, on a million (some 10 minutes)
+test-long: build ## what `make test` leaves out: the properties on a million random cases, and the tests that go on for minutes (20 minutes at most)
 	swift build --build-tests
-	HEADROOM_PROPERTY_BATCHES=1000000 swift test --skip-build --disable-xctest --filter RandomBatchTests 2>&1 | tee .build/test-long.log
+	HEADROOM_PROPERTY_BATCHES=1000000 timeout --kill-after=30 900 swift test --skip-build --disable-xctest --filter RandomBatchTests 2>&1 | tee .build/test-long.log
+	@Scripts/install-packages test
+	Scripts/test-peers long 2>&1 | tee -a .build/test-long.log
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	@Scripts/install-packages test

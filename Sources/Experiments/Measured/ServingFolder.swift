@@ -20,9 +20,10 @@ struct ServingFolder {
   /// One of a model with this config.pbtxt, and a copy of this ONNX file.
   init(model: String, configuration: String, file: String? = nil) throws(ExperimentError) {
     self.model = model
-    var template = Array("/tmp/headroom-bench-XXXXXX".utf8CString)
+    let parent = getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
+    var template = Array("\(parent)/headroom-bench-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
-      throw ExperimentError("no temporary folder could be made in /tmp: \(String(cString: strerror(errno)))")
+      throw ExperimentError("no temporary folder could be made in \(parent): \(String(cString: strerror(errno)))")
     }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     do throws(FileError) {
