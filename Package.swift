@@ -43,6 +43,7 @@ let package = Package(
     module("TimeBase"),
     module("FileAccess"),
     module("JSONText"),
+    module("JSONReading"),
     module("ProtobufWire"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
@@ -63,6 +64,8 @@ let package = Package(
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
     // Layer 3
+    module("LoadResults", ["FileAccess", "JSONText"]),
+    module("Summaries", ["JSONText", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
@@ -73,10 +76,13 @@ let package = Package(
     module("Diagnosis", ["GPUModel", "Planning", "Trace"]),
     module("Simulation", ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
     .target(
-      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "FileAccess", "Trace"], swiftSettings: strict,
+      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "CZlib", "FileAccess", "JSONReading", "Threads", "Trace"],
+      swiftSettings: strict,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
-      linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
-    module("KServe", ["ModelConfiguration"]),
+      linkerSettings: [
+        .linkedLibrary(":libsqlite3.a"), .linkedLibrary(":libz.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread"),
+      ]),
+    module("KServe", ["JSONReading", "ModelConfiguration"]),
     .target(
       name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
@@ -109,7 +115,7 @@ let package = Package(
     module(
       "HTTPFrontEnd",
       [
-        "JSONText", "KServe", "ModelConfiguration", "Serving", "Threads", "TimeBase",
+        "JSONReading", "JSONText", "KServe", "ModelConfiguration", "Serving", "Threads", "TimeBase",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
@@ -168,7 +174,8 @@ let package = Package(
       path: "Benchmarks/CPU",
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
-      name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),
+      name: "benchmark-json", dependencies: ["JSONReading", "KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON",
+      swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
@@ -206,9 +213,10 @@ let package = Package(
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning", "TimeBase"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
-    tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
+    tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
+    tests("LoadResultsTests", ["LoadResults"]),
     tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
     tests(
       "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
@@ -239,8 +247,9 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
       ]),
+    tests("SummariesTests", ["CSQLite", "JSONText", "Summaries", "Trace", "TraceFormats"]),
     tests("TraceTests", ["TimeBase", "Trace"]),
-    tests("TraceFormatsTests", ["CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
+    tests("TraceFormatsTests", ["CheckedNumbers", "CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
   ],
   swiftLanguageModes: [.v6]
 )

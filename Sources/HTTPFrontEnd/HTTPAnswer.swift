@@ -1,3 +1,4 @@
+import JSONReading
 import JSONText
 import KServe
 import NIOCore

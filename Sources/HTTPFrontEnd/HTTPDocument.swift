@@ -1,4 +1,5 @@
 import CheckedNumbers
+import JSONReading
 import JSONText
 import KServe
 

@@ -1,4 +1,5 @@
 import CheckedNumbers
+import JSONReading
 import KServe
 import ModelConfiguration
 import NIOCore

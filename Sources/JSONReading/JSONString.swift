@@ -2,8 +2,8 @@ import CheckedNumbers
 
 /// Strings of JSON: escapes in and out.
 public enum JSONString {
-  /// Resolves the escapes of a string's content, which the reader has checked.
-  static func unescaped(_ content: UnsafeRawBufferPointer) -> String {
+  /// Resolves the escapes of a string's content, which a reader has checked.
+  public static func unescaped(_ content: UnsafeRawBufferPointer) -> String {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(content.count)
     var index = 0
@@ -41,12 +41,12 @@ public enum JSONString {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  @inline(__always)
-  static func hexDigit(_ byte: UInt8) -> UInt32? {
+  /// What a hexadecimal digit counts; nil for what is none.
+  @inlinable public static func hexDigit(_ byte: UInt8) -> UInt32? {
     switch byte {
-    case 0x30...0x39: UInt32(byte - 0x30)
-    case 0x41...0x46: UInt32(byte - 0x41 + 10)
-    case 0x61...0x66: UInt32(byte - 0x61 + 10)
+    case 0x30...0x39: UInt32(truncatingIfNeeded: byte &- 0x30)
+    case 0x41...0x46: UInt32(truncatingIfNeeded: byte &- 0x41 &+ 10)
+    case 0x61...0x66: UInt32(truncatingIfNeeded: byte &- 0x61 &+ 10)
     default: nil
     }
   }

@@ -27,6 +27,12 @@ public struct JSONFault: Error, Sendable, Hashable, CustomStringConvertible {
   /// Byte offset in the text.
   public var offset: Int
 
+  /// A fault at a place.
+  public init(reason: Reason, offset: Int) {
+    self.reason = reason
+    self.offset = offset
+  }
+
   /// "Invalid value. at 12", as the reference server prints it.
   public var description: String { "\(reason.rawValue) at \(offset)" }
 }
