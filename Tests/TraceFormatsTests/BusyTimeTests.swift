@@ -110,11 +110,16 @@ import Trace
   }
 
   /// What other tools and the files' own descriptions say of them.
-  @Test(.enabled(if: !exports.isEmpty && !documents.isEmpty), arguments: [
-    ("a100-cloverleaf-3.13.2.sqlite", 1312, 0.887), ("h100-2gpu-transfer-3.25.0.sqlite", 3442, 0.993), ("h100-bert-small.json.gz", 60, 0.0792),
-    ("h100-unlinked-launches.json.gz", 1465, 0.919), ("mi300-graph-launch.json.gz", 425, 0.998), ("resnet50-top-level-list.json.gz", 9538, 0.503),
-    ("a100-alexnet.json.gz", 79, 0.005), ("rtx3090-api-only-3.23.3.sqlite", 0, 0), ("no-gpu-events.json.gz", 0, 0), ("nvtx-only.sqlite", 0, 0),
-  ])
+  @Test(
+    .enabled(if: !exports.isEmpty && !documents.isEmpty),
+    arguments: [
+      ("a100-cloverleaf-3.13.2.sqlite", 1312, 0.887), ("h100-2gpu-transfer-3.25.0.sqlite", 3442, 0.993),
+      ("h100-bert-small.json.gz", 60, 0.0792),
+      ("h100-unlinked-launches.json.gz", 1465, 0.919), ("mi300-graph-launch.json.gz", 425, 0.998),
+      ("resnet50-top-level-list.json.gz", 9538, 0.503),
+      ("a100-alexnet.json.gz", 79, 0.005), ("rtx3090-api-only-3.23.3.sqlite", 0, 0), ("no-gpu-events.json.gz", 0, 0),
+      ("nvtx-only.sqlite", 0, 0),
+    ])
   func whatIsKnownOfTheFilesIsFound(name: String, kernels: Int, share: Double) throws {
     let path = try #require((Self.exports + Self.documents).first { $0.hasSuffix("/\(name)") })
     let trace = try TraceImporters.read(path).trace

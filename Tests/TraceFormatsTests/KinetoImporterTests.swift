@@ -155,6 +155,21 @@ import Trace
     }
   }
 
+  /// Every cut of a document: an error or what came before it, and an end.
+  @Test func everyCutOfADocumentIsRead() throws {
+    let text = Array(
+      "\u{1F}{\"deviceProperties\": \(Self.properties), \"traceEvents\": [\(Self.kernel), \(Self.launch)], \"traceName\": \"x\"}".utf8)
+    var kernels = 0
+    for cut in text.indices {
+      let source = TraceSource(bytes: Array(text[..<cut]), path: "x")
+      guard let imported = try? KinetoImporter().read(source, ImportOptions()) else { continue }
+      #expect(imported.notes.contains { $0.kind == .incomplete }, "\(cut) bytes")
+      #expect(imported.trace.kernels.count >= kernels && imported.trace.kernels.count <= 1)
+      kernels = imported.trace.kernels.count
+    }
+    #expect(kernels == 1)
+  }
+
   @Test func aTruncatedGzipGivesWhatCameBefore() throws {
     let folder = try TemporaryFolder()
     let text = "{\"traceEvents\": [" + (0..<400).map { _ in Self.kernel }.joined(separator: ",") + "]}"

@@ -145,8 +145,10 @@ struct KinetoReader {
     while true {
       var cursor = JSONCursor(window.text, position: position)
       if (try? cursor.skipValue()) != nil { return true }
+      // At the end of the text the window stays where it is.
+      let base = window.base
       let more = try window.advance(from: position)
-      position = 0
+      position -= window.base - base
       if !more { return false }
     }
   }

@@ -112,7 +112,10 @@ public struct ClockJoin: Sendable, Hashable {
     let spare = highs.count / 20
     let (low, high) = (lows[lows.count - 1 - spare], highs[spare])
     let middle = low / 2 + high / 2
-    return (middle, (high.subtractingSaturated(low) / 2).magnitude > UInt64(clamping: Int64.max) ? .max : abs(high.subtractingSaturated(low) / 2), highs.count, candidates)
+    return (
+      middle, (high.subtractingSaturated(low) / 2).magnitude > UInt64(clamping: Int64.max) ? .max : abs(high.subtractingSaturated(low) / 2),
+      highs.count, candidates
+    )
   }
 }
 
@@ -141,14 +144,17 @@ extension TritonTrace {
       trace.batches.append(
         BatchEvent(
           id: batch.id, model: trace.names.intern(key.model), rows: Trace.unknown32, requests: Int32(clamping: batch.requests.count),
-          gatherStart: moved(key.start), computeStart: moved(last(\.inputEnd)), computeEnd: moved(last(\.outputStart)), outputEnd: moved(last(\.computeEnd))))
+          gatherStart: moved(key.start), computeStart: moved(last(\.inputEnd)), computeEnd: moved(last(\.outputStart)),
+          outputEnd: moved(last(\.computeEnd))))
     }
     for request in requests {
       trace.requests.append(
         RequestEvent(
           id: request.requestID == Trace.unknown ? request.id : request.requestID,
-          batch: batches[Key(model: request.model, start: request.computeStart)]?.id ?? Trace.unknown, model: trace.names.intern(request.model),
-          rows: Trace.unknown32, bytesIn: Trace.unknown, bytesOut: Trace.unknown, received: moved(request.received), parsed: moved(request.parsed),
+          batch: batches[Key(model: request.model, start: request.computeStart)]?.id ?? Trace.unknown,
+          model: trace.names.intern(request.model),
+          rows: Trace.unknown32, bytesIn: Trace.unknown, bytesOut: Trace.unknown, received: moved(request.received),
+          parsed: moved(request.parsed),
           enqueued: moved(request.queued), responseStart: moved(request.responseStart), responseEnd: moved(request.responseEnd)))
     }
   }

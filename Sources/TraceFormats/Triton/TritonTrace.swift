@@ -102,7 +102,9 @@ public struct TritonTrace: Sendable {
     guard cursor.consume(UInt8(ascii: "{")) else { throw JSONFault(reason: .valueInvalid, offset: cursor.position) }
     var request = Request(id: -1)
     try members(&cursor) { key, cursor throws(JSONFault) in
-      if cursor.matches(key, "id") { request.id = try cursor.integer() ?? -1 } else if cursor.matches(key, "model_name") {
+      if cursor.matches(key, "id") {
+        request.id = try cursor.integer() ?? -1
+      } else if cursor.matches(key, "model_name") {
         request.model = cursor.string(try cursor.string())
       } else if cursor.matches(key, "request_id") {
         request.requestID = try cursor.integer() ?? Trace.unknown
@@ -131,7 +133,9 @@ public struct TritonTrace: Sendable {
       var name = ""
       var time = Trace.unknown
       try members(&cursor) { key, cursor throws(JSONFault) in
-        if cursor.matches(key, "name") { name = cursor.string(try cursor.string()) } else if cursor.matches(key, "ns") {
+        if cursor.matches(key, "name") {
+          name = cursor.string(try cursor.string())
+        } else if cursor.matches(key, "ns") {
           time = try cursor.integer() ?? Trace.unknown
         } else {
           try cursor.skipValue()
@@ -162,7 +166,9 @@ extension TritonTrace.Request {
   /// Takes what another entry of the same request knows.
   fileprivate mutating func add(_ other: Self) {
     if !other.model.isEmpty { model = other.model }
-    func known(_ path: WritableKeyPath<Self, Int64>) { if other[keyPath: path] != Trace.unknown { self[keyPath: path] = other[keyPath: path] } }
+    func known(_ path: WritableKeyPath<Self, Int64>) {
+      if other[keyPath: path] != Trace.unknown { self[keyPath: path] = other[keyPath: path] }
+    }
     for path in Self.times { known(path) }
   }
 
