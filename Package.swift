@@ -111,6 +111,7 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
+    module("Explanation", ["Diagnosis", "GPUModel", "JSONText", "Reporting", "TimeBase", "Trace"]),
     // Layer 8
     module(
       "HTTPFrontEnd",
@@ -146,12 +147,14 @@ let package = Package(
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "CheckedNumbers", "DeviceModel", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "HostModel", "JSONText",
+        "Capture", "CheckedNumbers", "DeviceModel", "Diagnosis", "Experiments", "Explanation", "FileAccess", "GPUModel", "HostModel",
+        "JSONText",
         "KernelFitting",
         "ModelGraph",
         "ONNXFormat",
         "Planning",
-        "GRPCFrontEnd", "HTTPFrontEnd", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator", "LoadModel",
+        "GRPCFrontEnd", "HTTPFrontEnd", "Summaries", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator",
+        "LoadModel",
         "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
         "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
@@ -200,6 +203,9 @@ let package = Package(
 
     tests("ArchitectureTests", ["FileAccess"]),
     tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests(
+      "ExplanationTests",
+      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Reporting", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("ThreadsTests", ["Threads", "TimeBase"]),

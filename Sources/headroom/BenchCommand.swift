@@ -45,7 +45,10 @@ struct BenchCommand: ParsableCommand {
   @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")
   var experiment: String?
 
-  @Option(help: "A built-in experiment by name, as the argument; with --device cpu also isolate and clients.")
+  @Option(
+    help:
+      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up traces."
+  )
   var suite: String?
 
   @Flag(name: .customLong("init"), help: "Print a commented experiment file and end.")
@@ -146,6 +149,10 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
+    if (suite ?? experiment) == "planted" {
+      if !PlantedSuite.run(json: json, quiet: quiet) { throw ExitCode(2) }
+      return
+    }
     if printsTemplate { return Terminal.print(ExperimentFile.template) }
     let progress = ProgressLine(isQuiet: quiet)
     do {
