@@ -16,29 +16,14 @@ final class TemporaryFolder {
   }
 
   deinit {
-    if let directory = opendir(path) {
-      while let entry = readdir(directory) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        unlink("\(path)/\(name)")
-      }
-      closedir(directory)
-    }
+    for name in names { unlink("\(path)/\(name)") }
     rmdir(path)
   }
 
   /// A path in it.
   func callAsFunction(_ name: String = "trace.sqlite") -> String { "\(path)/\(name)" }
 
-  var names: [String] {
-    var names: [String] = []
-    guard let directory = opendir(path) else { return [] }
-    defer { closedir(directory) }
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
-  }
+  var names: [String] { (try? Files.entries(of: path)) ?? [] }
 }
 
 /// Another program's way into a file: plain SQL. Gives rows of texts, NULL as nil.

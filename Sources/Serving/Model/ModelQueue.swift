@@ -32,6 +32,8 @@ final class ModelQueue: @unchecked Sendable {
   /// Time an instance may take for a batch before it counts as hung.
   private let executionLimit: TimeSpan
   private let counters: ModelCounters
+  /// Time: the clock that cannot be set, or a test's.
+  private let clock: @Sendable () -> Instant
 
   private var scheduler: Scheduler
   /// Shapes of the requests that were accepted and not answered; nil where every request has the same.
@@ -61,7 +63,10 @@ final class ModelQueue: @unchecked Sendable {
   private var deliveries: [PendingInference] = []
   private var woken: [Int] = []
 
-  init(model: String, configuration: SchedulerConfiguration, executionLimit: TimeSpan, counters: ModelCounters) {
+  init(
+    model: String, configuration: SchedulerConfiguration, executionLimit: TimeSpan, counters: ModelCounters,
+    clock: @escaping @Sendable () -> Instant = { MonotonicClock.now }
+  ) {
     let instances = configuration.instances
     modelName = model
     monitor = Monitor(conditions: 1 + instances)
@@ -70,6 +75,7 @@ final class ModelQueue: @unchecked Sendable {
     countsRows = configuration.maximumBatchRows > 0
     self.executionLimit = executionLimit
     self.counters = counters
+    self.clock = clock
     assigned = Array(repeating: nil, count: instances)
     running = Array(repeating: nil, count: instances)
     busySince = Array(repeating: .distantFuture, count: instances)
@@ -90,7 +96,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes a request, or answers at once why not. Returns what cancels it.
   func submit(_ request: PendingInference, orElse: () -> InferenceHandle?) -> InferenceHandle {
-    let now = MonotonicClock.now
+    let now = clock()
     monitor.lock()
     let slot = free.popLast() ?? pending.count
     if slot == pending.count {
@@ -134,7 +140,7 @@ final class ModelQueue: @unchecked Sendable {
     leave(now)
     if isStopping, let other = orElse() { return other }
     if let refusal {
-      counters.fail(refusal.status == .unavailable ? .rejected : .other, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+      counters.fail(refusal.status == .unavailable ? .rejected : .other, nanoseconds: (clock() - request.accepted).nanoseconds)
       request.result = .failure(refusal)
       request.deliver()
       return InferenceHandle {}
@@ -143,7 +149,7 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   private func cancel(_ slot: Int, _ generation: UInt32) {
-    let now = MonotonicClock.now
+    let now = clock()
     monitor.lock()
     if pending.indices.contains(slot), generations[slot] == generation, let request = pending[slot], let handle = request.handle,
       scheduler.cancel(handle, at: now)
@@ -191,7 +197,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// What became of the last batch, and that the instance waits for another. Ends with the lock held.
   private func report(_ instance: Int, _ finished: Finished?) {
-    let now = MonotonicClock.now
+    let now = clock()
     if let finished { complete(finished, instance, now) }
     scheduler.instanceReady(instance, at: now)
     drain()
@@ -256,7 +262,7 @@ final class ModelQueue: @unchecked Sendable {
   private func beginExecution(_ instance: Int, _ requests: [PendingInference]) {
     begin(requests)
     guard executionLimit > .zero else { return }
-    let start = MonotonicClock.now
+    let start = clock()
     busySince[instance] = start
     if start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
   }
@@ -299,7 +305,7 @@ final class ModelQueue: @unchecked Sendable {
       case .timeOut(let id):
         let slot = Int(id & 0xFFFF_FFFF)
         if let request = pending[slot] {
-          counters.fail(.rejected, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+          counters.fail(.rejected, nanoseconds: (clock() - request.accepted).nanoseconds)
           request.result = .failure(KServeError(.unavailable, "Request timeout expired"))
         }
         take(slot)
@@ -351,14 +357,14 @@ final class ModelQueue: @unchecked Sendable {
   private func keepTime(_ onHang: (Int) -> Void) {
     monitor.lock()
     while !(isClosing && unanswered == 0) {
-      let now = MonotonicClock.now
+      let now = clock()
       if !act(at: now, onHang) { continue }
       var target = Self.reading(&scheduler) { $0.nextWakeUp }
       if executionLimit > .zero {
         for since in busySince where since != .distantFuture { target = min(target, since + executionLimit) }
       }
       timerTarget = target
-      if target > MonotonicClock.now { monitor.wait(Self.timer, until: target) }
+      if target > clock() { monitor.wait(Self.timer, until: target) }
     }
     monitor.unlock()
   }
@@ -413,7 +419,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes no more requests; `drained` is called once everything accepted has been answered.
   func close(drained: @escaping @Sendable () -> Void) {
-    let now = MonotonicClock.now
+    let now = clock()
     monitor.lock()
     scheduler.stop(at: now)
     isClosing = true
