@@ -205,11 +205,27 @@ import Trace
     #expect(imported.notes.contains { $0.kind == .impossibleTimes })
   }
 
+  /// Read through windows of every small size the trace is the same: events are cut anywhere.
+  @Test func theWindowDoesNotShow() throws {
+    let text =
+      "{\"deviceProperties\": \(Self.properties), \"traceEvents\": [\(Self.kernel), \(Self.launch), 5, \(Self.kernel)], \"x\": [1, {\"y\": \"]\"}]}"
+    let whole = try Self.read(text).trace
+    #expect(whole.kernels.count == 2)
+    for size in [16, 17, 64, 100, 333, 500, 1024] {
+      var reader = try KinetoReader(TraceSource(bytes: Array(text.utf8), path: "x"), ImportOptions(), windowBytes: size)
+      #expect(try reader.read().trace == whole, "a window of \(size) bytes")
+    }
+  }
+
   @Test func aVeryLongEventIsPassedOverInLittleMemory() throws {
-    let long = "{\"ph\": \"X\", \"cat\": \"kernel\", \"ts\": 1, \"dur\": 1, \"name\": \"" + String(repeating: "x", count: 40 << 20) + "\"}"
-    let imported = try Self.read("{\"traceEvents\": [\(long), \(Self.kernel), \(Self.launch)]}")
+    let long =
+      "{\"ph\": \"X\", \"cat\": \"kernel\", \"ts\": 1, \"dur\": 1, \"name\": \"" + String(repeating: "x\\\"", count: 100_000) + "\"}"
+    let text = "{\"traceEvents\": [\(long), \(Self.kernel), \(Self.launch)]}"
+    var reader = try KinetoReader(
+      TraceSource(bytes: Array(text.utf8), path: "x"), ImportOptions(), windowBytes: 1 << 12, longestValueBytes: 1 << 14)
+    let imported = try reader.read()
     #expect(imported.trace.kernels.count == 1)
-    #expect(imported.notes.contains { $0.kind == .unreadable && $0.text.contains("more than 16 MB") })
+    #expect(imported.notes.contains { $0.kind == .unreadable && $0.text.contains("more than 16384 bytes") })
   }
 
   @Test func whatIsNoTraceIsAnErrorThatSaysSo() throws {

@@ -6,6 +6,7 @@ import Trace
 struct KinetoReader {
   private let source: TraceSource
   private let window: TextWindow
+  private let longestValueBytes: Int
   /// Place in the window.
   private var position = 0
   private var builder = KinetoBuilder()
@@ -15,11 +16,16 @@ struct KinetoReader {
   private var firstUnreadable = ""
   private var sawEvents = false
 
-  init(_ source: TraceSource, _ options: ImportOptions) throws(TraceImportError) {
+  /// Reads through a window of `windowBytes` that grows to `longestValueBytes`; a longer event is passed over.
+  init(
+    _ source: TraceSource, _ options: ImportOptions, windowBytes: Int = 4 << 20, longestValueBytes: Int = ImportLimits.longestValueBytes
+  ) throws(TraceImportError) {
+    self.longestValueBytes = longestValueBytes
     self.source = source
     let total = source.byteCount
     let report = options.progress
-    window = TextWindow(try source.content(), progress: report.map { report in { report($0, total) } })
+    window = TextWindow(
+      try source.content(), size: windowBytes, largest: longestValueBytes, progress: report.map { report in { report($0, total) } })
   }
 
   mutating func read() throws(TraceImportError) -> ImportedTrace {
@@ -116,7 +122,7 @@ struct KinetoReader {
             continue
           }
         } else {
-          try pass("an event of more than \(ImportLimits.longestValueBytes >> 20) MB, or without an end")
+          try pass("an event of more than \(longestValueBytes) bytes, or without an end")
           continue
         }
       }

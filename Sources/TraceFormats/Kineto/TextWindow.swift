@@ -12,8 +12,12 @@ final class TextWindow {
   private(set) var isLast = false
   private let progress: ((Int) -> Void)?
 
-  init(_ stream: any ByteStream, size: Int = 4 << 20, progress: ((Int) -> Void)? = nil) {
+  /// Bytes it grows to.
+  private let largest: Int
+
+  init(_ stream: any ByteStream, size: Int, largest: Int, progress: ((Int) -> Void)? = nil) {
     self.stream = stream
+    self.largest = largest
     self.progress = progress
     buffer = .allocate(byteCount: size, alignment: 16)
   }
@@ -37,7 +41,7 @@ final class TextWindow {
       base += position
       count = kept
     } else if count == buffer.count {
-      if buffer.count >= ImportLimits.longestValueBytes { return false }
+      if buffer.count >= largest { return false }
       let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: buffer.count * 2, alignment: 16)
       larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       buffer.deallocate()

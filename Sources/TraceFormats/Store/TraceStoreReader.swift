@@ -53,10 +53,10 @@ struct TraceStoreReader {
     // About a step a cell, and a cell takes a byte.
     database.limitSteps(thousands: 10_000 + size / 100)
     sqlite3_limit(database.handle, SQLITE_LIMIT_LENGTH, Int32(clamping: max(1 << 20, textBytesLeft)))
+    // SQLite refuses a file that is shorter than its header says unless it is told to recover (lockBtree in its src/btree.c), before anything is read.
+    if cut != nil { try database.execute("PRAGMA writable_schema = ON") }
     // SQLite's advice for files from elsewhere (https://www.sqlite.org/security.html).
     try database.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -4096")
-    // SQLite refuses a file that is shorter than its header says unless it is told to recover (lockBtree in its src/btree.c).
-    if cut != nil { try database.execute("PRAGMA writable_schema = ON") }
     // Neither views nor virtual tables: their text is a program.
     let list = try SQLiteStatement("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0", in: database)
     var found: Set<String> = []
