@@ -154,7 +154,7 @@ let package = Package(
         "ONNXFormat",
         "Planning",
         "GRPCFrontEnd", "HTTPFrontEnd", "Summaries", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator",
-        "LoadModel",
+        "LoadResults", "LoadModel",
         "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
         "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),

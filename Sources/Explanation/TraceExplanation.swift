@@ -3,6 +3,35 @@ public import Diagnosis
 public import GPUModel
 public import Trace
 
+/// What a load generator measured while the program ran, with or without the profiler.
+public struct KnownLoad: Sendable, Hashable {
+  /// Which tool.
+  public var tool: String
+  /// Responses a second.
+  public var requestsPerSecond: Double
+  /// Mean latency, milliseconds; nil where unknown.
+  public var meanMilliseconds: Double?
+  /// Whether the generator itself was the limit, as it says; nil where it does not.
+  public var isClientBound: Bool?
+  /// Sent on a schedule of its own, whatever came back; nil where unknown.
+  public var isOpen: Bool?
+
+  /// A result.
+  public init(tool: String, requestsPerSecond: Double, meanMilliseconds: Double? = nil, isClientBound: Bool? = nil, isOpen: Bool? = nil) {
+    self.tool = tool
+    self.requestsPerSecond = requestsPerSecond
+    self.meanMilliseconds = meanMilliseconds
+    self.isClientBound = isClientBound
+    self.isOpen = isOpen
+  }
+
+  /// As printed: "1,151 req/s at 410 ms (locust)".
+  public var text: String {
+    let rate = NumberInWords.short(requestsPerSecond)
+    return "\(rate) req/s" + (meanMilliseconds.map { " at \(NumberInWords.milliseconds($0))" } ?? "") + " (\(tool))"
+  }
+}
+
 /// What is known beside a trace.
 public struct TraceContext: Sendable {
   /// Steps a second without the profiler.
@@ -17,6 +46,10 @@ public struct TraceContext: Sendable {
   public var window: Range<Int64>?
   /// Only this device.
   public var device: Int64?
+  /// What a load generator measured.
+  public var load: KnownLoad?
+  /// Requests of a step, where the rate comes from a load result: a batch carries several.
+  public var requestsPerStep = 1.0
   /// What somebody saw: "gpu-util" and the like, 0...1.
   public var observed: [PredictedCounter.Counter: Double] = [:]
 
@@ -44,6 +77,8 @@ public struct TraceExplanation: Sendable {
   public var contents: Contents
   /// What counters showed, where somebody said so, against what is predicted.
   public var mismatches: [Mismatch]
+  /// What a load generator measured, where that is known.
+  public var load: KnownLoad?
 
   /// Rows by table.
   public struct Contents: Sendable, Hashable {
@@ -90,12 +125,18 @@ public struct TraceExplanation: Sendable {
       requests: trace.requests.count, threads: host.threads.count,
       processes: Set(trace.streams.map(\.process) + host.threads.keys.map(GlobalID.process(ofThread:))).count)
     progress("attributing idle time")
+    load = context.load
+    let rate = context.rate ?? context.load.map { $0.requestsPerSecond / max(1e-9, context.requestsPerStep) }
     devices = activities.map { activity in
       DeviceExplanation(
-        activity, trace: trace, host: host, facts: DeviceFacts(activity.gpu, named: context.gpu), rate: context.rate, steps: context.steps,
+        activity, trace: trace, host: host, facts: DeviceFacts(activity.gpu, named: context.gpu), rate: rate, steps: context.steps,
         launches: launches, kind: kind)
     }
-    verdicts = devices.map(TraceVerdict.init)
+    verdicts = devices.map { device in
+      var verdict = TraceVerdict(device)
+      if let load = context.load { verdict.weigh(load) }
+      return verdict
+    }
     let busy = devices.map(\.busy.device)
     main = busy.indices.max { left, right in (busy[left], right) < (busy[right], left) } ?? 0
     progress("replaying")
@@ -125,9 +166,10 @@ public struct TraceExplanation: Sendable {
         notes.append("\(device.name): \(device.unlinked) of \(events) kernels and copies have no launch in the trace; they count as busy")
       }
       if device.facts.smCount == nil, device.busy.kernels > 0 { notes.append("\(device.name): SM fill \(device.facts.source)") }
-      if context.rate != nil, device.counters.rate == nil, device.busy.kernels > 0 {
+      if context.rate != nil || context.load != nil, device.counters.rate == nil, device.busy.kernels > 0 {
         notes.append(
-          "\(device.name): the steps in the trace could not be told from the kernels' counts, so the rate was not used: give --steps")
+          "\(device.name): the steps in the trace could not be told from the kernels' counts, so the rate was not used: give --steps or --requests-per-step"
+        )
       }
     }
     if trace.graphExecutions.count > 0 {

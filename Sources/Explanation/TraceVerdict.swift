@@ -175,6 +175,24 @@ public struct TraceVerdict: Sendable, Hashable {
     }
   }
 
+  /// What a load result says of a limit before the GPU: the generator itself where it says so, the offered load where an open one kept its schedule.
+  public mutating func weigh(_ load: KnownLoad) {
+    guard isUpstream else { return }
+    if load.isClientBound == true {
+      regime = .clientBound
+      title = "the load generator: it could not send more (\(load.tool))"
+      certainty = .certain
+      confirm = "the same users from two generator processes: throughput rises"
+    } else if load.isClientBound == false, load.isOpen == true {
+      regime = .loadLimited
+      title = "load-limited: the server keeps up with the offered load (\(load.tool))"
+      certainty = .certain
+      confirm = "offer twice the load: throughput should double"
+    } else if load.isClientBound == false {
+      title += "; the load generator had room"
+    }
+  }
+
   static func regime(of family: GapCause.Family) -> Regime? {
     switch family {
     case .launch: .hostLaunchBound

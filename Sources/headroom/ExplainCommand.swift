@@ -5,6 +5,7 @@ import Experiments
 import Explanation
 import FileAccess
 import JSONText
+import LoadResults
 import Reporting
 import Summaries
 import Trace
@@ -90,6 +91,15 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Steps in the trace. (default: found from the kernels' counts)", valueName: "number"))
   var steps: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "Result of a load generator beside the trace: Locust CSV, k6 JSON, perf_analyzer CSV or JSON, vegeta JSON, ours. Its rate stands for --rate.",
+      valueName: "file"))
+  var load: String?
+
+  @Option(help: ArgumentHelp("Requests of a step, for the rate of --load.", valueName: "number"))
+  var requestsPerStep = 1.0
+
   @Option(help: ArgumentHelp("What somebody saw: gpu-util=30%, sm-active=5%, tensor-active=1%.", valueName: "name=value"))
   var observed: [String] = []
 
@@ -116,6 +126,7 @@ struct ExplainCommand: ParsableCommand {
       if let value, !(value >= 0 && value <= 1e9) { throw ValidationError("\(name) \(value): seconds from 0 to 1e9") }
     }
     if let from, let to, to <= from { throw ValidationError("--to \(to) is not after --from \(from)") }
+    if !(requestsPerStep > 0 && requestsPerStep <= 1e9) { throw ValidationError("--requests-per-step \(requestsPerStep): more than 0") }
     if let steps, !(steps > 0 && steps <= 1e12) { throw ValidationError("--steps \(steps): more than 0") }
     if SummaryTable.Format(rawValue: format) == nil { throw ValidationError("--format \(format): table, csv or json") }
     if range != nil, report == nil { throw ValidationError("--range belongs to --report") }
@@ -168,6 +179,8 @@ struct ExplainCommand: ParsableCommand {
     var context = TraceContext()
     context.rate = try rate.map(Self.perSecond)
     context.steps = steps
+    context.requestsPerStep = requestsPerStep
+    if let load { context.load = try knownLoad(load) }
     context.device = device
     context.observed = try observations()
     if gpus.gpu != nil { context.gpu = try gpus.choose().first?.model.gpu }
@@ -218,6 +231,23 @@ struct ExplainCommand: ParsableCommand {
     }
     if !failures.isEmpty { return 1 }
     return explanations.contains { $0.verdict.map { $0.certainty != .cannotTell } ?? false } ? 0 : 3
+  }
+
+  /// The run of a load result with the most requests.
+  private func knownLoad(_ path: String) throws -> KnownLoad {
+    let runs: [ObservedLoad]
+    do { runs = try LoadResultReader.read(path) } catch {
+      Terminal.note("headroom explain: \(error)")
+      throw ExitCode(1)
+    }
+    guard let run = runs.max(by: { ($0.requests ?? 0) < ($1.requests ?? 0) }), let rate = run.requestsPerSecond, rate > 0 else {
+      Terminal.note("headroom explain: \(path): no rate of requests in it")
+      throw ExitCode(1)
+    }
+    return KnownLoad(
+      tool: run.tool.rawValue, requestsPerSecond: rate, meanMilliseconds: run.meanSeconds.map { $0 * 1e3 },
+      isClientBound: run.isClientBound,
+      isOpen: run.loop.map { $0 == .open })
   }
 
   /// TensorRT's files among those given, told by content, and the rest.

@@ -129,6 +129,14 @@ import TraceFormats
     #expect(explanation.device?.ordinal == 1)
   }
 
+  @Test func causesHavePlacesOfTheirOwn() throws {
+    // Every cause that a trace can show is summed under its own name: the sums are those of the gaps.
+    let device = try #require(explain(TraceMaker.eager(steps: 10, layers: 5, pause: 5_000)).device)
+    #expect(device.idle.byCause.keys.contains(.hostOutsideCUDA))
+    #expect(device.idle.byCause.values.allSatisfy { $0 > 0 })
+    #expect(device.idle.counts.values.reduce(0, +) == device.idle.count)
+  }
+
   @Test func aTraceWithoutGPUWorkSaysWhatItHolds() {
     var maker = TraceMaker()
     maker.call("cudaMalloc", 0, 5)

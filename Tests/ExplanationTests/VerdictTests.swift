@@ -39,6 +39,28 @@ import TraceFormats
     #expect(explanation.findings.first?.recommendations.allSatisfy { $0.effect != .throughput } == true)
   }
 
+  @Test func aLoadResultDecidesWhatLiesBeforeTheGPU() throws {
+    let maker = TraceMaker.eager(steps: 30, layers: 10, pause: 5_000)
+    func verdict(clientBound: Bool?, open: Bool?) throws -> TraceVerdict {
+      var context = TraceContext()
+      context.load = KnownLoad(tool: "headroom", requestsPerSecond: 200, meanMilliseconds: 3, isClientBound: clientBound, isOpen: open)
+      return try #require(TraceExplanation(of: maker.trace, name: "", context: context).verdict)
+    }
+    #expect(try verdict(clientBound: true, open: nil).regime == .clientBound)
+    #expect(try verdict(clientBound: true, open: nil).certainty == .certain)
+    #expect(try verdict(clientBound: false, open: true).regime == .loadLimited)
+    // A closed loop whose generator had room may wait for its users or for the front end.
+    #expect(try verdict(clientBound: false, open: false).regime == nil)
+    #expect(try verdict(clientBound: nil, open: nil).certainty == .likely)
+  }
+
+  @Test func aLoadResultSaysNothingOfALaunchBoundProgram() throws {
+    var context = TraceContext()
+    context.load = KnownLoad(tool: "locust", requestsPerSecond: 2_600, isClientBound: true)
+    let verdict = try #require(TraceExplanation(of: TraceMaker.eager(steps: 50, layers: 20).trace, name: "", context: context).verdict)
+    #expect(verdict.regime == .hostLaunchBound)
+  }
+
   @Test func pageableCopiesAreTransferBoundHoweverBusyTheDevice() throws {
     var maker = TraceMaker()
     for index in 0..<20 {

@@ -184,3 +184,15 @@ def test_doctor_and_demo(headroom):
 def test_planted_limits_are_found(headroom):
     document = check(headroom("bench", "--suite", "planted", "--json"), "bench-planted")
     assert document["accuracyShare"] >= 0.9 and document["falseAlarmShare"] <= 0.05
+
+
+def test_a_load_result_gives_the_rate(headroom, trace, tmp_path):
+    """vegeta's JSON report: 2,400 responses a second on a schedule of its own; the traced steps ran 2,439 times a second."""
+    path = tmp_path / "vegeta.json"
+    path.write_text(json.dumps({
+        "latencies": {"total": 1, "mean": 3000000, "50th": 3000000, "90th": 4000000, "95th": 5000000, "99th": 6000000, "max": 7000000, "min": 1},
+        "bytes_in": {"total": 1, "mean": 1}, "bytes_out": {"total": 1, "mean": 1}, "earliest": "2026-01-01T00:00:00Z",
+        "latest": "2026-01-01T00:00:10Z", "end": "2026-01-01T00:00:10Z", "duration": 10000000000, "wait": 1, "requests": 24000, "rate": 2400.0,
+        "throughput": 2400.0, "success": 1, "status_codes": {"200": 24000}, "errors": []}))
+    text = headroom("explain", trace("eager.json", 50, 20), "--load", path)
+    assert "2,400 steps/s" in text and "vegeta" in text

@@ -33,6 +33,28 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
   /// The launch that ends the gap is not in the trace.
   case launchNotRecorded
 
+  /// Place among all causes.
+  var position: Int {
+    switch self {
+    case .launchLate: 0
+    case .launchCall: 1
+    case .graphLaunch: 2
+    case .graphNodes: 3
+    case .dispatch: 4
+    case .dependency: 5
+    case .synchronize: 6
+    case .hostAfterSynchronize: 7
+    case .copyCall: 8
+    case .hostOutsideCUDA: 9
+    case .blocked: 10
+    case .memoryManagement: 11
+    case .moduleLoad: 12
+    case .otherCall: 13
+    case .profiler: 14
+    case .launchNotRecorded: 15
+    }
+  }
+
   /// As printed.
   public var text: String {
     switch self {

@@ -71,12 +71,14 @@ public struct IdleTime: Sendable {
     var lengths: [Int64] = []
     var latest: DeviceEvent?
     var end = activity.span.lowerBound
+    // By position of the cause: a dictionary for each of millions of gaps would cost more than the walk.
+    var parts = [Int64](repeating: 0, count: GapCause.allCases.count)
     for event in activity.events {
       if event.start > end {
         // Before the first event of a window that was asked for.
         let gap = end..<event.start
-        var parts: [GapCause: Int64] = [:]
-        attribute(gap, before: latest, after: event, host: host, trace: trace) { parts[$0, default: 0] += $1 }
+        for index in parts.indices { parts[index] = 0 }
+        attribute(gap, before: latest, after: event, host: host, trace: trace) { parts[$0.position] += $1 }
         note(gap, parts, before: latest, after: event, trace: trace, &patterns, &lengths)
       }
       if latest == nil || event.end >= end { latest = event }
@@ -84,8 +86,12 @@ public struct IdleTime: Sendable {
     }
     if end < activity.span.upperBound {
       let gap = end..<activity.span.upperBound
-      note(gap, [.launchNotRecorded: gap.upperBound - gap.lowerBound], before: latest, after: nil, trace: trace, &patterns, &lengths)
+      for index in parts.indices { parts[index] = 0 }
+      parts[GapCause.launchNotRecorded.position] = gap.upperBound - gap.lowerBound
+      note(gap, parts, before: latest, after: nil, trace: trace, &patterns, &lengths)
     }
+    for (cause, sum) in zip(Self.causes, sums) where sum > 0 { byCause[cause] = sum }
+    for (cause, count) in zip(Self.causes, mainCounts) where count > 0 { counts[cause] = count }
     longest.sort { ($1.length, $0.range.lowerBound) < ($0.length, $1.range.lowerBound) }
     longest = Array(longest.prefix(Self.kept))
     self.patterns = patterns.map { key, value in
@@ -102,7 +108,7 @@ public struct IdleTime: Sendable {
   }
 
   private mutating func note(
-    _ gap: Range<Int64>, _ parts: [GapCause: Int64], before: DeviceEvent?, after: DeviceEvent?, trace: Trace,
+    _ gap: Range<Int64>, _ parts: [Int64], before: DeviceEvent?, after: DeviceEvent?, trace: Trace,
     _ patterns: inout [PatternKey: (count: Int, total: Int64)], _ lengths: inout [Int64]
   ) {
     let length = gap.upperBound - gap.lowerBound
@@ -112,12 +118,11 @@ public struct IdleTime: Sendable {
     // The order of cases decides a tie, so that the answer is always the same.
     var main = GapCause.launchNotRecorded
     var most: Int64 = -1
-    for cause in GapCause.allCases {
-      guard let part = parts[cause] else { continue }
-      byCause[cause, default: 0] += part
+    for (cause, part) in zip(Self.causes, parts) where part > 0 {
+      sums[cause.position] += part
       if part > most { (main, most) = (cause, part) }
     }
-    counts[main, default: 0] += 1
+    mainCounts[main.position] += 1
     let key = PatternKey(before: Self.label(before, trace), after: Self.label(after, trace), cause: main)
     let known = patterns[key] ?? (0, 0)
     patterns[key] = (known.count + 1, known.total + length)
@@ -132,6 +137,11 @@ public struct IdleTime: Sendable {
       }
     }
   }
+
+  private static let causes = GapCause.allCases
+  /// `byCause` and `counts` while gaps are being counted, by position of the cause.
+  private var sums = [Int64](repeating: 0, count: GapCause.allCases.count)
+  private var mainCounts = [Int](repeating: 0, count: GapCause.allCases.count)
 
   /// Gaps no longer than this cannot be among the longest any more.
   private var longestFloor: Int64 = 0

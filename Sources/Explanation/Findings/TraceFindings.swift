@@ -39,7 +39,8 @@ public struct TraceFindings: Sendable {
         }
       }
     } else {
-      refusal = "the trace has no launches to replay"
+      refusal =
+        "the trace has no launches to replay, is cut to a window, or holds over 300,000 kernels and copies"
     }
     self.graph = usable
     before = usable?.run()

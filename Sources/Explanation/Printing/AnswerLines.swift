@@ -78,6 +78,7 @@ extension TraceExplanation {
         ", \(NumberText.grouped(device.busy.kernels)) kernels, median of the top one \(NumberText.time(nanoseconds: Double(top.median)))"
     }
     if let fill = kernels.fill { now += ", SM fill \(NumberText.percent(fill))" }
+    if let load { now += ", load \(load.text)" }
     answer.add("Now", now, kind: device.counters.rate == nil ? measured : "estimated")
     answer.add("GPU time", timeLine(device), kind: measured)
     answer.add("Predicted", counterLine(device), kind: "estimated")

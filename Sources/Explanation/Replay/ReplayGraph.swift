@@ -95,7 +95,7 @@ public struct ReplayGraph: Sendable {
   /// The same between nodes of a graph (0.45 above the sum of records).
   public static let graphGap: Int64 = 500
   /// More work than that is not replayed.
-  static let largestWork = 2_000_000
+  static let largestWork = 300_000
 
   /// From a trace; nil where it holds no work, too much of it, or none with a launch. `devices` are those of the trace: what a process waits
   /// for may run on any of them.
@@ -172,7 +172,7 @@ public struct ReplayGraph: Sendable {
       lastEnd[Int(thread)] = end
       call.first = Int32(clamping: work.count)
       let processID = process(GlobalID.process(ofThread: table.thread[row]))
-      let before = streamEnd
+      let before = kind == .synchronize ? streamEnd : []
       var ownEnd = Int64.min
       let events = (byCall[row] ?? []).sorted { ($0.start, $0.row) < ($1.start, $1.row) }
       for event in events {
