@@ -18,7 +18,7 @@ struct ExplainCommand: ParsableCommand {
     usage: """
       headroom explain [options] FILE ...
       headroom explain --url URL [--metrics URL] [--for SECONDS] [options]
-      headroom explain --triton-stats BEFORE,AFTER --observed-seconds S [options]
+      headroom explain --triton-stats B,A --observed-seconds S [options]
       headroom explain --metric NAME
       headroom explain --demo
       """,
