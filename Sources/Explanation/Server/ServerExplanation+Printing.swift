@@ -59,6 +59,16 @@ extension ServerExplanation {
     guard let capacity else { return answer.add("Headroom", "unknown") }
     let times = capacity.value / max(1e-9, window.requestsPerSecond)
     let number = NumberText.grouped(Int(saturating: capacity.value.rounded()))
+    if bottleneck == .loadLimited || bottleneck == .inconclusive, let interval = capacity.interval,
+      interval.upperBound > 4 * interval.lowerBound
+    {
+      let low = NumberText.grouped(Int(saturating: interval.lowerBound.rounded()))
+      let high = NumberText.grouped(Int(saturating: interval.upperBound.rounded()))
+      let sure = NumberInWords.times(interval.lowerBound / max(1e-9, window.requestsPerSecond))
+      answer.add(
+        "Headroom", "at least \(sure): between \(low) and \(high) req/s, as no nearly full batch was seen", kind: capacity.kind.rawValue)
+      return
+    }
     if bottleneck == .loadLimited || bottleneck == .inconclusive {
       let ends = capacity.interval.map {
         " (\(NumberText.grouped(Int(saturating: $0.lowerBound.rounded())))..\(NumberText.grouped(Int(saturating: $0.upperBound.rounded()))))"

@@ -218,11 +218,12 @@ public struct ServerExplanation: Sendable {
             effect: "latency", fix: "max_queue_delay_microseconds: 0", gain: "mean at most -\(NumberInWords.milliseconds(saved / 1e3))",
             kind: "bound", code: "HR121"))
       }
-      if let capacity, capacity.value > 2 * window.requestsPerSecond {
+      // What is sure: where no full batch was seen, the middle of a wide interval is a guess.
+      if let capacity, let sure = capacity.interval?.lowerBound, sure > 2 * window.requestsPerSecond {
         changes.append(
           Change(
             effect: "cost", fix: "a smaller GPU, or other models beside this one",
-            gain: "\(NumberInWords.times(capacity.value / window.requestsPerSecond)) of room", kind: capacity.kind.rawValue, code: "HR102"))
+            gain: "at least \(NumberInWords.times(sure / window.requestsPerSecond)) of room", kind: capacity.kind.rawValue, code: "HR102"))
       }
       noEffect = ["faster kernels, more instances, CUDA graphs: the offered load is served"]
     case .inconclusive: break
