@@ -117,7 +117,8 @@ def headroom(program, path):
         devices = json.loads(done.stdout).get("devices") or []
     except json.JSONDecodeError:
         return f"status {done.returncode}: {done.stderr.strip()[:50]}"
-    shares = [d.get("busyShare", d.get("deviceBusyShare")) for d in devices]
+    figures = [d.get("deviceBusy") for d in devices]
+    shares = [f.get("value") if isinstance(f, dict) else f for f in figures]
     shares = [s for s in shares if s is not None]
     return f"{100 * max(shares):.2f} %" if shares else "no device work"
 
