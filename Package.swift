@@ -68,7 +68,7 @@ let package = Package(
     module("Summaries", ["JSONText", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText"]),
-    module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
+    module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"]),
     // Layer 4
     module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
@@ -216,7 +216,7 @@ let package = Package(
     tests("HostModelTests", ["HostModel", "JSONText"]),
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
-    tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning", "TimeBase"]),
+    tests("PlanningTests", ["FileAccess", "GPUModel", "HostModel", "ModelGraph", "Planning", "TimeBase"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
     tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),

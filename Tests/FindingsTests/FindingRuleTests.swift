@@ -255,6 +255,20 @@ import Testing
       $0.kernels.intensity = m(281, .ratio)
     },
     Case(.HR202, "unknown", .cannotTell) { $0.kernels.ridge = nil },
+    // HR203
+    Case(.HR203, "a third of the time misaligned", .found(.certain)) {
+      $0.kernels.misalignedTimeShare = m(0.33)
+      $0.kernels.paddedTimeScale = m(0.78)
+    },
+    Case(.HR203, "a projection to two classes", .clear) {
+      $0.kernels.misalignedTimeShare = m(0.05)
+      $0.kernels.paddedTimeScale = m(0.97)
+    },
+    Case(.HR203, "padding buys nothing", .clear) {
+      $0.kernels.misalignedTimeShare = m(0.4)
+      $0.kernels.paddedTimeScale = m(0.97)
+    },
+    Case(.HR203, "unknown", .cannotTell) { $0.kernels.misalignedTimeShare = nil },
     // HR205
     Case(.HR205, "one wave and a little", .found(.certain)) {
       $0.kernels.slotEfficiency = m(0.53)

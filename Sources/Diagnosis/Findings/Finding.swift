@@ -14,6 +14,7 @@ public enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case HR142
   case HR201
   case HR202
+  case HR203
   case HR205
   case HR206
   case HR211
