@@ -51,7 +51,8 @@ import Workload
     let host = HostProfile.triton
     let batch = try plan.at(rows: 1)
     let wireBytes = Double(batch.inputBytes) + 300
-    let kernels = batch.launches.reduce(0.0) { $0 + $1.predictedNanoseconds }
+    let gaps = Double(batch.launches.count - 1) * host[.kernelGap].value * 1000
+    let kernels = batch.launches.reduce(gaps) { $0 + $1.predictedNanoseconds }
     func cost(_ cost: HostCost) -> Double { host[cost].value }
     var expected = cost(.clientPerRequest) * 3 / 4 + 2 * cost(.networkLatency)
     expected += (wireBytes + Double(batch.outputBytes) + 300) * cost(.networkPerByte) / 1000

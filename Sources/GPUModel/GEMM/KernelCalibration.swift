@@ -90,6 +90,9 @@ public struct KernelCalibration: Sendable, Hashable {
     set { main.source = newValue }
   }
 
+  /// The main class's band for a single product of this length.
+  public func errorBand(microseconds: Double) -> Double { main.errorBand(microseconds: microseconds, isBatched: false) }
+
   /// Constants for a class of kernels: its own fit; else, for tf32, the main class's; for fp32 without tensor cores those of the board whose
   /// records were fitted, since clocks and bytes carry over; for misaligned rows the main class's at a share of its rates, which is assumed.
   public func fit(for kernels: KernelClass, on gpu: GPU) -> KernelFit {
