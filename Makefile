@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist install fuzz clean
+.PHONY: help bench bench-gpu build test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,14 +26,26 @@ bench: build ## the document's experiment: its GPU in virtual time, and this mac
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
 	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
-test: install lint test-swift build test-counts test-peers ## everything CI checks
+test: install lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
 
 test-swift: install
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
+	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
 	swift build --build-tests
 	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
 	timeout --kill-after=30 900 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
+
+test-cuda-headers: ## our declarations of CUDA's interfaces against NVIDIA's own headers (1.1 GB of wheels from PyPI, once)
+	@Scripts/test-cuda-headers
+
+test-gpu: ## the CUDA device's tests on this machine's GPU
+	swift build --build-tests
+	HEADROOM_TEST_GPU=1 swift test --skip-build --disable-xctest --filter CUDATests
+
+bench-gpu: ## the heads timed on this machine's GPU, as CSV
+	swift build -c release --product benchmark-gpu
+	.build/release/benchmark-gpu
 
 test-counts: build ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
 	timeout --kill-after=30 300 .build/release/benchmark-scheduler

@@ -27,6 +27,8 @@ let package = Package(
     .executable(name: "headroom", targets: ["headroom"]),
     // Loaded into the programs that `headroom profile --os` runs, never into headroom itself: it stands beside the executable.
     .library(name: "headroom-os-interposer", type: .dynamic, targets: ["COSInterposer"]),
+    // Takes the place of NVIDIA's libraries where there is no GPU, for tests: loaded at run time, never linked.
+    .library(name: "headroom-cuda-standin", type: .dynamic, targets: ["CCUDAStandIn"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -55,6 +57,17 @@ let package = Package(
     .target(
       name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin", "-fno-sanitize=all"])],
       linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
+    .target(name: "CCUDA"),
+    .target(name: "CCUDAKernels", exclude: ["kernels"]),
+    // The kernels' own sources, compiled for the processor. Optimized in debug builds too: products and fibers take minutes otherwise.
+    .target(
+      name: "CCUDAStandIn",
+      cxxSettings: [
+        .unsafeFlags(["-O2", "-std=c++20", "-fvisibility=hidden", "-fno-sanitize=all"]), .define("HEADROOM_ON_PROCESSOR"),
+        // As text: C++ sees no modules here.
+        .headerSearchPath("."), .headerSearchPath("../CCUDA/include"), .headerSearchPath("../CCUDAKernels/include"),
+        .headerSearchPath("../CCUDAKernels/kernels"),
+      ]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     module("HostModel", ["JSONText"]),
@@ -90,8 +103,8 @@ let package = Package(
     module(
       "Execution",
       [
-        "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph", "Planning", "Threads",
-        "TimeBase",
+        "CCUDA", "CCUDAKernels", "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph",
+        "Planning", "Threads", "TimeBase",
       ]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
@@ -177,6 +190,9 @@ let package = Package(
       path: "Benchmarks/CPU",
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
+      name: "benchmark-gpu", dependencies: ["Execution", "ModelGraph", "Threads", "TimeBase"], path: "Benchmarks/GPU",
+      swiftSettings: strict),
+    .executableTarget(
       name: "benchmark-json", dependencies: ["JSONReading", "KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON",
       swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
@@ -226,6 +242,9 @@ let package = Package(
     tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
     tests(
       "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
+    tests(
+      "CUDATests",
+      ["CCUDA", "CCUDAKernels", "Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "Threads", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",

@@ -64,6 +64,8 @@ public struct LoadOptions: Sendable {
   public var preferredRows: [Int]
   /// For models that ONNX Runtime runs.
   public var onnxRuntime: ONNXRuntimeOptions
+  /// Whether batches on a GPU run as CUDA graphs; nil: the device decides.
+  public var cudaGraphs: Bool?
 
   /// What a product's operands are stored as. Sums are always kept in fp32.
   public enum Precision: String, Sendable, Hashable, CaseIterable {
@@ -72,9 +74,11 @@ public struct LoadOptions: Sendable {
 
   /// Options.
   public init(
-    maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = [], onnxRuntime: ONNXRuntimeOptions = ONNXRuntimeOptions()
+    maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = [], onnxRuntime: ONNXRuntimeOptions = ONNXRuntimeOptions(),
+    cudaGraphs: Bool? = nil
   ) {
     self.onnxRuntime = onnxRuntime
+    self.cudaGraphs = cudaGraphs
     self.maximumBatchRows = maximumBatchRows
     self.preferredRows = preferredRows
     self.precision = precision

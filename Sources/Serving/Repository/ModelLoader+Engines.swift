@@ -44,6 +44,7 @@ extension ModelLoader {
       var final = options
       final.maximumBatchRows = configuration.maxBatchSize
       final.preferredRows = configuration.dynamicBatching?.preferredBatchSizes ?? []
+      final.cudaGraphs = configuration.optimization.cudaGraphs
       let loaded = try devices.primary.load(.graph(graph), final)
       configuration = configuration.normalized()
       log.info(
