@@ -34,7 +34,8 @@ import TimeBase
         }
       }
     } catch {
-      fputs("benchmark-gpu: \(error)\n", stderr)
+      let text = Array("benchmark-gpu: \(error)\n".utf8)
+      _ = write(2, text, text.count)
       exit(1)
     }
   }
@@ -69,7 +70,7 @@ import TimeBase
     print(
       "\(head.name),\(rows),\(graphs),\(device.count),\(quantile(device, 0.5)),\(quantile(device, 0.1)),\(quantile(device, 0.9)),"
         + quantile(total, 0.5))
-    fflush(stdout)
+    fflush(nil)
   }
 }
 

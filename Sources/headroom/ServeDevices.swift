@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedNumbers
 import Execution
 import FileAccess
 import GPUModel

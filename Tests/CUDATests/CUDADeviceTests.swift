@@ -51,8 +51,8 @@ extension OnStandIn {
         for (place, value) in try #require(inputs[graph[id].name]).values.enumerated() {
           switch graph[id].type {
           case .float32: memory.storeBytes(of: Float(value), toByteOffset: place * 4, as: Float.self)
-          case .int64: memory.storeBytes(of: Int64(clamping: value), toByteOffset: place * 8, as: Int64.self)
-          case .int32: memory.storeBytes(of: Int32(clamping: value), toByteOffset: place * 4, as: Int32.self)
+          case .int64: memory.storeBytes(of: Int64(exactly: value) ?? 0, toByteOffset: place * 8, as: Int64.self)
+          case .int32: memory.storeBytes(of: Int32(exactly: value) ?? 0, toByteOffset: place * 4, as: Int32.self)
           default: memory.storeBytes(of: UInt8(value), toByteOffset: place, as: UInt8.self)
           }
         }
