@@ -158,6 +158,11 @@ extension CUDAProgramBuilder {
       return nil
     }
     for view in between where isRead(view, after: index + 1) { return nil }
+    // The memory plan lets what the first product read end there: the result may have been given its place, and one kernel reads it to the end.
+    for view in [q, keys, mask].compactMap({ $0 })
+    where view.buffer == target.buffer && view.offset < target.offset + target.extent && target.offset < view.offset + view.extent {
+      return nil
+    }
     let (batch, heads) = rank == 4 ? (scores.shape[0], scores.shape[1]) : (1, scores.shape[0])
     func leading(_ view: TensorView) -> (Int, Int) { rank == 4 ? (view.strides[0], view.strides[1]) : (0, view.strides[0]) }
     let (qs, ks, vs, ts) = (leading(q), leading(keys), leading(values), leading(target))
