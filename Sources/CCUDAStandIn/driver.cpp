@@ -362,6 +362,10 @@ HRResult cuDevicePrimaryCtxReset_v2(HRDevice) {
 
 HRResult cuDevicePrimaryCtxRelease_v2(HRDevice device) {
   ENTER(false)
+  if (state().stale > 0) {
+    state().stale--;
+    return HR_SUCCESS;
+  }
   if (state().retained == 0) return HR_ERROR_INVALID_CONTEXT;
   if (--state().retained == 0) return cuDevicePrimaryCtxReset_v2(device);
   return HR_SUCCESS;

@@ -18,6 +18,7 @@ HR_EXPORTED void headroom_standin_reset(void) {
   s.allocations.clear();
   s.used = 0;
   s.sticky = 0;
+  s.stale += s.retained;
   s.retained = 0;
   s.generation++;
   s.memory = size_t(8) << 30;

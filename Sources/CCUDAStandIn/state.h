@@ -120,6 +120,8 @@ struct State {
   std::recursive_mutex mutex;
   bool isInitialized = false;
   int retained = 0;
+  /// Contexts retained before a reset of the stand-in: their releases, which come late from other threads, are not of the new ones.
+  int stale = 0;
   /// Counts contexts: a handle of an earlier one is of a destroyed context.
   int generation = 1;
   int32_t sticky = 0;
