@@ -45,6 +45,7 @@ let package = Package(
     module("JSONText"),
     module("JSONReading"),
     module("ProtobufWire"),
+    module("Vocabulary"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CLinux"),
@@ -59,7 +60,7 @@ let package = Package(
     module("GPUModel", ["JSONText"]),
     module("HostModel", ["JSONText"]),
     // Layer 2
-    module("Threads", ["CLinux", "TimeBase"]),
+    module("Threads", ["CLinux", "FileAccess", "TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
@@ -70,11 +71,13 @@ let package = Package(
     module("ModelConfiguration", ["JSONText"]),
     module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
     // Layer 4
-    module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
+    module("Scheduling", ["ModelConfiguration", "TimeBase", "Vocabulary", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 5
-    module("Diagnosis", ["GPUModel", "Planning", "Trace"]),
-    module("Simulation", ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
+    module("Diagnosis", ["GPUModel", "Planning", "TimeBase", "Trace", "Vocabulary"]),
+    module(
+      "Simulation",
+      ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Vocabulary", "Workload"]),
     .target(
       name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "CZlib", "FileAccess", "JSONReading", "Threads", "Trace"],
       swiftSettings: strict,
@@ -100,14 +103,14 @@ let package = Package(
       name: "Serving",
       dependencies: [
         "CheckedNumbers", "CZlib", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat",
-        "Planning", "Scheduling", "Threads", "TimeBase", "Trace",
+        "Planning", "Scheduling", "Threads", "TimeBase", "Trace", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
     module(
       "LoadGenerator",
       [
         "CLinux", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+        deque, .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
@@ -130,7 +133,7 @@ let package = Package(
       ]),
     module(
       "ServingDiagnosis",
-      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace"]),
+      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace", "Vocabulary"]),
     // Layer 9
     module(
       "Experiments",
@@ -140,7 +143,7 @@ let package = Package(
         "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
         "Reporting",
-        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", yams,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     // Layer 10
@@ -218,7 +221,7 @@ let package = Package(
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning", "TimeBase"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
-    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
+    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase", "Vocabulary"]),
     tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
@@ -247,7 +250,7 @@ let package = Package(
       "ServingTests",
       [
         "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "Trace",
+        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "Trace", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

@@ -14,8 +14,7 @@ final class InstanceWorker: @unchecked Sendable {
   private let tenure: Int
   private var instance: CheckedInstance?
   private let kernels = KernelCollector()
-  private let waiter = Monitor()
-  private var outcome: Result<BatchTimes, DeviceError>?
+  private let completion = BatchCompletion()
 
   init(_ model: ServedModel, index: Int, tenure: Int, instance: (any ModelInstance)?) {
     self.model = model
@@ -50,6 +49,21 @@ final class InstanceWorker: @unchecked Sendable {
   /// Runs a batch on the calling thread, which owns the instance meanwhile (`ModelQueue.runImmediately`).
   func run(_ work: ModelQueue.Work) -> ModelQueue.Finished { ModelQueue.Finished(batch: work.batch, results: execute(work)) }
 
+  /// When a batch did what.
+  struct BatchPhases {
+    var computeStart: Instant
+    var inputsReady: Instant
+    var computeEnd: Instant
+    var outputsReady: Instant
+
+    /// What a request of it is told.
+    func execution(_ passage: RequestPassage) -> InferenceResponse.Execution {
+      InferenceResponse.Execution(
+        batch: passage.batch, accepted: passage.accepted, enqueued: passage.enqueued, departed: passage.departed,
+        computeStart: computeStart, inputsReady: inputsReady, computeEnd: computeEnd, outputsReady: outputsReady)
+    }
+  }
+
   private func execute(_ work: ModelQueue.Work) -> [Result<InferenceResponse, KServeError>] {
     do throws(DeviceError) {
       if instance == nil { instance = CheckedInstance(try model.loaded.makeInstance(), model.layout) }
@@ -75,26 +89,14 @@ final class InstanceWorker: @unchecked Sendable {
     // A request whose bytes cannot be had fails alone.
     let problems = try gather(work.requests, rows: rows, into: instance, &gathered)
     kernels.begin()
-    instance.run(events: model.live.isRecording ? kernels : nil) { [self] result in
-      waiter.lock()
-      outcome = result
-      waiter.unlock()
-      waiter.signal()
-    }
-    waiter.lock()
-    while outcome == nil { waiter.wait() }
-    let result = outcome
-    outcome = nil
-    waiter.unlock()
-    guard let result else { return [] }
-    let times = try result.get()
+    let times = try completion.wait { instance.run(events: model.live.isRecording ? kernels : nil, completion: $0) }.get()
     try instance.checkOutputs()
     // A late one's requests were told that it failed, and their shared memory may hold other things by now.
     if model.queue.maybeGaveUp(after: times.outputsReady - gatherStart), !model.queue.isServing(index, tenure: tenure) { return [] }
-    let execution = InferenceResponse.Execution(
+    let phases = BatchPhases(
       computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
       outputsReady: max(gatherStart, times.outputsReady))
-    let responses = try scatter(work.requests, from: instance, problems, execution)
+    let responses = try scatter(work.requests, from: instance, problems, phases)
     let outputsEnd = MonotonicClock.now
     // Nearly always all of them: then nothing is copied.
     var good = work.requests
