@@ -208,7 +208,7 @@ let package = Package(
     tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests(
       "ExplanationTests",
-      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Reporting", "Trace", "TraceFormats"]),
+      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("ThreadsTests", ["Threads", "TimeBase"]),
