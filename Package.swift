@@ -47,6 +47,7 @@ let package = Package(
     module("JSONText"),
     module("JSONReading"),
     module("ProtobufWire"),
+    module("Vocabulary"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CLinux"),
@@ -73,7 +74,7 @@ let package = Package(
     module("GPUModel", ["JSONText"]),
     module("HostModel", ["JSONText"]),
     // Layer 2
-    module("Threads", ["CLinux", "TimeBase"]),
+    module("Threads", ["CLinux", "FileAccess", "TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
@@ -84,11 +85,13 @@ let package = Package(
     module("ModelConfiguration", ["JSONText"]),
     module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"]),
     // Layer 4
-    module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
+    module("Scheduling", ["ModelConfiguration", "TimeBase", "Vocabulary", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 5
-    module("Diagnosis", ["GPUModel", "Planning", "Trace"]),
-    module("Simulation", ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
+    module("Diagnosis", ["GPUModel", "Planning", "TimeBase", "Trace", "Vocabulary"]),
+    module(
+      "Simulation",
+      ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Vocabulary", "Workload"]),
     .target(
       name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "CZlib", "FileAccess", "JSONReading", "Threads", "Trace"],
       swiftSettings: strict,
@@ -115,14 +118,14 @@ let package = Package(
       name: "Serving",
       dependencies: [
         "CheckedNumbers", "CZlib", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat",
-        "Planning", "Scheduling", "Threads", "TimeBase", "Trace",
+        "Planning", "Scheduling", "Threads", "TimeBase", "Trace", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
     module(
       "LoadGenerator",
       [
         "CLinux", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+        deque, .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
@@ -145,7 +148,7 @@ let package = Package(
       ]),
     module(
       "ServingDiagnosis",
-      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace"]),
+      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace", "Vocabulary"]),
     // Layer 9
     module(
       "Experiments",
@@ -155,7 +158,7 @@ let package = Package(
         "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "ProcessContract",
         "Reporting",
-        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", yams,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     // Layer 10
@@ -236,7 +239,7 @@ let package = Package(
     tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests(
       "ExplanationTests",
-      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Reporting", "Trace", "TraceFormats"]),
+      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("ProcessContractTests", ["ProcessContract"]),
     tests("TimeBaseTests", ["TimeBase"]),
@@ -250,7 +253,7 @@ let package = Package(
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "HostModel", "ModelGraph", "Planning", "TimeBase"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
-    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
+    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase", "Vocabulary"]),
     tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
@@ -282,7 +285,7 @@ let package = Package(
       "ServingTests",
       [
         "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace",
+        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

@@ -2,6 +2,7 @@ import CheckedNumbers
 import Diagnosis
 import Reporting
 import Trace
+import Vocabulary
 
 /// Runs side by side, simulated or measured: the sections of a report that need no plan.
 struct RunComparison {
@@ -111,7 +112,7 @@ struct RunComparison {
       .init("rows a batch", runs.map { $0.evidence.batching.meanRows }),
       .init("kernels a batch", runs.map { $0.evidence.launches.launchesPerBatch }, explanation: "Kernel records over batches."),
     ]
-    for departure in BatchDeparture.allCases where runs.contains(where: { ($0.evidence.batching.departures[departure] ?? 0) > 0 }) {
+    for departure in DepartureReason.allCases where runs.contains(where: { ($0.evidence.batching.departures[departure] ?? 0) > 0 }) {
       rows.append(
         .init(
           "left: \(departure.text)", runs.map { $0.evidence.batching.share(leftBy: departure, kind: kind) },

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import TimeBase
+import Vocabulary
 
 extension Scheduler {
   /// Whether a formed batch would find a place: ahead of the instances (two each) without a queue policy, else only an instance that
@@ -132,7 +133,7 @@ extension Scheduler {
         order.append(OrderSlot(id: entry.id, isDone: false))
       }
       batches[index].requests.append(
-        BatchedRequest(id: entry.id, rows: entry.rows, enqueued: entry.enqueued, orderTicket: ticket))
+        BatchedRequest(id: entry.id, rows: entry.rows, enqueued: entry.enqueued, departed: now, orderTicket: ticket))
       batches[index].rows += Int(entry.rows)
       batches[index].oldest = min(batches[index].oldest, entry.enqueued)
     }

@@ -59,32 +59,11 @@ final class FrontEndClock: Sendable {
       coresUsed: Double(now.process - before.process) / wall)
   }
 
-  /// Threads named as SwiftNIO names its event loops.
   private static func sample() -> Sample {
-    var loops: [Int32: (onCore: Int64, waiting: Int64)] = [:]
-    if let folder = opendir("/proc/self/task") {
-      defer { closedir(folder) }
-      while let entry = readdir(folder) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        guard let id = Int32(name), read("/proc/self/task/\(name)/comm").hasPrefix("NIO-ELT") else { continue }
-        // schedstat: nanoseconds on a core, nanoseconds waiting for one, time slices (kernel Documentation/scheduler/sched-stats.rst).
-        let fields = read("/proc/self/task/\(name)/schedstat").split { $0 == " " || $0 == "\n" }.map { Int64($0) ?? 0 }
-        if fields.count >= 2 { loops[id] = (fields[0], fields[1]) }
-      }
-    }
     var process = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &process)
-    return Sample(time: MonotonicClock.now, loops: loops, process: Int64(process.tv_sec) * 1_000_000_000 + Int64(process.tv_nsec))
-  }
-
-  /// A small file of /proc; empty where it is gone.
-  private static func read(_ path: String) -> String {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return "" }
-    defer { close(file) }
-    return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
-      let count = Glibc.read(file, buffer.baseAddress, buffer.count)
-      return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : ""
-    }
+    return Sample(
+      time: MonotonicClock.now, loops: ThreadTimes.all(named: ThreadTimes.eventLoopName).mapValues { ($0.onCore, $0.waiting) },
+      process: Int64(process.tv_sec) * 1_000_000_000 + Int64(process.tv_nsec))
   }
 }

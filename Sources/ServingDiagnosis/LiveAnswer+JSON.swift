@@ -2,6 +2,7 @@ import Diagnosis
 import Glibc
 import JSONText
 import Reporting
+import Vocabulary
 
 extension LiveAnswer {
   /// Version of the JSON output.
@@ -78,7 +79,7 @@ extension LiveDiagnosis {
       "instances": JSONValue(state.instances), "maximumBatchRows": JSONValue(state.scheduling.maximumBatchRows),
       "windowSeconds": JSONValue(Double(window.upperBound - window.lowerBound) / 1e9), "regime": regime, "figures": figuresJSON,
       "departures": .object(
-        BatchDeparture.allCases.compactMap { reason in
+        DepartureReason.allCases.compactMap { reason in
           evidence.batching.departures[reason].map { .init(reason.rawValue, JSONValue($0)) }
         }),
       "batchSizes": .array(

@@ -101,8 +101,8 @@ struct LiveAnswer: Sendable {
     }
     for index in slices.indices {
       latencies[index].sort()
-      slices[index].medianMilliseconds = LiveFigures.percentile(0.5, of: latencies[index])
-      slices[index].p99Milliseconds = LiveFigures.percentile(0.99, of: latencies[index])
+      slices[index].medianMilliseconds = LiveFigures.percentile(50, of: latencies[index])
+      slices[index].p99Milliseconds = LiveFigures.percentile(99, of: latencies[index])
     }
     return slices
   }

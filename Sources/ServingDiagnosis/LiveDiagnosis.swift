@@ -5,6 +5,7 @@ import Reporting
 import Serving
 import TimeBase
 import Trace
+import Vocabulary
 
 /// What the last seconds say of one model: the diagnosis of recorded runs, completed by what only the server knows. Pure.
 struct LiveDiagnosis: Sendable {
@@ -179,10 +180,10 @@ struct LiveDiagnosis: Sendable {
     return context
   }
 
-  private static func departures(_ analysis: TraceAnalysis, _ events: LiveTrace.Events) -> [BatchDeparture: Int] {
+  private static func departures(_ analysis: TraceAnalysis, _ events: LiveTrace.Events) -> [DepartureReason: Int] {
     if !analysis.evidence.batching.departures.isEmpty { return analysis.evidence.batching.departures }
-    var departures: [BatchDeparture: Int] = [:]
-    for batch in events.batches { if let reason = BatchDeparture(rawValue: batch.reason.rawValue) { departures[reason, default: 0] += 1 } }
+    var departures: [DepartureReason: Int] = [:]
+    for batch in events.batches { departures[batch.reason, default: 0] += 1 }
     return departures
   }
 

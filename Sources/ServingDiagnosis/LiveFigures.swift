@@ -49,12 +49,12 @@ struct LiveFigures: Sendable {
     requestsPerBatch = mean(ended.reduce(0) { $0 + Int($1.requests) }, ended.count, .count, "batches in the window")
     rowsPerBatch = mean(ended.reduce(0) { $0 + Int($1.rows) }, ended.count, .rows, "batches in the window")
     let latencies = good.map { ($0.responseEnd - $0.received).nanoseconds }.sorted()
-    func percentile(_ share: Double) -> Figure? {
-      Self.percentile(share, of: latencies).map {
+    func percentile(_ percentile: Double) -> Figure? {
+      Self.percentile(percentile, of: latencies).map {
         Figure($0, .milliseconds, kind, source: "first byte read to answer written, \(latencies.count) answers")
       }
     }
-    (medianLatency, p95Latency, p99Latency) = (percentile(0.5), percentile(0.95), percentile(0.99))
+    (medianLatency, p95Latency, p99Latency) = (percentile(50), percentile(95), percentile(99))
     meanLatency =
       latencies.isEmpty
       ? nil
@@ -72,10 +72,8 @@ struct LiveFigures: Sendable {
   }
 
   /// Milliseconds of the nearest rank; nil for none.
-  static func percentile(_ share: Double, of sorted: [Int64]) -> Double? {
-    guard !sorted.isEmpty else { return nil }
-    let rank = min(max(Int(saturating: (share.nextDown * Double(sorted.count)).rounded(.up)), 1), sorted.count)
-    return Double(sorted[rank - 1]) / 1e6
+  static func percentile(_ percentile: Double, of sorted: [Int64]) -> Double? {
+    NearestRank.value(percentile: percentile, ofSorted: sorted).map { Double($0) / 1e6 }
   }
 
   static func histogram(_ sizes: [Int]) -> [(rows: ClosedRange<Int>, batches: Int)] {

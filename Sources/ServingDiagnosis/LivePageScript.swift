@@ -1,5 +1,10 @@
+import Vocabulary
+
 /// The page's script: asks each second while the page is seen, draws what comes. Texts are set as text, never as markup.
 enum LivePageScript {
+  /// Members of a JavaScript object: texts by what the answer calls the reasons. Both are of letters, blanks and apostrophes.
+  private static let reasons = DepartureReason.allCases.map { "\($0.rawValue): \"\($0.text)\"" }.joined(separator: ", ")
+
   static let text = #"""
     "use strict";
     const $ = id => document.getElementById(id);
@@ -178,8 +183,7 @@ enum LivePageScript {
       $("batchText").textContent = `Batches by rows: ${number(model.figures.batches)} batches of ${number(model.figures.rowsPerBatch)} and ${number(model.figures.requestsPerBatch)} requests on average; max_batch_size is ${model.maximumBatchRows}.`;
     }
 
-    const reasons = {preferredSize: "preferred size reached", full: "full", delay: "delay over", zeroDelay: "no delay set", shapeMismatch: "next request's shape differs",
-      wouldExceed: "next request would exceed the largest size", unbatched: "the model does not batch"};
+    const reasons = {\#(reasons)};
     function table(head, rows, left) {
       const side = index => index === left ? {class: "left"} : {};
       return el("table", {}, el("thead", {}, el("tr", {}, ...head.map((text, index) => el("th", {scope: "col", ...side(index)}, text)))),

@@ -5,6 +5,7 @@ import Planning
 import Scheduling
 import TimeBase
 import Trace
+import Vocabulary
 
 /// Writes what happens in the world as a capture would show it: API calls of the issuing and response threads, kernels, copies, what threads
 /// wait in, batches and requests.

@@ -261,11 +261,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   /// This program's own file.
-  private static var executable: String {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : CommandLine.arguments[0]
-  }
+  private static var executable: String { Files.executable ?? CommandLine.arguments[0] }
 
   /// The experiment with the command line's changes.
   private func chosen(forProcessor: Bool = false) throws -> Experiment {

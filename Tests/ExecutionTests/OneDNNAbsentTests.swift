@@ -4,7 +4,7 @@ import Testing
 
 /// Needs no oneDNN: what is said and done where it is absent.
 @Suite struct OneDNNAbsentTests {
-  private static let nowhere = OneDNNSearch(explicitPath: nil, folders: ["/nonexistent/lib"], linkerName: "libdnnl-nobody-has.so.3")
+  private static let nowhere = LibrarySearch.oneDNN(explicitPath: nil, folders: ["/nonexistent/lib"], linkerName: "libdnnl-nobody-has.so.3")
 
   @Test func forcedAndAbsentSaysWhereItWasLookedForAndHowToGetIt() {
     #expect(Self.nowhere.candidates == ["libdnnl-nobody-has.so.3"])
@@ -25,20 +25,20 @@ import Testing
   }
 
   @Test func anExplicitPathIsTheOnlyOne() {
-    let search = OneDNNSearch(explicitPath: "/nonexistent/libdnnl.so.3", folders: ["/usr/lib"], linkerName: "libm.so.6")
+    let search = LibrarySearch.oneDNN(explicitPath: "/nonexistent/libdnnl.so.3", folders: ["/usr/lib"], linkerName: "libm.so.6")
     #expect(search.candidates == ["/nonexistent/libdnnl.so.3"])
     let error = #expect(throws: DeviceError.self) { try OneDNNLibrary(search) }
     #expect(error?.description.contains("HEADROOM_ONEDNN names /nonexistent/libdnnl.so.3") == true)
   }
 
   @Test func anotherLibraryIsNotTakenForIt() {
-    let search = OneDNNSearch(explicitPath: nil, folders: [], linkerName: "libm.so.6")
+    let search = LibrarySearch.oneDNN(explicitPath: nil, folders: [], linkerName: "libm.so.6")
     let error = #expect(throws: DeviceError.self) { try OneDNNLibrary(search) }
     #expect(error?.description.contains("libm.so.6 has no dnnl_version") == true)
   }
 
   @Test func theStandardSearchLooksBelowTheCurrentFolderFirst() {
-    let folders = OneDNNSearch.standard.folders
+    let folders = LibrarySearch.oneDNN.folders
     #expect(folders.first == ".engines/onednn/lib")
     #expect(folders.count == 2 && folders[1].hasPrefix("/"))
   }

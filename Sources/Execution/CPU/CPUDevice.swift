@@ -12,7 +12,7 @@ public final class CPUDevice: Device {
   private let pool: WorkerPool
 
   /// A device with threads of its own. Throws where oneDNN is forced and absent.
-  public init(_ options: CPUDeviceOptions, oneDNN search: OneDNNSearch = .standard) throws(DeviceError) {
+  public init(_ options: CPUDeviceOptions, oneDNN search: LibrarySearch = .oneDNN) throws(DeviceError) {
     self.options = options
     switch options.engine {
     case .own: oneDNN = nil

@@ -19,7 +19,7 @@ public final class ONNXRuntimeDevice: Device {
   }
 
   /// A device over the library found by `search`. Throws, saying how to get it, where it is absent.
-  public convenience init(threads: Int, search: ONNXRuntimeSearch = .standard) throws(DeviceError) {
+  public convenience init(threads: Int, search: LibrarySearch = .onnxRuntime) throws(DeviceError) {
     self.init(try ONNXRuntimeLibrary(search), threads: threads)
   }
 

@@ -1,3 +1,4 @@
+import FileAccess
 import Glibc
 import ProcessContract
 import Synchronization
@@ -74,8 +75,8 @@ final class ChildProcess: Sendable {
     }
     let variables = inherited + environment.map { "\($0.key)=\($0.value)" }
     var child: pid_t = 0
-    let status = Self.withStrings([path] + arguments) { argv in
-      Self.withStrings(variables) { envp in posix_spawn(&child, path, &actions, nil, argv, envp) }
+    let status = CStrings.withArray([path] + arguments) { argv in
+      CStrings.withArray(variables) { envp in posix_spawn(&child, path, &actions, nil, argv, envp) }
     }
     posix_spawn_file_actions_destroy(&actions)
     close(outPipe[1])
@@ -177,18 +178,5 @@ final class ChildProcess: Sendable {
       take(Array(buffer[..<count]))
     }
     close(descriptor)
-  }
-
-  private static func withStrings<Result>(
-    _ texts: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
-  ) -> Result {
-    let pointers = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: texts.count + 1)
-    for (index, text) in texts.enumerated() { (pointers + index).initialize(to: strdup(text)) }
-    (pointers + texts.count).initialize(to: nil)
-    defer {
-      for index in texts.indices { free(pointers[index]) }
-      pointers.deallocate()
-    }
-    return body(pointers)
   }
 }

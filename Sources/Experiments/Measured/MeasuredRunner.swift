@@ -4,6 +4,7 @@ import Glibc
 import ModelGraph
 import Planning
 import Scheduling
+import Threads
 import TimeBase
 import Trace
 import Workload
@@ -35,8 +36,6 @@ public struct MeasuredRunner: Sendable {
     self.progress = progress
   }
 
-  /// NIO names its event loops so.
-  static let eventLoopName = "NIO-ELT"
   private static let loadLimit = TimeSpan.milliseconds(120_000)
 
   /// Runs every variant, one at a time: they share the machine.
@@ -275,8 +274,8 @@ extension RunEvidence {
     }
     let window = max(1, Double(run.window.upperBound - run.window.lowerBound))
     let answers = Double(max(1, outcome.completed))
-    let loops = max(1, run.server.count(ofThreads: MeasuredRunner.eventLoopName))
-    let loopSeconds = run.server.seconds(ofThreads: MeasuredRunner.eventLoopName)
+    let loops = max(1, run.server.count(ofThreads: ThreadTimes.eventLoopName))
+    let loopSeconds = run.server.seconds(ofThreads: ThreadTimes.eventLoopName)
     frontEnd.cores = loops
     frontEnd.coreShare = Figure(
       min(1, loopSeconds * 1e9 / window / Double(loops)), .share, .measured, source: "CPU time of \(loops) event loops")

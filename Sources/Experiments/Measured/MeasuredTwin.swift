@@ -9,6 +9,7 @@ import Planning
 import Reporting
 import Scheduling
 import Simulation
+import Threads
 import TimeBase
 import Trace
 
@@ -171,8 +172,8 @@ extension MeasuredTwin.Observed {
     guard outcome.completed > 0, let busy else { return nil }
     let answers = Double(outcome.completed)
     let window = Double(load.window.upperBound - load.window.lowerBound)
-    let loops = max(1, load.server.count(ofThreads: MeasuredRunner.eventLoopName))
-    let loopMicroseconds = load.server.seconds(ofThreads: MeasuredRunner.eventLoopName) * 1e6 / answers
+    let loops = max(1, load.server.count(ofThreads: ThreadTimes.eventLoopName))
+    let loopMicroseconds = load.server.seconds(ofThreads: ThreadTimes.eventLoopName) * 1e6 / answers
     let usual = HostProfile.local
     let receiving = usual[.frontEndPerRequest].value
     let share = receiving / max(1e-9, receiving + usual[.responsePerRequest].value)

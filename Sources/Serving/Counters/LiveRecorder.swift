@@ -2,6 +2,7 @@ import Execution
 import Scheduling
 import Synchronization
 import TimeBase
+import Vocabulary
 
 /// The last events of the server: requests, batches and kernels, in rings that are written by the batch and never grow beyond their bounds.
 package final class LiveRecorder: Sendable {
@@ -9,11 +10,13 @@ package final class LiveRecorder: Sendable {
   package struct Request: Sendable {
     package var model: Int32
     package var rows: Int32
+    /// The batch that carried it; -1 for none.
     package var batch: Int64
     package var bytesIn: Int64
     package var bytesOut: Int64
     package var received: Instant
     package var parsed: Instant
+    /// `distantFuture`: it never entered the queue.
     package var enqueued: Instant
     package var responseStart: Instant
     package var responseEnd: Instant
@@ -76,11 +79,12 @@ package final class LiveRecorder: Sendable {
   /// Whether anything is kept.
   let isRecording: Bool
 
-  /// `capacity`: requests that are kept at most; a quarter as many batches, as many kernels, and as many of what else the driver did.
+  /// `capacity`: requests that are kept at most, and as many batches, kernels and of what else the driver did: no batch holds less than a request, so that every request
+  /// that is kept finds its batch.
   init(isRecording: Bool = true, capacity: Int = 1 << 18) {
     self.isRecording = isRecording
     requests = Mutex(Ring(capacity: max(1, capacity)))
-    batches = Mutex(Ring(capacity: max(1, capacity / 4)))
+    batches = Mutex(Ring(capacity: max(1, capacity)))
     kernels = Mutex(Ring(capacity: max(1, capacity)))
     driverEvents = Mutex(Ring(capacity: max(1, capacity)))
   }
@@ -133,7 +137,7 @@ package final class LiveRecorder: Sendable {
     package var kernels: Int
 
     /// What is left out is as much as a whole ring holds by default.
-    package init(requests: Int = 1 << 18, batches: Int = 1 << 16, kernels: Int = 1 << 18) {
+    package init(requests: Int = 1 << 18, batches: Int = 1 << 18, kernels: Int = 1 << 18) {
       self.requests = requests
       self.batches = batches
       self.kernels = kernels

@@ -3,6 +3,7 @@ import KServe
 import Scheduling
 import Synchronization
 import TimeBase
+import Vocabulary
 
 /// What a model version has done: the statistics extension's counters, Prometheus' series and the histograms.
 final class ModelCounters: Sendable {
@@ -57,7 +58,8 @@ final class ModelCounters: Sendable {
     }
   }
 
-  /// `requests`: when each was accepted. Each request of a batch gets the whole batch's compute times (server
+  /// `requests`: when each was accepted and queued; a request's time in the queue begins with its entry and ends with the gathering of its
+  /// batch (core `src/infer_stats.cc`, UpdateSuccess). Each request of a batch gets the whole batch's compute times (server
   /// `docs/protocol/extension_statistics.md`); `batch_stats` counts the batch once.
   func succeed(_ batch: BatchDone, requests: [PendingInference]) {
     var wall = timespec()
@@ -73,7 +75,7 @@ final class ModelCounters: Sendable {
       values.statistics.executionCount += 1
       for request in requests {
         let whole = (batch.outputsEnd - request.accepted).nanoseconds
-        let queued = (batch.gatherStart - request.accepted).nanoseconds
+        let queued = (batch.gatherStart - request.passage.enqueued).nanoseconds
         values.statistics.success.add(whole)
         values.statistics.queue.add(queued)
         values.phases[0].add(whole)

@@ -171,11 +171,19 @@ public struct InferenceResponse: Sendable {
   public var outputs: [Output]
   /// Outputs are zeros and times come from a model: the answer's parameters must say `"simulated": true`.
   public var isSimulated: Bool
-  /// When its batch executed; nil where nobody noted it.
+  /// Its way through queue and batch; nil where nobody noted it.
   public var execution: Execution?
 
-  /// The phases of a batch.
+  /// A request's way through the queue, and the phases of its batch.
   public struct Execution: Sendable, Hashable {
+    /// The batch that carried it: counted from 0 by each loading of a model, and never reused.
+    public var batch: Int64
+    /// The model took the request and began to check it.
+    public var accepted: Instant
+    /// It entered the queue.
+    public var enqueued: Instant
+    /// It left the queue for its batch.
+    public var departed: Instant
     /// Gathering began.
     public var computeStart: Instant
     /// The inputs were where the model reads them.
@@ -186,7 +194,15 @@ public struct InferenceResponse: Sendable {
     public var outputsReady: Instant
 
     /// Every field stated.
-    public init(computeStart: Instant, inputsReady: Instant, computeEnd: Instant, outputsReady: Instant) {
+    public init(
+      batch: Int64, accepted: Instant, enqueued: Instant, departed: Instant, computeStart: Instant, inputsReady: Instant,
+      computeEnd: Instant,
+      outputsReady: Instant
+    ) {
+      self.batch = batch
+      self.accepted = accepted
+      self.enqueued = enqueued
+      self.departed = departed
       self.computeStart = computeStart
       self.inputsReady = inputsReady
       self.computeEnd = computeEnd

@@ -3,6 +3,18 @@ import NIOCore
 import Scheduling
 import TimeBase
 
+/// How far a request came on its way through a model, whatever its end.
+struct RequestPassage: Sendable, Hashable {
+  /// The model took it and began to check it.
+  var accepted: Instant
+  /// It entered the queue; `distantFuture`: it never did.
+  var enqueued = Instant.distantFuture
+  /// It left the queue for its batch; `distantFuture`: it never did.
+  var departed = Instant.distantFuture
+  /// The batch that carried it, in the scheduler's count; -1 for none.
+  var batch: Int64 = -1
+}
+
 /// An inference from its acceptance to its answer.
 ///
 /// `@unchecked Sendable`: everything that varies is written and read under the queue's lock until the request is taken out of the queue, and
@@ -11,8 +23,7 @@ final class PendingInference: @unchecked Sendable {
   let request: InferenceRequest
   let checked: CheckedRequest
   let loop: any EventLoop
-  let accepted: Instant
-  private let reply: @Sendable (Result<InferenceResponse, KServeError>) -> Void
+  private let reply: @Sendable (Result<InferenceResponse, KServeError>, RequestPassage) -> Void
 
   /// Of the scheduler, while it waits.
   var handle: RequestHandle?
@@ -22,24 +33,28 @@ final class PendingInference: @unchecked Sendable {
   var isExecuting = false
   /// What it will be told.
   var result: Result<InferenceResponse, KServeError>?
-  /// The batch that carried it; -1 for none.
-  var batch: Int64 = -1
+  /// How far it came.
+  var passage: RequestPassage
 
   init(
     request: InferenceRequest, checked: CheckedRequest, loop: any EventLoop, accepted: Instant,
-    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
+    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>, RequestPassage) -> Void
   ) {
     self.request = request
     self.checked = checked
     self.loop = loop
-    self.accepted = accepted
+    passage = RequestPassage(accepted: accepted)
     self.reply = reply
   }
 
+  /// The model took it and began to check it.
+  var accepted: Instant { passage.accepted }
+
   /// Answers; on the event loop, once.
   func deliver() {
-    reply(result ?? .failure(KServeError(.internalError, "\(checked.logTag)the request ended without a result")))
+    reply(result ?? .failure(KServeError(.internalError, "\(checked.logTag)the request ended without a result")), passage)
   }
+
   /// One hop to each event loop, whatever the number of answers.
   static func deliver(_ requests: [PendingInference]) {
     guard let first = requests.first else { return }

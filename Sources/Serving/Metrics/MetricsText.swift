@@ -4,6 +4,7 @@ import Threads
 import TimeBase
 import Scheduling
 import Threads
+import Vocabulary
 
 extension InferenceServer {
   /// Every series in Prometheus' text format, as it is now.

@@ -56,6 +56,21 @@ final class InstanceWorker: @unchecked Sendable {
     return work
   }
 
+  /// When a batch did what.
+  struct BatchPhases {
+    var computeStart: Instant
+    var inputsReady: Instant
+    var computeEnd: Instant
+    var outputsReady: Instant
+
+    /// What a request of it is told.
+    func execution(_ passage: RequestPassage) -> InferenceResponse.Execution {
+      InferenceResponse.Execution(
+        batch: passage.batch, accepted: passage.accepted, enqueued: passage.enqueued, departed: passage.departed,
+        computeStart: computeStart, inputsReady: inputsReady, computeEnd: computeEnd, outputsReady: outputsReady)
+    }
+  }
+
   /// Gathers a batch whenever there is one and room for it, answers the oldest when it is done.
   private func servePipelined() {
     var finished: ModelQueue.Finished?
@@ -173,7 +188,7 @@ final class InstanceWorker: @unchecked Sendable {
     try flight.checked.checkOutputs()
     // A late one's requests were told that it failed, and their shared memory may hold other things by now.
     if model.queue.maybeGaveUp(after: times.outputsReady - gatherStart), !model.queue.isServing(index, tenure: tenure) { return [] }
-    let execution = InferenceResponse.Execution(
+    let phases = BatchPhases(
       computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
       outputsReady: max(gatherStart, times.outputsReady))
     let responses = try scatter(work.requests, from: flight.checked, flight.problems, execution)

@@ -4,6 +4,7 @@ import NIOCore
 import Scheduling
 import TimeBase
 import Threads
+import Vocabulary
 
 /// A loaded model's scheduler in real time: requests come in from event loops, batches go out to instance threads, deadlines are kept by one
 /// timer thread that sleeps while nothing is due.
@@ -91,8 +92,9 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes a request, or answers at once why not. Returns what cancels it.
   func submit(_ request: PendingInference, orElse: () -> InferenceHandle?) -> InferenceHandle {
-    let now = clock()
     monitor.lock()
+    // Behind the lock: waiting for it is no queueing.
+    let now = clock()
     let slot = free.popLast() ?? pending.count
     if slot == pending.count {
       pending.append(nil)
@@ -113,6 +115,7 @@ final class ModelQueue: @unchecked Sendable {
     switch admission {
     case .queued(let handle):
       request.handle = handle
+      request.passage.enqueued = now
       unanswered += 1
       waiting += 1
     case .refused(let reason):
@@ -128,8 +131,10 @@ final class ModelQueue: @unchecked Sendable {
       // The instance is this thread's until `complete`: its own thread waits for a batch and gets none meanwhile.
       let finished = immediate(instance, work)
       monitor.lock()
-      complete(finished, instance, now)
-      announce(instance, now)
+      // What came meanwhile came later than this request.
+      let ended = scheduler.queuedRequests > 0 ? clock() : now
+      complete(finished, instance, ended)
+      announce(instance, ended)
       drain()
     }
     leave(now)
@@ -144,8 +149,9 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   private func cancel(_ slot: Int, _ generation: UInt32) {
-    let now = clock()
     monitor.lock()
+    // Behind the lock: to the scheduler, time does not go backwards.
+    let now = clock()
     if pending.indices.contains(slot), generations[slot] == generation, let request = pending[slot], let handle = request.handle,
       scheduler.cancel(handle, at: now)
     {
@@ -298,7 +304,8 @@ final class ModelQueue: @unchecked Sendable {
     requests.reserveCapacity(formed.requests.count)
     for request in formed.requests {
       if let found = pending[Int(request.id & 0xFFFF_FFFF)] {
-        found.batch = batch.sequence
+        found.passage.batch = batch.sequence
+        found.passage.departed = request.departed
         requests.append(found)
       }
     }
@@ -470,8 +477,8 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes no more requests; `drained` is called once everything accepted has been answered.
   func close(drained: @escaping @Sendable () -> Void) {
-    let now = clock()
     monitor.lock()
+    let now = clock()
     scheduler.stop(at: now)
     isClosing = true
     whenDrained.append(drained)

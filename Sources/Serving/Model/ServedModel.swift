@@ -150,7 +150,7 @@ final class ServedModel: Sendable {
   /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
   func infer(
     _ request: consuming InferenceRequest, on loop: any EventLoop, orElse: @escaping @Sendable () -> InferenceHandle?,
-    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
+    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>, RequestPassage) -> Void
   ) -> InferenceHandle {
     var request = request
     let accepted = MonotonicClock.now
@@ -169,7 +169,7 @@ final class ServedModel: Sendable {
       checked = try checker.check(&request)
     } catch {
       counters.fail(.other, nanoseconds: (MonotonicClock.now - accepted).nanoseconds)
-      reply(.failure(error))
+      reply(.failure(error), RequestPassage(accepted: accepted))
       return InferenceHandle {}
     }
     guard let hold else {
@@ -179,10 +179,10 @@ final class ServedModel: Sendable {
     return queue.submit(
       PendingInference(
         request: request, checked: checked, loop: loop, accepted: accepted,
-        reply: { answer in
+        reply: { answer, passage in
           // Before the answer: who has it finds the region unregistered, if that was asked for meanwhile.
           hold.end()
-          reply(answer)
+          reply(answer, passage)
         }), orElse: orElse)
   }
 }

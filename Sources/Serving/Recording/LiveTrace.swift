@@ -52,55 +52,31 @@ package struct LiveTrace {
     }
     recorder.add(kernels: events.kernels, batches: batches, of: state)
     recorder.add(driverEvents: events.driverEvents)
-    let requests = events.requests.sorted { $0.enqueued < $1.enqueued }
-    let carriers = Self.carriers(of: requests, in: batches)
+    // Each request says which batch carried it. One that failed before, or with its batch, has none here.
+    let places = Dictionary(zip(batches.map(\.id), batches.indices)) { first, _ in first }
+    let requests = events.requests.sorted { $0.parsed < $1.parsed }
+    var (linked, waited) = (0, 0.0)
     for (index, request) in requests.enumerated() {
+      let place = places[request.batch]
+      if let place {
+        linked += 1
+        waited += Self.length(request.enqueued, batches[place].gatherStart, in: window)
+      }
       recorder.trace.requests.append(
         RequestEvent(
-          id: Int64(index), batch: carriers[index] ?? Trace.unknown, model: model, rows: request.rows, bytesIn: request.bytesIn,
+          id: Int64(index), batch: place.map { Int64($0) } ?? Trace.unknown, model: model, rows: request.rows, bytesIn: request.bytesIn,
           bytesOut: request.bytesOut, received: request.received.nanoseconds, parsed: request.parsed.nanoseconds,
-          enqueued: request.enqueued.nanoseconds, responseStart: request.responseStart.nanoseconds,
+          enqueued: request.enqueued == .distantFuture ? Trace.unknown : request.enqueued.nanoseconds,
+          responseStart: request.responseStart.nanoseconds,
           responseEnd: request.responseEnd.nanoseconds, status: request.failed ? .failed : .ok))
     }
     trace = recorder.trace
-    linkedRequests = carriers.count { $0 != nil }
-    waited = zip(requests, carriers).reduce(0) { sum, pair in
-      guard let batch = pair.1 else { return sum }
-      return sum + Self.length(pair.0.enqueued, batches[Int(batch)].gatherStart, in: window)
-    }
+    linkedRequests = linked
+    self.waited = waited
   }
 
   /// Nanoseconds of an interval that lie in the window.
   package static func length(_ start: Instant, _ end: Instant, in window: Range<Int64>) -> Double {
     Double(max(0, min(end.nanoseconds, window.upperBound) - max(start.nanoseconds, window.lowerBound)))
-  }
-
-  /// Which batch carried each request. The events do not say; the queue is first in, first out, a request enters before its batch is
-  /// gathered and is answered after its batch ended, and a batch says how many requests it held: that leaves one choice, except among
-  /// requests of different priorities, where the times of a neighbour are as good. A batch that waits for an instance takes further
-  /// requests after it was formed, so the gathering is what ends its list.
-  ///
-  /// - Parameters:
-  ///   - requests: By the time they entered the queue.
-  ///   - batches: By the time they were formed.
-  static func carriers(of requests: [LiveRecorder.Request], in batches: [LiveRecorder.Batch]) -> [Int64?] {
-    var carriers = [Int64?](repeating: nil, count: requests.count)
-    var first = 0
-    for (index, batch) in batches.enumerated() {
-      // Answered before this batch was formed: it belongs to none of the batches that are left.
-      while first < requests.count, carriers[first] != nil || requests[first].responseStart < batch.formed { first += 1 }
-      var left = Int(batch.requests)
-      var candidate = first
-      // Requests that wait for another batch stand in between; thousands of them mean that the times do not fit at all.
-      let last = min(requests.count, first + left + 4096)
-      while left > 0, candidate < last, requests[candidate].enqueued <= batch.gatherStart {
-        if carriers[candidate] == nil, !requests[candidate].failed, requests[candidate].responseStart >= batch.outputEnd {
-          carriers[candidate] = Int64(index)
-          left -= 1
-        }
-        candidate += 1
-      }
-    }
-    return carriers
   }
 }

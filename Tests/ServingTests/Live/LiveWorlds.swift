@@ -1,6 +1,7 @@
 import Execution
 import Scheduling
 import TimeBase
+import Vocabulary
 
 @testable import Serving
 @testable import ServingDiagnosis
@@ -47,7 +48,7 @@ struct LiveWorld {
     for arrival in arrivals {
       events.requests.append(
         LiveRecorder.Request(
-          model: state.number, rows: 1, batch: -1, bytesIn: 64, bytesOut: 64, received: Self.at(arrival - 30), parsed: Self.at(arrival),
+          model: state.number, rows: 1, batch: id, bytesIn: 64, bytesOut: 64, received: Self.at(arrival - 30), parsed: Self.at(arrival),
           enqueued: Self.at(arrival), responseStart: Self.at(end + 30), responseEnd: Self.at(end + 40), failed: false))
     }
   }
@@ -57,7 +58,7 @@ struct LiveWorld {
     events.requests.append(
       LiveRecorder.Request(
         model: state.number, rows: 1, batch: -1, bytesIn: 64, bytesOut: 0, received: Self.at(time - 30), parsed: Self.at(time),
-        enqueued: Self.at(time), responseStart: Self.at(time + 10), responseEnd: Self.at(time + 20), failed: true))
+        enqueued: .distantFuture, responseStart: Self.at(time + 10), responseEnd: Self.at(time + 20), failed: true))
   }
 
   /// Always eight requests ahead: batches of eight, 20 ms each, back to back.

@@ -89,7 +89,9 @@ import TimeBase
     -> Result<InferenceResponse, KServeError>
   {
     await withCheckedContinuation { continuation in
-      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), orElse: { nil }) { continuation.resume(returning: $0) }
+      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), orElse: { nil }) { answer, _ in
+        continuation.resume(returning: answer)
+      }
     }
   }
 

@@ -42,7 +42,7 @@ import TimeBase
       (request.priority, request.timeoutMicroseconds) = (priority, timeoutMicroseconds)
       let checked = CheckedRequest(rows: 1, inputs: [0], shapes: [[1, 4]], outputs: [], logTag: "")
       return queue.submit(
-        PendingInference(request: request, checked: checked, loop: loop, accepted: time.now.withLock { $0 }) { answer in
+        PendingInference(request: request, checked: checked, loop: loop, accepted: time.now.withLock { $0 }) { answer, _ in
           self.answers.withLock { $0[id] = answer }
         }, orElse: { nil })
     }
