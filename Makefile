@@ -34,7 +34,7 @@ test-swift: install
 	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
 	swift build --build-tests
 	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
-	timeout --kill-after=30 900 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
+	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
 test-cuda-headers: ## our declarations of CUDA's interfaces against NVIDIA's own headers (1.1 GB of wheels from PyPI, once)
 	@Scripts/test-cuda-headers

@@ -285,7 +285,8 @@ let package = Package(
       "ServingTests",
       [
         "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace", "Vocabulary",
+        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace",
+        "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

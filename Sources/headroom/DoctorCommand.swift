@@ -35,7 +35,7 @@ struct DoctorCommand: ParsableCommand {
     machine.ncu = tool("ncu")
     machine.dcgmi = tool("dcgmi")
     machine.hasDeviceFiles = access("/dev/nvidiactl", F_OK) == 0
-    machine.processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    machine.processors = max(1, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))
     if let smi = machine.nvidiaSMI {
       let fields = "name,clocks.sm,clocks.max.sm,power.draw,power.limit,pcie.link.gen.current,pcie.link.width.current,mig.mode.current"
       for line in output("'\(smi)' --query-gpu=\(fields) --format=csv,noheader 2>/dev/null") {

@@ -298,7 +298,9 @@ struct CPUProgramBuilder {
 
   /// The 16-bit types come from CUDA's lowering alone: the CPU device refuses them before it binds anything.
   private func requireFloat(_ node: Node, _ view: TensorView) throws(DeviceError) {
-    guard [.float32, .float16, .bfloat16].contains(view.type) else { throw fail(node, "works on float32 here, not on \(view.type.rawValue)") }
+    guard [.float32, .float16, .bfloat16].contains(view.type) else {
+      throw fail(node, "works on float32 here, not on \(view.type.rawValue)")
+    }
   }
 
   private func transposed(_ view: TensorView) -> TensorView {

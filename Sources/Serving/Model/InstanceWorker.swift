@@ -191,7 +191,7 @@ final class InstanceWorker: @unchecked Sendable {
     let phases = BatchPhases(
       computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
       outputsReady: max(gatherStart, times.outputsReady))
-    let responses = try scatter(work.requests, from: flight.checked, flight.problems, execution)
+    let responses = try scatter(work.requests, from: flight.checked, flight.problems, phases)
     let outputsEnd = MonotonicClock.now
     // Nearly always all of them: then nothing is copied.
     var good = work.requests

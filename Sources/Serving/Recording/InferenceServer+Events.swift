@@ -1,4 +1,4 @@
-public import TimeBase
+import TimeBase
 
 /// What a diagnosis of the running server reads.
 extension InferenceServer {

@@ -26,7 +26,7 @@ import Trace
 
     init(failsEvery: Float = .infinity) { self.failsEvery = failsEvery }
 
-    func stepNames(rows: Int) -> [String] { [] }
+    func steps(rows: Int) -> [DeviceStep] { [] }
     func makeInstance() throws(DeviceError) -> any ModelInstance { Instance(self) }
 
     private final class Instance: ModelInstance, @unchecked Sendable {
@@ -75,7 +75,7 @@ import Trace
     let live = LiveRecorder(capacity: 1 << 14)
     let model = try ServedModel(
       name: "m", version: 1, configuration: configuration, loaded: loaded,
-      device: DeviceDescription(name: "cpu", hardware: "", isSimulated: false, computeUnits: 1, memoryBytes: 0), labels: [:],
+      device: DeviceDescription(name: "cpu", deviceClass: .processor, hardware: "", computeUnits: 1, memoryBytes: 0), labels: [:],
       regions: SharedMemoryRegions(isAllowed: false), live: live, number: 7, executionLimit: .zero, gate: nil)
     model.start([])
     return (model, live)
