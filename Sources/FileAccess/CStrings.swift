@@ -1,4 +1,4 @@
-public import Glibc
+import Glibc
 
 /// Texts as C takes argument lists and environments: an array of pointers that ends with none.
 public enum CStrings {

@@ -1,4 +1,4 @@
-public import JSONText
+import JSONText
 
 /// What `headroom serve --ready-line` writes once to standard output when its models are loaded: a line for programs that started it. The
 /// log keeps its words for people.

@@ -1,5 +1,5 @@
 import CheckedNumbers
-public import Scheduling
+import Scheduling
 public import TimeBase
 public import Trace
 public import Vocabulary

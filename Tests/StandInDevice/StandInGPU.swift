@@ -1,6 +1,6 @@
 public import Execution
 public import ModelConfiguration
-public import ModelGraph
+import ModelGraph
 import Synchronization
 import Threads
 public import TimeBase
