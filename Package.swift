@@ -68,6 +68,7 @@ let package = Package(
         .headerSearchPath("."), .headerSearchPath("../CCUDA/include"), .headerSearchPath("../CCUDAKernels/include"),
         .headerSearchPath("../CCUDAKernels/kernels"),
       ]),
+    module("ProcessContract", ["JSONText"]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
     module("HostModel", ["JSONText"]),
@@ -97,14 +98,15 @@ let package = Package(
       ]),
     module("KServe", ["JSONReading", "ModelConfiguration"]),
     .target(
-      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
+      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "ProcessContract", "TimeBase", "Workload"],
+      swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 6
     module(
       "Execution",
       [
         "CCUDA", "CCUDAKernels", "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph",
-        "Planning", "Threads", "TimeBase",
+        "Planning", "Threads", "TimeBase", "Trace",
       ]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
@@ -151,7 +153,7 @@ let package = Package(
         "CLinux", "Capture", "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText", "KServe",
         "KernelFitting",
         "LoadModel",
-        "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "ProcessContract",
         "Reporting",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
@@ -165,7 +167,7 @@ let package = Package(
         "KernelFitting",
         "ModelGraph",
         "ONNXFormat",
-        "Planning",
+        "Planning", "ProcessContract",
         "GRPCFrontEnd", "HTTPFrontEnd", "Summaries", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator",
         "LoadResults", "LoadModel",
         "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
@@ -216,6 +218,19 @@ let package = Package(
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
     .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
+    // A device for tests that behaves as a GPU does.
+    .target(
+      name: "StandInDevice",
+      dependencies: ["CheckedNumbers", "Execution", "ModelConfiguration", "ModelGraph", "Threads", "TimeBase", "Trace"],
+      path: "Tests/StandInDevice", swiftSettings: strict),
+
+    .executableTarget(
+      name: "stand-in-server",
+      dependencies: [
+        "CheckedNumbers", "Execution", "HTTPFrontEnd", "KServe", "ProcessContract", "Serving", "StandInDevice", "TimeBase", "TraceFormats",
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      path: "Tests/Programs/StandInServer", swiftSettings: strict),
 
     tests("ArchitectureTests", ["FileAccess"]),
     tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
@@ -223,6 +238,7 @@ let package = Package(
       "ExplanationTests",
       ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Reporting", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
+    tests("ProcessContractTests", ["ProcessContract"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("ThreadsTests", ["Threads", "TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
@@ -239,7 +255,7 @@ let package = Package(
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
     tests("LoadResultsTests", ["LoadResults"]),
-    tests("LoadModelTests", ["FileAccess", "LoadModel", "TimeBase", "Workload"]),
+    tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
     tests(
       "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
     tests(
@@ -266,7 +282,7 @@ let package = Package(
       "ServingTests",
       [
         "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "Trace",
+        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

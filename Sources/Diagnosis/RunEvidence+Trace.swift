@@ -60,6 +60,7 @@ public struct TraceAnalysis: Sendable {
     for rows in trace.batches.rows where rows > 0 { batchSizes[Int(rows), default: 0] += 1 }
 
     var evidence = RunEvidence()
+    evidence.deviceClass = trace.deviceClass
     evidence.fill(load: trace, context: context, window: window, kind: kind)
     evidence.fill(batching: trace, context: context, window: window, kind: kind)
     evidence.fill(device: trace, time: device, kind: kind)

@@ -64,7 +64,7 @@ public struct RunTotals: Sendable {
 }
 
 extension ComparedRun {
-  static func gains(_ gains: Result<GainEstimate, GainRefusal>) -> Prose {
+  static func gains(_ gains: Result<GainEstimate, GainRefusal>, on device: DeviceClass) -> Prose {
     switch gains {
     case .failure(let refusal): return refusal.text
     case .success(let estimate):
@@ -78,7 +78,7 @@ extension ComparedRun {
       add("throughput", estimate.throughput)
       add("p99", estimate.p99Latency)
       add("capacity at the goal", estimate.capacityAtGoal)
-      add("GPU-seconds a million rows", estimate.gpuSecondsPerMillionRows)
+      add("\(device.noun)-seconds a million rows", estimate.gpuSecondsPerMillionRows)
       return prose.parts.isEmpty ? "no gain known" : prose
     }
   }

@@ -149,9 +149,7 @@ public enum Validation {
     func outcome(_ variant: Variant, _ plan: Plan) throws(ExperimentError) -> [Double] {
       var short = variant
       short.workload.duration = .milliseconds(30_000)
-      guard let run = (try? Simulation.run(short.world(plan, seed: 1))) ?? nil else {
-        throw ExperimentError("\(variant.name): could not be run")
-      }
+      let run = try short.world(plan, seed: 1).result(variant.name)
       return [run.throughput, run.meanLatencyMilliseconds ?? 0, run.busy.kernels / Double(run.window.nanoseconds)]
     }
     var base: [[Double]] = []

@@ -119,6 +119,8 @@ public struct FormedBatch: Sendable, Hashable {
   public internal(set) var oldest = Instant.distantFuture
   /// No more requests may join.
   var closed = false
+  /// Whether requests may still join it while it waits for an instance.
+  public var canGrow: Bool { !closed }
   var phase = Phase.free
   var shapeKey: UInt64 = 0
   var sequence: Int64 = 0

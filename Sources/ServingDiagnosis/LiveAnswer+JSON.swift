@@ -51,7 +51,7 @@ extension LiveDiagnosis {
     guard let verdict = assessment?.verdict else { return .null }
     let claims = verdict.claims.map { claim -> JSONValue in
       [
-        "regime": .string(words(claim.regime.rawValue)), "station": JSONValue(claim.station?.rawValue),
+        "regime": .string(claim.regime.text(on: state.device.deviceClass)), "station": JSONValue(claim.station?.rawValue),
         "certainty": .string(claim.certainty.text), "weight": claim.weight?.json ?? .null,
       ]
     }
@@ -89,7 +89,7 @@ extension LiveDiagnosis {
       "undecided": .array(
         (assessment?.undecided ?? []).map {
           [
-            "code": .string($0.code.rawValue), "name": .string($0.name), "wouldDecide": .string(words($0.missing.cheapestMeasurement)),
+            "code": .string($0.code.rawValue), "name": .string($0.name), "wouldDecide": .string($0.missing.cheapestMeasurement),
           ]
         }), "notes": .array(notes.map { .string($0) }),
     ]
@@ -122,7 +122,8 @@ extension LiveDiagnosis {
       default: nil
       }
     return [
-      "station": .string(station.rawValue), "text": .string(station == .gpu && state.isProcessor ? "kernels" : words(station.text)),
+      "station": .string(station.rawValue),
+      "text": .string(station == .gpu && state.isProcessor ? "kernels" : station.text(on: state.device.deviceClass)),
       "demand": load?.demand?.json ?? .null,
       "utilization": load?.utilization?.json ?? .null, "capacity": load?.capacity?.json ?? .null, "unknownBecause": JSONValue(why),
     ]
@@ -133,7 +134,7 @@ extension LiveDiagnosis {
     guard let analysis, assessment != nil else { return [] }
     func bar(_ step: String, _ text: String, _ explanation: String, _ figure: Figure, _ isEstimated: Bool) -> JSONValue {
       [
-        "step": .string(step), "text": .string(words(text)), "explanation": .string(words(explanation)), "ofWall": figure.json,
+        "step": .string(step), "text": .string(text), "explanation": .string(explanation), "ofWall": figure.json,
         "isEstimated": .bool(isEstimated),
       ]
     }
@@ -154,9 +155,9 @@ extension LiveDiagnosis {
     let observation = ranked.finding.observation
     return [
       "code": .string(ranked.finding.code.rawValue), "name": .string(ranked.finding.name),
-      "certainty": .string(observation.certainty.text), "seen": .array(observation.seen.map { .string(words($0.text)) }),
-      "why": .string(words(observation.whyBad.text)), "fixes": .array(ranked.fixes.map { .string(words($0.fix.title)) }),
-      "wouldDecide": JSONValue(observation.missing.map { words($0.cheapestMeasurement) }), "page": .string(ranked.finding.page),
+      "certainty": .string(observation.certainty.text), "seen": .array(observation.seen.map { .string($0.text) }),
+      "why": .string(observation.whyBad.text), "fixes": .array(ranked.fixes.map { .string($0.fix.title) }),
+      "wouldDecide": JSONValue(observation.missing.map { $0.cheapestMeasurement }), "page": .string(ranked.finding.page),
     ]
   }
 }

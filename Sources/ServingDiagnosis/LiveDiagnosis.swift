@@ -118,7 +118,7 @@ struct LiveDiagnosis: Sendable {
       return
     }
     // A running server does not look into its models' graphs: which rows are copies is not asked here.
-    let codes = state.isProcessor ? FindingCode.ofProcessors.subtracting([.HR211]) : nil
+    let codes = state.isProcessor ? Set(FindingCode.allCases).subtracting([.HR211]) : nil
     var assessment = Assessment(of: evidence, codes: codes, estimator: nil)
     if let held = evidence.device.heldIdle { Self.weigh(held, &assessment.verdict) }
     self.assessment = assessment
@@ -134,19 +134,10 @@ struct LiveDiagnosis: Sendable {
       if let held = verdict.claims.first, held.regime == .batchingBound, held.certainty == .cannotTell, let weight = held.weight {
         return "batching-bound or too few requests: cannot tell (the batcher held requests for company for \(weight.text) of the time)"
       }
-      return words(verdict.sentence.text)
+      return verdict.sentence(upstreamOf: "this model's queue").text
     }
     if failed > 0, answered == 0 { return "\(failed) requests failed and none was answered in the last \(Self.seconds(window)) s" }
     return notes.first ?? "unknown"
-  }
-
-  /// Texts of the diagnosis speak of a GPU; here it may be a processor, and the queue is in this server.
-  func words(_ text: String) -> String {
-    var text = text.replacing("upstream of the GPU", with: "upstream of this model's queue")
-    if state.isProcessor {
-      text = Prose.ofProcessor(text)
-    }
-    return text
   }
 
   // MARK: - Parts
@@ -222,7 +213,7 @@ struct LiveDiagnosis: Sendable {
     if state.isProcessor, verdict.claims.contains(where: { $0.regime == .deviceBound }) {
       return "`perf stat -p PID` under this load: instructions a cycle and memory stalls say whether arithmetic or memory limits"
     }
-    return words(missing.cheapestMeasurement)
+    return missing.cheapestMeasurement
   }
 
   static func seconds(_ window: Range<Int64>) -> String { rounded(Double(window.upperBound - window.lowerBound) / 1e9) }

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import ArgumentParser
+import ProcessContract
 import DeviceModel
 import Execution
 import FileAccess
@@ -41,13 +42,13 @@ struct CalibrateMachine: ParsableArguments {
       if let processor { try measureProcessor(processor, output: output, sizes: sizes) } else { try measureHost(output: output) }
     } catch let error as CalibrationError {
       Terminal.note("headroom calibrate: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as DeviceError {
       Terminal.note("headroom calibrate: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as FileError {
       Terminal.note("headroom calibrate: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
   }
 

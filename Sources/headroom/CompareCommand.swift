@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import CheckedNumbers
 import Diagnosis
 import Explanation
@@ -76,7 +77,7 @@ struct CompareCommand: ParsableCommand {
         } catch {
           progress.clear()
           Terminal.note("headroom compare: \(error)")
-          throw ExitCode(1)
+          throw ExitCode(.failed)
         }
       }
       sides.append(runs)
@@ -84,7 +85,7 @@ struct CompareCommand: ParsableCommand {
     progress.clear()
     guard sides.count == 2, let comparison = Comparison(before: sides[0], after: sides[1]) else {
       Terminal.note("headroom compare: a side is empty")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
     let outcomes = failOn.compactMap { ComparisonCondition($0) }.map { ($0, $0.isCrossed(by: comparison)) }
     if json {
@@ -92,9 +93,9 @@ struct CompareCommand: ParsableCommand {
     } else {
       print(comparison, outcomes)
     }
-    if outcomes.contains(where: { $0.1 == true }) { throw ExitCode(2) }
-    if outcomes.contains(where: { $0.1 == nil }) { throw ExitCode(3) }
-    if outcomes.isEmpty, comparison.verdict == .differentWork || comparison.verdict == .inconclusive { throw ExitCode(3) }
+    if outcomes.contains(where: { $0.1 == true }) { throw ExitCode(.thresholdCrossed) }
+    if outcomes.contains(where: { $0.1 == nil }) { throw ExitCode(.inconclusive) }
+    if outcomes.isEmpty, comparison.verdict == .differentWork || comparison.verdict == .inconclusive { throw ExitCode(.inconclusive) }
   }
 
   private func print(_ comparison: Comparison, _ outcomes: [(ComparisonCondition, Bool?)]) {

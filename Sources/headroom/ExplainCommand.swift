@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import CheckedNumbers
 import Diagnosis
 import Experiments
@@ -269,7 +270,7 @@ struct ExplainCommand: ParsableCommand {
       for path in found { try files.add(try Files.readText(path), path: path) }
     } catch let error as EngineFileError {
       Terminal.note("headroom explain: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
     return (files, [])
   }

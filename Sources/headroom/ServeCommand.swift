@@ -211,6 +211,9 @@ struct ServeBehaviour: ParsableArguments {
   var record: String?
   @Option(help: ArgumentHelp("Requests, and kernels, that --record keeps at most: the last ones.", valueName: "count"))
   var recordLimit = 2_000_000
+  @Flag(help: "When the models are loaded, say so in one line of JSON on standard output: for programs that start a server.")
+  var readyLine =
+    false
   @Option(help: "Let clients register system shared memory.") var allowClientShm: TritonFlag = .false
   @Option(
     parsing: .singleValue,

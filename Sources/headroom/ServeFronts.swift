@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import Glibc
 import GRPCFrontEnd
 import HTTPFrontEnd
@@ -25,25 +26,35 @@ struct ServeFronts {
     self.grpc = GRPCServer(service: server, group: group, options: grpc)
   }
 
-  func listen(_ listening: ServeListening) throws {
-    func say(_ name: String, _ option: String, _ address: String, _ port: Int, _ start: (String, Int) throws -> Int) throws {
+  /// Where it listens; nil for what is not served.
+  struct Addresses {
+    var http: String?
+    var grpc: String?
+    var metrics: String?
+  }
+
+  func listen(_ listening: ServeListening) throws -> Addresses {
+    var addresses = Addresses()
+    func say(_ name: String, _ option: String, _ address: String, _ port: Int, _ start: (String, Int) throws -> Int) throws -> String {
       let got: Int
       do { got = try start(address, port) } catch {
         ServeRun.say("\(option) \(port): \(Self.reason(error, address, port, option))")
-        throw ExitCode(1)
+        throw ExitCode(.failed)
       }
       ServeRun.say("\(name) on \(address):\(got)")
+      return "\(address):\(got)"
     }
     if listening.allowHttp.isOn {
-      try say("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
+      addresses.http = try say("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
     }
     if listening.allowGrpc.isOn {
-      try say("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
+      addresses.grpc = try say("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
     }
     if listening.allowMetrics.isOn {
       let address = listening.metricsAddress ?? listening.httpAddress
-      try say("metrics", "--metrics-port", address, listening.metricsPort) { try metrics.start(host: $0, port: $1) }
+      addresses.metrics = try say("metrics", "--metrics-port", address, listening.metricsPort) { try metrics.start(host: $0, port: $1) }
     }
+    return addresses
   }
 
   private static func reason(_ error: any Error, _ address: String, _ port: Int, _ option: String) -> String {

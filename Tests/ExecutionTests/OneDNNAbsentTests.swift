@@ -20,8 +20,8 @@ import Testing
     let device = try CPUDevice(CPUDeviceOptions(threads: 1, engine: .automatic), oneDNN: Self.nowhere)
     #expect(device.oneDNN == nil)
     let model = try device.load(.graph(try CPUDeviceTests.linear(16, 16, .relu)), LoadOptions(maximumBatchRows: 4))
-    #expect(model.stepNames(rows: 4).contains { $0.hasPrefix("gemm_f32_") })
-    #expect(!model.stepNames(rows: 4).contains { $0.contains("onednn") })
+    #expect(model.steps(rows: 4).contains { $0.name.hasPrefix("gemm_f32_") })
+    #expect(!model.steps(rows: 4).contains { $0.name.contains("onednn") })
   }
 
   @Test func anExplicitPathIsTheOnlyOne() {

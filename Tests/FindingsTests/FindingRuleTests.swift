@@ -44,12 +44,20 @@ import Testing
     Case(.HR101, "outside grows between runs", .found(.likely)) {
       $0.client = ClientEvidence()
       $0.load.meanThinkTime = nil
-      $0.client.otherRuns = [.init(throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
+      $0.client.otherRuns = [.init(users: 100, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
+    },
+    Case(.HR101, "outside grows with the users, though their think time is stated", .found(.likely)) {
+      $0.load.meanThinkTime = m(48, .milliseconds)
+      $0.client.otherRuns = [.init(users: 100, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
+    },
+    Case(.HR101, "another run has more of it: that is the other's", .clear) {
+      $0.load.meanThinkTime = m(48, .milliseconds)
+      $0.client.otherRuns = [.init(users: 400, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(90, .milliseconds))]
     },
     Case(.HR101, "steady between runs, but nothing else is known", .cannotTell) {
       $0.client = ClientEvidence()
       $0.load.meanThinkTime = nil
-      $0.client.otherRuns = [.init(throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(50, .milliseconds))]
+      $0.client.otherRuns = [.init(users: 200, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(50, .milliseconds))]
     },
     Case(.HR101, "neither generator nor think time is known", .cannotTell) {
       $0.client = ClientEvidence()

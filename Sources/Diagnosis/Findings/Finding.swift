@@ -101,10 +101,12 @@ public struct Findings: Sendable, Hashable {
     public var missing: MissingEvidence
   }
 
-  /// Asks every registered rule, or those of `codes`.
+  /// Asks the registered rules that apply to the run's device, or of these those of `codes`.
   public init(of run: RunEvidence, codes: Set<FindingCode>? = nil) {
     found = []
     undecided = []
+    var codes = codes
+    if let applicable = run.deviceClass.findings { codes = codes?.intersection(applicable) ?? applicable }
     for rule in FindingRegistry.rules where codes?.contains(rule.code) ?? true {
       switch rule.examine(run) {
       case .clear: continue

@@ -1,6 +1,10 @@
+public import Trace
+
 /// All that is known of one run, as one pure value: what the findings and the verdict read, and nothing else. nil is "unknown", never
 /// zero. Built from a trace, completed by what only the plan, the generator or the simulation knows.
 public struct RunEvidence: Sendable, Hashable {
+  /// What ran the batches.
+  public var deviceClass = DeviceClass.gpu
   /// What was offered and what came back.
   public var load = LoadEvidence()
   /// The load generator's own health.
@@ -88,18 +92,21 @@ public struct ClientEvidence: Sendable, Hashable {
   public var cores: Int?
   /// 99th percentile of (sent - intended).
   public var sendLagP99: Figure?
-  /// Time outside the stopwatch in other runs of the same generator and think time, with the throughput each had.
+  /// Time outside the stopwatch in other runs of the same generator and think time, whatever the number of users.
   public var otherRuns: [OtherRun] = []
 
   /// One other run of the same generator.
   public struct OtherRun: Sendable, Hashable {
+    /// Its users.
+    public var users: Int
     /// Its answers a second.
     public var throughput: Figure
     /// Its N/X - R.
     public var timeOutsideStopwatch: Figure
 
-    /// Both figures of one run.
-    public init(throughput: Figure, timeOutsideStopwatch: Figure) {
+    /// The figures of one run.
+    public init(users: Int, throughput: Figure, timeOutsideStopwatch: Figure) {
+      self.users = users
       self.throughput = throughput
       self.timeOutsideStopwatch = timeOutsideStopwatch
     }

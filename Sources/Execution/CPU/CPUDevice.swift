@@ -22,10 +22,10 @@ public final class CPUDevice: Device {
     pool = WorkerPool(threads: options.threads, firstCore: options.firstCore)
     let pages = sysconf(Int32(clamping: _SC_PHYS_PAGES))
     description = DeviceDescription(
-      name: "cpu",
+      name: "cpu", deviceClass: .processor,
       hardware: "\(Self.processor) (\(options.level)), \(options.threads) thread\(options.threads == 1 ? "" : "s")"
         + (oneDNN.map { ", oneDNN \($0.version)" } ?? ""),
-      isSimulated: false, computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(clamping: _SC_PAGESIZE)))
+      computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(clamping: _SC_PAGESIZE)))
   }
 
   deinit { pool.close() }

@@ -80,8 +80,8 @@ public final class CUDADevice: Device {
     identity = "\(text) \(memory) driver \(version)"
     context = try CUDAContext(driver, device)
     description = DeviceDescription(
-      name: "cuda:\(options.ordinal)", hardware: "\(text) (CUDA \(version / 1000).\(version % 1000 / 10), sm_\(architecture))",
-      isSimulated: false,
+      name: "cuda:\(options.ordinal)", deviceClass: .gpu,
+      hardware: "\(text) (CUDA \(version / 1000).\(version % 1000 / 10), sm_\(architecture))",
       computeUnits: driver.attribute(HR_DEVICE_SM_COUNT, of: device), memoryBytes: memory)
   }
 

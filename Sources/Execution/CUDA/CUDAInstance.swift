@@ -75,7 +75,6 @@ final class CUDAInstance: ModelInstance, @unchecked Sendable {
         "shape \(given) was given for input '\(model.signature.inputs[index].name)'; the model takes \(view.shape) at \(program.rows) rows")
     }
     let slot = slots[next]
-    next = (next + 1) % slots.count
     try context.use(generation) { () throws(DeviceError) in try bind(program, to: slot) }
     return slot.batch
   }
@@ -114,9 +113,12 @@ final class CUDAInstance: ModelInstance, @unchecked Sendable {
   }
 
   func run(_ batch: BatchSlot, events: (any LaunchRecorder)?, completion: @escaping @Sendable (Result<BatchTimes, DeviceError>) -> Void) {
-    guard let slot = slots.first(where: { $0.batch === batch }), let bound = slot.current else {
+    guard let place = slots.firstIndex(where: { $0.batch === batch }), let bound = slots[place].current else {
       return completion(.failure(DeviceError(.batchFailed, "the instance was not prepared")))
     }
+    let slot = slots[place]
+    // The turn ends here: a slot that was prepared and not run is handed out again.
+    next = (place + 1) % slots.count
     do throws(DeviceError) {
       try context.use(generation) { () throws(DeviceError) in try issue(bound, slot) }
       waiter.wait(for: slot, completion)

@@ -185,7 +185,13 @@ final class CUDAModel: LoadedModel, @unchecked Sendable {
     return program
   }
 
-  func stepNames(rows: Int) -> [String] { (try? program(rows: max(1, rows)).steps.map(\.name)) ?? [] }
+  var pipelineDepth: Int { CUDAInstance.depth }
+
+  func steps(rows: Int) -> [DeviceStep] {
+    // Rows that have no program have run no batch.
+    guard let program = try? program(rows: max(1, rows)) else { return [] }
+    return program.steps.map { DeviceStep($0.name) }
+  }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance { try CUDAInstance(self) }
 }

@@ -51,7 +51,7 @@ public enum EngineHost {
         EngineLoaded(
           signature: model.signature, hasRows: model.hasRowDimension, weightBytes: model.weightBytes,
           omissible: model.omissibleInputs.sorted(),
-          step: model.stepNames(rows: 1).first ?? "engine")))
+          step: model.steps(rows: 1).first?.name ?? "engine")))
     while true {
       let (message, descriptors) = try control.receive()
       guard case .attach = message, descriptors.count == 3 else {

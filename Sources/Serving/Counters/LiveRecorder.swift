@@ -1,3 +1,4 @@
+import Execution
 import Scheduling
 import Synchronization
 import TimeBase
@@ -40,56 +41,88 @@ package final class LiveRecorder: Sendable {
     package var model: Int32
     package var instance: Int32
     package var rows: Int32
-    package var step: Int32
-    package var start: Instant
-    package var end: Instant
+    package var run: KernelRun
+    package var start: Instant { run.start }
+    package var end: Instant { run.end }
+  }
+
+  /// What else a device and its driver did for a batch.
+  package struct DriverEvent: Sendable {
+    /// One of it.
+    package enum Kind: Sendable {
+      case copy(CopyRun)
+      case call(DriverCall)
+      case synchronization(SynchronizationRun)
+    }
+
+    package var model: Int32
+    package var instance: Int32
+    package var kind: Kind
+
+    package var end: Instant {
+      switch kind {
+      case .copy(let copy): copy.end
+      case .call(let call): call.end
+      case .synchronization(let synchronization): synchronization.end
+      }
+    }
   }
 
   private let requests: Mutex<Ring<Request>>
   private let batches: Mutex<Ring<Batch>>
   private let kernels: Mutex<Ring<Kernel>>
+  private let driverEvents: Mutex<Ring<DriverEvent>>
 
   /// Whether anything is kept.
   let isRecording: Bool
 
-  /// `capacity`: requests that are kept at most; a quarter as many batches, and as many kernels.
+  /// `capacity`: requests that are kept at most; a quarter as many batches, as many kernels, and as many of what else the driver did.
   init(isRecording: Bool = true, capacity: Int = 1 << 18) {
     self.isRecording = isRecording
     requests = Mutex(Ring(capacity: max(1, capacity)))
     batches = Mutex(Ring(capacity: max(1, capacity / 4)))
     kernels = Mutex(Ring(capacity: max(1, capacity)))
+    driverEvents = Mutex(Ring(capacity: max(1, capacity)))
   }
 
-  /// Requests, batches and kernels that were overwritten by later ones.
-  var overwritten: (requests: Int, batches: Int, kernels: Int) {
-    (requests.withLock { $0.overwritten }, batches.withLock { $0.overwritten }, kernels.withLock { $0.overwritten })
+  /// Events that were overwritten by later ones.
+  var overwritten: (requests: Int, batches: Int, kernels: Int, driverEvents: Int) {
+    (
+      requests.withLock { $0.overwritten }, batches.withLock { $0.overwritten }, kernels.withLock { $0.overwritten },
+      driverEvents.withLock { $0.overwritten }
+    )
   }
 
   func record(_ request: Request) {
     if isRecording { requests.withLock { $0.append(request) } }
   }
 
-  /// `steps`: what its kernels were, as the device reported them.
-  func record(_ batch: Batch, steps: [(step: Int, start: Instant, end: Instant)]) {
+  /// `events`: what the device reported of it.
+  func record(_ batch: Batch, _ events: BatchEvents) {
     guard isRecording else { return }
     batches.withLock { $0.append(batch) }
-    if steps.isEmpty { return }
-    kernels.withLock { ring in
-      for step in steps {
-        ring.append(
-          Kernel(
-            batch: batch.id, model: batch.model, instance: batch.instance, rows: batch.rows, step: Int32(truncatingIfNeeded: step.step),
-            start: step.start, end: step.end))
+    if !events.kernels.isEmpty {
+      kernels.withLock { ring in
+        for run in events.kernels {
+          ring.append(Kernel(batch: batch.id, model: batch.model, instance: batch.instance, rows: batch.rows, run: run))
+        }
       }
+    }
+    if events.driverEvents.isEmpty { return }
+    driverEvents.withLock { ring in
+      for kind in events.driverEvents { ring.append(DriverEvent(model: batch.model, instance: batch.instance, kind: kind)) }
     }
   }
 
   /// What is left of the time since `start`, each in order of arrival and no more than `limits` of each: who asks holds the lock meanwhile.
-  func events(since start: Instant, limits: Limits = Limits()) -> (requests: [Request], batches: [Batch], kernels: [Kernel]) {
+  func events(
+    since start: Instant, limits: Limits = Limits()
+  ) -> (requests: [Request], batches: [Batch], kernels: [Kernel], driverEvents: [DriverEvent]) {
     (
-      requests.withLock { $0.elements(limit: limits.requests) { $0.responseEnd >= start } },
-      batches.withLock { $0.elements(limit: limits.batches) { $0.outputEnd >= start } },
-      kernels.withLock { $0.elements(limit: limits.kernels) { $0.end >= start } }
+      requests: requests.withLock { $0.elements(limit: limits.requests) { $0.responseEnd >= start } },
+      batches: batches.withLock { $0.elements(limit: limits.batches) { $0.outputEnd >= start } },
+      kernels: kernels.withLock { $0.elements(limit: limits.kernels) { $0.end >= start } },
+      driverEvents: driverEvents.withLock { $0.elements(limit: limits.kernels) { $0.end >= start } }
     )
   }
 

@@ -74,13 +74,15 @@ final class ServedModel: Sendable {
     self.number = number
     self.gate = gate
     layout = try BatchLayout(configuration, loaded)
-    tickets = try gate?.add(configuration) ?? []
+    tickets = try gate?.add(configuration, device: device.ordinal) ?? []
     counters = ModelCounters(model: name, version: versionText)
     outputBytes = Self.outputBytes(configuration)
     checker = RequestChecker(configuration)
     let scheduling = SchedulerConfiguration(configuration)
     instanceCount = scheduling.instances
-    queue = ModelQueue(model: name, configuration: scheduling, executionLimit: executionLimit, counters: counters)
+    queue = ModelQueue(
+      model: name, configuration: scheduling, executionLimit: executionLimit, counters: counters,
+      depth: tickets.isEmpty ? loaded.pipelineDepth : 1)
   }
 
   /// Starts the instances' threads; `instances` were made and warmed up before.
@@ -113,6 +115,9 @@ final class ServedModel: Sendable {
   func abandon() {
     for ticket in tickets { gate?.remove(ticket) }
   }
+
+  /// Batches that an instance may hold. One that takes turns with others holds no turn ahead.
+  var pipelineDepth: Int { limitsTurns ? 1 : loaded.pipelineDepth }
 
   /// Instances share resources with others and take turns.
   var limitsTurns: Bool { !tickets.isEmpty }

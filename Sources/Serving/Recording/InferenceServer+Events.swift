@@ -14,6 +14,6 @@ extension InferenceServer {
   /// What is kept of the time since `start`, of all models.
   package func events(since start: Instant, limits: LiveRecorder.Limits = LiveRecorder.Limits()) -> LiveTrace.Events {
     let kept = live.events(since: start, limits: limits)
-    return LiveTrace.Events(requests: kept.requests, batches: kept.batches, kernels: kept.kernels)
+    return LiveTrace.Events(requests: kept.requests, batches: kept.batches, kernels: kept.kernels, driverEvents: kept.driverEvents)
   }
 }

@@ -13,8 +13,8 @@ package struct LiveModelState: Sendable {
   package var queuedRows = 0
   /// Instances that wait for a batch.
   package var readyInstances = 0
-  /// What the kernels' step numbers mean; empty where nobody asked.
-  package var stepNames: [String] = []
+  /// What the kernels' step numbers mean in a batch of so many rows; nothing where nobody asked.
+  package var steps: @Sendable (Int) -> [DeviceStep] = { _ in [] }
 
   package init(
     name: String, version: String, number: Int32, device: DeviceDescription, scheduling: SchedulerConfiguration, queuedRequests: Int = 0,
@@ -42,10 +42,7 @@ package struct LiveModelState: Sendable {
   /// Instances that hold a batch now: what it did is recorded when it ends.
   package var instancesAtWork: Int { max(0, instances - readyInstances) }
   /// Runs on processor cores: nothing of streaming multiprocessors, occupancy or launches applies.
-  package var isProcessor: Bool { !device.isSimulated && !device.name.hasPrefix("cuda") }
-  /// The device as reports name it.
-  package var deviceText: String {
-    let name = device.hardware.isEmpty ? device.name : device.hardware
-    return isProcessor ? "CPU: \(name)" : name
-  }
+  package var isProcessor: Bool { device.deviceClass == .processor }
+  /// The device as reports and traces name it.
+  package var deviceText: String { device.traceName }
 }

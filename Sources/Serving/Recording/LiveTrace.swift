@@ -9,12 +9,13 @@ package struct LiveTrace {
     package var requests: [LiveRecorder.Request] = []
     package var batches: [LiveRecorder.Batch] = []
     package var kernels: [LiveRecorder.Kernel] = []
+    package var driverEvents: [LiveRecorder.DriverEvent] = []
 
     /// Those of one model.
     package func of(_ model: Int32) -> Events {
       Events(
         requests: requests.filter { $0.model == model }, batches: batches.filter { $0.model == model },
-        kernels: kernels.filter { $0.model == model })
+        kernels: kernels.filter { $0.model == model }, driverEvents: driverEvents.filter { $0.model == model })
     }
 
     package var isEmpty: Bool { requests.isEmpty && batches.isEmpty }
@@ -49,22 +50,8 @@ package struct LiveTrace {
           reason: recorder.name(batch.reason.rawValue), formed: batch.formed.nanoseconds, gatherStart: batch.gatherStart.nanoseconds,
           computeStart: batch.computeStart.nanoseconds, computeEnd: batch.computeEnd.nanoseconds, outputEnd: batch.outputEnd.nanoseconds))
     }
-    // How many blocks or tasks a kernel had is not in the live events: a grid of zero reads as unknown.
-    let streams = (0..<max(1, state.instances)).map { recorder.stream(StreamDescription(process: 0, device: 0, stream: Int64($0))) }
-    var steps: [Int32: KernelID] = [:]
-    for kernel in events.kernels {
-      let id: KernelID
-      if let known = steps[kernel.step] {
-        id = known
-      } else {
-        let known = state.stepNames.indices.contains(Int(kernel.step)) ? state.stepNames[Int(kernel.step)] : "step \(kernel.step)"
-        let name = recorder.name(known)
-        id = recorder.kernel(KernelDescription(demangledName: name, shortName: name, grid: (0, 0, 0), block: (0, 0, 0)))
-        steps[kernel.step] = id
-      }
-      let stream = streams[streams.indices.contains(Int(kernel.instance)) ? Int(kernel.instance) : 0]
-      recorder.recordKernel(id, on: stream, from: kernel.start, to: kernel.end)
-    }
+    recorder.add(kernels: events.kernels, batches: batches, of: state)
+    recorder.add(driverEvents: events.driverEvents)
     let requests = events.requests.sorted { $0.enqueued < $1.enqueued }
     let carriers = Self.carriers(of: requests, in: batches)
     for (index, request) in requests.enumerated() {

@@ -24,7 +24,7 @@ public struct RecordedRun: Sendable {
     self.server = server
     states = server.manager.table.allReady.map { model in
       var state = LiveModelState(model)
-      state.stepNames = model.loaded.stepNames(rows: max(1, model.configuration.maxBatchSize))
+      state.steps = { rows in model.loaded.steps(rows: rows) }
       return state
     }
   }
@@ -40,6 +40,7 @@ public struct RecordedRun: Sendable {
       trace.run["overwrittenRequests"] = String(lost.requests)
       trace.run["overwrittenBatches"] = String(lost.batches)
       trace.run["overwrittenKernels"] = String(lost.kernels)
+      trace.run["overwrittenDriverEvents"] = String(lost.driverEvents)
       trace.run["model"] = state.name
       return Model(name: state.name, version: state.version, trace: trace)
     }

@@ -30,7 +30,7 @@ struct LiveTraceTests {
     let diagnosis = world.diagnosis()
     #expect(diagnosis.evidence.kernels.smFill == nil && diagnosis.evidence.kernels.smFillOfAll == nil)
     let codes = Set((diagnosis.assessment?.ranked ?? []).map(\.finding.code) + (diagnosis.assessment?.undecided ?? []).map(\.code))
-    #expect(codes.isSubset(of: FindingCode.ofProcessors))
+    #expect(codes.isSubset(of: DeviceClass.processor.findings ?? []))
     #expect(diagnosis.json["findings"]?.serialized(pretty: false).contains("GPU") == false)
   }
 

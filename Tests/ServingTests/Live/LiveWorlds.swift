@@ -15,7 +15,8 @@ struct LiveWorld {
 
   init(_ name: String = "m", simulated: Bool = false, instances: Int = 1, rows: Int = 8, number: Int32 = 1) {
     let device = DeviceDescription(
-      name: simulated ? "sim:l4" : "cpu", hardware: simulated ? "L4 (simulated by headroom)" : "Test 9000", isSimulated: simulated,
+      name: simulated ? "sim:l4" : "cpu", deviceClass: simulated ? .simulatedGPU : .processor,
+      hardware: simulated ? "L4 (simulated by headroom)" : "Test 9000",
       computeUnits: simulated ? 58 : 2, memoryBytes: 0)
     state = LiveModelState(
       name: name, version: "1", number: number, device: device,
@@ -41,8 +42,8 @@ struct LiveWorld {
         outputEnd: Self.at(end + 10)))
     events.kernels.append(
       LiveRecorder.Kernel(
-        batch: id, model: state.number, instance: instance, rows: Int32(clamping: arrivals.count), step: 0, start: Self.at(from),
-        end: Self.at(end)))
+        batch: id, model: state.number, instance: instance, rows: Int32(clamping: arrivals.count),
+        run: KernelRun(step: 0, start: Self.at(from), end: Self.at(end))))
     for arrival in arrivals {
       events.requests.append(
         LiveRecorder.Request(

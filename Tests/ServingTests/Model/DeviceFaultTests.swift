@@ -28,7 +28,7 @@ import TimeBase
 
     init(_ fault: Fault) { self.fault = fault }
 
-    func stepNames(rows: Int) -> [String] { [] }
+    func steps(rows: Int) -> [DeviceStep] { [] }
 
     func makeInstance() throws(DeviceError) -> any ModelInstance {
       let number = made.withLock { made in
