@@ -60,7 +60,7 @@ public struct KernelConstants: Sendable, Hashable {
       case .waveNanoseconds: "cost of going from one tile to the next on an SM, which the main loop does not hide, whatever the tile"
       case .epilogueNanoseconds: "writing out a tile of 128 x 128, larger ones in proportion"
       case .thinStepNanoseconds:
-        "what 64 of k cost more where Hopper's library takes its kernel for fewer than 8 rows (16-bit, over 512 and under 2,048 columns)"
+        "what 64 of k cost more where Hopper's library takes its kernel for fewer than 8 rows (16-bit, over 512 and under 2,048 columns, k under 4,096)"
       }
     }
 

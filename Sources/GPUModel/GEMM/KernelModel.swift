@@ -69,7 +69,7 @@ public struct KernelModel: Sendable {
     let problem = Problem(gemm: gemm, gpu: gpu, peakFLOPs: try check(gemm), kernels: kernels)
     guard let best = problem.fastest(of: kernels.tiles) else { throw .noTile(gpu: gpu.name) }
     var prediction = GEMMPrediction(best: best, tile: kernels.tiles[best.tileIndex], problem: problem, kernels: kernels)
-    if let vector = vectorMicroseconds(gemm), vector < prediction.microseconds || gemm.m == 1 { prediction.becomeVector(vector, kernels) }
+    if let vector = vectorMicroseconds(gemm), vector < prediction.microseconds || isOnlyVector(gemm) { prediction.becomeVector(vector, kernels) }
     return prediction
   }
 
@@ -78,11 +78,14 @@ public struct KernelModel: Sendable {
     let kernels = kernels(for: gemm)
     let peak = try check(gemm)
     let vector = vectorMicroseconds(gemm)
-    if gemm.m == 1, let vector { return vector }
+    if let vector, isOnlyVector(gemm) { return vector }
     let problem = Problem(gemm: gemm, gpu: gpu, peakFLOPs: peak, kernels: kernels)
     guard let best = problem.fastest(of: kernels.tiles) else { throw .noTile(gpu: gpu.name) }
     return min(best.microseconds, vector ?? .infinity)
   }
+
+  /// Whether a matrix-vector kernel runs a product even where a tiled one would be faster: so the records of one row of 32-bit elements have it.
+  private func isOnlyVector(_ gemm: GEMM) -> Bool { gemm.m == 1 && calibration.vectors != nil }
 
   /// Products of few rows that libraries give to a matrix-vector kernel on ordinary pipes; nil for others.
   func vectorMicroseconds(_ gemm: GEMM) -> Double? {
