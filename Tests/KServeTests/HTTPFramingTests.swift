@@ -17,6 +17,31 @@ import Testing
 
   private static let start = "POST /v2 HTTP/1.1\r\nHost: x\r\n"
 
+  /// Header lines are scanned eight bytes at a time: what ends or spoils a line is found at every place of such a word.
+  @Test func everyByteIsFoundAtEveryPlaceOfALine() {
+    for length in 1...20 {
+      for place in 0..<length {
+        for byte in UInt8.min...UInt8.max {
+          var value = [UInt8](repeating: UInt8(ascii: "v"), count: length)
+          value[place] = byte
+          let text = Array("GET / HTTP/1.1\r\nx: ".utf8) + value + Array("\r\n\r\n".utf8)
+          let outcome = text.withUnsafeBytes { HTTPRequestParser.parse($0) }
+          guard byte < 0x20, byte != 0x09 else {
+            guard case .head(let head) = outcome, head.length == text.count else {
+              Issue.record("byte \(byte) at \(place) of \(length): \(outcome)")
+              continue
+            }
+            continue
+          }
+          guard case .refused = outcome else {
+            Issue.record("control character \(byte) at \(place) of \(length): \(outcome)")
+            continue
+          }
+        }
+      }
+    }
+  }
+
   @Test(arguments: [
     "Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5, 5\r\n",
     "Content-Length: +5\r\n", "Content-Length: -5\r\n", "Content-Length: 0x5\r\n", "Content-Length: \r\n", "Content-Length: 5 5\r\n",

@@ -1,4 +1,3 @@
-import Glibc
 import KServe
 import Testing
 import Threads
@@ -46,27 +45,14 @@ import TimeBase
         let end = MonotonicClock.now + .milliseconds(8000)
         while server.unansweredRequests == 0 {
           if MonotonicClock.now > end { return continuation.resume(returning: nil) }
-          sched_yield()
+          MonotonicClock.yield()
         }
-        let done = Monitor()
-        nonisolated(unsafe) var steps = 0
-        func wait(for count: Int) {
-          done.lock()
-          while steps < count { done.wait() }
-          done.unlock()
+        server.unloadModel("m", unloadDependents: false, on: fixture.group.next()) { _ in
+          let unloading = Self.states(fixture)
+          server.loadModel("m", configuration: nil, files: [:], on: fixture.group.next()) { _ in
+            continuation.resume(returning: Reload(unloading: unloading, loaded: Self.states(fixture), closing: server.manager.closing))
+          }
         }
-        let step: @Sendable () -> Void = {
-          done.lock()
-          steps += 1
-          done.unlock()
-          done.signal()
-        }
-        server.unloadModel("m", unloadDependents: false, on: fixture.group.next()) { _ in step() }
-        wait(for: 1)
-        let unloading = Self.states(fixture)
-        server.loadModel("m", configuration: nil, files: [:], on: fixture.group.next()) { _ in step() }
-        wait(for: 2)
-        continuation.resume(returning: Reload(unloading: unloading, loaded: Self.states(fixture), closing: server.manager.closing))
       }
     }
   }
