@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench build test test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint format dist install fuzz clean
+.PHONY: help bench bench-gpu build test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,33 +19,44 @@ install:
 	@Scripts/fetch-onednn || true
 
 build: install ## the release build of the program
-	swift build -c release --product headroom
-	swift build -c release --product headroom-os-interposer
-	swift build -c release --product reference-evaluate
-	swift build -c release --product grpc-echo-server
+	@# One command, as each plans the whole package anew: the program, its interposer, and what stands beside it in tests and measurements.
+	swift build -c release
 
 bench: build ## the document's experiment: its GPU in virtual time, and this machine's processor for real; one report in report/
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
 	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
-test: install lint test-swift build test-counts test-peers ## everything CI checks
+test: install lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
 
-test-swift:
+test-swift: install
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
+	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
 	swift build --build-tests
-	@# Some minutes on two cores. A test that hangs is ended, so that the log says which one was running.
+	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
 	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
-test-counts: ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
-	swift build -c release --product benchmark-scheduler
-	.build/release/benchmark-scheduler
-	swift build -c release --product benchmark-cpu
-	.build/release/benchmark-cpu allocations
+test-cuda-headers: ## our declarations of CUDA's interfaces against NVIDIA's own headers (1.1 GB of wheels from PyPI, once)
+	@Scripts/test-cuda-headers
 
-test-long: install ## the properties that `make test` checks on some thousands of random cases, on a million (some 10 minutes)
+test-gpu: ## the CUDA device's tests on this machine's GPU
 	swift build --build-tests
-	HEADROOM_PROPERTY_BATCHES=1000000 swift test --skip-build --disable-xctest --filter RandomBatchTests 2>&1 | tee .build/test-long.log
+	HEADROOM_TEST_GPU=1 swift test --skip-build --disable-xctest --filter CUDATests
+
+bench-gpu: ## the heads timed on this machine's GPU, as CSV
+	swift build -c release --product benchmark-gpu
+	.build/release/benchmark-gpu
+
+test-counts: build ## what must not be allocated is counted: fails when the scheduler, or a batch on the CPU device, allocates in steady state
+	timeout --kill-after=30 300 .build/release/benchmark-scheduler
+	timeout --kill-after=30 300 .build/release/benchmark-cpu allocations
+
+test-long: build ## what `make test` leaves out: the properties on a million random cases, and the tests that go on for minutes (20 minutes at most)
+	swift build --build-tests
+	HEADROOM_PROPERTY_BATCHES=$${HEADROOM_PROPERTY_BATCHES:-1000000} HEADROOM_PROPERTY_SEQUENCES=100000 timeout --kill-after=30 1100 \
+	  swift test --skip-build --disable-xctest --filter 'RandomBatchTests|InstancePipelineTests' 2>&1 | tee .build/test-long.log
+	@Scripts/install-packages test
+	Scripts/test-peers long 2>&1 | tee -a .build/test-long.log
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
 	@Scripts/install-packages test
@@ -67,6 +78,10 @@ test-sanitized: install ## the Swift tests under AddressSanitizer, then under Th
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)
+	Scripts/module-graph --check
+
+graph: ## the package's modules: layers, lines, imports, cycles
+	@Scripts/module-graph
 
 format: ## rewrite all sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)

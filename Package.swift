@@ -27,6 +27,8 @@ let package = Package(
     .executable(name: "headroom", targets: ["headroom"]),
     // Loaded into the programs that `headroom profile --os` runs, never into headroom itself: it stands beside the executable.
     .library(name: "headroom-os-interposer", type: .dynamic, targets: ["COSInterposer"]),
+    // Takes the place of NVIDIA's libraries where there is no GPU, for tests: loaded at run time, never linked.
+    .library(name: "headroom-cuda-standin", type: .dynamic, targets: ["CCUDAStandIn"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -43,7 +45,9 @@ let package = Package(
     module("TimeBase"),
     module("FileAccess"),
     module("JSONText"),
+    module("JSONReading"),
     module("ProtobufWire"),
+    module("Vocabulary"),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CLinux"),
@@ -54,75 +58,122 @@ let package = Package(
     .target(
       name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin", "-fno-sanitize=all"])],
       linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
+    .target(name: "CCUDA"),
+    .target(name: "CCUDAKernels", exclude: ["kernels"]),
+    // The kernels' own sources, compiled for the processor. Optimized in debug builds too: products and fibers take minutes otherwise.
+    .target(
+      name: "CCUDAStandIn",
+      cxxSettings: [
+        .unsafeFlags(["-O2", "-std=c++20", "-fvisibility=hidden", "-fno-sanitize=all"]), .define("HEADROOM_ON_PROCESSOR"),
+        // As text: C++ sees no modules here.
+        .headerSearchPath("."), .headerSearchPath("../CCUDA/include"), .headerSearchPath("../CCUDAKernels/include"),
+        .headerSearchPath("../CCUDAKernels/kernels"),
+      ]),
+    module("ProcessContract", ["JSONText"]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
+    module("HostModel", ["JSONText"]),
     // Layer 2
-    module("Threads", ["CLinux", "TimeBase"]),
+    module("Threads", ["CLinux", "FileAccess", "TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
     // Layer 3
+    module("LoadResults", ["FileAccess", "JSONText"]),
+    module("Summaries", ["JSONText", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText"]),
-    module("Planning", ["FileAccess", "GPUModel", "JSONText", "ModelGraph"]),
+    module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"]),
     // Layer 4
-    module("Scheduling", ["ModelConfiguration", "TimeBase", deque]),
+    module("Scheduling", ["ModelConfiguration", "TimeBase", "Vocabulary", deque]),
     module("DeviceModel", ["Planning", "TimeBase", deque]),
     // Layer 5
-    module("Diagnosis", ["GPUModel", "ModelGraph", "Planning", "TimeBase", "Trace"]),
-    module("Simulation", ["DeviceModel", "GPUModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Workload"]),
+    module("Diagnosis", ["GPUModel", "Planning", "TimeBase", "Trace", "Vocabulary"]),
+    module(
+      "Simulation",
+      ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Vocabulary", "Workload"]),
     .target(
-      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "FileAccess", "TimeBase", "Trace"], swiftSettings: strict,
+      name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "CZlib", "FileAccess", "JSONReading", "Threads", "Trace"],
+      swiftSettings: strict,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
-      linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
-    module("KServe", ["JSONText", "ModelConfiguration"]),
+      linkerSettings: [
+        .linkedLibrary(":libsqlite3.a"), .linkedLibrary(":libz.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread"),
+      ]),
+    module("KServe", ["JSONReading", "ModelConfiguration"]),
     .target(
-      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "TimeBase", "Workload"], swiftSettings: strict,
+      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "ProcessContract", "TimeBase", "Workload"],
+      swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 6
     module(
       "Execution",
-      ["CKernels", "CLinux", "DeviceModel", "FileAccess", "ModelConfiguration", "ModelGraph", "Planning", "Threads", "TimeBase", "Trace"]),
+      [
+        "CCUDA", "CCUDAKernels", "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph",
+        "Planning", "Threads", "TimeBase", "Trace",
+      ]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 7
     .target(
       name: "Serving",
       dependencies: [
-        "CheckedNumbers", "CZlib", "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "Planning",
-        "ProtobufWire", "Reporting", "Scheduling", "Threads", "TimeBase", "Trace",
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        "CheckedNumbers", "CZlib", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat",
+        "Planning", "Scheduling", "Threads", "TimeBase", "Trace", "Vocabulary",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
     module(
       "LoadGenerator",
       [
         "CLinux", "JSONText", "KServe", "LoadModel", "ModelConfiguration", "ProtobufWire", "Threads", "TimeBase", "Workload",
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+        deque, .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
+    module("Explanation", ["Diagnosis", "GPUModel", "JSONText", "Reporting", "TimeBase", "Trace"]),
     // Layer 8
+    module(
+      "HTTPFrontEnd",
+      [
+        "JSONReading", "JSONText", "KServe", "ModelConfiguration", "Serving", "Threads", "TimeBase",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
+    module(
+      "GRPCFrontEnd",
+      [
+        "JSONText", "KServe", "ModelConfiguration", "ProtobufWire", "Serving", "TimeBase",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
+    module(
+      "ServingDiagnosis",
+      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace", "Vocabulary"]),
+    // Layer 9
     module(
       "Experiments",
       [
-        "CLinux", "Capture", "Diagnosis", "Execution", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadModel",
-        "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning",
+        "CLinux", "Capture", "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText", "KServe",
+        "KernelFitting",
+        "LoadModel",
+        "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "ProcessContract",
         "Reporting",
-        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", yams,
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", yams,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
-    // Layer 9
+    // Layer 10
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "CheckedNumbers", "Diagnosis", "Experiments", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "ModelGraph",
+        "Capture", "CheckedNumbers", "DeviceModel", "Diagnosis", "Experiments", "Explanation", "FileAccess", "GPUModel", "HostModel",
+        "JSONText",
+        "KernelFitting",
+        "ModelGraph",
         "ONNXFormat",
-        "Planning",
-        "Reporting", "Serving", "Execution", "KServe", "LoadGenerator", "LoadModel", "Simulation", "Threads", "TimeBase", "Trace",
+        "Planning", "ProcessContract",
+        "GRPCFrontEnd", "HTTPFrontEnd", "Summaries", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator",
+        "LoadResults", "LoadModel",
+        "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
         "TraceFormats", "Workload", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -144,7 +195,11 @@ let package = Package(
       path: "Benchmarks/CPU",
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
-      name: "benchmark-json", dependencies: ["KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON", swiftSettings: strict),
+      name: "benchmark-gpu", dependencies: ["Execution", "ModelGraph", "Threads", "TimeBase"], path: "Benchmarks/GPU",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "benchmark-json", dependencies: ["JSONReading", "KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON",
+      swiftSettings: strict),
     .target(name: "HeapCount", path: "Benchmarks/HeapCount"),
     .executableTarget(
       name: "benchmark-scheduler", dependencies: ["HeapCount", "Scheduling", "TimeBase"], path: "Benchmarks/Scheduler",
@@ -159,60 +214,87 @@ let package = Package(
     .executableTarget(
       name: "grpc-echo-server",
       dependencies: [
-        "FileAccess", "JSONText", "KServe", "ModelConfiguration", "Serving", .product(name: "NIOCore", package: "swift-nio"),
+        "FileAccess", "GRPCFrontEnd", "JSONText", "KServe", "ModelConfiguration", "Serving",
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
     .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
+    // A device for tests that behaves as a GPU does.
+    .target(
+      name: "StandInDevice",
+      dependencies: ["CheckedNumbers", "Execution", "ModelConfiguration", "ModelGraph", "Threads", "TimeBase", "Trace"],
+      path: "Tests/StandInDevice", swiftSettings: strict),
+
+    .executableTarget(
+      name: "stand-in-server",
+      dependencies: [
+        "CheckedNumbers", "Execution", "HTTPFrontEnd", "KServe", "ProcessContract", "Serving", "StandInDevice", "TimeBase", "TraceFormats",
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      path: "Tests/Programs/StandInServer", swiftSettings: strict),
 
     tests("ArchitectureTests", ["FileAccess"]),
-    tests("CaptureTests", ["Capture", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests(
+      "ExplanationTests",
+      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
+    tests("ProcessContractTests", ["ProcessContract"]),
     tests("TimeBaseTests", ["TimeBase"]),
     tests("ThreadsTests", ["Threads", "TimeBase"]),
     tests("FileAccessTests", ["FileAccess"]),
     tests("JSONTextTests", ["JSONText"]),
     tests("ModelGraphTests", ["ModelGraph", "TimeBase"]),
-    tests("GPUModelTests", ["GPUModel"]),
+    tests("GPUModelTests", ["GPUModel", "JSONText"]),
+    tests("HostModelTests", ["HostModel", "JSONText"]),
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
-    tests("PlanningTests", ["FileAccess", "GPUModel", "ModelGraph", "Planning"]),
+    tests("PlanningTests", ["FileAccess", "GPUModel", "HostModel", "ModelGraph", "Planning", "TimeBase"]),
     tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
-    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase"]),
-    tests("KServeTests", ["JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
+    tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase", "Vocabulary"]),
+    tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
+    tests("LoadResultsTests", ["LoadResults"]),
     tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
     tests(
-      "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "Threads", "TimeBase"]),
+      "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
+    tests(
+      "CUDATests",
+      ["CCUDA", "CCUDAKernels", "Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "Threads", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",
       [
-        "DeviceModel", "GPUModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace", "Workload",
+        "DeviceModel", "GPUModel", "HostModel", "JSONText", "ModelGraph", "Planning", "Scheduling", "Simulation", "TimeBase", "Trace",
+        "Workload",
       ]),
     tests("DiagnosisTests", ["Diagnosis", "Trace"]),
     tests(
       "ExperimentsTests",
       [
-        "Diagnosis", "Experiments", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting", "Scheduling", "Simulation",
-        "Threads", "TimeBase", "Trace", "Workload",
+        "DeviceModel", "Diagnosis", "Experiments", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting",
+        "Scheduling",
+        "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),
-    tests("FindingsTests", ["Diagnosis", "FileAccess", "TimeBase", "Trace"]),
-    tests("ReportingTests", ["Diagnosis", "JSONText", "Reporting"]),
+    tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase"]),
+    tests("ReportingTests", ["Diagnosis", "Reporting"]),
     tests(
       "ServingTests",
       [
-        "Diagnosis", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat", "ProtobufWire",
-        "Scheduling", "Serving", "Threads", "TimeBase", "Trace",
+        "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
+        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace",
+        "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
       ]),
+    tests("SummariesTests", ["CSQLite", "JSONText", "Summaries", "Trace", "TraceFormats"]),
     tests("TraceTests", ["TimeBase", "Trace"]),
-    tests("TraceFormatsTests", ["CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
+    tests("TraceFormatsTests", ["CheckedNumbers", "CSQLite", "FileAccess", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
   ],
   swiftLanguageModes: [.v6]
 )

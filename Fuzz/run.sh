@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|all SECONDS. Findings land in .build-fuzz; a new one belongs
+# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|kineto|nsight|loads|all SECONDS. Findings land in .build-fuzz; a new one belongs
 # into Fuzz/seeds with a test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,17 +26,17 @@ sources() {
   rm -rf ".build-fuzz/source-$name"
   mkdir -p ".build-fuzz/source-$name"
   for file in Sources/CheckedNumbers/*.swift "$@"; do
-    sed -E '/^(public |package |internal )?import (CheckedNumbers|JSONText|KServe|ModelConfiguration|NIOCore|ProtobufWire|TimeBase)$/d' "$file" \
+    sed -E '/^(public |package |internal )?import (CheckedNumbers|JSONReading|JSONText|KServe|ModelConfiguration|NIOCore|ProtobufWire|Serving|TimeBase)$/d' "$file" \
       >".build-fuzz/source-$name/$(basename "$file")"
   done
 }
 
 # campaign NAME FUZZER: builds what lies in .build-fuzz/source-NAME and runs it.
 campaign() {
-  local name=$1 fuzzer=$2
+  local name=$1 fuzzer=$2 flags="flags_$1"
   mkdir -p ".build-fuzz/$name"
   swiftc -O -swift-version 6 -parse-as-library -module-name "$fuzzer" -sanitize=fuzzer,address -suppress-warnings \
-    $(find ".build-fuzz/source-$name" -name '*.swift') "Fuzz/$fuzzer.swift" -o ".build-fuzz/$name-fuzzer"
+    $(find ".build-fuzz/source-$name" -name '*.swift') "Fuzz/$fuzzer.swift" ${!flags:-} -o ".build-fuzz/$name-fuzzer"
   ASAN_OPTIONS=detect_leaks=0 timeout -k 10 $((seconds + 60)) ".build-fuzz/$name-fuzzer" -max_total_time="$seconds" -timeout=5 \
     -rss_limit_mb=1024 -max_len=8192 -artifact_prefix=.build-fuzz/ ".build-fuzz/$name" "Fuzz/seeds/$name"
 }
@@ -44,22 +44,22 @@ campaign() {
 onnx() { fuzz onnx ONNXFuzzer CheckedNumbers TimeBase FileAccess ModelGraph ProtobufWire ONNXFormat; }
 config() { fuzz config ConfigFuzzer JSONText ModelConfiguration; }
 
-# The part of Serving that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.
+# The part of the front end that reads gRPC messages, without SwiftNIO: GRPCFuzzer.swift brings a ByteBuffer of its own.
 grpc() {
   sources grpc Sources/{ProtobufWire,TimeBase,KServe/Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift \
-    Sources/Serving/Service/InferenceRequest.swift \
-    Sources/Serving/GRPC/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift
+    Sources/Serving/Inference/InferenceRequest.swift \
+    Sources/GRPCFrontEnd/{GRPCStatus,GRPCMessageAssembler,WireParameter,TensorContents,InferRequestDecoder}.swift
   campaign grpc GRPCFuzzer
 }
 
 # HTTP framing and the JSON of requests: KServe and what it needs of the configuration's values.
 http() {
-  sources http Sources/KServe/{HTTP,JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift
+  sources http Sources/JSONReading/*.swift Sources/KServe/{HTTP,JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift
   campaign http HTTPFuzzer
 }
 
 json() {
-  sources json Sources/JSONText/*.swift Sources/KServe/{JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift
+  sources json Sources/{JSONReading,JSONText}/*.swift Sources/KServe/{JSON,Values}/*.swift Sources/ModelConfiguration/Values/TensorDataType.swift
   campaign json JSONFuzzer
 }
 
@@ -70,13 +70,21 @@ labels() {
 
 # Repository control: the documents of HTTP and the messages of gRPC.
 control() {
-  sources control Sources/{JSONText,ProtobufWire}/*.swift Sources/KServe/{JSON,Values}/*.swift \
-    Sources/ModelConfiguration/Values/TensorDataType.swift Sources/Serving/HTTP/HTTPDocument.swift Sources/Serving/GRPC/ControlRequests.swift
+  sources control Sources/{JSONReading,JSONText,ProtobufWire}/*.swift Sources/KServe/{JSON,Values}/*.swift \
+    Sources/ModelConfiguration/Values/TensorDataType.swift Sources/HTTPFrontEnd/HTTPDocument.swift Sources/GRPCFrontEnd/ControlRequests.swift
   campaign control ControlFuzzer
 }
 
+# Readers of traces: everything from the bytes of a file to the trace.
+flags_kineto="-I Sources/CSQLite -I Sources/CZlib -I Sources/CLinux -l:libsqlite3.a -l:libz.a -lm -ldl -lpthread"
+flags_nsight=$flags_kineto
+traces() { fuzz "$1" "$2" CheckedNumbers TimeBase FileAccess JSONReading Threads Trace TraceFormats; }
+kineto() { traces kineto KinetoFuzzer; }
+nsight() { traces nsight NsightFuzzer; }
+loads() { fuzz loads LoadResultFuzzer CheckedNumbers FileAccess JSONText LoadResults; }
+
 case $target in
-  onnx | config | grpc | http | json | labels | control) "$target" ;;
+  onnx | config | grpc | http | json | labels | control | kineto | nsight | loads) "$target" ;;
   all)
     onnx
     config
@@ -85,9 +93,12 @@ case $target in
     json
     labels
     control
+    kineto
+    nsight
+    loads
     ;;
   *)
-    echo "usage: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|all SECONDS" >&2
+    echo "usage: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|kineto|nsight|loads|all SECONDS" >&2
     exit 64
     ;;
 esac

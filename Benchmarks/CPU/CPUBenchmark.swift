@@ -49,7 +49,7 @@ struct CPUBenchmark {
         if let rows = words.last.flatMap({ Int($0) }) {
           let recorder = Recorder()
           _ = try milliseconds(instance, graph, rows, recorder)
-          for (name, time) in zip(model.stepNames(rows: rows), recorder.times.withLock({ $0 })) { say("\(name): \(time)") }
+          for (name, time) in zip(model.steps(rows: rows).map(\.name), recorder.times.withLock({ $0 })) { say("\(name): \(time)") }
         }
       case "peak": say("\(peak(threads))")
       case "bandwidth": say("\(bandwidth(threads))")
@@ -103,5 +103,8 @@ struct CPUBenchmark {
 final class Recorder: LaunchRecorder {
   let times = Mutex<[Double]>([])
 
-  func record(step: Int, from start: Instant, to end: Instant) { times.withLock { $0.append((end - start).milliseconds) } }
+  func record(_ kernel: KernelRun) { times.withLock { $0.append((kernel.end - kernel.start).milliseconds) } }
+  func record(_ copy: CopyRun) {}
+  func record(_ call: DriverCall) {}
+  func record(_ synchronization: SynchronizationRun) {}
 }

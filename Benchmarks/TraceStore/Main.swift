@@ -3,11 +3,21 @@ import TimeBase
 import Trace
 import TraceFormats
 
-/// Writing and reading a large trace: `swift run -c release benchmark-trace-store [EVENTS] [FOLDER]`, 10 million events unless told.
+/// Writing and reading a large trace: `swift run -c release benchmark-trace-store [EVENTS] [FOLDER]`, 10 million events unless told;
+/// `benchmark-trace-store --read FILE...` reads anybody's traces (`Benchmarks/Traces/generate.py` writes large ones).
 @main
 struct Main {
   static func main() throws {
     let arguments = CommandLine.arguments
+    if arguments.count > 2, arguments[1] == "--read" {
+      for path in arguments.dropFirst(2) {
+        var imported: ImportedTrace?
+        let read = try ContinuousClock().measure { imported = try TraceImporters.read(path) }
+        report("\(path): \(imported?.writer ?? "?")", imported?.trace.rowCount ?? 0, read)
+        for note in imported?.notes ?? [] { print("  \(note)") }
+      }
+      return
+    }
     let events = arguments.count > 1 ? Int(arguments[1]) ?? 10_000_000 : 10_000_000
     let path = (arguments.count > 2 ? arguments[2] : ".") + "/benchmark-trace-store.\(getpid())"
     defer {

@@ -99,16 +99,7 @@ public final class CaptureFolder: Sendable {
     return lstat(path + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
-  private var names: [String] {
-    guard let directory = opendir(path) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names
-  }
+  private var names: [String] { (try? Files.entries(of: path)) ?? [] }
 
   private static func findInterposer() throws(CaptureError) -> String {
     if let given = getenv("HEADROOM_OS_INTERPOSER") {
@@ -116,12 +107,7 @@ public final class CaptureFolder: Sendable {
       if access(path, R_OK) == 0, path.hasPrefix("/") { return path }
       throw CaptureError(.failed, "HEADROOM_OS_INTERPOSER is \(path): not the absolute path of a file that can be read")
     }
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes { raw in
-      raw.baseAddress.map { readlink("/proc/self/exe", $0.assumingMemoryBound(to: CChar.self), raw.count) } ?? 0
-    }
-    let executable = buffer.prefix(max(0, count))
-    let folder = String(decoding: executable[..<(executable.lastIndex(of: UInt8(ascii: "/")) ?? 0)], as: UTF8.self)
+    let folder = Files.executableFolder ?? "."
     let path = folder + "/" + interposerName
     if access(path, R_OK) == 0 { return path }
     throw CaptureError(

@@ -98,8 +98,9 @@ public struct GPUMachine: Sendable {
 
   /// An idle device.
   ///
-  /// - Parameter dispatchGapNanoseconds: between the end of a kernel and the start of the next on its stream when that was queued in time.
-  public init(streams: Int, dispatchGapNanoseconds: Double = KernelTiming.replayGapNanoseconds) {
+  /// - Parameter dispatchGapNanoseconds: between the end of a kernel and the start of the next on its stream when that was queued in time; 1 us was measured
+  ///     for short kernels launched one by one.
+  public init(streams: Int, dispatchGapNanoseconds: Double = 1000) {
     self.streams = [Stream](repeating: Stream(), count: max(1, streams))
     self.dispatchGap = Int64(saturating: dispatchGapNanoseconds.rounded())
   }

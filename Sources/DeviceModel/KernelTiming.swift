@@ -22,16 +22,11 @@ public import Planning
     self.bandwidth = bandwidth
   }
 
-  /// Between the end of a kernel and the start of the next one on its stream when that was queued in time. Kernel times are fitted to
-  /// CUDA-graph replays, of which "about 1 us" a kernel is this gap and no kernel (ai-dynamo/aiconfigurator's method); profilers do not
-  /// count it.
-  public static let replayGapNanoseconds = 1000.0
-
-  /// From a plan's launch. Its predicted time is that of a replay: kernel and gap.
+  /// From a plan's launch, whose predicted time is what a profiler records; the gap to the next kernel is the machine's.
   ///
   /// - Parameter bytesPerNanosecond: the device memory's bandwidth.
   public init(_ launch: Launch, bytesPerNanosecond: Double) {
-    let alone = max(1, launch.predictedNanoseconds - Self.replayGapNanoseconds)
+    let alone = max(1, launch.predictedNanoseconds)
     var (body, need, tail) = (1.0, 1.0, 1.0)
     if case .gpu(let shape) = launch.shape, shape.waves.isFinite, shape.waves > 0 {
       if shape.waves <= 1 {

@@ -90,6 +90,8 @@ public enum GainRefusal: Error, Sendable, Hashable {
   case adviceOnly
   /// No estimator was given.
   case noEstimator
+  /// The estimator's own run failed; why.
+  case failed(String)
 
   /// As printed in place of the gain.
   public var text: Prose {
@@ -99,6 +101,7 @@ public enum GainRefusal: Error, Sendable, Hashable {
     case .unsupported: "no gain: this change cannot be computed here"
     case .adviceOnly: "no gain computed: advice"
     case .noEstimator: "no gain: nothing to re-simulate the run with"
+    case .failed(let reason): "no gain: \(reason)"
     }
   }
 }
@@ -113,7 +116,7 @@ public protocol GainEstimator {
   func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate
 
   /// What a run with `changes` made would show; nil where the estimator does not say.
-  func evidence(_ changes: [Change]) -> RunEvidence?
+  func evidence(_ changes: [Change]) throws(GainRefusal) -> RunEvidence?
 }
 
 extension GainEstimator {
@@ -121,5 +124,5 @@ extension GainEstimator {
   public var reproductionError: Figure? { nil }
 
   /// Not said.
-  public func evidence(_ changes: [Change]) -> RunEvidence? { nil }
+  public func evidence(_ changes: [Change]) throws(GainRefusal) -> RunEvidence? { nil }
 }

@@ -134,6 +134,8 @@ public struct UnlockStep: Sendable, Hashable {
   public var total: GainEstimate
   /// Ratio of the goal's quantity after this step to before it.
   public var stepRatio: Figure?
+  /// Why it is not known what limits after this step, where that was asked for and could not be found.
+  public var unknownLimit: GainRefusal?
 }
 
 /// Estimates, each computed once, under the rules that say when none is printed.
@@ -221,9 +223,11 @@ struct GainLedger {
           (1 + quantity.change.value) / (1 + base), .ratio, [quantity.change], source: "\(goal.rawValue) after this step over before it")
       }
       var total = choice.estimate
-      let seen = estimator?.evidence(choice.changes)
+      var seen: RunEvidence?
+      var unknownLimit: GainRefusal?
+      do throws(GainRefusal) { seen = try estimator?.evidence(choice.changes) } catch { unknownLimit = error }
       total.verdict = total.verdict ?? seen?.verdict
-      path.append(UnlockStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio))
+      path.append(UnlockStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio, unknownLimit: unknownLimit))
       applied = choice.changes
       best = choice.estimate
       let taken = Set(choice.indices)

@@ -21,6 +21,12 @@ extension RunEvidence {
   /// What limits this run. From elasticities where they were measured (they are causal), else from utilizations (at most "likely" for a
   /// station), else "cannot tell" with what would decide.
   public var verdict: Verdict {
+    var verdict = limits
+    verdict.deviceClass = deviceClass
+    return verdict
+  }
+
+  private var limits: Verdict {
     if let steadiness, !steadiness.isSteady {
       return Verdict(
         side: nil, sideCertainty: .cannotTell, claims: [RegimeClaim(.notSteady, station: nil, certainty: capped(.certain), weight: nil)],

@@ -1,4 +1,5 @@
 import CheckedNumbers
+public import Trace
 
 /// What limits a run.
 public enum Regime: String, Sendable, Hashable, CaseIterable {
@@ -72,6 +73,8 @@ public struct Verdict: Sendable, Hashable {
   public var redundantShare: Figure?
   /// What would decide, where something is undecided.
   public var missing: MissingEvidence?
+  /// What the run was on: sentences name it.
+  public var deviceClass = DeviceClass.gpu
 
   /// Nothing can be said of what limits: the window is not steady, or there is no claim.
   public var isInconclusive: Bool { claims.isEmpty || claims.contains { $0.regime == .notSteady } }
@@ -80,14 +83,17 @@ public struct Verdict: Sendable, Hashable {
   public var isCoLimited: Bool { claims.count > 1 }
 
   /// The verdict as one sentence; the only place that words it.
-  public var sentence: Prose {
+  public var sentence: Prose { sentence(upstreamOf: "the \(deviceClass.noun)") }
+
+  /// As `sentence`, with another name for what lies downstream: a server that looks at itself knows its own queue.
+  public func sentence(upstreamOf downstream: String) -> Prose {
     guard let first = claims.first else {
-      if side == .upstream { return "upstream of the GPU: \(sideCertainty.text); where: \(Certainty.cannotTell.text)" }
+      if side == .upstream { return "upstream of \(downstream): \(sideCertainty.text); where: \(Certainty.cannotTell.text)" }
       return "cannot tell what limits"
     }
     if claims.contains(where: { $0.regime == .notSteady }) { return "not steady: no verdict and no gain holds for this window" }
     if isCoLimited {
-      let names = claims.map { Self.worded($0, redundantShare: redundantShare) }
+      let names = claims.map { worded($0) }
       var prose: Prose = "co-limited: "
       for (index, name) in names.enumerated() {
         prose = "\(prose)\(index == 0 ? "" : index == names.count - 1 ? " and " : ", ")\(name)"
@@ -96,14 +102,14 @@ public struct Verdict: Sendable, Hashable {
     }
     if first.regime == .loadLimited { return "load-limited (nothing limits: no more work was offered): \(first.certainty.text)" }
     if side == .upstream, let station = first.station {
-      return "upstream of the GPU: \(sideCertainty.text); \(station.place): \(first.certainty.text)"
+      return "upstream of \(downstream): \(sideCertainty.text); \(station.place(on: deviceClass)): \(first.certainty.text)"
     }
-    return Self.worded(first, redundantShare: redundantShare)
+    return worded(first)
   }
 
   /// "compute-bound, 127/128 of it redundant"; less than certain is said.
-  static func worded(_ claim: RegimeClaim, redundantShare: Figure?) -> Prose {
-    var prose: Prose = "\(claim.regime.rawValue)"
+  func worded(_ claim: RegimeClaim) -> Prose {
+    var prose: Prose = "\(claim.regime.text(on: deviceClass))"
     if claim.station == .gpu, claim.regime != .deviceDispatch, let redundantShare, redundantShare.value >= HR211RedundantWork.shareThreshold
     {
       if let fraction = redundantShare.asFractionOfWhole {

@@ -102,6 +102,6 @@ public struct Elasticities: Sendable, Hashable {
 
   /// Of one station.
   public func total(of station: Station) -> Figure? {
-    total("sum of the elasticities of \(station.text)") { $0.station == station }
+    total("sum of the elasticities of \(station.rawValue)") { $0.station == station }
   }
 }

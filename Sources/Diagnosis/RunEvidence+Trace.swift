@@ -1,6 +1,8 @@
 import CheckedNumbers
 public import Planning
+import TimeBase
 public import Trace
+import Vocabulary
 
 /// What a trace alone does not say of a run.
 public struct RunContext: Sendable {
@@ -60,6 +62,7 @@ public struct TraceAnalysis: Sendable {
     for rows in trace.batches.rows where rows > 0 { batchSizes[Int(rows), default: 0] += 1 }
 
     var evidence = RunEvidence()
+    evidence.deviceClass = trace.deviceClass
     evidence.fill(load: trace, context: context, window: window, kind: kind)
     evidence.fill(batching: trace, context: context, window: window, kind: kind)
     evidence.fill(device: trace, time: device, kind: kind)
@@ -135,12 +138,11 @@ extension RunEvidence {
     guard !latencies.isEmpty else { return }
     latencies.sort()
     let source = "client's stopwatch, \(latencies.count) answers"
-    func percentile(_ share: Double) -> Figure {
-      let rank = min(max(Int(saturating: (share.nextDown * Double(latencies.count)).rounded(.up)), 1), latencies.count)
-      return Figure(Double(latencies[rank - 1]) / 1e6, .milliseconds, kind, source: source)
+    func percentile(_ percentile: Double) -> Figure? {
+      NearestRank.value(percentile: percentile, ofSorted: latencies).map { Figure(Double($0) / 1e6, .milliseconds, kind, source: source) }
     }
-    load.medianLatency = percentile(0.5)
-    load.p99Latency = percentile(0.99)
+    load.medianLatency = percentile(50)
+    load.p99Latency = percentile(99)
     let mean = latencies.reduce(0.0) { $0 + Double($1) } / Double(latencies.count) / 1e6
     load.meanLatency = Figure(mean, .milliseconds, kind, source: source)
     load.throughput = Figure(
@@ -162,7 +164,7 @@ extension RunEvidence {
     batching.meanRows = Figure(rows / Double(table.count), .rows, kind, source: "batches in the window")
     batching.meanRequests = Figure(requests / Double(table.count), .count, kind, source: "batches in the window")
     for reason in table.reason {
-      if let departure = trace.names[reason].flatMap(BatchDeparture.init(rawValue:)) { batching.departures[departure, default: 0] += 1 }
+      if let departure = trace.names[reason].flatMap(DepartureReason.init(rawValue:)) { batching.departures[departure, default: 0] += 1 }
     }
     guard trace.requests.count > 0 else { return }
     var rejections: [RejectionReason: Int] = [:]

@@ -9,34 +9,6 @@ public enum Station: String, Sendable, Hashable, CaseIterable {
   case gpu
   case downloadAndResponse
 
-  /// As printed in tables.
-  public var text: String {
-    switch self {
-    case .client: "client"
-    case .wire: "wire"
-    case .frontEnd: "front end"
-    case .batcher: "batcher"
-    case .gatherAndUpload: "gather + H2D"
-    case .issuingThread: "issuing thread"
-    case .gpu: "GPU"
-    case .downloadAndResponse: "D2H + response"
-    }
-  }
-
-  /// "in the client", as a verdict says it.
-  public var place: String {
-    switch self {
-    case .client: "in the client"
-    case .wire: "on the wire"
-    case .frontEnd: "in the front end"
-    case .batcher: "in the batcher"
-    case .gatherAndUpload: "in gather and H2D"
-    case .issuingThread: "in the issuing thread"
-    case .gpu: "in the GPU"
-    case .downloadAndResponse: "in D2H and response"
-    }
-  }
-
   /// True for what lies between the user and the batcher's queue.
   public var isUpstreamOfQueue: Bool { self == .client || self == .wire || self == .frontEnd }
 }

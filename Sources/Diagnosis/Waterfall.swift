@@ -54,7 +54,7 @@ public struct Waterfall: Sendable, Hashable {
       switch self {
       case .starvedIdle: "Nothing ran and no request had reached the batcher: the limit lies upstream."
       case .heldIdle:
-        "Nothing ran while the batcher, with an instance waiting, let requests wait for more rows: its delay, or a size never reached. Where requests come slowly this is the limit upstream, seen from the GPU."
+        "Nothing ran while the batcher, with an instance waiting, let requests wait for more rows: its delay, or a size never reached. Where requests come slowly this is the limit upstream, seen from the device."
       case .stalledIdle: "Nothing ran although a batch was due: wake-up, hand-over, gathering, launching, and gaps between its kernels."
       case .unattributedIdle: "Nothing ran, and the trace does not show why."
       case .copyOnly: "Only copies between host and device ran."

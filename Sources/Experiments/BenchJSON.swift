@@ -2,6 +2,7 @@ public import Diagnosis
 public import JSONText
 import Reporting
 import Simulation
+import Vocabulary
 
 extension ExperimentResult {
   /// Version of the JSON output.
@@ -50,7 +51,7 @@ extension VariantResult {
     add("dominantKernelInstances", dominant?.instances)
     add("dominantKernelMeanMicroseconds", dominant?.mean)
     add("redundantShare", evidence.kernels.redundantShare)
-    let departures = BatchDeparture.allCases.compactMap { departure -> JSONValue.Member? in
+    let departures = DepartureReason.allCases.compactMap { departure -> JSONValue.Member? in
       evidence.batching.departures[departure].map { .init(departure.rawValue, JSONValue($0)) }
     }
     let summaries = analysis.summaries.map { summary in

@@ -117,7 +117,7 @@ extension ExperimentResult {
         explanation: "Larger of FLOPs over peak and bytes over bandwidth, over the time taken."),
     ]
     return Report.Section(
-      id: "kernels", heading: Summary.Report.gpuKernels.title,
+      id: "kernels", heading: Summary.Report.gpuKernels.title(on: .simulatedGPU),
       explanation:
         "The kernel with the largest summed time, and the next one. Times are what a profiler would print, gaps between kernels not included.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])

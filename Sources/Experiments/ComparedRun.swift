@@ -2,6 +2,7 @@ import CheckedNumbers
 public import Diagnosis
 import Reporting
 import Simulation
+import TimeBase
 public import Trace
 
 /// A run as a comparison shows it, simulated or measured.
@@ -52,8 +53,7 @@ public struct RunTotals: Sendable {
   public func latencyMilliseconds(percentile: Double) -> Double? {
     let total = latencies.reduce(0) { $0 + $1.count }
     guard let last = latencies.last, total > 0 else { return nil }
-    // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up.
-    let rank = min(max(Int(saturating: (percentile.nextDown * Double(total) / 100).rounded(.up)), 1), total)
+    let rank = Int(clamping: NearestRank.rank(percentile: percentile, of: Int64(clamping: total)))
     var seen = 0
     for latency in latencies {
       seen += latency.count
@@ -64,7 +64,7 @@ public struct RunTotals: Sendable {
 }
 
 extension ComparedRun {
-  static func gains(_ gains: Result<GainEstimate, GainRefusal>) -> Prose {
+  static func gains(_ gains: Result<GainEstimate, GainRefusal>, on device: DeviceClass) -> Prose {
     switch gains {
     case .failure(let refusal): return refusal.text
     case .success(let estimate):
@@ -78,7 +78,7 @@ extension ComparedRun {
       add("throughput", estimate.throughput)
       add("p99", estimate.p99Latency)
       add("capacity at the goal", estimate.capacityAtGoal)
-      add("GPU-seconds a million rows", estimate.gpuSecondsPerMillionRows)
+      add("\(device.noun)-seconds a million rows", estimate.gpuSecondsPerMillionRows)
       return prose.parts.isEmpty ? "no gain known" : prose
     }
   }

@@ -11,7 +11,11 @@ public enum ElasticityProbe {
   /// - Parameters:
   ///   - rate: requests a second the world answers: sets how long the runs are.
   ///   - seeds: one pair of runs each; the interval is their spread.
-  public static func elasticities(of world: SimulationConfiguration, rate: Double, seeds: [UInt64]) -> Elasticities? {
+  ///
+  /// nil where a changed run answers nothing.
+  public static func elasticities(
+    of world: SimulationConfiguration, rate: Double, seeds: [UInt64]
+  ) throws(ExperimentError) -> Elasticities? {
     var values: [TimeTerm: Figure] = [:]
     for time in SimulatedTime.allCases {
       guard let term = TimeTerm(rawValue: time.rawValue) else { continue }
@@ -21,9 +25,8 @@ public enum ElasticityProbe {
       }
       var found: [Double] = []
       for seed in seeds {
-        guard let shorter = throughput(world, time, 0.97, seed, rate), let longer = throughput(world, time, 1.03, seed, rate),
-          shorter > 0, longer > 0
-        else { return nil }
+        let (shorter, longer) = (try throughput(world, time, 0.97, seed, rate), try throughput(world, time, 1.03, seed, rate))
+        guard shorter > 0, longer > 0 else { return nil }
         found.append(-(log(longer) - log(shorter)) / (log(1.03) - log(0.97)))
       }
       guard let least = found.min(), let most = found.max() else { return nil }
@@ -37,10 +40,10 @@ public enum ElasticityProbe {
 
   private static func throughput(
     _ world: SimulationConfiguration, _ time: SimulatedTime, _ factor: Double, _ seed: UInt64, _ rate: Double
-  ) -> Double? {
+  ) throws(ExperimentError) -> Double {
     var changed = world.shortened(rate: rate, requests: 30_000)
     changed.seed = seed
     changed.scales[time] = (changed.scales[time] ?? 1) * factor
-    return ((try? Simulation.run(changed)) ?? nil)?.throughput
+    return try changed.result("\(time.rawValue) made longer or shorter").throughput
   }
 }

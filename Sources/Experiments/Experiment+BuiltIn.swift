@@ -1,7 +1,8 @@
+public import HostModel
 import GPUModel
 import ModelGraph
 import Scheduling
-public import Simulation
+import Simulation
 import TimeBase
 import Workload
 

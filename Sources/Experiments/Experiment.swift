@@ -1,3 +1,4 @@
+public import HostModel
 public import Diagnosis
 public import GPUModel
 public import ModelGraph

@@ -1,7 +1,8 @@
+public import HostModel
 import FileAccess
 public import GPUModel
 import JSONText
-public import Simulation
+import Simulation
 import Yams
 
 /// Experiments as YAML files. Errors name file, line and field.

@@ -1,3 +1,4 @@
+import HostModel
 import CheckedNumbers
 import Diagnosis
 import FileAccess

@@ -26,15 +26,31 @@ public struct ExperimentRunner: Sendable {
     var plans: [Plan] = []
     for variant in experiment.variants { plans.append(try variant.plan()) }
     let ready = plans
-    let slots = Mutex<[Result<VariantResult, ExperimentError>?]>(Array(repeating: nil, count: count))
+    var seen = try each(count, experiment) { index throws(ExperimentError) in
+      try run(experiment.variants[index], plan: ready[index], of: experiment)
+    }
+    // Before anything is made of it: what the other variants' users did is evidence too.
+    let runs = seen.map { ($0.variant, $0.evidence) }
+    for index in seen.indices {
+      seen[index].evidence.client.otherRuns = ClientEvidence.otherRuns(of: index, among: runs) { $0.host == $1.host }
+    }
+    let complete = seen
+    return ExperimentResult(
+      experiment: experiment,
+      variants: try each(count, experiment) { index throws(ExperimentError) in try assess(complete[index], of: experiment) })
+  }
+
+  /// Something for every variant, several at a time.
+  private func each<Made: Sendable>(
+    _ count: Int, _ experiment: Experiment, _ make: @Sendable (Int) throws(ExperimentError) -> Made
+  ) throws(ExperimentError) -> [Made] {
+    let slots = Mutex<[Result<Made, ExperimentError>?]>(Array(repeating: nil, count: count))
     DispatchQueue.concurrentPerform(iterations: count) { index in
-      let result: Result<VariantResult, ExperimentError>
-      do throws(ExperimentError) {
-        result = .success(try run(experiment.variants[index], plan: ready[index], of: experiment))
-      } catch { result = .failure(error) }
+      let result: Result<Made, ExperimentError>
+      do throws(ExperimentError) { result = .success(try make(index)) } catch { result = .failure(error) }
       slots.withLock { $0[index] = result }
     }
-    var results: [VariantResult] = []
+    var results: [Made] = []
     for slot in slots.withLock({ $0 }) {
       switch slot {
       case .success(let result)?: results.append(result)
@@ -42,23 +58,23 @@ public struct ExperimentRunner: Sendable {
       case nil: throw ExperimentError("experiment \(experiment.name): a variant did not run")
       }
     }
-    // Time outside the stopwatch of the other variants: a think time would not move between them.
-    for index in results.indices {
-      let others = results.indices.filter { $0 != index && Self.sameUsers(results[$0].variant, results[index].variant) }
-      results[index].evidence.client.otherRuns = others.compactMap { other in
-        guard let throughput = results[other].evidence.load.throughput, let outside = results[other].evidence.load.timeOutsideStopwatch
-        else { return nil }
-        return ClientEvidence.OtherRun(throughput: throughput, timeOutsideStopwatch: outside)
-      }
-    }
-    return ExperimentResult(experiment: experiment, variants: results)
+    return results
   }
 
-  private static func sameUsers(_ left: Variant, _ right: Variant) -> Bool {
-    left.workload.load == right.workload.load && left.host == right.host
+  /// A variant's run as it was seen, before anything is made of it.
+  private struct SeenRun: Sendable {
+    var variant: Variant
+    var plan: Plan
+    var usualBatch: BatchPlan
+    var run: SimulationResult
+    var trace: Trace
+    var analysis: TraceAnalysis
+    var evidence: RunEvidence
+    var throughputs: [Double]
+    var latencies: [Double]
   }
 
-  private func run(_ variant: Variant, plan: Plan, of experiment: Experiment) throws(ExperimentError) -> VariantResult {
+  private func run(_ variant: Variant, plan: Plan, of experiment: Experiment) throws(ExperimentError) -> SeenRun {
     func simulate(_ world: SimulationConfiguration, _ what: String) throws(ExperimentError) -> SimulationResult {
       let last = Mutex(-1)
       do {
@@ -98,10 +114,18 @@ public struct ExperimentRunner: Sendable {
     } catch { throw ExperimentError("variant \(variant.name): \(error)") }
     var evidence = analysis.evidence
     evidence.complete(with: run, variant: variant)
+    return SeenRun(
+      variant: variant, plan: plan, usualBatch: usualBatch, run: run, trace: trace, analysis: analysis, evidence: evidence,
+      throughputs: throughputs, latencies: latencies)
+  }
+
+  private func assess(_ seen: SeenRun, of experiment: Experiment) throws(ExperimentError) -> VariantResult {
+    let (variant, plan, run) = (seen.variant, seen.plan, seen.run)
+    var evidence = seen.evidence
     let assessment: Assessment
     if explains {
       progress("\(variant.name): what limits")
-      evidence.elasticities = ElasticityProbe.elasticities(
+      evidence.elasticities = try ElasticityProbe.elasticities(
         of: variant.world(plan, seed: experiment.seed), rate: run.throughput, seeds: [21, 22])
       progress("\(variant.name): what each change would buy")
       assessment = Self.assess(evidence, variant: variant, plan: plan, rate: run.throughput, experiment: experiment)
@@ -110,28 +134,52 @@ public struct ExperimentRunner: Sendable {
     }
     progress("\(variant.name): done")
     return VariantResult(
-      variant: variant, plan: plan, usualBatch: usualBatch, run: run, trace: trace, analysis: analysis, evidence: evidence,
-      assessment: assessment, throughputs: throughputs, meanLatencies: latencies)
+      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: seen.analysis, evidence: evidence,
+      assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
   }
 
   /// Findings with gains by re-simulation.
   static func assess(_ evidence: RunEvidence, variant: Variant, plan: Plan, rate: Double, experiment: Experiment) -> Assessment {
     let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: experiment.p99GoalMilliseconds)
     let estimator = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: experiment.p99GoalMilliseconds) {
-      changes in
-      EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
+      changes throws(GainRefusal) in
+      try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
     }
     return Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
   }
 }
 
+extension ClientEvidence {
+  /// What the other closed loops with the same think time show of their users, whatever their number; `fits`: of the same generator.
+  static func otherRuns(
+    of index: Int, among runs: [(variant: Variant, evidence: RunEvidence)], fits: (Variant, Variant) -> Bool = { _, _ in true }
+  ) -> [OtherRun] {
+    guard case .closed(_, _, let think) = runs[index].variant.workload.load else { return [] }
+    return runs.indices.compactMap { other in
+      guard other != index, case .closed(let users, _, let itsThink) = runs[other].variant.workload.load, itsThink == think,
+        fits(runs[index].variant, runs[other].variant), let throughput = runs[other].evidence.load.throughput,
+        let outside = runs[other].evidence.load.timeOutsideStopwatch
+      else { return nil }
+      return OtherRun(users: users, throughput: throughput, timeOutsideStopwatch: outside)
+    }
+  }
+}
+
 /// What a variant would show with changes made: a short run, its trace, its elasticities.
 public enum EvidenceProbe {
-  /// nil where the changes cannot be made or the run cannot be read.
-  public static func evidence(of variant: Variant, changes: [Change], estimator: SimulatedEstimator) -> RunEvidence? {
-    guard var world = try? estimator.world(changes, seed: 31) else { return nil }
+  /// - Throws: why the changes cannot be made, or the run cannot be made or read.
+  public static func evidence(
+    of variant: Variant, changes: [Change], estimator: SimulatedEstimator
+  ) throws(GainRefusal) -> RunEvidence {
+    let world = try estimator.world(changes, seed: 31)
+    do throws(ExperimentError) { return try evidence(of: variant, in: world) } catch { throw .failed(error.description) }
+  }
+
+  private static func evidence(of variant: Variant, in world: SimulationConfiguration) throws(ExperimentError) -> RunEvidence {
+    var world = world
     world.keepsTrace = true
-    guard let run = (try? Simulation.run(world)) ?? nil, let trace = run.trace else { return nil }
+    let run = try world.result("the changed run could not be simulated")
+    guard let trace = run.trace else { throw ExperimentError("the changed run kept no trace") }
     var changed = variant
     changed.scheduler = world.scheduler
     changed.execution = world.execution
@@ -139,11 +187,14 @@ public enum EvidenceProbe {
     changed.workload = world.workload
     // A processor's kernels are not the plan's.
     let context = variant.processor == nil ? changed.context(plan: world.plan) : changed.servingContext
-    guard let analysis = try? TraceAnalysis(of: trace, context: context) else { return nil }
+    let analysis: TraceAnalysis
+    do { analysis = try TraceAnalysis(of: trace, context: context) } catch {
+      throw ExperimentError("the changed run's trace cannot be read: \(error)")
+    }
     var evidence = analysis.evidence
     if variant.processor != nil { evidence.copies = CopyEvidence() }
     evidence.complete(with: run, variant: changed)
-    evidence.elasticities = ElasticityProbe.elasticities(of: world, rate: run.throughput, seeds: [21])
+    evidence.elasticities = try ElasticityProbe.elasticities(of: world, rate: run.throughput, seeds: [21])
     return evidence
   }
 }

@@ -1,3 +1,4 @@
+import HostModel
 import Diagnosis
 public import Planning
 public import Reporting
@@ -56,15 +57,12 @@ public enum Rivals {
     var runs: [[SimulationResult]] = []
     for world in worlds() {
       progress("\(world.name): fitting")
-      let best = world.fit.fit(inputs)
+      let best = try world.fit.fit(inputs)
       fitted.append((world.name, zip(world.fit.start, best.values).map { ($0.0.parameter.text, $0.1) }, best.error))
       var results: [SimulationResult] = []
       for entry in variants {
         let changed = world.fit.configured(entry.variant, best.values)
-        guard let run = (try? Simulation.run(changed.world(entry.plan.plan, seed: 1))) ?? nil else {
-          throw ExperimentError("\(world.name): the world could not be run")
-        }
-        results.append(run)
+        results.append(try changed.world(entry.plan.plan, seed: 1).result("\(world.name), \(entry.variant.name)"))
       }
       runs.append(results)
       columns += [world.name, "error"]

@@ -2,12 +2,15 @@ import CheckedNumbers
 import Diagnosis
 import Reporting
 import Trace
+import Vocabulary
 
 /// Runs side by side, simulated or measured: the sections of a report that need no plan.
 struct RunComparison {
   let runs: [ComparedRun]
 
   var names: [String] { runs.map(\.name) }
+  /// What ran the batches: all runs are on one.
+  var deviceClass: DeviceClass { runs.first?.evidence.deviceClass ?? .gpu }
   /// Of what is counted here: all runs are of one kind.
   var kind: Figure.Kind { runs.first?.analysis.kind ?? .measured }
 
@@ -109,7 +112,7 @@ struct RunComparison {
       .init("rows a batch", runs.map { $0.evidence.batching.meanRows }),
       .init("kernels a batch", runs.map { $0.evidence.launches.launchesPerBatch }, explanation: "Kernel records over batches."),
     ]
-    for departure in BatchDeparture.allCases where runs.contains(where: { ($0.evidence.batching.departures[departure] ?? 0) > 0 }) {
+    for departure in DepartureReason.allCases where runs.contains(where: { ($0.evidence.batching.departures[departure] ?? 0) > 0 }) {
       rows.append(
         .init(
           "left: \(departure.text)", runs.map { $0.evidence.batching.share(leftBy: departure, kind: kind) },
@@ -168,7 +171,7 @@ struct RunComparison {
       default: "Shares of the summed durations."
       }
     return Report.Section(
-      id: report.rawValue.replacing("_", with: "-"), heading: report.title, explanation: warning,
+      id: report.rawValue.replacing("_", with: "-"), heading: report.title(on: deviceClass), explanation: warning,
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
@@ -199,7 +202,7 @@ struct RunComparison {
   var stationSection: Report.Section {
     var rows: [FigureTable.Row] = []
     for station in Station.allCases {
-      rows.append(.init("\(station.text): demand a request", runs.map { $0.evidence.stations[station]?.demand }))
+      rows.append(.init("\(station.text(on: deviceClass)): demand a request", runs.map { $0.evidence.stations[station]?.demand }))
       rows.append(.init("  utilization", runs.map { $0.evidence.stations[station]?.utilization }))
       rows.append(.init("  own capacity", runs.map { $0.evidence.stations[station]?.capacity }))
     }
@@ -224,7 +227,7 @@ struct RunComparison {
         let finding = ranked.finding
         var lines: [Prose] = finding.observation.seen
         lines.append("why: \(finding.observation.whyBad)")
-        for fix in ranked.fixes.prefix(2) { lines.append("fix: \(fix.fix.title): \(ComparedRun.gains(fix.gains))") }
+        for fix in ranked.fixes.prefix(2) { lines.append("fix: \(fix.fix.title): \(ComparedRun.gains(fix.gains, on: deviceClass))") }
         if let missing = finding.observation.missing { lines.append("would decide: \(missing.cheapestMeasurement)") }
         blocks.append(
           .sentences(
@@ -234,8 +237,9 @@ struct RunComparison {
       for (index, step) in assessment.unlockPath.enumerated() {
         let codes = step.codes.map(\.rawValue).joined(separator: " + ")
         let titles = step.fixes.map(\.title).joined(separator: " and ")
-        var prose: Prose = "\(setting: index + 1). \(codes): \(titles): \(ComparedRun.gains(.success(step.total)))"
+        var prose: Prose = "\(setting: index + 1). \(codes): \(titles): \(ComparedRun.gains(.success(step.total), on: deviceClass))"
         if let verdict = step.total.verdict { prose = "\(prose). Then: \(verdict.sentence)" }
+        if let unknown = step.unknownLimit { prose = "\(prose). Then: unknown (\(unknown.text))" }
         path.append(prose)
       }
       if path.isEmpty {
@@ -247,7 +251,7 @@ struct RunComparison {
     return Report.Section(
       id: "findings", heading: "Findings, best first",
       explanation:
-        "Ranked by --goal. Gains: throughput and p99 at this load, capacity at the p99 goal, GPU-seconds per million rows; each by re-simulation with the same draws.",
+        "Ranked by --goal. Gains: throughput and p99 at this load, capacity at the p99 goal, \(deviceClass.noun)-seconds per million rows; each by re-simulation with the same draws.",
       blocks: blocks)
   }
 }

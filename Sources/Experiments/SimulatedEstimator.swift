@@ -20,7 +20,7 @@ public final class SimulatedEstimator: GainEstimator {
   private let leanDurations: BatchDurations?
   /// Whether latencies of this world are worth saying.
   private let tellsLatency: Bool
-  private let findsEvidence: ([Change]) -> RunEvidence?
+  private let findsEvidence: ([Change]) throws(GainRefusal) -> RunEvidence?
   private var runs: [[Change]: [SimulationResult]] = [:]
   private var capacities: [[Change]: ClosedRange<Double>] = [:]
   private var plans: [[String]: Plan] = [:]
@@ -39,7 +39,7 @@ public final class SimulatedEstimator: GainEstimator {
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
     reproductionError: Figure? = nil, leanDurations: BatchDurations? = nil, tellsLatency: Bool = true,
-    evidence: @escaping ([Change]) -> RunEvidence? = { _ in nil }
+    evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence? = { _ in nil }
   ) {
     self.variant = variant
     self.plan = plan
@@ -53,7 +53,7 @@ public final class SimulatedEstimator: GainEstimator {
   }
 
   /// What a run with these changes made would show.
-  public func evidence(_ changes: [Change]) -> RunEvidence? { findsEvidence(changes) }
+  public func evidence(_ changes: [Change]) throws(GainRefusal) -> RunEvidence? { try findsEvidence(changes) }
 
   /// The variant's world with changes made, its run short.
   public func world(_ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
@@ -70,9 +70,8 @@ public final class SimulatedEstimator: GainEstimator {
       if let known = plans[key] {
         plan = known
       } else {
-        guard let made = try? changed.plan(adding: rewrites) else { throw .unsupported(changes[0]) }
-        plans[key] = made
-        plan = made
+        do throws(ExperimentError) { plan = try changed.plan(adding: rewrites) } catch { throw .failed(error.description) }
+        plans[key] = plan
       }
     }
     var world = changed.world(plan, seed: seed).shortened(rate: rate)
@@ -134,12 +133,16 @@ public final class SimulatedEstimator: GainEstimator {
     if let known = runs[changes] { return known }
     var results: [SimulationResult] = []
     for seed in seeds {
-      let world = try world(changes, seed: seed)
-      guard let result = (try? Simulation.run(world)) ?? nil else { throw .noEstimator }
-      results.append(result)
+      results.append(try Self.run(try world(changes, seed: seed)))
     }
     runs[changes] = results
     return results
+  }
+
+  private static func run(_ world: SimulationConfiguration) throws(GainRefusal) -> SimulationResult {
+    do throws(ExperimentError) { return try world.result("the changed run could not be simulated") } catch {
+      throw .failed(error.description)
+    }
   }
 
   /// Answers a second at which the p99 goal is just met: open loop, Poisson arrivals, a generator without limits. From the capacity found
@@ -148,14 +151,14 @@ public final class SimulatedEstimator: GainEstimator {
     if let known = capacities[changes] { return known }
     var world = try world(changes, seed: seeds[0])
     world.host = world.host.with(.clientPerRequest, 0).with(.clientPerByte, 0)
-    func meetsGoal(_ rate: Double) -> Bool {
+    func meetsGoal(_ rate: Double) throws(GainRefusal) -> Bool {
       // Some ten thousand requests, and ten times the goal at least: enough for a 99th percentile, too short for a slow overload
       // only where that takes longer than ten goals to show.
       let seconds = min(20, max(10_000 / rate, p99GoalMilliseconds / 100))
       world.workload.warmUp = TimeSpan(clampingSeconds: seconds / 4)
       world.workload.duration = TimeSpan(clampingSeconds: seconds)
       world.workload.load = .open(.poisson(perSecond: rate))
-      guard let result = (try? Simulation.run(world)) ?? nil else { return false }
+      let result = try Self.run(world)
       let refused = result.refused.values.reduce(0, +)
       // Nothing is said of a rate at which work piles up or is turned away.
       guard Double(result.answered) >= 0.97 * rate * result.window.seconds - 3 * (rate * result.window.seconds).squareRoot(), refused == 0
@@ -165,14 +168,16 @@ public final class SimulatedEstimator: GainEstimator {
     let start = changes.isEmpty ? 1000 : try capacity([]).lowerBound
     var low = 0.0
     var high = max(8, start)
-    if meetsGoal(high) {
+    if try meetsGoal(high) {
       repeat {
         low = high
         high *= 1.5
-      } while high < 1e6 && meetsGoal(high)
+        if high >= 1e6 { break }
+      } while try meetsGoal(high)
     } else {
       low = high / 1.5
-      while low > 1, !meetsGoal(low) {
+      while low > 1 {
+        if try meetsGoal(low) { break }
         high = low
         low /= 1.5
       }
@@ -180,7 +185,7 @@ public final class SimulatedEstimator: GainEstimator {
     }
     while low > 0, high / low > 1.03 {
       let middle = (low * high).squareRoot()
-      if meetsGoal(middle) { low = middle } else { high = middle }
+      if try meetsGoal(middle) { low = middle } else { high = middle }
     }
     capacities[changes] = low...high
     return low...high

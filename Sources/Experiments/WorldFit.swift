@@ -1,6 +1,7 @@
+public import HostModel
 import Glibc
 import KernelFitting
-public import Simulation
+import Simulation
 import TimeBase
 import Workload
 
@@ -63,18 +64,26 @@ public struct WorldFit: Sendable {
   /// Finds the values with the least squared log errors of throughput, mean latency and batches a second on the given variants.
   ///
   /// - Parameter variants: with their plans and the document's rows.
-  public func fit(_ variants: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)], evaluations: Int = 70) -> (
-    values: [Double], error: Double
-  ) {
+  ///
+  /// - Throws: why a world could not be run.
+  public func fit(
+    _ variants: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)], evaluations: Int = 70
+  ) throws(ExperimentError) -> (values: [Double], error: Double) {
+    // The search takes no errors: what failed first is told after it.
+    var failure: ExperimentError?
     func misfit(_ values: [Double]) -> Double {
       var sum = 0.0
       for value in values where value < 0 { sum += value * value }
       for entry in variants {
         let changed = configured(entry.variant, values)
         let world = changed.world(entry.plan.plan, seed: 1).shortened(rate: entry.row.throughput, requests: 12_000)
-        guard let run = (try? Simulation.run(world)) ?? nil, run.throughput > 0, let latency = run.meanLatencyMilliseconds else {
+        let run: SimulationResult
+        do throws(ExperimentError) { run = try world.result("\(entry.variant.name), fitted") } catch {
+          failure = failure ?? error
           return 1e6
         }
+        // A world that answers nothing is far from one that does.
+        guard run.throughput > 0, let latency = run.meanLatencyMilliseconds else { return 1e6 }
         let rate = log(run.throughput / entry.row.throughput)
         let time = log(latency / entry.row.mean)
         let batches = log(Double(run.batches) / max(1e-9, run.window.seconds) / entry.row.batchesPerSecond)
@@ -83,6 +92,7 @@ public struct WorldFit: Sendable {
       return sum
     }
     let best = NelderMead.minimize(from: start.map(\.value), spread: start.map { $0.value * 0.3 }, evaluations: evaluations, misfit)
+    if let failure { throw failure }
     return (best.point.map { max(0, $0) }, best.value)
   }
 }

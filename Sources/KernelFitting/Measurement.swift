@@ -10,13 +10,33 @@ public struct Measurement: Sendable, Hashable {
   public var gemm: GEMM
   /// Median of its runs.
   public var microseconds: Double
+  /// What was timed.
+  public var quantity: Quantity
+  /// Longest less shortest run, over the median; 0 where not known.
+  public var spread: Double
+
+  /// What a time counts.
+  public enum Quantity: String, Sendable, Hashable {
+    /// Period of a replayed CUDA graph: kernel and gap to the next one.
+    case replay
+    /// A profiler's record: the kernel alone, summed over the kernels of a product.
+    case kernel
+  }
 
   /// A measured product.
-  public init(gpu: String, gemm: GEMM, microseconds: Double) {
+  public init(gpu: String, gemm: GEMM, microseconds: Double, quantity: Quantity = .replay, spread: Double = 0) {
     self.gpu = gpu
     self.gemm = gemm
     self.microseconds = microseconds
+    self.quantity = quantity
+    self.spread = spread
   }
+
+  /// How much it counts in a fit: half where its runs lie 15 % apart.
+  public var weight: Double { 1 / (1 + (spread / 0.15) * (spread / 0.15)) }
+
+  /// Weights taken in turn while products are timed by kernel records: B stands among so many equals.
+  static let weightsInTurn = 4.0
 }
 
 /// A table that cannot be used: where and why.
@@ -30,8 +50,10 @@ public struct MeasurementError: Error, Equatable, CustomStringConvertible {
 }
 
 extension Measurement {
-  /// Reads comma-separated lines with a header. Columns: m, n, k, and median_us or us; optional gpu, batch and dtype (bf16 where absent).
-  /// Other columns are ignored. With `timed` false the time column may be missing: a list of shapes to predict.
+  /// Reads comma-separated lines with a header. Columns: m, n, k, and a time: kernel_us_median or kernel_us (a profiler's record), else
+  /// median_us or us (a graph replay's period); optional gpu, batch (or b), dtype (bf16 where absent) and the shortest and longest run
+  /// (kernel_us_min, kernel_us_max or min_us, max_us). Other columns are ignored; fields may stand in double quotes. With `timed` false the
+  /// time column may be missing: a list of shapes to predict.
   public static func read(csv: String, timed: Bool = true) throws(MeasurementError) -> [Measurement] {
     var lines: [(number: Int, cells: [Substring])] = []
     // Spreadsheets put a byte order mark in front.
@@ -40,7 +62,7 @@ extension Measurement {
       // Swift takes "\r\n" for one character: splitting at "\n" alone would see a single line.
       let text = line
       if text.allSatisfy({ $0 == " " }) || text.hasPrefix("#") { continue }
-      lines.append((index + 1, text.split(separator: ",", omittingEmptySubsequences: false).map(trim)))
+      lines.append((index + 1, CSVFields.split(text)))
     }
     guard let header = lines.first else { throw MeasurementError(line: 1, reason: "the file is empty; it needs a header with m, n, k") }
     var columns: [Substring: Int] = [:]
@@ -52,8 +74,12 @@ extension Measurement {
     for name in ["m", "n", "k"] where columns[Substring(name)] == nil {
       throw MeasurementError(line: header.number, reason: "no column \"\(name)\" in the header")
     }
-    let time = columns["median_us"] ?? columns["us"]
-    if timed && time == nil { throw MeasurementError(line: header.number, reason: "no column \"median_us\" or \"us\" in the header") }
+    let record = columns["kernel_us_median"] ?? columns["kernel_us"]
+    let time = record ?? columns["median_us"] ?? columns["us"]
+    if timed && time == nil {
+      throw MeasurementError(line: header.number, reason: "no column \"kernel_us_median\", \"median_us\" or \"us\" in the header")
+    }
+    let extremes = record == nil ? (columns["min_us"], columns["max_us"]) : (columns["kernel_us_min"], columns["kernel_us_max"])
     var rows: [Measurement] = []
     for (number, cells) in lines.dropFirst() {
       if cells.count != header.cells.count {
@@ -81,21 +107,24 @@ extension Measurement {
         }
         microseconds = value
       }
+      var spread = 0.0
+      if let low = extremes.0, let high = extremes.1, let least = Double(cells[low]), let most = Double(cells[high]), microseconds > 0,
+        least.isFinite, most.isFinite, most >= least
+      {
+        spread = (most - least) / microseconds
+      }
+      var gemm = GEMM(
+        batch: try size(columns["batch"] == nil ? "b" : "batch"), m: try size("m"), n: try size("n"), k: try size("k"), type: type)
+      if record != nil {
+        gemm.footprintBytes = weightsInTurn * Double(gemm.batch) * Double(gemm.n) * Double(gemm.k) * Double(type.bytesPerElement)
+      }
       rows.append(
         Measurement(
-          gpu: columns["gpu"].map { String(cells[$0]) } ?? "",
-          gemm: GEMM(batch: try size("batch"), m: try size("m"), n: try size("n"), k: try size("k"), type: type),
-          microseconds: microseconds))
+          gpu: columns["gpu"].map { String(cells[$0]) } ?? "", gemm: gemm, microseconds: microseconds,
+          quantity: record == nil ? .replay : .kernel, spread: spread))
     }
     if rows.isEmpty { throw MeasurementError(line: header.number, reason: "no rows after the header") }
     return rows
-  }
-
-  private static func trim(_ text: Substring) -> Substring {
-    var text = text
-    while text.first == " " { text.removeFirst() }
-    while text.last == " " { text.removeLast() }
-    return text
   }
 
   /// The 24 products that tell most about a GPU in a few seconds: six heights from a vector to a compute-bound block, against four weight

@@ -136,7 +136,6 @@ public struct LoadRun: Sendable {
           configuration, plan: plan, endpoint: endpoint, thread: thread, start: start.nanoseconds, windowStart: windowStart.nanoseconds,
           mailbox: mailbox)
         worker.run()
-        worker.close()
         mailbox.state.withLock { $0.running -= 1 }
       }
       if !started { mailbox.state.withLock { ($0.running, $0.failure) = ($0.running - 1, LoadError("the system has no thread left")) } }

@@ -54,6 +54,22 @@ public enum Stability: Sendable, Hashable {
     case latency
   }
 
+  /// What programs read; the raw values stay.
+  public enum Kind: String, Sendable, Hashable, CaseIterable {
+    case stable
+    case tooShort = "too-short"
+    case drifting
+  }
+
+  /// Which case it is.
+  public var kind: Kind {
+    switch self {
+    case .stable: .stable
+    case .tooShort: .tooShort
+    case .drifting: .drifting
+    }
+  }
+
   /// From the window's intervals: the last third against the first, beyond 10 % and beyond what their spread explains.
   public init(throughput: [Double], latency: [Double]) {
     guard throughput.count >= 6 else {

@@ -1,4 +1,5 @@
 import CheckedNumbers
+import TimeBase
 
 /// A histogram with a fixed number of significant digits over a huge range: counts of values in buckets whose width grows with the value
 /// (Tene's HdrHistogram; layout as in HdrHistogram/HdrHistogram `AbstractHistogram.java`). Values are integers of 1 and up; the generator
@@ -159,9 +160,7 @@ public struct Histogram: Sendable, Equatable {
   /// maximum. nil when empty.
   public func value(atPercentile percentile: Double) -> Int64? {
     guard count > 0, !percentile.isNaN else { return nil }
-    // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up (as in HdrHistogram `getValueAtPercentile`).
-    let rank = (min(100, max(0, percentile)).nextDown * Double(count) / 100).rounded(.up)
-    let wanted = max(1, min(count, Int64(exactly: rank) ?? count))
+    let wanted = NearestRank.rank(percentile: percentile, of: count)
     var seen: Int64 = 0
     for (index, added) in counts.enumerated() where added != 0 {
       seen &+= added

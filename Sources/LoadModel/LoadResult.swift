@@ -122,7 +122,7 @@ public struct RequestGroup: Sendable, Equatable {
 }
 
 /// Everything a run of the load generator found out.
-public struct LoadResult: Sendable {
+public struct LoadResult: Sendable, Equatable {
   /// What was asked, as a person writes it: a model or a URL.
   public var name: String
   /// Who decided when to send.

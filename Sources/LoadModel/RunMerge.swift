@@ -8,14 +8,17 @@ public enum RunMerge {
     guard let first = parts.first else { return ["there is no part"] }
     var problems: [String] = []
     var owners: [Int: String] = [:]
-    func requests(_ part: RunPart) -> String { part.groups.map(\.name).joined(separator: ", ") }
+    func requests(_ part: RunPart) -> String { part.result.groups.map(\.name).joined(separator: ", ") }
     for (name, part) in parts {
       // One that never began knows only its own lateness.
-      let others = part.windowSeconds > 0 && first.part.windowSeconds > 0 ? requests(first.part) : requests(part)
+      let others = part.result.windowSeconds > 0 && first.part.result.windowSeconds > 0 ? requests(first.part) : requests(part)
       let pairs: [(String, String, String)] = [
-        ("number of parts", "\(part.share.count)", "\(first.part.share.count)"), ("seed", "\(part.seed)", "\(first.part.seed)"),
-        ("start instant", "\(part.startEpochSeconds)", "\(first.part.startEpochSeconds)"), ("requests", part.name, first.part.name),
-        ("load", part.load, first.part.load), ("warm-up", "\(part.warmUpSeconds)", "\(first.part.warmUpSeconds)"),
+        ("number of parts", "\(part.share.count)", "\(first.part.share.count)"),
+        ("seed", "\(part.result.seed)", "\(first.part.result.seed)"),
+        ("start instant", "\(part.startEpochSeconds)", "\(first.part.startEpochSeconds)"),
+        ("requests", part.result.name, first.part.result.name),
+        ("load", part.result.load.text, first.part.result.load.text),
+        ("warm-up", "\(part.result.warmUpSeconds)", "\(first.part.result.warmUpSeconds)"),
         ("duration", "\(part.plannedSeconds)", "\(first.part.plannedSeconds)"),
         ("list of requests", requests(part), others),
       ]
@@ -31,11 +34,10 @@ public enum RunMerge {
         problems.append(
           "\(name): part \(part.share.text) was ready \((part.lateSeconds * 1000).rounded() / 1000) s after the start instant; choose a later --start-at"
         )
-      } else if part.wasInterrupted || part.windowSeconds < part.plannedSeconds * 0.999 {
-        problems.append("\(name): part \(part.share.text) ended after \(part.windowSeconds) s of \(part.plannedSeconds) s")
+      } else if part.result.wasInterrupted || part.result.windowSeconds < part.plannedSeconds * 0.999 {
+        problems.append("\(name): part \(part.share.text) ended after \(part.result.windowSeconds) s of \(part.plannedSeconds) s")
       }
     }
-    if OfferedLoad(text: first.part.load) == nil { problems.append("\(first.name): nobody offers a load of \"\(first.part.load)\"") }
     let missing = (0..<first.part.share.count).filter { owners[$0] == nil }
     if !missing.isEmpty {
       let names = missing.prefix(8).map { "\($0)/\(first.part.share.count)" }.joined(separator: ", ")
@@ -46,50 +48,77 @@ public enum RunMerge {
 
   /// The run of these parts, which have no problems.
   public static func result(_ parts: [(part: RunPart, log: HistogramLog)]) -> LoadResult? {
-    guard let first = parts.first?.part, let load = OfferedLoad(text: first.load) else { return nil }
-    var result = LoadResult(
-      name: first.name, load: load, share: .whole, seed: first.seed, warmUpSeconds: first.warmUpSeconds, windowSeconds: first.windowSeconds)
-    result.groups = first.groups.map { RequestGroup(name: $0.name) }
-    result.health.threads = 0
-    result.health.lateAfter = first.health.lateAfter
-    result.health.thinkSeconds = first.health.thinkSeconds
-    for (part, log) in parts {
-      func add(_ tag: RunPart.Tag?, _ histogram: inout Histogram) { if let own = log.merged(tag: tag?.rawValue) { histogram.add(own) } }
-      add(nil, &result.latency)
-      add(.uncorrected, &result.uncorrected)
-      add(.sendLag, &result.health.sendLag)
-      add(.schedulingLag, &result.health.schedulingLag)
-      for index in result.groups.indices where part.groups.indices.contains(index) {
-        result.groups[index].errors += part.groups[index].errors
-        if let own = log.merged(tag: RunPart.tag(ofGroup: index)) { result.groups[index].latency.add(own) }
+    let results = parts.map { part, log in
+      var result = part.result
+      func take(_ tag: RunPart.Tag?, _ histogram: inout Histogram) { histogram = log.merged(tag: tag?.rawValue) ?? Histogram() }
+      take(nil, &result.latency)
+      take(.uncorrected, &result.uncorrected)
+      take(.sendLag, &result.health.sendLag)
+      take(.schedulingLag, &result.health.schedulingLag)
+      for index in result.groups.indices {
+        if let own = log.merged(tag: RunPart.tag(ofGroup: index)) { result.groups[index].latency = own }
       }
-      result.completed += part.completed
-      result.rows += part.rows
-      result.bytesReceived += part.bytesReceived
-      result.errors.merge(part.errors, uniquingKeysWith: +)
-      result.health.threads += part.health.threads
-      result.health.cpuSeconds += part.health.cpuSeconds
-      result.health.busiestThreadShare = max(result.health.busiestThreadShare, part.health.busiestThreadShare)
-      result.health.lateCount += part.health.lateCount
-      result.health.connectionsOpened += part.health.connectionsOpened
-      result.health.connectionErrors += part.health.connectionErrors
-      result.health.reachedConnectionLimit = result.health.reachedConnectionLimit || part.health.reachedConnectionLimit
-      result.health.unsentAtEnd += part.health.unsentAtEnd
-      for (index, interval) in part.intervals.enumerated() {
-        if result.intervals.indices.contains(index) { result.intervals[index].add(interval) } else { result.intervals.append(interval) }
-      }
+      return result
     }
-    for index in result.intervals.indices {
+    guard var sum = sum(results) else { return nil }
+    for index in sum.intervals.indices {
       var latency = Histogram()
       for (_, log) in parts {
         // Seconds begin alike in all parts; their logs have them to a thousandth.
-        for entry in log.entries where entry.tag == nil && (entry.startSeconds - result.intervals[index].startSeconds).magnitude < 0.01 {
+        for entry in log.entries where entry.tag == nil && (entry.startSeconds - sum.intervals[index].startSeconds).magnitude < 0.01 {
           latency.add(entry.histogram)
         }
       }
-      result.intervals[index].percentiles = IntervalSummary.keptPercentiles.compactMap { latency.value(atPercentile: $0) }
+      sum.intervals[index].percentiles = IntervalSummary.keptPercentiles.compactMap { latency.value(atPercentile: $0) }
     }
-    return result
+    return sum
+  }
+
+  /// The whole run of these shares of it: counts and histograms add up, and the busiest thread is that
+  /// of all. Percentiles of single seconds cannot be added up and are left out of a run of several shares.
+  public static func sum(_ results: [LoadResult]) -> LoadResult? {
+    guard let first = results.first else { return nil }
+    if results.count == 1, first.share == .whole { return first }
+    var sum = LoadResult(
+      name: first.name, load: first.load, share: .whole, seed: first.seed, warmUpSeconds: first.warmUpSeconds,
+      windowSeconds: first.windowSeconds)
+    sum.groups = first.groups.map { RequestGroup(name: $0.name) }
+    sum.health.threads = 0
+    sum.health.lateAfter = first.health.lateAfter
+    sum.health.thinkSeconds = first.health.thinkSeconds
+    for part in results {
+      sum.latency.add(part.latency)
+      sum.uncorrected.add(part.uncorrected)
+      for (index, group) in part.groups.enumerated() where sum.groups.indices.contains(index) { sum.groups[index].add(group) }
+      sum.wasInterrupted = sum.wasInterrupted || part.wasInterrupted
+      sum.completed += part.completed
+      sum.rows += part.rows
+      sum.bytesReceived += part.bytesReceived
+      sum.errors.merge(part.errors, uniquingKeysWith: +)
+      sum.errorSamples.merge(part.errorSamples) { first, _ in first }
+      sum.health.add(part.health)
+      for (index, interval) in part.intervals.enumerated() {
+        if sum.intervals.indices.contains(index) { sum.intervals[index].add(interval) } else { sum.intervals.append(interval) }
+      }
+    }
+    if results.count > 1 { for index in sum.intervals.indices { sum.intervals[index].percentiles = [] } }
+    return sum
+  }
+}
+
+extension ClientHealth {
+  /// Counts another process's.
+  mutating func add(_ other: ClientHealth) {
+    sendLag.add(other.sendLag)
+    schedulingLag.add(other.schedulingLag)
+    threads += other.threads
+    cpuSeconds += other.cpuSeconds
+    busiestThreadShare = max(busiestThreadShare, other.busiestThreadShare)
+    lateCount += other.lateCount
+    connectionsOpened += other.connectionsOpened
+    connectionErrors += other.connectionErrors
+    reachedConnectionLimit = reachedConnectionLimit || other.reachedConnectionLimit
+    unsentAtEnd += other.unsentAtEnd
   }
 }
 

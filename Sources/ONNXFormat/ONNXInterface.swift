@@ -1,4 +1,3 @@
-import FileAccess
 public import ModelGraph
 import ProtobufWire
 
@@ -23,11 +22,7 @@ public struct ONNXInterface: Sendable, Hashable {
 
   /// Reads what the file at `path` declares.
   public static func read(path: String) throws(ONNXError) -> ONNXInterface {
-    let mapped: MappedFile
-    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
-      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
-    }
-    return try read(MappedStorage(mapped), file: path)
+    try read(MappedStorage(onnx: path), file: path)
   }
 
   /// Reads what a model's bytes declare; `file` is its name for messages.

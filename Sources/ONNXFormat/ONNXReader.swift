@@ -1,5 +1,4 @@
 import CheckedNumbers
-import FileAccess
 public import ModelGraph
 import ProtobufWire
 
@@ -74,11 +73,7 @@ public struct ONNXReader {
 
   /// Reads the model at `path`. Weights stay in the mapped file.
   public static func read(path: String, options: Options = Options()) throws(ONNXError) -> Graph {
-    let mapped: MappedFile
-    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
-      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
-    }
-    return try read(MappedStorage(mapped), file: path, options: options)
+    try read(MappedStorage(onnx: path), file: path, options: options)
   }
 
   /// Reads a model from bytes; `file` is its name for messages and its folder the place of external data.
@@ -95,11 +90,7 @@ public struct ONNXReader {
 
   /// How many nodes of each operator a file has, bodies of control flow left out; a domain other than ONNX's own stands before the name.
   public static func operators(path: String) throws(ONNXError) -> [String: Int] {
-    let mapped: MappedFile
-    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
-      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
-    }
-    let decoded = MappedStorage(mapped).withBytes { raw in Result { () throws(WireError) in try ModelMessage(WireReader(raw)) } }
+    let decoded = try MappedStorage(onnx: path).withBytes { raw in Result { () throws(WireError) in try ModelMessage(WireReader(raw)) } }
     var counts: [String: Int] = [:]
     for node in (try? decoded.get())?.graph?.nodes ?? [] {
       counts[node.domain.isEmpty || node.domain == "ai.onnx" ? node.type : "\(node.domain).\(node.type)", default: 0] += 1
@@ -128,11 +119,7 @@ public struct ONNXReader {
 
   /// The dynamic axes of a file.
   public static func dynamicAxes(path: String) throws(ONNXError) -> [DynamicAxis] {
-    let mapped: MappedFile
-    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
-      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
-    }
-    let decoded = MappedStorage(mapped).withBytes { raw in Result { () throws(WireError) in try ModelMessage(WireReader(raw)) } }
+    let decoded = try MappedStorage(onnx: path).withBytes { raw in Result { () throws(WireError) in try ModelMessage(WireReader(raw)) } }
     guard let graph = try? decoded.get().graph else { return [] }
     let weights = Set(graph.initializers.map(\.name))
     func axes(_ value: ValueMessage, isInput: Bool) -> [DynamicAxis] {

@@ -32,11 +32,7 @@ public struct ONNXSurvey: Sendable, Hashable {
 
   /// Surveys the file at `path`.
   public static func read(path: String) throws(ONNXError) -> ONNXSurvey {
-    let mapped: MappedFile
-    do throws(FileError) { mapped = try MappedFile(path: path) } catch {
-      throw ONNXError(file: path, place: "", reason: "cannot \(error.action) the file: \(error.reason)")
-    }
-    return try read(MappedStorage(mapped), file: path)
+    try read(MappedStorage(onnx: path), file: path)
   }
 
   /// Surveys bytes; `file` is their name for messages.

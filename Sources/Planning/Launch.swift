@@ -16,7 +16,7 @@ public struct Launch: Sendable, Hashable {
   public var bytes: Double
   /// Part of `floatingPointOperations` spent on rows that are copies of other rows.
   public var redundantFloatingPointOperations: Double
-  /// Predicted duration on the device, nanoseconds.
+  /// Predicted duration on the device as a profiler records it, nanoseconds; the gap to the next kernel is not in it.
   public var predictedNanoseconds: Double
   /// Half-width of the 80 % error band as a share of the prediction (0.1: +-10 %).
   public var relativeErrorBand: Double
@@ -26,12 +26,31 @@ public struct Launch: Sendable, Hashable {
   public var shape: LaunchShape
   /// Why its operations are not known; nil where they are. Such a launch counts what it must move, and one operation an element.
   public var unplanned: String?
+  /// What padding would buy, where rows that are not 16-byte aligned leave the product to a slower class of kernels.
+  public var misalignment: Misalignment?
+
+  /// Rows that are not 16-byte aligned.
+  public struct Misalignment: Sendable, Hashable {
+    /// n after padding.
+    public var paddedN: Int
+    /// k after padding.
+    public var paddedK: Int
+    /// Predicted duration after padding, nanoseconds.
+    public var paddedNanoseconds: Double
+
+    /// Every field stated.
+    public init(paddedN: Int, paddedK: Int, paddedNanoseconds: Double) {
+      self.paddedN = paddedN
+      self.paddedK = paddedK
+      self.paddedNanoseconds = paddedNanoseconds
+    }
+  }
 
   /// A launch with every field stated.
   public init(
     step: Int, layer: String, kernelName: String, gemm: GEMM? = nil, floatingPointOperations: Double, bytes: Double,
     redundantFloatingPointOperations: Double, predictedNanoseconds: Double, relativeErrorBand: Double, bound: Bound?, shape: LaunchShape,
-    unplanned: String? = nil
+    unplanned: String? = nil, misalignment: Misalignment? = nil
   ) {
     self.step = step
     self.layer = layer
@@ -45,6 +64,7 @@ public struct Launch: Sendable, Hashable {
     self.bound = bound
     self.shape = shape
     self.unplanned = unplanned
+    self.misalignment = misalignment
   }
 }
 
@@ -62,8 +82,10 @@ public struct GPULaunchShape: Sendable, Hashable {
   public var tileN: Int?
   /// Parts the k dimension is cut into; 1 for none.
   public var splitK: Int
-  /// Thread blocks (CTAs).
+  /// Thread blocks (CTAs); tiles for a persistent kernel.
   public var grid: [Int]
+  /// Whether as many blocks as SMs run and each computes tile after tile: a profiler then shows a grid of at most the SMs.
+  public var isPersistent = false
   /// Threads a block, by dimension.
   public var block: [Int]
   /// Registers a thread.
@@ -154,6 +176,6 @@ public struct BatchPlan: Sendable {
   /// The launches of all runs, as a device gets them.
   public var issued: [Launch] { runs == 1 ? launches : Array((0..<runs).map { _ in launches }.joined()) }
 
-  /// Sum of the launches' predicted times, nanoseconds: the device's own time when one stream runs them back to back.
+  /// Sum of the launches' predicted times, nanoseconds: kernel time. Gaps between them come on top (`elapsedNanoseconds`).
   public var predictedNanoseconds: Double { Double(runs) * launches.reduce(0) { $0 + $1.predictedNanoseconds } }
 }

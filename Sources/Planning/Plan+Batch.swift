@@ -82,30 +82,67 @@ extension Plan {
       let predicted: GEMMPrediction
       do throws(KernelModelError) { predicted = try model.explain(gemm) } catch { throw .kernel(layer: step.layer, error) }
       let tile = predicted.tile
+      var shape = GPULaunchShape(
+        tileM: tile.m, tileN: tile.n, splitK: predicted.splitK, grid: predicted.grid, block: [tile.threads, 1, 1],
+        registersPerThread: tile.registersPerThread, sharedMemoryBytes: tile.sharedBytes,
+        blocksPerSM: predicted.isPersistent ? 1 : tile.blocksPerSM, waves: predicted.fit.waves, smFill: predicted.fit.smFill,
+        slotEfficiency: predicted.fit.slotEfficiency)
+      shape.isPersistent = predicted.isPersistent
+      let misalignment = try misalignment(gemm, step.layer)
+      if let misalignment, weighted { notes.append(Self.padding(gemm, misalignment, predicted, gpu, step.layer)) }
       return Launch(
         step: index, layer: step.layer,
         kernelName: "gemm_\(type.rawValue)_\(step.operation)_tile\(tile.name)" + (predicted.splitK > 1 ? "_splitk\(predicted.splitK)" : ""),
         gemm: gemm, floatingPointOperations: gemm.floatingPointOperations, bytes: gemm.bytes,
         redundantFloatingPointOperations: gemm.floatingPointOperations * redundantShare, predictedNanoseconds: predicted.microseconds * 1e3,
         relativeErrorBand: predicted.relativeErrorBand, bound: predicted.bound,
-        shape: .gpu(
-          GPULaunchShape(
-            tileM: tile.m, tileN: tile.n, splitK: predicted.splitK, grid: predicted.grid, block: [tile.threads, 1, 1],
-            registersPerThread: tile.registersPerThread, sharedMemoryBytes: tile.sharedBytes, blocksPerSM: tile.blocksPerSM,
-            waves: predicted.fit.waves, smFill: predicted.fit.smFill, slotEfficiency: predicted.fit.slotEfficiency)),
-        unplanned: step.unplanned)
-    case .memory(let warm, let cold, let written, let operations, let counted):
+        shape: .gpu(shape), unplanned: step.unplanned, misalignment: misalignment)
+    case .memory(let warm, let cold, let written, let operations, let counted, let kind, let columns):
       var (warmBytes, coldBytes, writtenElements) = (0.0, 0.0, 0.0)
       for shape in warm { warmBytes += try elements(shape, rows, step.layer) * elementSize }
       for shape in written { writtenElements += try elements(shape, rows, step.layer) }
       // A gather reads only the rows it takes of a table.
       for shape in cold { coldBytes += min(try elements(shape, rows, step.layer), writtenElements) * elementSize }
-      let kernel = MemoryKernel(warmReadBytes: warmBytes, coldReadBytes: coldBytes, writtenBytes: writtenElements * elementSize)
+      let values = try elements(counted, rows, step.layer)
+      let width = columns.isEmpty ? 0 : try elements(columns, rows, step.layer)
+      let kernel = MemoryKernel(
+        warmReadBytes: warmBytes, coldReadBytes: coldBytes, writtenBytes: writtenElements * elementSize, kind: kind,
+        rows: width > 0 ? values / width : kind == .broadcast ? 2 : 1,
+        columns: width > 0 ? width : nil, elementBytes: type.bytesPerElement)
       return memoryLaunch(step, index, kernel, operations: try elements(counted, rows, step.layer) * operations, redundantShare)
     }
   }
 
   private var elementSize: Double { Double(type.bytesPerElement) }
+
+  /// What padding n and k to 16 bytes would make of a product; nil where its rows are aligned.
+  private func misalignment(_ gemm: GEMM, _ layer: String) throws(PlanError) -> Launch.Misalignment? {
+    let kernels = KernelClass(gemm)
+    guard kernels == .misaligned16 || kernels == .misaligned32 else { return nil }
+    let unit = KernelClass.alignment(gemm.type)
+    func padded(_ size: Int) -> Int { (size + unit - 1) / unit * unit }
+    var aligned = gemm
+    (aligned.n, aligned.k) = (padded(gemm.n), padded(gemm.k))
+    do throws(KernelModelError) {
+      return Launch.Misalignment(paddedN: aligned.n, paddedK: aligned.k, paddedNanoseconds: try model.microseconds(aligned) * 1e3)
+    } catch { throw .kernel(layer: layer, error) }
+  }
+
+  private static func padding(
+    _ gemm: GEMM, _ misalignment: Launch.Misalignment, _ predicted: GEMMPrediction, _ gpu: GPU, _ layer: String
+  ) -> String {
+    let unit = KernelClass.alignment(gemm.type)
+    let places = [("n", gemm.n, misalignment.paddedN), ("k", gemm.k, misalignment.paddedK)].filter { $0.1 != $0.2 }
+    let sizes = places.map { "\($0.0) = \($0.1)" }.joined(separator: ", ")
+    let padded = places.map { "\($0.0) = \($0.2)" }.joined(separator: ", ")
+    func microseconds(_ value: Double) -> String {
+      let tenths = Int(saturating: (value * 10).rounded())
+      return "\(tenths / 10).\(tenths % 10) us"
+    }
+    return
+      "layer \"\(layer)\": \(sizes) is no multiple of \(unit), so that an older, slower class of kernels runs it: "
+      + "\(microseconds(predicted.microseconds)); padded to \(padded) \(microseconds(misalignment.paddedNanoseconds / 1e3)) (HR203)"
+  }
 
   private func memoryLaunch(
     _ step: PlanStep, _ index: Int, _ kernel: MemoryKernel, operations: Double, _ redundantShare: Double

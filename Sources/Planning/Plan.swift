@@ -46,6 +46,8 @@ public final class Plan: Sendable {
   public let type: ComputeType
   /// Names of the rewrites that were applied.
   public let rewrites: [String]
+  /// How far operators were joined into kernels.
+  public var fusion: Fusion { Fusion(rewrites: rewrites) }
   /// Rows the plan is made for at most.
   public let maxRows: Int
   /// The kernels, symbolic in the rows, in launch order.
@@ -106,8 +108,11 @@ public struct PlanStep: Sendable, Hashable {
     /// batch independent [m, k] x [k, n], each size a product of dimensions. `weighted` tells a product with constant weights from one of two
     /// activations. `source`: what A is gathered from, where that is smaller than A.
     case gemm(batch: Shape, m: Shape, n: Shape, k: Shape, weighted: Bool, source: Shape? = nil)
-    /// Values in, values out, and FLOPs for each of so many elements.
-    case memory(warm: [Shape], cold: [Shape], written: [Shape], operationsPerElement: Double, elements: Shape)
+    /// Values in, values out, and FLOPs for each of so many elements. `kind`: what such a kernel is; `columns`: values of each row that it
+    /// normalizes or reduces.
+    case memory(
+      warm: [Shape], cold: [Shape], written: [Shape], operationsPerElement: Double, elements: Shape,
+      kind: MemoryKernel.Kind = .elementwise, columns: Shape = [])
   }
 
   /// The model's layer.

@@ -9,20 +9,25 @@ public struct PlanBuilder: Sendable {
   public var type: ComputeType
   /// Rows the plan is made for at most.
   public var maxRows: Int
-  /// Rewrites beyond the standard ones, by name.
+  /// Rewrites beyond the fusion's, by name.
   public var requested: [any RewritePass.Type]
+  /// How far operators are joined into kernels.
+  public var fusion: Fusion
 
   /// A builder.
-  public init(model: KernelModel, type: ComputeType, maxRows: Int = 1 << 20, requested: [any RewritePass.Type] = []) {
+  public init(
+    model: KernelModel, type: ComputeType, maxRows: Int = 1 << 20, requested: [any RewritePass.Type] = [], fusion: Fusion = .standard
+  ) {
     self.model = model
     self.type = type
     self.maxRows = maxRows
     self.requested = requested
+    self.fusion = fusion
   }
 
   /// The plan of `graph`.
   public func plan(_ graph: Graph) throws(PlanError) -> Plan {
-    let passes = Rewrites.standard + requested
+    let passes = fusion.passes + requested
     let rewritten: Graph
     do throws(GraphError) {
       try graph.validate()
@@ -47,7 +52,8 @@ public struct PlanBuilder: Sendable {
       read[id] == nil ? nil : PlanWeight(name: graph[id].name, type: tensor.type, shape: tensor.shape)
     }
     return Plan(
-      graph: graph, model: model, type: type, rewrites: rewrites, maxRows: maxRows, steps: PlanSteps(graph).all, weights: weights,
+      graph: graph, model: model, type: type, rewrites: rewrites, maxRows: maxRows,
+      steps: PlanSteps(graph, fusion: Fusion(rewrites: rewrites)).all, weights: weights,
       remainingShares: Self.remainingWork(graph, sunk), hasWeights: hasWeights)
   }
 

@@ -1,13 +1,16 @@
+import GPUModel
 import ModelGraph
 
 /// The kernels of a graph, in order. Views (reshape, squeeze, expand, ...) launch nothing: they change how bytes are read, not the
 /// bytes; an expanded input is read as copies by the kernels behind it, which do work on all of them.
 struct PlanSteps {
   let graph: Graph
+  let fusion: Fusion
   private(set) var all: [PlanStep] = []
 
-  init(_ graph: Graph) {
+  init(_ graph: Graph, fusion: Fusion = .standard) {
     self.graph = graph
+    self.fusion = fusion
     for node in graph.nodes { add(node) }
   }
 
@@ -24,13 +27,15 @@ struct PlanSteps {
   }
 
   /// A kernel that reads its inputs and writes its results, with so many operations for each of `elements` (the first result's, where nil).
-  private func traffic(_ node: Node, _ operations: Double, _ elements: Shape? = nil) -> PlanStep.Kind {
+  private func traffic(
+    _ node: Node, _ operations: Double, _ elements: Shape? = nil, kind: MemoryKernel.Kind = .elementwise, columns: Shape = []
+  ) -> PlanStep.Kind {
     let read = node.inputs.indices.filter { node.inputs[$0] != nil }
     return .memory(
       warm: read.filter { !isConstant(node, $0) }.map { shape(node, $0) },
       cold: read.filter { isConstant(node, $0) }.map { shape(node, $0) },
       written: node.outputs.map { graph[$0].shape }, operationsPerElement: operations,
-      elements: elements ?? node.outputs.first.map { graph[$0].shape } ?? [])
+      elements: elements ?? node.outputs.first.map { graph[$0].shape } ?? [], kind: kind, columns: columns)
   }
 
   private mutating func add(_ node: Node) {
@@ -59,14 +64,28 @@ struct PlanSteps {
           weighted: isConstant(node, 1)))
     // Mean, difference, square and sum, root, scale and shift: eight operations an element; softmax: maximum, difference, exponential,
     // sum, quotient. Elementwise functions count one. They matter for totals only; these kernels are bound by bytes.
-    case .layerNormalization, .normalizedActivation: add(node, traffic(node, 8))
-    case .softmax: add(node, traffic(node, 5))
+    // An engine's own normalization works a row off in one pass; a framework's kernels are its library's.
+    case .layerNormalization, .normalizedActivation:
+      add(node, traffic(node, 8, kind: fusion == .none ? .layerNormalization : .fusedRow, columns: Array(shape(node, 0).suffix(1))))
+    case .softmax: add(node, traffic(node, 5, kind: fusion == .none ? .softmax : .fusedRow, columns: Array(shape(node, 0).suffix(1))))
     case .unary(.identity): return
-    case .binary, .unary, .clip, .leakyRelu, .select: add(node, traffic(node, 1))
+    case .unary(let function): add(node, traffic(node, 1, kind: function.isTranscendental ? .transcendental : .elementwise))
+    case .binary: add(node, traffic(node, 1, kind: repeatsAnOperand(node) ? .broadcast : .elementwise))
+    case .clip, .leakyRelu, .select: add(node, traffic(node, 1))
     case .reduceMean, .reduce: add(node, traffic(node, 1, shape(node, 0)))
     case .transpose, .gather, .concat, .cast: add(node, traffic(node, 0))
     case .reshape, .expand, .squeeze, .unsqueeze, .flatten, .slice, .split: return
     case .costed(let costed): add(node, costed)
+    }
+  }
+
+  /// Whether an operand that is no scalar is repeated over the rows: a framework's kernel then computes an address for each value. Engines
+  /// generate one for the shapes at hand.
+  private func repeatsAnOperand(_ node: Node) -> Bool {
+    guard fusion == .none, let output = node.outputs.first else { return false }
+    return node.inputs.indices.contains { index in
+      let own = shape(node, index)
+      return !own.allSatisfy { $0.fixedSize == 1 } && own != graph[output].shape
     }
   }
 
@@ -82,6 +101,16 @@ struct PlanSteps {
       step.unplanned = costed.unplanned
       step.isUnsized = costed.unplanned != nil && costed.results.isEmpty
       all.append(step)
+    }
+  }
+}
+
+extension UnaryOperation {
+  /// Whether it takes exponentials or the like rather than a few instructions.
+  var isTranscendental: Bool {
+    switch self {
+    case .erf, .tanh, .sigmoid, .exponential, .logarithm, .sine, .cosine, .softplus, .gelu, .geluTanh: true
+    case .squareRoot, .relu, .identity, .absolute, .negate, .reciprocal, .floor, .ceiling, .round, .sign, .softsign, .hardSwish: false
     }
   }
 }

@@ -1,11 +1,16 @@
 import CheckedNumbers
 import TimeBase
+import Vocabulary
 
 extension Scheduler {
   /// Whether a formed batch would find a place: ahead of the instances (two each) without a queue policy, else only an instance that
   /// waits for it (core `src/rate_limiter.cc`, PayloadSlotAvailable).
   private var hasRoom: Bool {
-    allowsPrefetch ? waiting.count < 2 * configuration.instances : !readyInstances.isEmpty
+    if allowsPrefetch { return waiting.count < 2 * configuration.instances }
+    if !readyInstances.isEmpty { return true }
+    // An instance that can gather asks too, but no batch is formed early for it that could have grown.
+    return !gatheringInstances.isEmpty && waiting.isEmpty
+      && (configuration.batchesEagerly || configuration.batching == nil || queue.rows >= largestPreferred)
   }
 
   /// Forms batches until nothing more is due.
@@ -13,7 +18,7 @@ extension Scheduler {
     delayEnds = .distantFuture
     rowsWorthALook = 0
     while queue.count > 0, hasRoom, configuration.batching == nil ? formSingle(at: now) : formPass(at: now) {}
-    if queue.count > 0, !hasRoom { rowsWorthALook = .max }
+    if queue.count > 0, !hasRoom { rowsWorthALook = gatheringInstances.isEmpty || !waiting.isEmpty ? .max : largestPreferred }
   }
 
   /// A model that does not batch: each request is a batch.
@@ -128,7 +133,7 @@ extension Scheduler {
         order.append(OrderSlot(id: entry.id, isDone: false))
       }
       batches[index].requests.append(
-        BatchedRequest(id: entry.id, rows: entry.rows, enqueued: entry.enqueued, orderTicket: ticket))
+        BatchedRequest(id: entry.id, rows: entry.rows, enqueued: entry.enqueued, departed: now, orderTicket: ticket))
       batches[index].rows += Int(entry.rows)
       batches[index].oldest = min(batches[index].oldest, entry.enqueued)
     }

@@ -30,6 +30,8 @@ public struct Scheduler: Sendable {
   /// The batch that may still grow: one at a time.
   var open: Int32?
   var readyInstances: Deque<Int32> = []
+  /// Instances that execute a batch and could gather the next one meanwhile.
+  var gatheringInstances: Deque<Int32> = []
   var nextSequence: Int64 = 0
   var order: Deque<OrderSlot> = []
   var orderBase: Int64 = 0
@@ -76,7 +78,21 @@ public struct Scheduler: Sendable {
   /// An instance waits for a batch. Announce it again after each batch it is done with.
   public mutating func instanceReady(_ instance: Int, at now: Instant) {
     expire(at: now)
+    if !gatheringInstances.isEmpty { gatheringInstances.removeAll { $0 == Int32(truncatingIfNeeded: instance) } }
     readyInstances.append(Int32(truncatingIfNeeded: instance))
+    startWaiting(at: now)
+    form(at: now)
+  }
+
+  /// An instance executes a batch and has room to gather the next one meanwhile (`InstancePipelines`).
+  ///
+  /// It gets a batch that would not grow by waiting until the instance is idle: one that is closed, or whose rows are a preferred size.
+  /// With `eager_batching` it gets whatever is formed, "with the trade-off that the next batch might be smaller than what it could have
+  /// been" (triton-inference-server/common `protobuf/model_config.proto`, ModelOptimizationPolicy). Instances that wait go first.
+  /// `instanceReady` takes the announcement back.
+  public mutating func instanceCanGather(_ instance: Int, at now: Instant) {
+    expire(at: now)
+    gatheringInstances.append(Int32(truncatingIfNeeded: instance))
     startWaiting(at: now)
     form(at: now)
   }
@@ -143,7 +159,7 @@ public struct Scheduler: Sendable {
   public var queuedRows: Int { queue.rows }
   /// Batches formed and not started.
   public var waitingBatches: Int { waiting.count }
-  /// Instances that wait for a batch.
+  /// Instances that wait for a batch. One that executes and could gather the next is not among them.
   public var readyInstanceCount: Int { readyInstances.count }
 
   // MARK: - Instances
@@ -158,15 +174,26 @@ public struct Scheduler: Sendable {
     form(at: now)
   }
 
-  /// Hands waiting batches to ready instances, first to first.
+  /// Hands waiting batches to ready instances, first to first, then those that would not grow to instances that can gather meanwhile.
   mutating func startWaiting(at now: Instant) {
-    while !readyInstances.isEmpty, let slot = waiting.popFirst() {
-      let instance = readyInstances.removeFirst()
-      if delay > .zero { absorb(into: Int(slot), at: now) }
-      batches[Int(slot)].phase = .executing
-      if open == slot { open = nil }
-      actions.append(.start(BatchID(slot: slot, sequence: batches[Int(slot)].sequence), instance: Int(instance)))
+    while !readyInstances.isEmpty, let slot = waiting.popFirst() { start(slot, on: readyInstances.removeFirst(), at: now) }
+    while !gatheringInstances.isEmpty, let slot = waiting.first, isWorthGathering(slot) {
+      waiting.removeFirst()
+      start(slot, on: gatheringInstances.removeFirst(), at: now)
     }
+  }
+
+  private mutating func start(_ slot: Int32, on instance: Int32, at now: Instant) {
+    if delay > .zero { absorb(into: Int(slot), at: now) }
+    batches[Int(slot)].phase = .executing
+    if open == slot { open = nil }
+    actions.append(.start(BatchID(slot: slot, sequence: batches[Int(slot)].sequence), instance: Int(instance)))
+  }
+
+  /// Whether an instance that still executes may take the batch: see `instanceCanGather`.
+  private func isWorthGathering(_ slot: Int32) -> Bool {
+    let batch = batches[Int(slot)]
+    return configuration.batchesEagerly || batch.closed || preferred.contains(batch.rows)
   }
 
   /// At its start an unclosed batch takes over following ones that are older than the delay, while the rows fit and the shapes match

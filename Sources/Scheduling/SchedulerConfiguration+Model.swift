@@ -13,7 +13,8 @@ extension SchedulerConfiguration {
     let counts = model.instanceGroups.filter { !$0.passive }.map { min(max(1, $0.count), 1024) }
     self.init(
       maximumBatchRows: model.maxBatchSize, batching: model.dynamicBatching.map(DynamicBatchingPolicy.init),
-      instances: counts.isEmpty ? 1 : min(counts.reduce(0, +), 1024), comparesShapes: comparesShapes)
+      instances: counts.isEmpty ? 1 : min(counts.reduce(0, +), 1024), comparesShapes: comparesShapes,
+      batchesEagerly: model.optimization.eagerBatching)
   }
 }
 

@@ -13,13 +13,18 @@ public struct SchedulerConfiguration: Sendable, Hashable {
   public var instances: Int
   /// Whether requests of different shapes must not share a batch (an input has a variable dimension or may be left out).
   public var comparesShapes: Bool
+  /// Whether an instance that still executes takes a batch that could have grown (`optimization.eager_batching`).
+  public var batchesEagerly: Bool
 
   /// A configuration with every field stated.
-  public init(maximumBatchRows: Int, batching: DynamicBatchingPolicy?, instances: Int = 1, comparesShapes: Bool = false) {
+  public init(
+    maximumBatchRows: Int, batching: DynamicBatchingPolicy?, instances: Int = 1, comparesShapes: Bool = false, batchesEagerly: Bool = false
+  ) {
     self.maximumBatchRows = max(0, maximumBatchRows)
     self.batching = batching
     self.instances = max(1, instances)
     self.comparesShapes = comparesShapes
+    self.batchesEagerly = batchesEagerly
   }
 }
 

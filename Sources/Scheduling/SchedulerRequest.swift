@@ -1,4 +1,5 @@
 public import TimeBase
+public import Vocabulary
 
 /// What the scheduler knows of a request.
 @frozen public struct SchedulerRequest: Sendable, Hashable {
@@ -53,24 +54,6 @@ public enum Admission: Sendable, Hashable {
   }
 }
 
-/// Why a batch left.
-public enum DepartureReason: String, Sendable, Hashable, CaseIterable {
-  /// Its rows reached a preferred size.
-  case preferredSize
-  /// It holds as many rows as a batch may.
-  case full
-  /// Its oldest request had waited for as long as it may.
-  case delay
-  /// No delay is set: whatever is there leaves.
-  case zeroDelay
-  /// The next request's shape differs.
-  case shapeMismatch
-  /// The next request would have taken it past the largest preferred or possible size.
-  case wouldExceed
-  /// The model does not batch.
-  case unbatched
-}
-
 /// A batch of the scheduler, from its forming to `complete`.
 @frozen public struct BatchID: Sendable, Hashable {
   /// Reused after completion.
@@ -102,6 +85,8 @@ public enum SchedulerAction: Sendable, Hashable {
   public var rows: Int32
   /// When it entered the queue.
   public var enqueued: Instant
+  /// When it left the queue for a batch.
+  public var departed: Instant
   @usableFromInline var orderTicket: Int64
 }
 
@@ -119,6 +104,8 @@ public struct FormedBatch: Sendable, Hashable {
   public internal(set) var oldest = Instant.distantFuture
   /// No more requests may join.
   var closed = false
+  /// Whether requests may still join it while it waits for an instance.
+  public var canGrow: Bool { !closed }
   var phase = Phase.free
   var shapeKey: UInt64 = 0
   var sequence: Int64 = 0

@@ -1,3 +1,4 @@
+public import HostModel
 import CheckedNumbers
 import DeviceModel
 public import JSONText

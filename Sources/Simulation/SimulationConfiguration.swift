@@ -1,3 +1,4 @@
+public import HostModel
 import DeviceModel
 public import Planning
 public import Scheduling
@@ -64,8 +65,12 @@ public struct ExecutionOptions: Sendable, Hashable {
   public var pinsMemory = true
   /// Uploads have a stream of their own.
   public var overlapsCopies = false
-  /// Between a kernel's end and the start of the next one on its stream that was queued in time.
-  public var dispatchGapNanoseconds = KernelTiming.replayGapNanoseconds
+  /// Between a kernel's end and the start of the next one on its stream that was queued in time; nil: the host profile's, by how it launches.
+  public var dispatchGapNanoseconds: Double?
+  /// Kernels of a graph are linked by programmatic dependent launch.
+  public var usesDependentLaunch = false
+  /// The issuing thread spins for a device's event rather than blocking.
+  public var spins = false
 
   /// The defaults. Downloads on a stream of their own are not modelled: a classifier's outputs are a few kilobytes.
   public init() {}

@@ -1,7 +1,8 @@
 import CheckedNumbers
-public import Scheduling
+import Scheduling
 public import TimeBase
 public import Trace
+public import Vocabulary
 
 /// What came of a simulated run, in its window.
 public struct SimulationResult: Sendable {
@@ -81,9 +82,6 @@ public struct SimulationResult: Sendable {
 
   /// A percentile of the latency by nearest rank, milliseconds; nil without an answer.
   public func latencyMilliseconds(percentile: Double) -> Double? {
-    guard !latencies.isEmpty else { return nil }
-    // One step down: 99.9 % of 1,000 values are 999 of them, not 999.0000000000001 rounded up.
-    let rank = Int(saturating: (percentile.nextDown * Double(latencies.count) / 100).rounded(.up))
-    return Double(latencies[min(max(rank, 1), latencies.count) - 1]) / 1e6
+    NearestRank.value(percentile: percentile, ofSorted: latencies).map { Double($0) / 1e6 }
   }
 }

@@ -5,6 +5,7 @@ import Planning
 import Scheduling
 import TimeBase
 import Trace
+import Vocabulary
 
 /// Writes what happens in the world as a capture would show it: API calls of the issuing and response threads, kernels, copies, what threads
 /// wait in, batches and requests.
@@ -126,10 +127,11 @@ struct SimulationTracer {
     tables[table] = (kernels, usesEx)
   }
 
-  mutating func launchCalls(_ count: Int, thread: Int, start: Int64, lasting: Int64, correlation: Int64, table: Int32) {
+  mutating func launchCalls(_ count: Int, thread: Int, start: Int64, every period: Int64, lasting: Int64, correlation: Int64, table: Int32)
+  {
     guard let usesEx = tables[table]?.usesEx else { return }
     for kernel in 0..<min(count, usesEx.count) {
-      let from = start + Int64(kernel) * lasting
+      let from = start + Int64(kernel) * period
       recorder.recordAPICall(
         usesEx[kernel] ? launchExName : launchName, thread: issuingThreads[thread], from: Instant(nanoseconds: from),
         to: Instant(nanoseconds: from + lasting), correlation: correlation + Int64(kernel), eventClass: 1)

@@ -1,3 +1,4 @@
+import HostModel
 import CheckedNumbers
 import DeviceModel
 import Planning
@@ -60,7 +61,7 @@ extension World {
 
     let copies = options.gathersCopies ? 1 : max(1, batch.requests.count)
     let uploadStream = options.overlapsCopies ? configuration.scheduler.instances + instance : instance
-    let perCopy = costs.uploadLatency + costs.uploadPerByte * plan.inputBytes / Double(copies)
+    let perCopy = costs.uploadTime(plan.inputBytes / Double(copies))
     let launchCost = Int64(saturating: costs.launch.rounded())
     for _ in 0..<copies {
       let ready = call.make(.copyAsync, lasting: launchCost, &tracer)
@@ -81,18 +82,20 @@ extension World {
     if options.usesCUDAGraphs {
       let ready = call.make(.graphLaunch, lasting: Int64(saturating: costs.graphLaunch.rounded()), &tracer)
       machine.launch(
-        plan.table, tag: slot, stream: instance, ready: Instant(nanoseconds: ready.end + latency), spacing: .zero, after: after)
+        plan.table, tag: slot, stream: instance,
+        ready: Instant(nanoseconds: ready.end + Int64(saturating: costs.graphLatency.rounded())), spacing: .zero, after: after)
     } else {
+      let operation = Int64(saturating: costs.operation.rounded())
       machine.launch(
-        plan.table, tag: slot, stream: instance, ready: Instant(nanoseconds: call.time + launchCost + latency),
-        spacing: TimeSpan(nanoseconds: launchCost), after: after)
-      call.makeLaunches(plan.kernels, lasting: launchCost, &tracer, table: plan.table)
+        plan.table, tag: slot, stream: instance, ready: Instant(nanoseconds: call.time + operation + launchCost + latency),
+        spacing: TimeSpan(nanoseconds: operation + launchCost), after: after)
+      call.makeLaunches(plan.kernels, after: operation, lasting: launchCost, &tracer, table: plan.table)
     }
     call.make(.eventRecord, lasting: launchCost / 4, &tracer)
     machine.mark(Self.tag(slot, .computed), stream: instance, ready: Instant(nanoseconds: call.time))
     let download = call.make(.copyAsync, lasting: launchCost, &tracer)
     if isTraced { tracer?.expectDownload(run: slot, bytes: plan.outputBytes, correlation: download.correlation) }
-    let downloadTime = costs.downloadLatency + costs.downloadPerByte * plan.outputBytes
+    let downloadTime = costs.downloadTime(plan.outputBytes)
     machine.copy(
       tag: slot, isUpload: false, lasting: TimeSpan(nanoseconds: Int64(saturating: downloadTime.rounded())), stream: instance,
       ready: Instant(nanoseconds: download.end))
@@ -212,9 +215,14 @@ struct CallWriter {
     return (time, used)
   }
 
-  mutating func makeLaunches(_ count: Int, lasting: Int64, _ tracer: inout SimulationTracer?, table: Int32) {
-    if isTraced { tracer?.launchCalls(count, thread: thread, start: time, lasting: lasting, correlation: correlation, table: table) }
-    time += Int64(count) * lasting
+  /// Launch calls, each after the thread's work for its operation.
+  mutating func makeLaunches(_ count: Int, after operation: Int64, lasting: Int64, _ tracer: inout SimulationTracer?, table: Int32) {
+    if isTraced {
+      tracer?.launchCalls(
+        count, thread: thread, start: time + operation, every: operation + lasting, lasting: lasting, correlation: correlation, table: table
+      )
+    }
+    time += Int64(count) * (operation + lasting)
     correlation += Int64(count)
   }
 }

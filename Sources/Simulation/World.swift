@@ -1,9 +1,11 @@
+import HostModel
 import CheckedNumbers
 import DeviceModel
 import Planning
 import Scheduling
 import TimeBase
 import Workload
+import Vocabulary
 
 /// The discrete-event world: users, client, network, front end, the real Scheduler, issuing threads, device, response threads. Virtual time
 /// only; every draw comes from the seed. Stations that serve first come first served with known service times are "free at" instants: a
@@ -300,13 +302,17 @@ struct Costs {
   var handOver: Double
   var gather: Double
   var gatherPerByte: Double
-  var uploadLatency: Double
-  var uploadPerByte: Double
-  var downloadLatency: Double
-  var downloadPerByte: Double
+  /// Time of a copy by its bytes, to the device and from it, with everything that scales it.
+  var profile: HostProfile
+  var upload: CopyKind
+  var uploadScale: Double
+  var download: CopyKind
+  var downloadScale: Double
   var launch: Double
+  var operation: Double
   var graphLaunch: Double
   var launchLatency: Double
+  var graphLatency: Double
   var eventWakeUp: Double
   var batchResponse: Double
   var dispatchGap: Double
@@ -335,17 +341,27 @@ struct Costs {
     handOver = microseconds(.batchHandOver, .wakeUp)
     gather = microseconds(.gatherPerBatch, .gather)
     gatherPerByte = perByte(.gatherPerByte, .gather)
-    let copy: HostCost = configuration.execution.pinsMemory ? .copyPerByte : .copyPerBytePageable
-    uploadLatency = microseconds(.copyLatency, .upload)
-    uploadPerByte = perByte(copy, .upload)
-    downloadLatency = microseconds(.copyLatency, .download)
-    downloadPerByte = perByte(copy, .download)
+    profile = host
+    upload = CopyKind(isUpload: true, isPinned: configuration.execution.pinsMemory)
+    uploadScale = scale(.upload)
+    download = CopyKind(isUpload: false, isPinned: configuration.execution.pinsMemory)
+    downloadScale = scale(.download)
     launch = microseconds(.launch, .launch)
+    operation = microseconds(.operation, .launch)
+    graphLatency = microseconds(.graphLatency, .launch)
     graphLaunch = microseconds(.graphLaunch, .launch)
     launchLatency = microseconds(.launchLatency, .launch)
-    eventWakeUp = microseconds(.eventWakeUp, .wakeUp)
+    eventWakeUp = microseconds(configuration.execution.spins ? .spinWakeUp : .eventWakeUp, .wakeUp)
     batchResponse = microseconds(.responsePerBatch, .response)
-    dispatchGap = configuration.execution.dispatchGapNanoseconds * scale(.dispatch)
+    let options = configuration.execution
+    let gap: HostCost = !options.usesCUDAGraphs ? .kernelGap : options.usesDependentLaunch ? .dependentKernelGap : .graphKernelGap
+    dispatchGap = (options.dispatchGapNanoseconds ?? host[gap].value * 1000) * scale(.dispatch)
     kernels = scale(.kernels)
   }
+
+  /// Nanoseconds of a copy to the device.
+  func uploadTime(_ bytes: Double) -> Double { profile.copyMicroseconds(upload, bytes: bytes) * 1000 * uploadScale }
+
+  /// Nanoseconds of a copy from the device.
+  func downloadTime(_ bytes: Double) -> Double { profile.copyMicroseconds(download, bytes: bytes) * 1000 * downloadScale }
 }

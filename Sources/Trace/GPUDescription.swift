@@ -29,6 +29,9 @@ public struct GPUDescription: Sendable, Hashable {
   /// Shared memory of an SM, bytes.
   public var maxSharedMemoryBytesPerSM: Int64
 
+  /// Threads of a warp (a wavefront of AMD's).
+  public var threadsPerWarp: Int64 = Trace.unknown
+
   /// A device; what is left out is unknown.
   public init(
     id: Int64, cudaDevice: Int64 = Trace.unknown, name: String, smCount: Int64 = Trace.unknown, memoryBandwidth: Int64 = Trace.unknown,

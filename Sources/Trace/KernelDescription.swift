@@ -40,6 +40,13 @@ public struct KernelDescription: Sendable, Hashable {
   /// ENUM_CUDA_KERNEL_LAUNCH_TYPE; `Trace.unknown32` where not recorded.
   public var launchType: Int32
 
+  /// Blocks of a thread block cluster by dimension; `Trace.unknown32` where not recorded, 0 or 1 for none.
+  public var clusterX: Int32 = Trace.unknown32
+  /// As `clusterX`.
+  public var clusterY: Int32 = Trace.unknown32
+  /// As `clusterX`.
+  public var clusterZ: Int32 = Trace.unknown32
+
   /// A kernel of that name and geometry.
   public init(
     demangledName: NameID, shortName: NameID, mangledName: NameID = .unknown, grid: (Int32, Int32, Int32), block: (Int32, Int32, Int32),

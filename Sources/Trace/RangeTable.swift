@@ -8,7 +8,7 @@ public struct RangeEvent: Sendable, Hashable {
   public var thread: Int64
   /// What the program called it; `.unknown` for none.
   public var text: NameID
-  /// ENUM_NSYS_EVENT_TYPE: 59 push/pop, 60 start/end, 34 mark, 75 and 76 domain bookkeeping.
+  /// ENUM_NSYS_EVENT_TYPE: 59 push/pop, 60 start/end, 34 mark, 75 and 76 domain bookkeeping. 1000 (ours): an annotation as a framework projected it onto a GPU, which is no work.
   public var type: Int32
   /// NVTX domain; `Trace.unknown` where not recorded.
   public var domain: Int64
@@ -40,7 +40,7 @@ public struct RangeTable: TraceTable {
   public var thread: [Int64] = []
   /// What the program called it; `.unknown` for none.
   public var text: [NameID] = []
-  /// ENUM_NSYS_EVENT_TYPE: 59 push/pop, 60 start/end, 34 mark, 75 and 76 domain bookkeeping.
+  /// ENUM_NSYS_EVENT_TYPE: 59 push/pop, 60 start/end, 34 mark, 75 and 76 domain bookkeeping. 1000 (ours): an annotation as a framework projected it onto a GPU, which is no work.
   public var type: [Int32] = []
   /// NVTX domain; `Trace.unknown` where not recorded.
   public var domain: [Int64] = []

@@ -8,14 +8,17 @@ public struct SynchronizationEvent: Sendable, Hashable {
   public var stream: StreamID
   /// Joins it, within its process, with the API call that caused it; `Trace.unknown` where not recorded.
   public var correlation: Int64
-  /// As stored. Up to schema 3.13.2 the numbers disagree with the enum that ships beside them (1 is a device sync there); ask the API name joined by correlation instead.
+  /// ENUM_CUPTI_SYNC_TYPE: 1 waits for an event, 2 makes a stream wait for an event, 3 waits for a stream, 4 for the whole context. Files up to schema 3.13.2 number otherwise; importers say it as the enum does.
   public var type: Int32
   /// Event waited for; 0 for none.
   public var event: Int64
+  /// Correlation of the call that recorded that event; `Trace.unknown` where not recorded.
+  public var recordCorrelation: Int64
 
   /// Every column stated; what is left out is unknown or zero as documented.
   @inlinable public init(
-    start: Int64, end: Int64, stream: StreamID, correlation: Int64 = Trace.unknown, type: Int32, event: Int64 = 0
+    start: Int64, end: Int64, stream: StreamID, correlation: Int64 = Trace.unknown, type: Int32, event: Int64 = 0,
+    recordCorrelation: Int64 = Trace.unknown
   ) {
     self.start = start
     self.end = end
@@ -23,6 +26,7 @@ public struct SynchronizationEvent: Sendable, Hashable {
     self.correlation = correlation
     self.type = type
     self.event = event
+    self.recordCorrelation = recordCorrelation
   }
 }
 
@@ -36,10 +40,12 @@ public struct SynchronizationTable: TraceTable {
   public var stream: [StreamID] = []
   /// Joins it, within its process, with the API call that caused it; `Trace.unknown` where not recorded.
   public var correlation: [Int64] = []
-  /// As stored. Up to schema 3.13.2 the numbers disagree with the enum that ships beside them (1 is a device sync there); ask the API name joined by correlation instead.
+  /// ENUM_CUPTI_SYNC_TYPE: 1 waits for an event, 2 makes a stream wait for an event, 3 waits for a stream, 4 for the whole context. Files up to schema 3.13.2 number otherwise; importers say it as the enum does.
   public var type: [Int32] = []
   /// Event waited for; 0 for none.
   public var event: [Int64] = []
+  /// Correlation of the call that recorded that event; `Trace.unknown` where not recorded.
+  public var recordCorrelation: [Int64] = []
 
   /// No rows.
   public init() {}
@@ -50,7 +56,8 @@ public struct SynchronizationTable: TraceTable {
   /// One row, put together from its columns.
   @inlinable public subscript(index: Int) -> SynchronizationEvent {
     SynchronizationEvent(
-      start: start[index], end: end[index], stream: stream[index], correlation: correlation[index], type: type[index], event: event[index])
+      start: start[index], end: end[index], stream: stream[index], correlation: correlation[index], type: type[index], event: event[index],
+      recordCorrelation: recordCorrelation[index])
   }
 
   /// Adds a row at the end.
@@ -61,6 +68,7 @@ public struct SynchronizationTable: TraceTable {
     correlation.append(row.correlation)
     type.append(row.type)
     event.append(row.event)
+    recordCorrelation.append(row.recordCorrelation)
   }
 
   /// Room for that many rows in all.
@@ -71,5 +79,6 @@ public struct SynchronizationTable: TraceTable {
     correlation.reserveCapacity(capacity)
     type.reserveCapacity(capacity)
     event.reserveCapacity(capacity)
+    recordCorrelation.reserveCapacity(capacity)
   }
 }

@@ -31,6 +31,13 @@ public struct Trace: Sendable, Hashable {
   /// Processes whose programs are known.
   public var processes: [ProcessDescription] = []
 
+  /// When the capture began, nanoseconds on the run's clock; `unknown` where not recorded. Events may lie outside.
+  public var captureStart: Int64 = Trace.unknown
+  /// When the capture ended; as `captureStart`.
+  public var captureEnd: Int64 = Trace.unknown
+  /// Nanoseconds since 1970 (UTC) when the run's clock showed 0; `unknown` where not recorded. What joins traces of several machines.
+  public var clockOrigin: Int64 = Trace.unknown
+
   /// Kernels that ran.
   public var kernels = KernelTable()
   /// Memory copies.
@@ -55,6 +62,14 @@ public struct Trace: Sendable, Hashable {
   public var launches = LaunchTable()
   /// Sampled counters.
   public var counters = CounterTable()
+  /// Calls of a framework's operators and of Python functions.
+  public var operators = OperatorTable()
+  /// What the driver or the profiler itself took.
+  public var overheads = OverheadTable()
+  /// CUDA graphs that ran and whose nodes were not recorded.
+  public var graphExecutions = GraphExecutionTable()
+  /// CUDA events recorded on streams.
+  public var eventRecords = EventRecordTable()
   /// What the capture says about itself.
   public var diagnostics = DiagnosticTable()
 
@@ -82,6 +97,14 @@ public struct Trace: Sendable, Hashable {
     return StreamID(rawValue: position)
   }
 
+  /// Takes over all device work, its kernels and its streams, of a trace that began as a copy of this one.
+  public mutating func adoptDeviceWork(of other: Trace) {
+    (kernelDescriptions, kernelPositions) = (other.kernelDescriptions, other.kernelPositions)
+    (streams, streamPositions) = (other.streams, other.streamPositions)
+    (kernels, copies, memsets, synchronizations) = (other.kernels, other.copies, other.memsets, other.synchronizations)
+    (graphExecutions, eventRecords) = (other.graphExecutions, other.eventRecords)
+  }
+
   /// The description behind an id of this trace.
   public subscript(id: KernelID) -> KernelDescription { kernelDescriptions[Int(id.rawValue)] }
   /// The stream behind an id of this trace.
@@ -90,7 +113,8 @@ public struct Trace: Sendable, Hashable {
   /// Rows in all tables.
   public var rowCount: Int {
     kernels.count + copies.count + memsets.count + synchronizations.count + apiCalls.count + osCalls.count + ranges.count + batches.count
-      + requests.count + clientRequests.count + launches.count + counters.count + diagnostics.count
+      + requests.count + clientRequests.count + launches.count + counters.count + diagnostics.count + operators.count + overheads.count
+      + graphExecutions.count + eventRecords.count
   }
 
   /// The GPU a stream's device ordinal means: by the process's own mapping, else by `cudaDevice`. Never by `id`, which is Nsight's own

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import Diagnosis
 import Experiments
 import FileAccess
@@ -8,6 +9,7 @@ import JSONText
 import Reporting
 import Simulation
 import TimeBase
+import Trace
 import TraceFormats
 import Workload
 
@@ -45,7 +47,10 @@ struct BenchCommand: ParsableCommand {
   @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")
   var experiment: String?
 
-  @Option(help: "A built-in experiment by name, as the argument; with --device cpu also isolate and clients.")
+  @Option(
+    help:
+      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up traces."
+  )
   var suite: String?
 
   @Flag(name: .customLong("init"), help: "Print a commented experiment file and end.")
@@ -137,15 +142,24 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("--p99-goal-ms \(p99GoalMilliseconds): above 0, at most 3600000")
     }
     if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 50 or 1-100") }
-    if device.count(where: { $0 != "cpu" }) > 1 { throw ValidationError("--device: one simulated device at a time") }
+    if device.count(where: { DeviceClass(deviceName: $0) == .simulatedGPU }) > 1 {
+      throw ValidationError("--device: one simulated device at a time")
+    }
+    if device.count(where: { DeviceClass(deviceName: $0) != .simulatedGPU }) > 1 {
+      throw ValidationError("--device: one real device at a time")
+    }
     if validatesPrediction && !device.isEmpty {
       throw ValidationError("--validate runs in virtual time and on the processor: leave out --device")
     }
-    if full && (!device.contains("cpu") || seconds != nil) { throw ValidationError("--full goes with --device cpu, and without --seconds") }
+    if full && (measuredDevice != "cpu" || seconds != nil) { throw ValidationError("--full goes with --device cpu, and without --seconds") }
     if experiment != nil, suite != nil { throw ValidationError("give the experiment once: as the argument or with --suite") }
   }
 
   func run() throws {
+    if (suite ?? experiment) == "planted" {
+      if !PlantedSuite.run(json: json, quiet: quiet) { throw ExitCode(.thresholdCrossed) }
+      return
+    }
     if printsTemplate { return Terminal.print(ExperimentFile.template) }
     let progress = ProgressLine(isQuiet: quiet)
     do {
@@ -174,12 +188,11 @@ struct BenchCommand: ParsableCommand {
         }
         return
       }
-      let measures = device.contains("cpu")
-      let outcome = measures && device.count == 1 ? nil : try simulate(progress)
-      let measured = measures ? try measure(progress) : nil
+      let outcome = measuredDevice != nil && device.count == 1 ? nil : try simulate(progress)
+      let measured = try measuredDevice.map { try measure(on: $0, progress) }
       progress.clear()
       if let outcome { try writeTraces(outcome.variants.map(\.compared)) }
-      if let measured { try writeTraces(measured.runs, adding: outcome == nil ? "" : "-cpu") }
+      if let measured { try writeTraces(measured.runs, adding: outcome == nil ? "" : "-\(measuredDevice ?? "")") }
       guard let report = [outcome?.report, measured?.report].compactMap({ $0 }).reduce(nil, { $0?.followed(by: $1) ?? $1 }) as Report?
       else { return }
       let trees = [outcome?.json(version: Headroom.version), measured?.json].compactMap { $0 }
@@ -200,17 +213,20 @@ struct BenchCommand: ParsableCommand {
         if !noFiles { Terminal.print("\nwritten: \(out)/report.html, \(out)/figures.csv, \(out)/report.json") }
       }
       let verdicts = (outcome?.variants.map(\.assessment) ?? []) + (measured?.runs.map(\.assessment) ?? [])
-      if verdicts.contains(where: { $0.verdict.isInconclusive }) { throw ExitCode(3) }
+      if verdicts.contains(where: { $0.verdict.isInconclusive }) { throw ExitCode(.inconclusive) }
     } catch let error as ExperimentError {
       progress.clear()
       Terminal.note("headroom bench: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as FileError {
       progress.clear()
       Terminal.note("headroom bench: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
   }
+
+  /// The device that is not a model of one; nil where there is none.
+  private var measuredDevice: String? { device.first { DeviceClass(deviceName: $0) != .simulatedGPU } }
 
   private func simulate(_ progress: ProgressLine) throws -> ExperimentResult {
     var runner = ExperimentRunner { progress.report($0) }
@@ -225,9 +241,10 @@ struct BenchCommand: ParsableCommand {
     var runs: [ComparedRun]
   }
 
-  private func measure(_ progress: ProgressLine) throws -> Measured {
+  private func measure(on device: String, _ progress: ProgressLine) throws -> Measured {
     let name = experiment ?? suite ?? "document"
     var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
+    runner.device = device
     runner.recordsOSCalls = !noOsCalls
     runner.explains = !noGains
     if MeasuredSuite.names.contains(name) {
@@ -236,19 +253,15 @@ struct BenchCommand: ParsableCommand {
     }
     guard name == "document" || !Experiment.builtInNames.contains(name) else {
       throw ExperimentError(
-        "--device cpu: \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
+        "--device \(device): \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
       )
     }
-    let result = try runner.run(chosen(forProcessor: true))
+    let result = try runner.run(chosen(forProcessor: DeviceClass(deviceName: device) == .processor))
     return Measured(report: result.report, json: result.json(version: Headroom.version), runs: result.variants.map(\.compared))
   }
 
   /// This program's own file.
-  private static var executable: String {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : CommandLine.arguments[0]
-  }
+  private static var executable: String { Files.executable ?? CommandLine.arguments[0] }
 
   /// The experiment with the command line's changes.
   private func chosen(forProcessor: Bool = false) throws -> Experiment {
@@ -269,7 +282,7 @@ struct BenchCommand: ParsableCommand {
       }
       chosen.variants.removeAll { !variant.contains($0.name) }
     }
-    let gpu = try device.first { $0 != "cpu" }.map { try ExperimentFile.gpu(device: $0) }
+    let gpu = try device.first { DeviceClass(deviceName: $0) == .simulatedGPU }.map { try ExperimentFile.gpu(device: $0) }
     let profile = try host.map { try ExperimentFile.host($0) }
     for index in chosen.variants.indices {
       if let gpu { chosen.variants[index].gpu = gpu }

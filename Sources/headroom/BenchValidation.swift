@@ -1,3 +1,4 @@
+import HostModel
 import CheckedNumbers
 import DeviceModel
 import Diagnosis
@@ -9,6 +10,7 @@ import JSONText
 import ModelGraph
 import Reporting
 import Simulation
+import Threads
 import TimeBase
 import Workload
 
@@ -54,7 +56,8 @@ struct BenchValidation {
       }
       let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: most))
       let durations = try BatchTimer.measure(
-        model, sizes: BatchDurations.sizes(maximum: max(1, largest)), budget: .milliseconds(5000), waiting: { ThreadTimes.waiting }
+        model, sizes: BatchDurations.sizes(maximum: max(1, largest)), budget: .milliseconds(5000),
+        waiting: { ThreadTimes.all().values.reduce(0) { $0 &+ $1.waiting } }
       ).durations
       variant.processor = ProcessorDevice(
         name: device.description.hardware, durations: durations, threads: cores, sharedCores: cores)

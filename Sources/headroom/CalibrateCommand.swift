@@ -11,7 +11,8 @@ struct CalibrateCommand: ParsableCommand {
       --host FILE.json` and `host: FILE.json` in an experiment file read. --processor times whole batches of a model on the CPU device.
 
       For a GPU: measure the 24 products that --print-shapes lists (a second of GPU time each: median of some hundred replays), put the times into a
-      column median_us, and give the file back. The fit is held near the constants of the GPU's family, so that 24 points are enough.
+      column median_us, and give the file back; or give a profiler's kernel records (columns gpu, dtype, b, m, n, k, kernel_us_median, and \
+      the rest as it comes), of several types and batched ones too. The fit is held near the constants known before, so that 24 points are enough.
 
       EXAMPLES
         headroom calibrate --host -o host.json
@@ -30,8 +31,10 @@ struct CalibrateCommand: ParsableCommand {
   @Flag(help: "List the 24 products to measure, as CSV.") var printShapes = false
   @Option(help: "The GPU the measurements were made on.") var gpu: String?
   @Option(help: ArgumentHelp("JSON file with a GPU of your own.", valueName: "file")) var gpuFile: String?
-  @Option(help: ArgumentHelp("CSV with columns m, n, k, median_us and optionally batch, dtype.", valueName: "file")) var gpuMeasurements:
-    String?
+  @Option(
+    help: ArgumentHelp(
+      "CSV with columns m, n, k, kernel_us_median (records) or median_us (replays), and optionally b, dtype, shortest and longest run.",
+      valueName: "file")) var gpuMeasurements: String?
   @Option(name: [.short, .long], help: "File to write the constants, the profile or the times to.") var output: String?
 
   func run() throws {
@@ -59,22 +62,26 @@ struct CalibrateCommand: ParsableCommand {
     for row in rows where match.gpu.peakFLOPs(row.gemm.type) == nil {
       throw ValidationError("\(gpuMeasurements): \(match.gpu.name) has no \(row.gemm.type.rawValue) arithmetic")
     }
-    if rows.count < 12 {
+    let classes = KernelClass.allCases.filter { kernels in
+      rows.count { KernelClass($0.gemm) == kernels } >= KernelFitter.fewestMeasurements
+    }
+    if classes.isEmpty {
       throw ValidationError(
-        "\(gpuMeasurements): \(rows.count) measurements are too few for \(KernelConstants.Name.allCases.count) constants; measure the 24 of --print-shapes"
+        "\(gpuMeasurements): no class of kernels (\(KernelClass.allCases.map(\.rawValue).joined(separator: ", "))) has \(KernelFitter.fewestMeasurements) of the \(rows.count) measurements; measure the 24 of --print-shapes"
       )
     }
     Terminal.note("fitting \(rows.count) measurements of \(match.gpu.name) ...")
     let sample = KernelFitter.Sample(gpu: match.gpu, measurements: rows)
-    let prior = KernelCalibrations.family(match.gpu.family)
+    let prior = KernelCalibrations.calibration(for: match.gpu)
     let calibration = KernelFitter(evaluations: 3000, regularization: rows.count < 200 ? 0.03 / 8 : 0.002 / 8)
-      .calibrate(sample, prior: prior, source: "\(rows.count) measurements, held near \(prior.name)")
+      .calibrate(sample, prior: prior, source: "\(rows.count) measurements of \(gpuMeasurements), held near \(prior.name)")
     try Files.write(output, calibration.json.serialized() + "\n")
-    func error(_ constants: KernelConstants) -> String {
-      let pairs = zip(KernelFitter.predictions(sample, constants), rows.map(\.microseconds)).map { (predicted: $0, measured: $1) }
+    func error(_ calibration: KernelCalibration) -> String {
+      let pairs = zip(KernelFitter.predictions(sample, calibration), rows.map(\.microseconds)).map { (predicted: $0, measured: $1) }
       return "\((ErrorSummary(pairs).mean * 1000).rounded() / 10) %"
     }
     Terminal.note(
-      "mean error on these measurements: \(error(prior.constants)) before, \(error(calibration.constants)) after (not held out)")
+      "calibrated: \(classes.map(\.rawValue).joined(separator: ", ")); mean error on these measurements: \(error(prior)) before, \(error(calibration)) after (not held out)"
+    )
   }
 }

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import ArgumentParser
+import ProcessContract
 import DeviceModel
 import Execution
 import FileAccess
@@ -7,6 +8,7 @@ import Glibc
 import JSONText
 import Reporting
 import Simulation
+import Threads
 import TimeBase
 
 /// `calibrate --host` and `calibrate --processor`: this machine, measured.
@@ -41,13 +43,13 @@ struct CalibrateMachine: ParsableArguments {
       if let processor { try measureProcessor(processor, output: output, sizes: sizes) } else { try measureHost(output: output) }
     } catch let error as CalibrationError {
       Terminal.note("headroom calibrate: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as DeviceError {
       Terminal.note("headroom calibrate: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as FileError {
       Terminal.note("headroom calibrate: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
   }
 
@@ -79,7 +81,8 @@ struct CalibrateMachine: ParsableArguments {
     let rows = onDevice.hasRowDimension ? BatchDurations.sizes(maximum: maxBatchSize) : [1]
     progress.report("\(model): timing batches of \(rows.map(String.init).joined(separator: ", ")) rows")
     let timing = try BatchTimer.measure(
-      onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10), waiting: { ThreadTimes.waiting },
+      onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10),
+      waiting: { ThreadTimes.all().values.reduce(0) { $0 &+ $1.waiting } },
       progress: { share in progress.report("\(model): \(Int(saturating: share * 100)) %") })
     let durations = timing.durations
     progress.clear()

@@ -1,6 +1,7 @@
 import Execution
 import FileAccess
 import Glibc
+import HTTPFrontEnd
 import KServe
 import NIOPosix
 import Serving

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import FileAccess
 import JSONText
 import Serving
@@ -34,7 +35,7 @@ struct CheckCommand: ParsableCommand {
       do throws(FileError) { results += try RepositoryCheck.check(path) } catch { throw ValidationError("\(error)") }
     }
     Terminal.print(json ? CheckReport(results).json.serialized() : CheckReport(results).lines(quiet: quiet).joined(separator: "\n"))
-    if results.contains(where: { !$0.isAccepted }) { throw ExitCode(1) }
+    if results.contains(where: { !$0.isAccepted }) { throw ExitCode(.failed) }
   }
 }
 

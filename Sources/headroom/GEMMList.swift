@@ -34,7 +34,10 @@ struct GEMMList {
           results.append([
             "gpu": JSONValue(choice.model.gpu.name), "batch": JSONValue(gemm.batch), "m": JSONValue(gemm.m), "n": JSONValue(gemm.n),
             "k": JSONValue(gemm.k), "dataType": JSONValue(gemm.type.rawValue), "predictedMicroseconds": JSONValue(prediction.microseconds),
-            "errorBandShare": JSONValue(prediction.relativeErrorBand), "tile": JSONValue(prediction.tile.name),
+            "predictedReplayMicroseconds": JSONValue(prediction.microseconds + choice.model.calibration.replayGapMicroseconds),
+            "kernelClass": JSONValue(prediction.kernels.rawValue), "isPersistent": .bool(prediction.isPersistent),
+            "isVector": .bool(prediction.isVector), "errorBandShare": JSONValue(prediction.relativeErrorBand),
+            "tile": JSONValue(prediction.tile.name),
             "splitK": JSONValue(prediction.splitK),
             "waves": JSONValue(prediction.fit.waves), "smFillShare": JSONValue(prediction.fit.smFill),
             "bound": JSONValue(prediction.bound?.rawValue),
@@ -49,7 +52,7 @@ struct GEMMList {
       }
     }
     guard json else {
-      Terminal.print("PREDICTED")
+      Terminal.print("PREDICTED kernel times; a replayed CUDA graph has a period of kernel + gap (0.1 to 0.5 us)")
       for line in table.lines { Terminal.print(line) }
       return
     }

@@ -21,6 +21,8 @@ struct Headroom: ParsableCommand {
         headroom check models/
         headroom load --model seqlen --users 64
         headroom profile --os -- ./server
+        headroom explain report.sqlite
+        headroom compare before.sqlite after.sqlite --fail-on 'kernel_time>+3%'
 
       EXIT CODES
         0 ok, 1 failed, 2 a threshold crossed, 3 inconclusive, 64 wrong usage,
@@ -29,7 +31,7 @@ struct Headroom: ParsableCommand {
     version: version,
     subcommands: [
       BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, CheckCommand.self,
-      LoadCommand.self, ProfileCommand.self, EngineHostCommand.self,
+      LoadCommand.self, ProfileCommand.self, ExplainCommand.self, CompareCommand.self, DoctorCommand.self, EngineHostCommand.self,
     ])
 }
 

@@ -1,3 +1,4 @@
+import HostModel
 import CheckedNumbers
 import Diagnosis
 import Simulation
@@ -73,7 +74,7 @@ struct HostCalibration {
     var found: [Slice] = []
     for index in 0...slices {
       let length = TimeSpan(clampingSeconds: index == 0 ? seconds / 2 : seconds)
-      let (start, frontEnd, own) = (MonotonicClock.now, ThreadTimes.sum(named: "NIO-ELT"), ThreadTimes.own)
+      let (start, frontEnd, own) = (MonotonicClock.now, ThreadTimes.onCore(named: ThreadTimes.eventLoopName), ThreadTimes.own)
       var rounds = 0
       repeat {
         try client.round(request)
@@ -81,7 +82,7 @@ struct HostCalibration {
       } while MonotonicClock.now - start < length
       let requests = Double(rounds * connections)
       let slice = Slice(
-        requests: requests, frontEnd: Double(ThreadTimes.sum(named: "NIO-ELT") - frontEnd) / 1000 / requests,
+        requests: requests, frontEnd: Double(ThreadTimes.onCore(named: ThreadTimes.eventLoopName) - frontEnd) / 1000 / requests,
         client: Double(ThreadTimes.own - own) / 1000 / requests, roundTrip: (MonotonicClock.now - start).seconds * 1e6 / Double(rounds))
       if index > 0 { found.append(slice) }
     }

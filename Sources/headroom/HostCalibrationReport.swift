@@ -1,3 +1,4 @@
+import HostModel
 import JSONText
 import Reporting
 import Simulation

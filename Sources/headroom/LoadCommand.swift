@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import Experiments
 import FileAccess
 import LoadGenerator
@@ -88,13 +89,13 @@ struct LoadCommand: ParsableCommand {
       try LoadSession(self).run()
     } catch let error as LoadError {
       Terminal.note("headroom load: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as FileError {
       Terminal.note("headroom load: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     } catch let error as ExperimentError {
       Terminal.note("headroom load: \(error)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
   }
 }

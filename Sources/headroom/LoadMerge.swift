@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProcessContract
 import FileAccess
 import JSONText
 import LoadGenerator
@@ -27,7 +28,7 @@ enum LoadMerge {
       if output.json { Terminal.print(LoadMergePage.json([], problems: problems).serialized(pretty: true)) }
       Terminal.note("headroom load merge: the run is not valid, and there are no figures of it:")
       for problem in problems { Terminal.note("  " + problem) }
-      throw ExitCode(4)
+      throw ExitCode(.runInvalid)
     }
     let conditions = output.failOn.compactMap { FailCondition(text: $0) }
     let page = LoadReport(result: result, conditions: conditions, parts: parts.map(\.part))
@@ -43,8 +44,8 @@ enum LoadMerge {
     } else {
       Terminal.print(page.lines(width: Terminal.width).joined(separator: "\n"))
     }
-    if conditions.contains(where: { $0.isMet(by: result) }) { throw ExitCode(2) }
-    if result.answers == 0 { throw ExitCode(1) }
+    if conditions.contains(where: { $0.isMet(by: result) }) { throw ExitCode(.thresholdCrossed) }
+    if result.answers == 0 { throw ExitCode(.failed) }
   }
 
   private static func printHistograms(_ logs: [HistogramLog], _ output: LoadOutputOptions) throws {

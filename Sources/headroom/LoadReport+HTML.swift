@@ -136,9 +136,10 @@ extension LoadReport {
       FigureTable.Row(
         part.share.text,
         cells: [
-          .figure(Figure(Double(part.completed), .count, .measured, source: "answers in the window")),
-          .figure(Figure(Double(part.health.lateCount), .count, .measured, source: "late sends")),
-          .figure(Figure(part.health.busiestThreadShare, .share, .measured, source: "CPU of its busiest thread")), .text(part.verdict),
+          .figure(Figure(Double(part.result.completed), .count, .measured, source: "answers in the window")),
+          .figure(Figure(Double(part.result.health.lateCount), .count, .measured, source: "late sends")),
+          .figure(Figure(part.result.health.busiestThreadShare, .share, .measured, source: "CPU of its busiest thread")),
+          .text(part.verdict.rawValue),
         ])
     }
     return Report.Section(

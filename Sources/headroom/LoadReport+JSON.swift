@@ -6,7 +6,7 @@ import Workload
 extension LoadReport {
   var json: JSONValue {
     let health = result.health
-    return [
+    let report: JSONValue = [
       "schema": "headroom.load/1", "headroom": .string(Headroom.version), "mode": "measured", "name": .string(result.name),
       "load": loadJSON, "share": .string(result.share.text), "seed": JSONValue(result.seed),
       "warmUpSeconds": JSONValue(result.warmUpSeconds),
@@ -28,14 +28,14 @@ extension LoadReport {
         parts.map {
           [
             "share": .string($0.share.text), "startSeconds": JSONValue($0.startEpochSeconds), "lateSeconds": JSONValue($0.lateSeconds),
-            "answersInWindow": JSONValue($0.completed), "errors": JSONValue($0.errors.values.reduce(0, +)),
-            "lateCount": JSONValue($0.health.lateCount), "busiestThreadShare": JSONValue($0.health.busiestThreadShare),
-            "verdict": .string($0.verdict),
+            "answersInWindow": JSONValue($0.result.completed), "errors": JSONValue($0.result.errorCount),
+            "lateCount": JSONValue($0.result.health.lateCount), "busiestThreadShare": JSONValue($0.result.health.busiestThreadShare),
+            "verdict": .string($0.verdict.rawValue),
           ]
         }),
       "server": serverJSON,
       "generator": [
-        "verdict": .string(result.verdict.code), "words": .string(result.verdict.words), "threads": JSONValue(health.threads),
+        "verdict": .string(result.verdict.kind.rawValue), "words": .string(result.verdict.words), "threads": JSONValue(health.threads),
         "cpuSeconds": JSONValue(health.cpuSeconds), "busiestThreadShare": JSONValue(health.busiestThreadShare),
         "schedulingLag": Self.latency(health.schedulingLag), "sendLag": Self.latency(health.sendLag),
         "lateAfterMicroseconds": JSONValue(health.lateAfter.microseconds),
@@ -58,6 +58,8 @@ extension LoadReport {
           ]
         }),
     ]
+    // What a program that started this one reads; the rest is for people and their scripts.
+    return .object((report.objectValue ?? []) + [JSONValue.Member(LoadResult.reportMember, result.document())])
   }
 
   private var loadJSON: JSONValue {
@@ -86,7 +88,7 @@ extension LoadReport {
       "goal": .string(search.goal), "bestRequestsPerSecond": JSONValue(search.best), "clientBound": .bool(search.endedClientBound),
       "trials": .array(
         search.trials.map {
-          ["rate": JSONValue($0.rate), "holds": .bool($0.holds), "value": JSONValue($0.value), "verdict": .string($0.verdict)]
+          ["rate": JSONValue($0.rate), "holds": .bool($0.holds), "value": JSONValue($0.value), "verdict": .string($0.verdict.rawValue)]
         }),
     ]
   }

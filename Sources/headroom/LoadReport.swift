@@ -164,8 +164,8 @@ struct LoadReport {
     var table = TextTable([.init("part", .left)] + ["answers", "errors", "late sends", "CPU", "verdict"].map { .init($0) })
     for part in parts.sorted(by: { $0.share.index < $1.share.index }) {
       table.add([
-        part.share.text, NumberText.grouped(part.completed), NumberText.grouped(part.errors.values.reduce(0, +)),
-        NumberText.grouped(part.health.lateCount), NumberText.percent(part.health.busiestThreadShare), part.verdict,
+        part.share.text, NumberText.grouped(part.result.completed), NumberText.grouped(part.result.errorCount),
+        NumberText.grouped(part.result.health.lateCount), NumberText.percent(part.result.health.busiestThreadShare), part.verdict.rawValue,
       ])
     }
     return table.lines
@@ -260,6 +260,6 @@ extension RateSearch {
     let trial = trials[index]
     let value = trial.value.map { condition.text(of: $0) } ?? "unknown"
     return
-      "\(NumberText.significant(trial.rate)) requests/s: \(goal) \(trial.holds ? "holds" : "does not hold") (\(value)), \(trial.verdict)"
+      "\(NumberText.significant(trial.rate)) requests/s: \(goal) \(trial.holds ? "holds" : "does not hold") (\(value)), \(trial.verdict.rawValue)"
   }
 }

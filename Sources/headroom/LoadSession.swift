@@ -1,5 +1,6 @@
 import CheckedNumbers
 import ArgumentParser
+import ProcessContract
 import FileAccess
 import Glibc
 import LoadGenerator
@@ -50,8 +51,8 @@ struct LoadSession {
     } else {
       Terminal.print(page.lines(width: Terminal.width).joined(separator: "\n"))
     }
-    if settings.failOn.contains(where: { $0.isMet(by: result) }) { throw ExitCode(2) }
-    if result.wasInterrupted { throw ExitCode(130) }
+    if settings.failOn.contains(where: { $0.isMet(by: result) }) { throw ExitCode(.thresholdCrossed) }
+    if result.wasInterrupted { throw ExitCode(.interrupted) }
     if result.answers == 0 {
       let reason = result.errorCount > 0 ? page.errorText : "nothing was answered in the window"
       throw LoadError("no good answer from \(result.name): \(reason)")
@@ -92,7 +93,7 @@ struct LoadSession {
       Terminal.note(
         "headroom load: part \(configuration.share.text) was ready \((lateSeconds * 100).rounded() / 100) s after --start-at: the run is not valid. "
           + "Choose a later instant")
-      throw ExitCode(4)
+      throw ExitCode(.runInvalid)
     }
     let (settings, keepsLog) = (settings, command.output.hdrLog != nil)
     let view = LoadView(
@@ -145,11 +146,11 @@ struct LoadSession {
       let holds =
         goal.isMet(by: result) && result.answers > 0 && result.errorCount == 0
         && result.answersPerSecond > 0.95 * rate / Double(configuration.share.count)
-      search.trials.append(.init(rate: rate, holds: holds, value: goal.value(in: result), verdict: result.verdict.code))
+      search.trials.append(.init(rate: rate, holds: holds, value: goal.value(in: result), verdict: result.verdict.kind))
       if !command.output.quiet { Terminal.note(search.line(of: search.trials.count - 1)) }
       if result.wasInterrupted { break }
       if holds { good = (rate, measurement) } else { bad = rate }
-      if case .clientBound = result.verdict, !holds { search.endedClientBound = true }
+      if result.verdict.kind == .clientBound, !holds { search.endedClientBound = true }
       switch (good?.rate, bad) {
       case (let low?, let high?):
         if high / low < 1.05 { return try finish() }
@@ -165,7 +166,7 @@ struct LoadSession {
       search.best = good?.rate
       if let best = good { return try report(best.measurement, search: search) }
       if let last { try report(last, search: search) }
-      throw ExitCode(3)
+      throw ExitCode(.inconclusive)
     }
   }
 }

@@ -12,7 +12,7 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Layers to kernels: GEMM shape, tile, grid, waves, SM fill, time, and what bounds each.",
     discussion: """
-      All times are predictions. The band (+-) is where 80 % of GEMMs of that length lay in cross-validation (Docs/accuracy.md); for \
+      All times are predictions of what a profiler records; gaps between kernels are added in the totals only. The band (+-) is where 80 % of GEMMs of that length lay in cross-validation (Docs/accuracy.md); for \
       convolutions, recurrences and attention, which are predicted as GEMMs, it was not measured.
 
       EXAMPLES
@@ -20,6 +20,7 @@ struct PlanCommand: ParsableCommand {
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256 --rewrite sink-broadcast
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64 --json
         headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
+        headroom plan seqlen --gpu h200 --batch 256 --fusion none
         headroom plan linear --gpu h200 --save-plan linear.plan
         headroom plan linear.plan --batch 64
         headroom plan --gemm-file shapes.csv --gpu h200 --json
@@ -37,6 +38,8 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "Arithmetic: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
   @Option(help: ArgumentHelp("Rewrite beyond the standard ones: stack-heads, sink-broadcast. May be repeated.", valueName: "name"))
   var rewrite: [String] = []
+  @Option(help: "How far the engine joins operators into kernels: standard (as engine builders do) or none (as frameworks run them).")
+  var fusion: Fusion = .standard
   @Option(help: ArgumentHelp("Draw time and SM fill against the batch, from:to.", valueName: "from:to")) var sweepBatch: String?
   @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
   @Option(help: ArgumentHelp("Predict a list of GEMMs: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
@@ -72,8 +75,8 @@ struct PlanCommand: ParsableCommand {
       return
     }
     if let model, model.hasSuffix(".plan") {
-      if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil {
-        throw ValidationError("\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite and --save-plan do not apply")
+      if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil || fusion != .standard {
+        throw ValidationError("\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite, --fusion and --save-plan do not apply")
       }
       if let first = modelOptions.dimensions.first {
         throw ValidationError("--dimension \(first): \(model) is a plan, whose shapes are fixed")
@@ -95,7 +98,8 @@ struct PlanCommand: ParsableCommand {
     for choice in chosen {
       plans.append(
         PlannedGPU(
-          plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes).plan(loaded.graph), statedChoice: choice.statedChoice))
+          plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes, fusion: fusion).plan(loaded.graph),
+          statedChoice: choice.statedChoice))
     }
     if let savePlan, let first = plans.first {
       if !noWeights && first.plan.weightBytes > 1e8 { Terminal.note("writing \(savePlan) ...") }
@@ -129,6 +133,8 @@ struct PlanCommand: ParsableCommand {
     }
   }
 }
+
+extension Fusion: ExpressibleByArgument {}
 
 /// A plan with what was assumed to make it.
 struct PlannedGPU {

@@ -1,4 +1,5 @@
 import GPUModel
+import HostModel
 import JSONText
 import ModelGraph
 import Planning
@@ -38,6 +39,9 @@ struct PlanReport {
     return listed.sorted { $0.microseconds < $1.microseconds }
   }
 
+  /// Whose launch calls and gaps between kernels totals are made of: the one host and GPU where they were measured from a compiled program.
+  static let gaps = HostProfile.h200Native
+
   // MARK: text
 
   var text: String {
@@ -54,7 +58,11 @@ struct PlanReport {
       lines.append(
         "PREDICTED for \(plan.gpu.name) (\(plan.gpu.smCount) SMs)\(plan.model.calibration.isMeasured ? "" : ", not calibrated on this GPU")"
       )
-      lines.append("constants: \(plan.model.calibration.source)")
+      lines.append("constants: \(source(plan))")
+      lines.append(
+        plan.fusion == .none
+          ? "fusion: none; LayerNorm, softmax, activations and batched biases are kernels of their own, as a framework's library has them"
+          : "fusion: standard; bias and activation in the product's epilogue, LayerNorm and softmax with what follows in generated kernels")
       if let choice = planned.statedChoice { lines.append("note: " + choice) }
       for batch in batches {
         lines.append("")
@@ -68,6 +76,11 @@ struct PlanReport {
       lines += summary.lines
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// Where the constants of the plan's own arithmetic come from.
+  private func source(_ plan: Plan) -> String {
+    plan.model.fit(for: GEMM(m: 64, n: 64, k: 64, type: plan.type)).source
   }
 
   /// Left out where there are none: a convolutional network has no layers of one width.
@@ -152,8 +165,11 @@ struct PlanReport {
     let seconds = batch.predictedNanoseconds / 1e9
     let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
     var lines = [
-      "total: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) per batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
-        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernel\(batch.launches.count * batch.runs == 1 ? "" : "s"); device time only, no copies, no host",
+      "kernel time: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) per batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
+        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernel\(batch.launches.count * batch.runs == 1 ? "" : "s"); no copies, no host",
+      "with gaps: \(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.eager, host: Self.gaps))) launched one by one, "
+        + "\(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps))) as a CUDA graph (\(Self.gaps[.launch].value) us per call, "
+        + "\(Self.gaps[.kernelGap].value) and \(Self.gaps[.graphKernelGap].value) us between kernels: \(Self.gaps.name))",
       "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
         + "dense \(type.rawValue) peak; \(NumberText.percent(batch.shareOfBindingRoof(on: plan.gpu, type: type))) of the binding roof; SM fill \(NumberText.percent(batch.smFill))",
     ]
@@ -243,7 +259,8 @@ struct PlanReport {
           let plan = entry.planned.plan
           return [
             "gpu": JSONValue(plan.gpu.name), "statedChoice": JSONValue(entry.planned.statedChoice),
-            "calibrated": .bool(plan.model.calibration.isMeasured), "constantsSource": JSONValue(plan.model.calibration.source),
+            "calibrated": .bool(plan.model.calibration.isMeasured), "constantsSource": JSONValue(source(plan)),
+            "fusion": JSONValue(plan.fusion.rawValue),
             "batches": .array(entry.batches.map { json($0, plan) }),
           ]
         }),
@@ -272,6 +289,8 @@ struct PlanReport {
       "launches": .array(batch.launches.map { json($0, plan) }),
       "totals": [
         "predictedMicroseconds": JSONValue(nanoseconds / 1e3),
+        "eagerMicroseconds": JSONValue(batch.elapsedNanoseconds(.eager, host: Self.gaps) / 1e3),
+        "graphMicroseconds": JSONValue(batch.elapsedNanoseconds(.graph, host: Self.gaps) / 1e3), "gapsSource": JSONValue(Self.gaps.name),
         "predictedLowMicroseconds": JSONValue(nanoseconds / 1e3 * (1 - batch.relativeErrorBand)),
         "predictedHighMicroseconds": JSONValue(nanoseconds / 1e3 * (1 + batch.relativeErrorBand)),
         "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.computedRows) / nanoseconds * 1e9 : nil),

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import ArgumentParser
+import ProcessContract
 import Capture
 import Diagnosis
 import Experiments
@@ -86,16 +87,16 @@ struct ProfileCommand: ParsableCommand {
     } catch let error as CaptureError {
       Terminal.note("headroom profile: \(error)")
       switch error.kind {
-      case .notFound: throw ExitCode(127)
-      case .cannotBeSeen: throw ExitCode(126)
-      case .failed: throw ExitCode(125)
+      case .notFound: throw ExitCode(.commandNotFound)
+      case .cannotBeSeen: throw ExitCode(.commandNotRunnable)
+      case .failed: throw ExitCode(.wrapperFailed)
       }
     } catch let error as TraceStoreError {
       Terminal.note("headroom profile: \(error)")
-      throw ExitCode(125)
+      throw ExitCode(.wrapperFailed)
     } catch let error as FileError {
       Terminal.note("headroom profile: \(error)")
-      throw ExitCode(125)
+      throw ExitCode(.wrapperFailed)
     }
   }
 

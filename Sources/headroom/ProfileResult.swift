@@ -23,7 +23,7 @@ struct ProfileResult {
     let summary = summary
     var lines = [
       "",
-      "\(summary.report.title), as `nsys stats --report osrt_sum`: \(plural(capture.processes, "process", "processes")), "
+      "\(summary.report.title(on: .processor)), as `nsys stats --report osrt_sum`: \(plural(capture.processes, "process", "processes")), "
         + "\(plural(capture.threads, "thread", "threads")), recorded for \(time(recordedSeconds * 1e9))",
       "",
     ]

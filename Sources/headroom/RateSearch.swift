@@ -6,7 +6,7 @@ struct RateSearch {
     var rate: Double
     var holds: Bool
     var value: Double?
-    var verdict: String
+    var verdict: ClientVerdict.Kind
   }
 
   var condition: FailCondition

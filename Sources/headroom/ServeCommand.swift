@@ -116,12 +116,21 @@ struct ServeModels: ParsableArguments {
 /// `--device` and what goes with it.
 struct ServeDevice: ParsableArguments {
   @Option(
-    help: ArgumentHelp("cpu, or sim:GPU for a GPU of the catalogue in real time (kernel times predicted, outputs zero).", valueName: "name")
+    help: ArgumentHelp(
+      "cpu, cuda:0 for an NVIDIA GPU, or sim:GPU for one of the catalogue in real time (kernel times predicted, outputs zero).",
+      valueName: "name")
   )
   var device = "cpu"
 
   @Option(help: "What the operands of GEMMs are stored as: fp32, bf16, fp16. Sums are kept in fp32.") var precision: LoadOptions.Precision =
     .fp32
+
+  @Option(
+    help: ArgumentHelp(
+      "Where NVIDIA's libraries are: a folder, or one file that takes the place of all. Also HEADROOM_CUDA_PATH.", valueName: "path"))
+  var cudaPath: String?
+
+  @Flag(help: "On a GPU, round the operands of fp32 GEMMs to TF32.") var tf32 = false
 
   @Option(help: ArgumentHelp("Threads that compute (default: every core).", valueName: "count")) var threads: Int?
 
@@ -202,6 +211,9 @@ struct ServeBehaviour: ParsableArguments {
   var record: String?
   @Option(help: ArgumentHelp("Requests, and kernels, that --record keeps at most: the last ones.", valueName: "count"))
   var recordLimit = 2_000_000
+  @Flag(help: "When the models are loaded, say so in one line of JSON on standard output: for programs that start a server.")
+  var readyLine =
+    false
   @Option(help: "Let clients register system shared memory.") var allowClientShm: TritonFlag = .false
   @Option(
     parsing: .singleValue,

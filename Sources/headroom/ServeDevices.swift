@@ -1,4 +1,5 @@
 import ArgumentParser
+import CheckedNumbers
 import Execution
 import FileAccess
 import GPUModel
@@ -29,8 +30,10 @@ struct ServeDevices {
         primary: SimulatedDevice(name: options.device, model: model, type: type),
         missingONNXRuntime: "a simulated device needs operators it can plan")
     }
+    if options.device.hasPrefix("cuda:") { return try cuda() }
     guard options.device == "cpu" else {
-      throw ValidationError("--device \(options.device): there is cpu, and sim:NAME for a GPU of the catalogue (`headroom plan --help`)")
+      throw ValidationError(
+        "--device \(options.device): there is cpu, cuda:0 for a GPU, and sim:NAME for one of the catalogue (`headroom plan --help`)")
     }
     let primary: CPUDevice
     do throws(DeviceError) {
@@ -49,6 +52,21 @@ struct ServeDevices {
     }
     isolate(&devices, library, threads: threads)
     return devices
+  }
+
+  private func cuda() throws -> ModelDevices {
+    guard let ordinal = Int(String(options.device.dropFirst(5))), ordinal >= 0 else {
+      throw ValidationError("--device \(options.device): write cuda:NUMBER, as in cuda:0")
+    }
+    var search = CUDASearch.standard
+    if let path = options.cudaPath { search.explicitPath = path }
+    do throws(DeviceError) {
+      return ModelDevices(
+        primary: try CUDADevice(CUDADeviceOptions(ordinal: ordinal, search: search, allowsTF32: options.tf32)),
+        missingONNXRuntime: "the CUDA device runs models whose operators it has kernels for")
+    } catch {
+      throw ValidationError("--device \(options.device): \(error.description)")
+    }
   }
 
   private func isolate(_ devices: inout ModelDevices, _ library: ONNXRuntimeLibrary?, threads: Int) {

@@ -1,7 +1,11 @@
 import ArgumentParser
+import ProcessContract
 import Glibc
+import GRPCFrontEnd
+import HTTPFrontEnd
 import NIOCore
 import Serving
+import ServingDiagnosis
 import Threads
 import TimeBase
 
@@ -14,7 +18,7 @@ struct ServeFronts {
 
   init(server: InferenceServer, group: any EventLoopGroup, http: HTTPServer.Options, grpc: GRPCServerOptions) {
     self.server = server
-    self.http = HTTPServer(service: server, group: group, options: http)
+    self.http = HTTPServer(service: server, live: LiveDiagnosisPages(server), group: group, options: http)
     // The page of the metrics is in the clear and open, as the reference server's.
     var open = http
     (open.tls, open.restrictions) = (nil, RestrictedAPIs())
@@ -22,25 +26,35 @@ struct ServeFronts {
     self.grpc = GRPCServer(service: server, group: group, options: grpc)
   }
 
-  func listen(_ listening: ServeListening) throws {
-    func say(_ name: String, _ option: String, _ address: String, _ port: Int, _ start: (String, Int) throws -> Int) throws {
+  /// Where it listens; nil for what is not served.
+  struct Addresses {
+    var http: String?
+    var grpc: String?
+    var metrics: String?
+  }
+
+  func listen(_ listening: ServeListening) throws -> Addresses {
+    var addresses = Addresses()
+    func say(_ name: String, _ option: String, _ address: String, _ port: Int, _ start: (String, Int) throws -> Int) throws -> String {
       let got: Int
       do { got = try start(address, port) } catch {
         ServeRun.say("\(option) \(port): \(Self.reason(error, address, port, option))")
-        throw ExitCode(1)
+        throw ExitCode(.failed)
       }
       ServeRun.say("\(name) on \(address):\(got)")
+      return "\(address):\(got)"
     }
     if listening.allowHttp.isOn {
-      try say("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
+      addresses.http = try say("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
     }
     if listening.allowGrpc.isOn {
-      try say("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
+      addresses.grpc = try say("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
     }
     if listening.allowMetrics.isOn {
       let address = listening.metricsAddress ?? listening.httpAddress
-      try say("metrics", "--metrics-port", address, listening.metricsPort) { try metrics.start(host: $0, port: $1) }
+      addresses.metrics = try say("metrics", "--metrics-port", address, listening.metricsPort) { try metrics.start(host: $0, port: $1) }
     }
+    return addresses
   }
 
   private static func reason(_ error: any Error, _ address: String, _ port: Int, _ option: String) -> String {

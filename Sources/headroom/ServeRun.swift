@@ -1,8 +1,11 @@
 import CheckedNumbers
 import ArgumentParser
+import ProcessContract
 import Execution
 import GPUModel
 import Glibc
+import GRPCFrontEnd
+import HTTPFrontEnd
 import KServe
 import NIOCore
 import NIOPosix
@@ -70,7 +73,7 @@ struct ServeRun {
     let fronts = ServeFronts(server: server, group: group, http: http, grpc: grpc)
     let listening = command.listening
     // Listening comes before loading: health calls answer while models load.
-    try fronts.listen(listening)
+    let addresses = try fronts.listen(listening)
     // Connections are given a little longer than requests to close.
     let ending = ServeEnding(
       signals: signals, limit: .seconds(command.behaviour.exitTimeoutSecs) + Self.closingTime, say: { Self.say($0) })
@@ -78,9 +81,16 @@ struct ServeRun {
     if !failures.isEmpty, command.models.exitOnError.isOn {
       for (name, error) in failures.sorted(by: { $0.key < $1.key }) { Self.say("model '\(name)': \(error.message)") }
       Self.say("nothing is served: a model could not be loaded (--exit-on-error false starts without it)")
-      throw ExitCode(1)
+      throw ExitCode(.failed)
     }
     Self.say(server.isReady ? "ready" : "running, not ready")
+    if command.behaviour.readyLine {
+      Terminal.print(
+        ServerReady(
+          version: Headroom.version, http: addresses.http, grpc: addresses.grpc, metrics: addresses.metrics, isReady: server.isReady,
+          device: command.device.device
+        ).line)
+    }
     let signal = ending.wait()
     let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
     fronts.drain(within: .seconds(command.behaviour.exitTimeoutSecs), log: log)
@@ -95,7 +105,7 @@ struct ServeRun {
       let name = models.count == 1 ? path : BenchCommand.path(path, adding: model.name)
       do { try TraceStore.write(model.trace, to: name) } catch {
         say("--record \(name): \(error)")
-        throw ExitCode(1)
+        throw ExitCode(.failed)
       }
       say("recorded \(model.trace.requests.count) requests of '\(model.name)' in \(name)")
     }

@@ -1,5 +1,7 @@
 import CheckedNumbers
+import ArgumentParser
 import Glibc
+import ProcessContract
 
 /// Standard output and error, and what they are attached to.
 enum Terminal {
@@ -39,4 +41,9 @@ enum Terminal {
       written += count
     }
   }
+}
+
+extension ExitCode {
+  /// As the program's processes end.
+  init(_ status: ExitStatus) { self.init(status.rawValue) }
 }

@@ -32,7 +32,7 @@ import TimeBase
 
     deinit { memory.deallocate() }
 
-    func stepNames(rows: Int) -> [String] { [] }
+    func steps(rows: Int) -> [DeviceStep] { [] }
     func makeInstance() throws(DeviceError) -> any ModelInstance { self }
     func prepare(_ shapes: [[Int]]) throws(DeviceError) -> BatchSlot { try prepare(shapes, omitting: []) }
 

@@ -1,4 +1,5 @@
 import Execution
+import FileAccess
 import Glibc
 import ModelConfiguration
 import Synchronization
@@ -30,11 +31,24 @@ enum IsolationFixture {
     log: Lines = Lines()
   ) throws -> IsolatedDevice {
     let build = try #require(buildFolder, "the tests' own place could not be found")
-    return IsolatedDevice(
-      library, threads: 1,
-      isolation: EngineIsolation(
-        executable: build + "/headroom", program: "test", timeLimit: timeLimit, limits: limits, log: { log.add($1) }))
+    var isolation = EngineIsolation(
+      executable: build + "/headroom", program: "test", timeLimit: timeLimit, limits: limits, log: { log.add($1) })
+    if let faults = sanitizedFaults {
+      isolation.arguments = faults + [isolation.executable] + isolation.arguments
+      isolation.executable = "/usr/bin/env"
+    }
+    return IsolatedDevice(library, threads: 1, isolation: isolation)
   }
+
+  /// A sanitizer makes reports of the signals that end a process. Here they are what is tested: in the engines' processes, and there alone, they
+  /// are left to end them.
+  private static let sanitizedFaults: [String]? = {
+    guard getenv("HEADROOM_SANITIZED") != nil else { return nil }
+    let signals = ["segv", "sigbus", "sigfpe", "sigill", "abort"].map { "handle_\($0)=0" }.joined(separator: ":")
+    return ["ASAN_OPTIONS", "TSAN_OPTIONS"].map { name in
+      "\(name)=\((getenv(name).map { String(cString: $0) + ":" } ?? "") + signals)"
+    }
+  }()
 
   static let signature = ModelSignature(
     inputs: [.init(name: "x", dataType: .float32, dims: [4])], outputs: [.init(name: "y", dataType: .float32, dims: [4])])
@@ -67,10 +81,7 @@ enum IsolationFixture {
   /// This process's children, zombies too.
   static func children() -> Set<Int32> {
     var found: Set<Int32> = []
-    guard let folder = opendir("/proc/self/task") else { return found }
-    defer { closedir(folder) }
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    for name in (try? Files.entries(of: "/proc/self/task")) ?? [] {
       guard let file = fopen("/proc/self/task/\(name)/children", "r") else { continue }
       defer { fclose(file) }
       var child: Int32 = 0
@@ -81,13 +92,7 @@ enum IsolationFixture {
     return found
   }
 
-  static func openFiles() -> Int {
-    guard let folder = opendir("/proc/self/fd") else { return -1 }
-    defer { closedir(folder) }
-    var count = 0
-    while readdir(folder) != nil { count += 1 }
-    return count
-  }
+  static func openFiles() -> Int { (try? Files.entries(of: "/proc/self/fd").count) ?? -1 }
 }
 
 /// Lines that somebody was told.

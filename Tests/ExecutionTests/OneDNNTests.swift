@@ -25,7 +25,7 @@ struct OneDNNTests {
     worst: Double, scale: Double
   ) {
     let model = try load(graph, rows: rows, threads: threads, precision: precision)
-    #expect(model.stepNames(rows: rows).contains { $0.contains("_onednn_linear") })
+    #expect(model.steps(rows: rows).contains { $0.name.contains("_onednn_linear") })
     return try CPUDeviceTests.compare(graph, model, try model.makeInstance(), rows: rows, seed: 7)
   }
 
@@ -74,8 +74,8 @@ struct OneDNNTests {
     let own = try Self.load(graph, rows: 8, engine: .own)
     let forced = try Self.load(graph, rows: 8, engine: .onednn)
     for rows in [1, 5, 8] {
-      #expect(own.stepNames(rows: rows).allSatisfy { !$0.contains("onednn") })
-      #expect(forced.stepNames(rows: rows).contains { $0.hasPrefix("gemm_f32_onednn_linear+relu") })
+      #expect(own.steps(rows: rows).allSatisfy { !$0.name.contains("onednn") })
+      #expect(forced.steps(rows: rows).contains { $0.name.hasPrefix("gemm_f32_onednn_linear+relu") })
     }
     let error = #expect(throws: DeviceError.self) { try Self.load(graph, rows: 8, engine: .onednn, precision: .fp16) }
     #expect(error?.description.contains("--engine own") == true)

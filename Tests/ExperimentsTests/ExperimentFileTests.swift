@@ -84,7 +84,6 @@ import Workload
 
   @Test func timesOfDiagnosisAndSimulationAreTheSame() {
     #expect(Set(TimeTerm.allCases.map(\.rawValue)) == Set(SimulatedTime.allCases.map(\.rawValue)))
-    #expect(Set(DepartureReason.allCases.map(\.rawValue)) == Set(BatchDeparture.allCases.map(\.rawValue)))
   }
 
   @Test func everyBuiltInExperimentPlans() throws {

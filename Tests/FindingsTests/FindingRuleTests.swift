@@ -44,12 +44,20 @@ import Testing
     Case(.HR101, "outside grows between runs", .found(.likely)) {
       $0.client = ClientEvidence()
       $0.load.meanThinkTime = nil
-      $0.client.otherRuns = [.init(throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
+      $0.client.otherRuns = [.init(users: 100, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
+    },
+    Case(.HR101, "outside grows with the users, though their think time is stated", .found(.likely)) {
+      $0.load.meanThinkTime = m(48, .milliseconds)
+      $0.client.otherRuns = [.init(users: 100, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
+    },
+    Case(.HR101, "another run has more of it: that is the other's", .clear) {
+      $0.load.meanThinkTime = m(48, .milliseconds)
+      $0.client.otherRuns = [.init(users: 400, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(90, .milliseconds))]
     },
     Case(.HR101, "steady between runs, but nothing else is known", .cannotTell) {
       $0.client = ClientEvidence()
       $0.load.meanThinkTime = nil
-      $0.client.otherRuns = [.init(throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(50, .milliseconds))]
+      $0.client.otherRuns = [.init(users: 200, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(50, .milliseconds))]
     },
     Case(.HR101, "neither generator nor think time is known", .cannotTell) {
       $0.client = ClientEvidence()
@@ -255,6 +263,20 @@ import Testing
       $0.kernels.intensity = m(281, .ratio)
     },
     Case(.HR202, "unknown", .cannotTell) { $0.kernels.ridge = nil },
+    // HR203
+    Case(.HR203, "a third of the time misaligned", .found(.certain)) {
+      $0.kernels.misalignedTimeShare = m(0.33)
+      $0.kernels.paddedTimeScale = m(0.78)
+    },
+    Case(.HR203, "a projection to two classes", .clear) {
+      $0.kernels.misalignedTimeShare = m(0.05)
+      $0.kernels.paddedTimeScale = m(0.97)
+    },
+    Case(.HR203, "padding buys nothing", .clear) {
+      $0.kernels.misalignedTimeShare = m(0.4)
+      $0.kernels.paddedTimeScale = m(0.97)
+    },
+    Case(.HR203, "unknown", .cannotTell) { $0.kernels.misalignedTimeShare = nil },
     // HR205
     Case(.HR205, "one wave and a little", .found(.certain)) {
       $0.kernels.slotEfficiency = m(0.53)

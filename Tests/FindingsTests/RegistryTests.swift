@@ -11,19 +11,6 @@ import Testing
     return "/" + parts.joined(separator: "/")
   }()
 
-  static func entries(_ folder: String) throws -> [String] {
-    let handle = try #require(opendir(folder), "no folder \(folder)")
-    defer { closedir(handle) }
-    var names: [String] = []
-    while let entry = readdir(handle) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
-  }
-
   @Test func everyCodeIsRegisteredOnce() {
     #expect(FindingRegistry.rules.map { $0.code } == FindingCode.allCases)
     #expect(Set(FindingRegistry.rules.map { $0.name }).count == FindingCode.allCases.count)
@@ -31,12 +18,12 @@ import Testing
   }
 
   @Test func everyRuleFileIsRegisteredAndEveryRuleHasItsFile() throws {
-    let files = try Self.entries(Self.root + "/Sources/Diagnosis/Findings").filter { $0.hasPrefix("HR") }
+    let files = try Files.entries(of: Self.root + "/Sources/Diagnosis/Findings").filter { $0.hasPrefix("HR") }
     #expect(files == FindingRegistry.rules.map { "\($0).swift" }.sorted())
   }
 
   @Test func everyRuleHasItsPageAndEveryPageItsRule() throws {
-    let pages = try Self.entries(Self.root + "/Docs/findings").filter { $0.hasPrefix("HR") }
+    let pages = try Files.entries(of: Self.root + "/Docs/findings").filter { $0.hasPrefix("HR") }
     #expect(pages.map { "Docs/findings/" + $0 } == FindingRegistry.rules.map { $0.page }.sorted())
     for rule in FindingRegistry.rules {
       let text = try Files.readText(Self.root + "/" + rule.page)

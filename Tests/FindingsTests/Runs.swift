@@ -68,6 +68,8 @@ enum Runs {
     run.kernels.weightBytes = measured(40e6, .bytes)
     run.kernels.l2Bytes = measured(128e6, .bytes)
     run.kernels.redundantShare = measured(0)
+    run.kernels.misalignedTimeShare = measured(0)
+    run.kernels.paddedTimeScale = measured(1)
     run.steadiness = Steadiness(defects: [])
     run.elasticities = elasticities([.kernels: 0.96, .thinkTime: 0.02, .clientWork: 0.01, .wakeUp: 0.01])
     return run

@@ -33,16 +33,15 @@ import Testing
     #expect(GridFit(blocks: 0, blocksPerSM: 1, smCount: 1).smFill == 0)
   }
 
-  /// Limits of the issue for the document's kernels. The first stands at +18 %, over its limit of 10 %: Docs/accuracy.md says why. The bound here
-  /// keeps it from getting worse.
+  /// The document's kernels, never fitted to: kernel records against kernel times, nothing subtracted.
   @Test func theDocumentsKernelsStayWherePredictionsPutThem() throws {
     let model = try model("rtx-pro-6000")
     let weights = Double(1024 * 1024 * 2)
     let single = try model.predict(GEMM(m: 256, n: 1024, k: 1024, type: .fp16, footprintBytes: 20 * weights)).microseconds
     let five = try model.predict(GEMM(batch: 5, m: 256, n: 1024, k: 1024, type: .fp16, footprintBytes: 100 * weights)).microseconds
     let large = try model.predict(GEMM(m: 32768, n: 1024, k: 1024, type: .fp16, footprintBytes: 20 * weights)).microseconds
-    #expect((single / 6.2 - 1).magnitude < 0.19)
-    #expect((five / 12.3 - 1).magnitude < 0.20)
+    #expect((single / 6.2 - 1).magnitude < 0.10)
+    #expect((five / 12.3 - 1).magnitude < 0.10)
     #expect((large / 199 - 1).magnitude < 0.10)
   }
 
@@ -54,6 +53,62 @@ import Testing
     #expect(2 * bytes / (prediction.microseconds * 1e-6) > 1.792e12)
   }
 
+  /// Kernels of PyTorch 2.11 on an H200 that no fit has seen: the weight shape 1,024 x 1,024 was in no file that was fitted. All but the one
+  /// of 256 rows also add a bias, which takes about 0.3 us there (4.9).
+  @Test(arguments: [
+    (1, 7.4, 0.25), (8, 4.0, 0.12), (32, 4.13, 0.12), (64, 4.51, 0.12), (128, 4.38, 0.12), (256, 4.58, 0.12), (512, 4.96, 0.12),
+    (1024, 5.92, 0.12), (4096, 13.98, 0.15),
+  ]) func layersOfTheLinearHeadOnAnH200(rows: Int, measured: Double, limit: Double) throws {
+    let gemm = GEMM(m: rows, n: 1024, k: 1024, type: .fp16, footprintBytes: 20 * 2.1e6)
+    let predicted = try model("h200").predict(gemm).microseconds
+    #expect((predicted / measured - 1).magnitude < limit, "\(predicted) us against \(measured) us")
+  }
+
+  @Test func manySmallProductsOfOneLaunchShareItsFixedTime() throws {
+    // 2,048 products of 64 x 64 x 128 took 21.6 us, 256 of them 3.7.
+    let model = try model("h200")
+    let many = try model.predict(GEMM(batch: 2048, m: 64, n: 64, k: 128, type: .fp16))
+    #expect((many.microseconds / 21.6 - 1).magnitude < 0.25 && many.isPersistent)
+    #expect(try model.microseconds(GEMM(batch: 256, m: 64, n: 64, k: 128, type: .fp16)) < many.microseconds / 4)
+  }
+
+  @Test func misalignedRowsAreAClassOfTheirOwn() throws {
+    #expect(KernelClass(GEMM(m: 1, n: 8, k: 16, type: .fp16)) == .tensor16)
+    #expect(KernelClass(GEMM(m: 3, n: 12, k: 16, type: .bf16)) == .misaligned16)
+    #expect(KernelClass(GEMM(m: 3, n: 12, k: 16, type: .tf32)) == .tensor32)
+    #expect(KernelClass(GEMM(m: 3, n: 12, k: 18, type: .tf32)) == .misaligned32)
+    #expect(KernelClass(GEMM(m: 3, n: 13, k: 17, type: .fp32)) == .scalar32)
+    let h200 = try model("h200")
+    // BERT's vocabulary: 405 us measured at 2,048 rows.
+    let misaligned = try h200.microseconds(GEMM(m: 2048, n: 30522, k: 768, type: .fp16))
+    #expect((misaligned / 405 - 1).magnitude < 0.15, "\(misaligned)")
+    #expect(try h200.microseconds(GEMM(m: 2048, n: 30528, k: 768, type: .fp16)) < misaligned / 2)
+    // Never measured on an A100: said to be assumed, with a band to match.
+    let a100 = try model("A100 SXM4 80GB")
+    let gemm = GEMM(m: 2048, n: 30522, k: 768, type: .fp16)
+    #expect(a100.fit(for: gemm).source.hasPrefix("assumed"))
+    #expect(try a100.predict(gemm).relativeErrorBand == 0.5)
+  }
+
+  @Test func oneRowOf32BitsIsAMatrixVectorProduct() throws {
+    let prediction = try model("h200").explain(GEMM(m: 1, n: 14336, k: 4096, type: .tf32))
+    #expect(prediction.isVector && prediction.bound == .memory)
+    #expect((prediction.microseconds / 61.1 - 1).magnitude < 0.15, "\(prediction.microseconds)")
+  }
+
+  /// Medians of records on an H200: fixed cost, L2, memory, and what a framework's own kernels do beside their bytes.
+  @Test(arguments: [
+    (MemoryKernel.Kind.elementwise, 8.0, 1024.0, 2.0, 0.93), (.elementwise, 32768, 1024, 2, 34.7), (.elementwise, 4096, 1024, 2, 3.81),
+    (.layerNormalization, 1, 1024, 2, 2.72), (.layerNormalization, 32768, 1024, 2, 77.2), (.softmax, 8, 1024, 2, 4.22),
+    (.softmax, 32768, 128, 2, 8.54), (.fusedRow, 256, 1024, 2, 1.6), (.fusedRow, 32768, 1024, 2, 33.6), (.copy, 8192, 1024, 2, 5.38),
+  ])
+  func memoryKernelsOfAnH200(kind: MemoryKernel.Kind, rows: Double, columns: Double, copies: Double, measured: Double) throws {
+    let bytes = rows * columns * 2
+    let kernel = MemoryKernel(warmReadBytes: bytes, writtenBytes: bytes * (copies - 1), kind: kind, rows: rows, columns: columns)
+    let predicted = try model("h200").predict(kernel).microseconds
+    #expect(measured < 2 ? (predicted - measured).magnitude < 0.3 : (predicted / measured - 1).magnitude < 0.15, "\(predicted) us")
+  }
+
   @Test(arguments: ["T4", "A100 SXM4 80GB", "L40S", "rtx-pro-6000-server", "H100 SXM", "H200", "B200", "GB300", "P4"])
   func predictionsAreSaneEverywhere(name: String) throws {
     let model = try model(name)
@@ -61,7 +116,8 @@ import Testing
     #expect(!types.isEmpty)
     for type in types {
       var last = 0.0
-      for m in [1, 7, 64, 129, 1000, 8192, 65536] {
+      // From 8 rows on: fewer may have kernels of their own.
+      for m in [8, 64, 129, 1000, 8192, 65536] {
         let prediction = try model.explain(GEMM(m: m, n: 1000, k: 768, type: type))
         let roof = GEMM(m: m, n: 1000, k: 768, type: type).floatingPointOperations / (model.gpu.peakFLOPs(type) ?? 1) * 1e6
         #expect(prediction.microseconds > roof * 0.9, "faster than the hardware: \(name) \(type) m \(m)")
@@ -81,7 +137,7 @@ import Testing
       let gemm = GEMM(m: m, n: n, k: k, type: .bf16)
       let best = try model.predict(gemm).microseconds
       let alternatives = try model.alternatives(gemm)
-      #expect(alternatives.count == model.tiles(for: .bf16).count)
+      #expect(alternatives.count == model.tiles(for: gemm).count)
       #expect((try #require(alternatives.first).microseconds - best).magnitude < 1e-9)
     }
   }
@@ -118,6 +174,12 @@ import Testing
     let calibration = try #require(KernelCalibrations.measured.first)
     let back = try KernelCalibration(json: try JSONValue.parse(calibration.json.serialized()))
     #expect(back.constants == calibration.constants && back.ensemble == calibration.ensemble)
+    let full = try #require(KernelCalibrations.measured.first { $0.memory != nil })
+    let read = try KernelCalibration(json: try JSONValue.parse(full.json.serialized()))
+    #expect(read == full && read.others.count == 4)
+    #expect(throws: DescriptionError.self) {
+      try KernelCalibration(json: try JSONValue.parse(full.json.serialized().replacing("\"scalar32\"", with: "\"scalar33\"")))
+    }
     #expect(throws: DescriptionError.self) { try KernelCalibration(json: ["schema": "headroom.constants/2"]) }
     #expect(throws: DescriptionError.self) { try KernelCalibration(json: ["schema": "headroom.constants/1"]) }
   }

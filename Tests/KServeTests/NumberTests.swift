@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TimeBase
 
+@testable import JSONReading
 @testable import KServe
 
 /// Reads one JSON document and gives the numbers of its top-level array.

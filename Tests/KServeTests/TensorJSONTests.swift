@@ -1,3 +1,4 @@
+import JSONReading
 import JSONText
 import ModelConfiguration
 import Testing

@@ -1,5 +1,6 @@
 import FileAccess
 import GPUModel
+import Glibc
 import Testing
 
 @testable import KernelFitting
@@ -10,8 +11,37 @@ import Testing
     #expect(rows == [Measurement(gpu: "x", gemm: GEMM(m: 1, n: 2, k: 3, type: .bf16), microseconds: 4.5)])
   }
 
+  /// A profiler's table: quoted kernel names with commas, b for the batch, the kernel's own time and its spread.
+  @Test func kernelRecordsAreRead() throws {
+    let csv = """
+      gpu,dtype,b,m,n,k,kernel_us_median,kernel_us_min,kernel_us_max,samples,name,grid
+      H200 SXM,fp16,12,64,128,32,2.0,1.9,2.2,6,"void gemv<int, int, ""x"">(a, b)",1x2x3
+      """
+    let row = try #require(try Measurement.read(csv: csv).first)
+    #expect(row.gemm.batch == 12 && row.gemm.m == 64 && row.gemm.n == 128 && row.gemm.k == 32 && row.gemm.type == .fp16)
+    #expect(row.microseconds == 2 && row.quantity == .kernel && (row.spread - 0.15).magnitude < 1e-12)
+    #expect((row.weight - 0.5).magnitude < 1e-12, "runs 15 % apart count half")
+    #expect(row.gemm.footprintBytes == Double(4 * 12 * 128 * 32 * 2), "four weights in turn")
+    #expect(try Measurement.read(csv: "m,n,k,median_us\n1,2,3,4").first?.quantity == .replay)
+  }
+
+  @Test func memoryKernelsAreRead() throws {
+    let csv = """
+      gpu,op,dtype,rows,cols,kernel_us_median,bytes_read,bytes_written,name
+      NVIDIA H200,layer_norm,float16,8,1024,2.7,20480,16384,"a<b, c>"
+      NVIDIA H200,unheard_of,float16,8,1024,2.7,20480,16384,x
+      """
+    let rows = try MemoryMeasurement.read(csv: csv)
+    #expect(rows.count == 1)
+    #expect(rows.first?.kernel.kind == .layerNormalization && rows.first?.kernel.rows == 8 && rows.first?.kernel.columns == 1024)
+    #expect(throws: MeasurementError.self) { try MemoryMeasurement.read(csv: "op,rows\nrelu,1") }
+    #expect(throws: MeasurementError.self) {
+      try MemoryMeasurement.read(csv: "op,dtype,rows,cols,kernel_us_median,bytes_read,bytes_written\nrelu,float16,x,1,1,1,1")
+    }
+  }
+
   @Test(arguments: [
-    ("", "empty"), ("m,n\n1,2", "line 1: no column \"k\""), ("m,n,k\n1,2,3", "no column \"median_us\""),
+    ("", "empty"), ("m,n\n1,2", "line 1: no column \"k\""), ("m,n,k\n1,2,3", "no column \"kernel_us_median\""),
     ("m,n,k,us\n1,2,3", "line 2: 3 fields"),
     ("m,n,k,us\n1,-2,3,4", "n is \"-2\""), ("m,n,k,us\n1,2,3,nan", "time is \"nan\""), ("m,n,k,us\n1,2,3,-1", "time is \"-1\""),
     ("m,n,k,us\n1,2,99999999999999999999,4", "k is"), ("m,m,n,k,us\n", "stands twice"), ("m,n,k,us\n", "no rows"),
@@ -57,6 +87,13 @@ import Testing
     #expect(found.value < 1e-8)
   }
 
+  /// Mean absolute log error of constants of the main class.
+  static func error(_ sample: KernelFitter.Sample, _ constants: KernelConstants) -> Double {
+    let predicted = KernelFitter.predictions(sample, .onTrial(constants))
+    let errors = zip(predicted, sample.measurements).map { abs(log($0 / $1.microseconds)) }
+    return errors.reduce(0, +) / Double(max(1, errors.count))
+  }
+
   /// Constants are recovered from times that the model made itself, starting elsewhere: the fitter works at all.
   @Test func aKnownModelIsRecovered() throws {
     let gpu = try GPUCatalogue().find("h100").gpu
@@ -64,12 +101,12 @@ import Testing
     let model = KernelModel(gpu: gpu, calibration: truth)
     let rows = try Measurement.designedShapes.map { shape in
       let gemm = GEMM(m: shape.m, n: shape.n, k: shape.k, type: .bf16)
-      return Measurement(gpu: "", gemm: gemm, microseconds: try model.microseconds(gemm))
+      return Measurement(gpu: "", gemm: gemm, microseconds: try model.microseconds(gemm), quantity: .kernel)
     }
     let sample = KernelFitter.Sample(gpu: gpu, measurements: rows)
     let start = KernelCalibrations.family(.tcgen05).constants
     let fitted = KernelFitter(evaluations: 1500).fit([sample], prior: start, seed: 1)
-    let (before, after) = (KernelFitter.meanLogError(sample, start), KernelFitter.meanLogError(sample, fitted))
+    let (before, after) = (Self.error(sample, start), Self.error(sample, fitted.constants))
     #expect(after < before / 2, "\(before) to \(after)")
   }
 
@@ -83,14 +120,33 @@ import Testing
     ]) func committedConstantsFitTheirData(key: String, name: String, limit: Double) throws
   {
     let sample = try Self.sample(key, name)
-    let constants = KernelCalibrations.calibration(for: sample.gpu).constants
-    let pairs = zip(KernelFitter.predictions(sample, constants), sample.measurements.map(\.microseconds)).map {
+    let calibration = KernelCalibrations.calibration(for: sample.gpu)
+    let pairs = zip(KernelFitter.predictions(sample, calibration), sample.measurements.map(\.microseconds)).map {
       (predicted: $0, measured: $1)
     }
     let summary = ErrorSummary(pairs)
     #expect(summary.count == 900)
     #expect(summary.mean < limit)
     #expect(summary.median < 0.065)
+  }
+
+  /// A gap is only told from the fixed time where records stand beside replays: then it is found, else it stays as it was.
+  @Test func theGapOfReplaysIsFound() throws {
+    let gpu = try GPUCatalogue().find("h200").gpu
+    let truth = KernelCalibrations.calibration(for: gpu)
+    let model = KernelModel(gpu: gpu, calibration: truth)
+    func rows(_ quantity: Measurement.Quantity, _ gap: Double) throws -> [Measurement] {
+      try Measurement.designedShapes.prefix(12).map { shape in
+        let gemm = GEMM(m: shape.m, n: shape.n, k: shape.k, type: .bf16)
+        return Measurement(gpu: "", gemm: gemm, microseconds: try model.microseconds(gemm) + gap, quantity: quantity)
+      }
+    }
+    let replays = KernelFitter.Sample(gpu: gpu, measurements: try rows(.replay, 0.2))
+    let both = KernelFitter.Sample(gpu: gpu, measurements: replays.measurements + (try rows(.kernel, 0)))
+    let fitter = KernelFitter(evaluations: 240)
+    #expect((fitter.fit([both], prior: truth.constants, seed: 1).replayGapMicroseconds - 0.2).magnitude < 0.05)
+    let alone = fitter.fit([replays], prior: truth.constants, seed: 1).replayGapMicroseconds
+    #expect(alone == KernelCalibration.usualReplayGapMicroseconds)
   }
 
   /// 24 points of a GPU, held near constants of another family, must improve what is not among them.
@@ -101,6 +157,6 @@ import Testing
     let rest = KernelFitter.Sample(gpu: all.gpu, measurements: Array(ordered.dropFirst(24).prefix(200)))
     let prior = KernelCalibrations.family(.tcgen05)
     let fitted = KernelFitter(evaluations: 900, regularization: 0.004).fit([few], prior: prior.constants, seed: 3)
-    #expect(KernelFitter.meanLogError(rest, fitted) < KernelFitter.meanLogError(rest, prior.constants))
+    #expect(Self.error(rest, fitted.constants) < Self.error(rest, prior.constants))
   }
 }

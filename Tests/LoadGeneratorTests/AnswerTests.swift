@@ -118,20 +118,4 @@ import TimeBase
     while heap.first != nil { popped.append(dues[Int(heap.pop())]) }
     #expect(popped == dues.sorted())
   }
-
-  @Test func theBacklogIsFirstInFirstOut() {
-    var random = SplitMix64(seed: 6)
-    var queue = InstantQueue()
-    var model: [Int64] = []
-    for number in 0..<20_000 {
-      if random.nextUnitDouble() < 0.52 {
-        queue.append(Int64(number))
-        model.append(Int64(number))
-      } else {
-        #expect(queue.popFirst() == (model.isEmpty ? nil : model.removeFirst()))
-      }
-      #expect(queue.first == model.first)
-      #expect(queue.count == model.count)
-    }
-  }
 }

@@ -153,7 +153,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     // About 30 requests were due in the stall: half of all. The uncorrected figures show one slow answer.
     #expect(try #require(result.latency.value(atPercentile: 75)) > 50_000_000)
     #expect(result.uncorrected.count(above: 100_000_000) <= 2)
-    #expect(result.verdict.code == "server-behind")
+    #expect(result.verdict.kind == .serverBehind)
   }
 
   @Test func anInterruptionEndsTheRunAndKeepsItsFigures() throws {

@@ -27,48 +27,48 @@ import Workload
     let balance = try #require(result.balance)
     #expect((balance.inFlight - 100).magnitude < 0.1)
     #expect(balance.outside < 0.1)
-    #expect(result.verdict == .notClientBound)
+    #expect(result.verdict.kind == .notClientBound)
   }
 
   @Test func usersThatAreNowhereAreTheGeneratorsFault() {
     // The source document's table: 1,151 a second at 0.441 s leave half of 1,000 users outside the stopwatch.
     var result = Self.closed(users: 1000, answers: 11_510, milliseconds: 441)
-    #expect(result.verdict.code == "client-bound")
+    #expect(result.verdict.kind == .clientBound)
     // Unless they think.
     result.health.thinkSeconds = 0.427
-    #expect(result.verdict == .notClientBound)
+    #expect(result.verdict.kind == .notClientBound)
   }
 
   @Test func aBusyThreadIsClientBound() {
     var result = Self.closed()
     result.health.busiestThreadShare = 0.95
     #expect(result.verdict.words.contains("--threads"))
-    #expect(result.verdict.code == "client-bound")
+    #expect(result.verdict.kind == .clientBound)
   }
 
   @Test func lateSendsAreTheGeneratorsOnlyWhenItsThreadsWereLate() {
     var result = Self.open()
     result.health.schedulingLag.record(100_000, count: 980)
-    #expect(result.verdict == .notClientBound)
+    #expect(result.verdict.kind == .notClientBound)
     // In time itself: it waited for connections.
     result.health.lateCount = 101
-    #expect(result.verdict.code == "server-behind")
+    #expect(result.verdict.kind == .serverBehind)
     #expect(result.verdict.words.contains("--connections"))
     result.health.reachedConnectionLimit = true
     #expect(result.verdict.words.contains("--max-connections"))
     // Late for 2 % of the time.
     result.health.schedulingLag.record(5_000_000, count: 20)
-    #expect(result.verdict.code == "client-bound")
+    #expect(result.verdict.kind == .clientBound)
     #expect(result.verdict.words.contains("2 % of the time"))
   }
 
   @Test func aClosedLoopMayBeALittleLateWhereAnswersTakeLong() {
     var result = Self.closed()
     result.health.schedulingLag.record(5_000_000, count: 100)
-    #expect(result.verdict == .notClientBound)
+    #expect(result.verdict.kind == .notClientBound)
     // More than a tenth of the mean latency, for half of the time.
     result.health.schedulingLag.record(11_000_000, count: 100)
-    #expect(result.verdict.code == "client-bound")
+    #expect(result.verdict.kind == .clientBound)
   }
 
   @Test func littlesLawAndTheServersCountersSpeakOfAnswersThatCame() throws {

@@ -53,8 +53,8 @@ import Workload
     let log = Self.log(try Self.result(1, of: 3), lateSeconds: 0.02)
     let read = try HistogramLog(text: log.text)
     #expect(read.part == log.part)
-    #expect(read.part?.seed == UInt64.max)
-    #expect(read.part?.groups.map(\.name) == ["large, slow", "small"])
+    #expect(read.part?.result.seed == UInt64.max)
+    #expect(read.part?.result.groups.map(\.name) == ["large, slow", "small"])
     #expect(read.entries.count == 6)
     // A part that never began has no histogram and says so.
     var empty = log
@@ -135,7 +135,8 @@ import Workload
     let text = Self.log(try Self.result(0, of: 2)).text
     for (old, new) in [
       ("\"share\":\"0/2\"", "\"share\":\"2/2\""), ("\"completed\":6", "\"completed\":-6"), ("\"timeout\":2", "\"sloth\":2"),
-      ("\"lateSeconds\":0", "\"lateSeconds\":null"), ("load-part/1", "load-part/9"), ("{\"schema\"", "{schema"),
+      ("\"lateSeconds\":0", "\"lateSeconds\":null"), ("load-part/2", "load-part/9"), ("load-result/1", "load-result/9"),
+      ("{\"schema\"", "{schema"),
     ] {
       let broken = text.replacing(old, with: new)
       #expect(broken != text, "\(old)")

@@ -75,15 +75,8 @@ import TimeBase
     var folder = #filePath.split(separator: "/").map(String.init)
     folder.removeLast(3)
     let seeds = "/" + folder.joined(separator: "/") + "/Fuzz/seeds/config"
-    let directory = try #require(opendir(seeds))
-    defer { closedir(directory) }
-    var count = 0
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name.hasPrefix(".") { continue }
-      Self.exercise(try Files.readText("\(seeds)/\(name)"))
-      count += 1
-    }
-    #expect(count >= 4)
+    let names = try Files.entries(of: seeds)
+    for name in names { Self.exercise(try Files.readText("\(seeds)/\(name)")) }
+    #expect(names.count >= 4)
   }
 }

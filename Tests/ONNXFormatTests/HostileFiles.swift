@@ -246,15 +246,8 @@ import TimeBase
     var folder = dataFolder.split(separator: "/").map(String.init)
     folder.removeLast(3)
     let seeds = "/" + folder.joined(separator: "/") + "/Fuzz/seeds/onnx"
-    let directory = try #require(opendir(seeds))
-    defer { closedir(directory) }
-    var count = 0
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name.hasPrefix(".") { continue }
-      _ = Self.reason(try Files.read("\(seeds)/\(name)"))
-      count += 1
-    }
-    #expect(count >= 5)
+    let names = try Files.entries(of: seeds)
+    for name in names { _ = Self.reason(try Files.read("\(seeds)/\(name)")) }
+    #expect(names.count >= 5)
   }
 }

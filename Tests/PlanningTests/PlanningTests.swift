@@ -1,4 +1,5 @@
 import GPUModel
+import HostModel
 import ModelGraph
 import Testing
 
@@ -89,6 +90,56 @@ import Testing
     #expect(try plan.at(rows: 3).launches == first)
   }
 
+  /// As PyTorch runs them on an H200: 41 kernels for linear, 61 for stacked (62 with a copy), 58 for seqlen (60 with its input's copies).
+  @Test func withoutFusionActivationsAndNormsAreKernelsOfTheirOwn() throws {
+    let gpu = try GPUCatalogue().find("h200").gpu
+    let model = KernelModel(gpu: gpu, calibration: KernelCalibrations.calibration(for: gpu))
+    func operations(_ head: BuiltInHead) throws -> [String] {
+      try PlanBuilder(model: model, type: .fp16, fusion: .none).plan(try head.graph()).steps.map(\.operation)
+    }
+    #expect(try operations(.linear()) == Array(repeating: ["linear", "relu"], count: 20).flatMap { $0 } + ["linear"])
+    let stacked = try operations(.stacked())
+    #expect(stacked.count == 62 && stacked.count { $0 == "add" } == 21 && stacked.count { $0 == "relu" } == 20)
+    let seqlen = try operations(.seqlen())
+    #expect(seqlen.count == 58 && seqlen.count { $0 == "layernorm" } == 19)
+    let plan = try PlanBuilder(model: model, type: .fp16, fusion: .none).plan(try BuiltInHead.seqlen().graph())
+    #expect(plan.fusion == .none)
+    #expect(try self.plan(.seqlen()).fusion == .standard)
+    // 77.2 + 34.5 us measured for LayerNorm and ReLU apart at 32,768 rows, 33.6 for the fused kernel.
+    let batch = try plan.at(rows: 256).launches
+    let norm = try #require(batch.first { $0.kernelName.hasPrefix("layernorm") }).predictedNanoseconds / 1e3
+    let relu = try #require(batch.first { $0.kernelName.hasPrefix("relu") }).predictedNanoseconds / 1e3
+    #expect((norm / 77.2 - 1).magnitude < 0.12 && (relu / 34.5 - 1).magnitude < 0.12, "\(norm), \(relu)")
+    let fused = try self.plan(.seqlen(), gpu: "h200").at(rows: 256).launches
+    let both = try #require(fused.first { $0.kernelName.hasPrefix("layernorm") }).predictedNanoseconds / 1e3
+    #expect((both / 33.6 - 1).magnitude < 0.15, "\(both)")
+  }
+
+  /// Kernels, their gaps, and a host that is slower than short kernels.
+  @Test func gapsComeOnTopOfKernelTime() throws {
+    let batch = try plan(.linear(), gpu: "h200").at(rows: 256)
+    let host = HostProfile.h200Native
+    let kernels = batch.predictedNanoseconds
+    let graph = batch.elapsedNanoseconds(.graph, host: host)
+    #expect((graph - kernels - 20 * 450).magnitude < 1, "20 gaps between 21 kernels")
+    let quick = host.with(.launch, 0.1)
+    #expect((batch.elapsedNanoseconds(.eager, host: quick) - kernels - 20 * 1000).magnitude < 1)
+    // A call of 30 us for each kernel: the device waits for all but the first, and the last kernel is all that follows.
+    let slow = host.with(.launch, 30)
+    let last = try #require(batch.launches.last).predictedNanoseconds
+    #expect((batch.elapsedNanoseconds(.eager, host: slow) - 20 * 30_000 - last).magnitude < 1)
+    #expect(BatchPlan(rows: 1, launches: [], inputBytes: 0, outputBytes: 0).elapsedNanoseconds(.eager, host: host) == 0)
+  }
+
+  @Test func paddingIsSaidForMisalignedLayers() throws {
+    let batch = try plan(.linear(layers: 2, hidden: 1000 - 1), gpu: "h200").at(rows: 512)
+    let launch = try #require(batch.launches.first)
+    let padding = try #require(launch.misalignment)
+    #expect(padding.paddedN == 1000 && padding.paddedK == 1000 && padding.paddedNanoseconds < launch.predictedNanoseconds)
+    #expect(batch.notes.contains { $0.contains("HR203") && $0.contains("n = 999, k = 999") && $0.contains("padded to n = 1000, k = 1000") })
+    #expect(try plan(.linear(layers: 2), gpu: "h200").at(rows: 512).launches.first?.misalignment == nil)
+  }
+
   @Test(arguments: [0, -1, 65, Int.max]) func rowsOutsideThePlanAreRefused(rows: Int) throws {
     let plan = try plan(.linear(layers: 1, hidden: 8), maxRows: 64)
     #expect(throws: PlanError.rows(rows, most: 64)) { try plan.at(rows: rows) }
@@ -102,10 +153,11 @@ import Testing
     #expect(error?.description.contains("layers.0") == true && error?.description.contains("no fp16 matrix arithmetic") == true)
   }
 
+  /// From 8 rows on: for fewer, Hopper's library takes a slower kernel (7.4 us against 4.0 on an H200).
   @Test func moreRowsNeverTakeMuchLess() throws {
     let plan = try plan(.linear(), gpu: "h100")
     var last = 0.0
-    for rows in stride(from: 1, through: 1024, by: 31) {
+    for rows in stride(from: 8, through: 1024, by: 31) {
       let time = try plan.at(rows: rows).predictedNanoseconds
       #expect(time > last * 0.9)
       last = time

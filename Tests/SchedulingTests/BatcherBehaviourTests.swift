@@ -1,6 +1,7 @@
 import Scheduling
 import Testing
 import TimeBase
+import Vocabulary
 
 /// The behaviours that triton-inference-server/server `qa/L0_batcher/batcher_test.py` asks of a batcher, with invented times: preferred
 /// sizes {2, 6}, at most 8 rows, a delay of 10 s, unless a case says otherwise. Times are milliseconds.

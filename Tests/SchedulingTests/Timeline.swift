@@ -1,5 +1,6 @@
 import Scheduling
 import TimeBase
+import Vocabulary
 
 /// Drives a scheduler with invented times and writes down what it did.
 struct Timeline {

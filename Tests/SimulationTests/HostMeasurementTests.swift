@@ -1,3 +1,4 @@
+import HostModel
 import DeviceModel
 import JSONText
 import Simulation

@@ -218,14 +218,8 @@ import TraceFormats
     var parts = #filePath.split(separator: "/")
     parts.removeLast(4)
     let folder = "/" + parts.joined(separator: "/") + "/shared/traces/nsys"
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var paths: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name.hasSuffix(".sqlite") { paths.append("\(folder)/\(name)") }
-    }
-    return paths.sorted()
+    let names = (try? Files.entries(of: folder)) ?? []
+    return names.filter { $0.hasSuffix(".sqlite") }.map { "\(folder)/\($0)" }
   }()
 
   @Test(.enabled(if: !exports.isEmpty), arguments: exports) func realExportsAreRead(path: String) throws {

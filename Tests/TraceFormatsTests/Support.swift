@@ -16,29 +16,14 @@ final class TemporaryFolder {
   }
 
   deinit {
-    if let directory = opendir(path) {
-      while let entry = readdir(directory) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        unlink("\(path)/\(name)")
-      }
-      closedir(directory)
-    }
+    for name in names { unlink("\(path)/\(name)") }
     rmdir(path)
   }
 
   /// A path in it.
   func callAsFunction(_ name: String = "trace.sqlite") -> String { "\(path)/\(name)" }
 
-  var names: [String] {
-    var names: [String] = []
-    guard let directory = opendir(path) else { return [] }
-    defer { closedir(directory) }
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
-  }
+  var names: [String] { (try? Files.entries(of: path)) ?? [] }
 }
 
 /// Another program's way into a file: plain SQL. Gives rows of texts, NULL as nil.
@@ -115,11 +100,12 @@ struct RandomTrace {
     if !trace.kernelDescriptions.isEmpty && below(4) > 0 {
       return KernelID(rawValue: Int32(clamping: below(trace.kernelDescriptions.count)))
     }
-    return trace.intern(
-      KernelDescription(
-        demangledName: name(), shortName: name(), mangledName: name(), grid: (int32(), int32(), int32()),
-        block: (int32(), int32(), int32()), registersPerThread: int32(), staticSharedMemoryBytes: int32(),
-        dynamicSharedMemoryBytes: int32(), localMemoryBytesPerThread: int32(), launchType: int32()))
+    var description = KernelDescription(
+      demangledName: name(), shortName: name(), mangledName: name(), grid: (int32(), int32(), int32()),
+      block: (int32(), int32(), int32()), registersPerThread: int32(), staticSharedMemoryBytes: int32(),
+      dynamicSharedMemoryBytes: int32(), localMemoryBytesPerThread: int32(), launchType: int32())
+    (description.clusterX, description.clusterY, description.clusterZ) = (int32(), int32(), int32())
+    return trace.intern(description)
   }
 
   /// Rows of a table; some stay empty.
@@ -135,6 +121,7 @@ struct RandomTrace {
           id: int64(), cudaDevice: int64(), name: Self.texts[below(Self.texts.count)], smCount: int64(), memoryBandwidth: int64(),
           clockRate: int64(), totalMemoryBytes: int64(), l2CacheBytes: int64(), computeMajor: int64(), computeMinor: int64(),
           maxWarpsPerSM: int64(), maxBlocksPerSM: int64(), maxRegistersPerSM: int64(), maxSharedMemoryBytesPerSM: int64()))
+      trace.gpus[trace.gpus.count - 1].threadsPerWarp = int64()
       trace.cudaDevices.append(CUDADeviceMapping(gpu: int64(), cudaDevice: int64(), process: int64()))
       trace.threads.append(ThreadDescription(thread: int64(), name: name()))
       trace.processes.append(ProcessDescription(process: int64(), name: name()))
@@ -157,8 +144,32 @@ struct RandomTrace {
     }
     for _ in 0..<count() {
       trace.synchronizations.append(
-        SynchronizationEvent(start: int64(), end: int64(), stream: stream(), correlation: int64(), type: int32(), event: int64()))
+        SynchronizationEvent(
+          start: int64(), end: int64(), stream: stream(), correlation: int64(), type: int32(), event: int64(),
+          recordCorrelation: int64()))
     }
+    for _ in 0..<count() {
+      trace.graphExecutions.append(
+        GraphExecution(start: int64(), end: int64(), stream: stream(), correlation: int64(), graph: int64(), executable: int64()))
+    }
+    for _ in 0..<count() {
+      trace.eventRecords.append(EventRecord(stream: stream(), event: int64(), correlation: int64(), time: int64()))
+    }
+    for _ in 0..<count() {
+      trace.operators.append(
+        OperatorEvent(
+          start: int64(), end: int64(), thread: int64(), name: name(), kind: OperatorKind(rawValue: UInt8(truncatingIfNeeded: below(3))),
+          externalID: int64(),
+          inputShapes: name(), inputTypes: name()))
+    }
+    // The driver's stand before the profiler's, which have no correlation.
+    for _ in 0..<count() {
+      trace.overheads.append(OverheadEvent(start: int64(), end: int64(), thread: int64(), correlation: int64(), name: name()))
+    }
+    for _ in 0..<count() {
+      trace.overheads.append(OverheadEvent(start: int64(), end: int64(), thread: int64(), name: name(), isProfilers: true))
+    }
+    (trace.captureStart, trace.captureEnd, trace.clockOrigin) = (int64(), int64(), int64())
     for _ in 0..<count() {
       trace.apiCalls.append(
         APICall(

@@ -149,9 +149,10 @@ import TraceFormats
   private let schema = """
     CUPTI_ACTIVITY_KIND_KERNEL
       start end deviceId contextId streamId globalPid correlationId demangledName shortName mangledName launchType registersPerThread \
-    gridX gridY gridZ blockX blockY blockZ staticSharedMemory dynamicSharedMemory localMemoryPerThread graphNodeId greenContextId \
+    gridX gridY gridZ blockX blockY blockZ staticSharedMemory dynamicSharedMemory localMemoryPerThread clusterX clusterY clusterZ \
+    graphNodeId greenContextId \
     cacheConfig localMemoryTotal gridId sharedMemoryExecuted sharedMemoryLimitConfig qmdBulkReleaseDone qmdPreexitDone qmdLastCtaDone \
-    graphId clusterX clusterY clusterZ clusterSchedulingPolicy maxPotentialClusterSize maxActiveClusters \
+    graphId clusterSchedulingPolicy maxPotentialClusterSize maxActiveClusters \
     sharedMemoryRequestedPercentage tensorSizeMinusOneElements
     CUPTI_ACTIVITY_KIND_MEMCPY
       start end deviceId contextId streamId globalPid correlationId bytes copyKind srcKind dstKind graphNodeId greenContextId \
@@ -161,7 +162,8 @@ import TraceFormats
     CUPTI_ACTIVITY_KIND_RUNTIME
       start end globalTid correlationId nameId eventClass returnValue callchainId
     CUPTI_ACTIVITY_KIND_SYNCHRONIZATION
-      start end deviceId contextId streamId globalPid correlationId syncType eventId greenContextId deprecatedSyncType eventSyncId
+      start end deviceId contextId streamId globalPid correlationId syncType eventId recordCorrelationId greenContextId \
+    deprecatedSyncType eventSyncId
     DIAGNOSTIC_EVENT
       timestamp severity text timestampType source globalPid
     ENUM_CUDA_KERNEL_LAUNCH_TYPE
@@ -182,7 +184,7 @@ import TraceFormats
       timestamp counterNameId deviceId value
     HEADROOM_KERNEL_DESCRIPTION
       demangledName shortName mangledName launchType registersPerThread gridX gridY gridZ blockX blockY blockZ staticSharedMemory \
-    dynamicSharedMemory localMemoryPerThread
+    dynamicSharedMemory localMemoryPerThread clusterX clusterY clusterZ
     HEADROOM_LAUNCH
       correlationId batchId step
     HEADROOM_REQUEST
@@ -206,8 +208,8 @@ import TraceFormats
       gpuId cudaId pid uuid numMultiprocessors
     TARGET_INFO_GPU
       id name l2CacheSize totalMemory memoryBandwidth clockRate smCount cuDevice maxShmemPerSm maxRegistersPerSm maxWarpsPerSm \
-    maxBlocksPerSm computeMajor computeMinor vmId busLocation isDiscrete pwGpuId uuid luid chipName ctxswDevPath ctrlDevPath revision \
-    nodeMask constantMemory maxIPC maxRegistersPerBlock maxShmemPerBlock maxShmemPerBlockOptin threadsPerWarp asyncEngines \
+    maxBlocksPerSm computeMajor computeMinor threadsPerWarp vmId busLocation isDiscrete pwGpuId uuid luid chipName ctxswDevPath ctrlDevPath revision \
+    nodeMask constantMemory maxIPC maxRegistersPerBlock maxShmemPerBlock maxShmemPerBlockOptin asyncEngines \
     maxThreadsPerBlock maxBlockDimX maxBlockDimY maxBlockDimZ maxGridDimX maxGridDimY maxGridDimZ smMajor smMinor
     ThreadNames
       nameId globalTid priority

@@ -3,8 +3,67 @@ import pathlib
 import subprocess
 
 import pytest
+import quiet
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "alone(quiet=True): loads the machine, so that it runs with no other test beside it; with quiet it measures times too, and is "
+        "skipped as busy where other programs disturb it")
+    config.addinivalue_line("markers", "long: takes minutes; `make test-long` runs it")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of one module go to one worker, which starts the module's server once; a module's own xdist_group marks divide it."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+# Tests that measure times. A machine that others keep busy is waited for, and then the test is skipped, and counted, as busy; so is one that
+# failed while others were at work. A failure on a quiet machine is a failure.
+
+WATCH = pytest.StashKey()
+PATIENCE = [20.0]
+excused = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    mark = item.get_closest_marker("alone")
+    if mark and mark.kwargs.get("quiet", True):
+        if reason := quiet.wait(PATIENCE[0]):
+            # Whoever keeps it busy will not be gone a moment later.
+            PATIENCE[0] = 1.0
+            pytest.skip(f"busy: {reason}")
+        item.stash[WATCH] = quiet.Watch()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and report.when != "teardown" and (watch := item.stash.get(WATCH, None)):
+        # The error of a fixture is raised again for each test that asks for it.
+        known = any(call.excinfo.value is error for error in excused)
+        reason = watch.busy()
+        if reason or known:
+            excused.append(call.excinfo.value)
+            text = str(call.excinfo.value).strip().splitlines() or [type(call.excinfo.value).__name__]
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1], f"Skipped: busy: {reason or 'when it was prepared'}; it had failed: {text[0][:200]}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    busy = [report for report in skipped if isinstance(report.longrepr, tuple) and report.longrepr[2].startswith("Skipped: busy")]
+    if busy:
+        terminalreporter.write_line(f"skipped: busy: {len(busy)} tests of times, because the machine was not quiet", yellow=True)
+        for report in busy:
+            terminalreporter.write_line(f"  {report.nodeid.split('/')[-1]}: {report.longrepr[2].removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")

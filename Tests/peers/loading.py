@@ -131,10 +131,29 @@ class _StubConnection(asyncio.Protocol):
 def nginx(folder, delay_ms=10):
     """nginx whose `/` is `return 200`, and whose `/slow` is the same after a delay: what it makes guessing passwords slow with, turned
     into a 200. Gives its address and process."""
+    for left in reversed(range(5)):
+        port = free_port()
+        process = start_nginx(pathlib.Path(folder), port, delay_ms)
+        # Another program may have taken the port meanwhile: this nginx ends then, without a file of its number.
+        if until(lambda: process.poll() is not None or (pathlib.Path(folder) / "pid").exists() and listens(port)) and process.poll() is None:
+            break
+        process.kill()
+        process.wait(10)
+        assert left, f"nginx did not start: {(pathlib.Path(folder) / 'error.log').read_text()}"
+    try:
+        yield f"127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = pathlib.Path(folder)
+        return probe.getsockname()[1]
+
+
+def start_nginx(place, port, delay_ms):
     place.mkdir(parents=True, exist_ok=True)
     temporary = " ".join(f"{name}_temp_path {place}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (place / "nginx.conf").write_text(f"""worker_processes 1;
@@ -154,14 +173,7 @@ http {{
   }}
 }}
 """)
-    process = subprocess.Popen(["nginx", "-p", str(place), "-c", str(place / "nginx.conf")], stderr=subprocess.DEVNULL)
-    try:
-        if not until(lambda: listens(port)):
-            raise AssertionError(f"nginx did not start: {(place / 'error.log').read_text()}")
-        yield f"127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        process.wait(10)
+    return subprocess.Popen(["nginx", "-p", str(place), "-c", str(place / "nginx.conf")], stderr=subprocess.DEVNULL)
 
 
 def listens(port):

@@ -169,10 +169,11 @@ class Server:
         return connection
 
     def status_kilobytes(self, field):
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(field + ":"):
-                return int(line.split()[1])
-        raise KeyError(field)
+        """Of its memory. A process that has ended has none, and that it ended is the finding."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        found = [int(line.split()[1]) for line in lines if line.startswith(field + ":")]
+        assert found, f"the server ended, with {self.process.poll()}; it said:\n{self.log}"
+        return found[0]
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -186,6 +187,19 @@ class Server:
 
     def infer(self, model="small8", rows=1, **extra):
         return self.post(f"/v2/models/{model}/infer", infer_body(shape=[rows, 16], data=X * rows, **extra))
+
+    def gauges(self, model, *names):
+        """Series of the metrics page at one moment, each the sum over the model's versions."""
+        page = self.get("/metrics", self.metrics_port).body.decode()
+        return [sum(map(float, re.findall(rf'^{name}\{{[^}}]*model="{model}"[^}}]*\}} (\S+)$', page, re.MULTILINE))) for name in names]
+
+    def is_at_work(self, model, queued=0):
+        """Waits until all the model's instances are at work and so many requests wait; false if that does not come about."""
+        if TRITON:
+            # It tells neither: as long as a request may take to get there.
+            time.sleep(0.1)
+            return True
+        return until(lambda: self.gauges(model, "headroom_saturation_ratio", "headroom_queued_requests") == [1, queued])
 
     def check_alive(self):
         """Still there and still right."""
@@ -285,6 +299,13 @@ def exchange(server, data, port=None, timeout=20):
     with server.connect(port, timeout) as connection, connection.makefile("rb") as stream:
         connection.sendall(data)
         return read_answer(stream)
+
+
+def cpu_share(server, seconds):
+    """Cores that the server uses in a stretch of so many seconds: the time is what is measured."""
+    before, start = server.cpu_seconds(), time.monotonic()
+    time.sleep(seconds)
+    return (server.cpu_seconds() - before) / (time.monotonic() - start)
 
 
 def until(condition, seconds=10, every=0.02):

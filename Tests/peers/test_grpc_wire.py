@@ -9,10 +9,12 @@ import pathlib
 import queue
 import socket
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
+from serving import until
 
 grpc = pytest.importorskip("grpc")
 np = pytest.importorskip("numpy")
@@ -393,41 +395,40 @@ def test_a_thousand_at_once(server):
     assert len(seen) == 1000
 
 
+def slow_calls(client):
+    """Calls of the model `slow` that began, and that were cancelled."""
+    statistics = client.get_inference_statistics("slow").model_stats[0]
+    return statistics.execution_count, statistics.inference_count
+
+
 def test_deadline_cancels(client, stub):
-    before = client.get_inference_statistics("slow").model_stats[0].inference_count
+    before = slow_calls(client)
     start = time.monotonic()
     with pytest.raises(grpc.RpcError) as error:
-        stub.ModelInfer(raw_request("slow", delay_ms=delay(5000)), timeout=0.3)
-    assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED and time.monotonic() - start < 2
+        stub.ModelInfer(raw_request("slow", delay_ms=delay(20_000)), timeout=0.3)
+    assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED and time.monotonic() - start < 10
     # The server itself keeps the deadline: cancelled without the client's help or with it.
-    time.sleep(0.3)
-    assert client.get_inference_statistics("slow").model_stats[0].inference_count == before + 1
+    assert until(lambda: slow_calls(client) == (before[0] + 1, before[1] + 1))
 
 
 def test_cancellation_and_lost_connection(server, client, stub):
-    count = lambda: client.get_inference_statistics("slow").model_stats[0].inference_count
-    before = count()
-    calls = [stub.ModelInfer.future(raw_request("slow", delay_ms=delay(5000))) for _ in range(5)]
-    time.sleep(0.3)
+    began, cancelled = slow_calls(client)
+    calls = [stub.ModelInfer.future(raw_request("slow", delay_ms=delay(60_000))) for _ in range(5)]
+    assert until(lambda: slow_calls(client) == (began + 5, cancelled))
     for call in calls:
         call.cancel()
-    time.sleep(0.3)
-    assert count() == before + 5
-    lost = Server.__new__(Server)
+    assert until(lambda: slow_calls(client) == (began + 5, cancelled + 5))
     code = (
         "import sys,grpc;from tritonclient.grpc import service_pb2 as p, service_pb2_grpc as g;"
         "r=p.ModelInferRequest(model_name='slow');i=r.inputs.add(name='input',datatype='UINT8');i.shape.append(1);"
         "r.raw_input_contents.append(b'x');r.parameters['delay_ms'].int64_param=60000;"
         "g.GRPCInferenceServiceStub(grpc.insecure_channel(sys.argv[1])).ModelInfer(r)"
     )
-    import sys
-
     lost = subprocess.Popen([sys.executable, "-c", code, server.url], stderr=subprocess.DEVNULL)
-    time.sleep(2)
+    assert until(lambda: slow_calls(client)[0] == began + 6, 60)
     lost.kill()
     lost.wait()
-    time.sleep(0.3)
-    assert count() == before + 6
+    assert until(lambda: slow_calls(client) == (began + 6, cancelled + 6))
 
 
 def streamed(client, requests, headers=None):
@@ -527,7 +528,8 @@ def test_graceful_shutdown_answers_what_is_open():
     server = Server()
     with grpc.insecure_channel(server.url) as channel:
         call = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(raw_request("slow", delay_ms=delay(1500)))
-        time.sleep(0.5)
+        with tc.InferenceServerClient(server.url) as client:
+            assert until(lambda: slow_calls(client)[0] == 1, every=0.005)
         server.process.stdin.close()
         assert call.result(timeout=10).id == "i1"
     assert server.process.wait(20) == 0

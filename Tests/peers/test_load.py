@@ -71,12 +71,6 @@ def load_json(*arguments, status=0):
     return parse(load(*arguments, "--json", "--quiet", status=status)[0])
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def running_nginx(tmp_path_factory):
     """Address and worker."""
@@ -143,12 +137,14 @@ def agree(document, theirs):
         assert abs(own[key] / value - 1) <= 0.03, (key, own, theirs)
 
 
+@pytest.mark.alone
 def test_it_agrees_with_wrk_against_nginx(nginx):
     # Each answer takes 10 ms, however many are asked for: below saturation.
     url = nginx + "/slow"
-    retry(lambda: agree(load_json(url, "--users", 8, "--spawn-rate", 1000, "--duration", 4, "--warmup", 1), wrk(url, 8, 4)))
+    retry(lambda: agree(load_json(url, "--users", 8, "--spawn-rate", 1000, "--duration", 3, "--warmup", 0.5), wrk(url, 8, 3)))
 
 
+@pytest.mark.alone
 def test_it_agrees_with_wrk_against_our_server(server, tmp_path):
     script = tmp_path / "infer.lua"
     body = json.dumps(infer_body(shape=[16]))
@@ -157,8 +153,8 @@ def test_it_agrees_with_wrk_against_our_server(server, tmp_path):
     # Four users on four instances that take 20 ms: below saturation.
     def check():
         document = load_json(
-            "--model", "calm", "--url", server.http, "--protocol", "json", "--users", 4, "--spawn-rate", 1000, "--duration", 4, "--warmup", 1)
-        agree(document, wrk(f"http://{server.http}/v2/models/calm/infer", 4, 4, "-s", script))
+            "--model", "calm", "--url", server.http, "--protocol", "json", "--users", 4, "--spawn-rate", 1000, "--duration", 3, "--warmup", 0.5)
+        agree(document, wrk(f"http://{server.http}/v2/models/calm/infer", 4, 3, "-s", script))
     retry(check)
 
 
@@ -168,42 +164,38 @@ def test_it_agrees_with_wrk_against_our_server(server, tmp_path):
 @contextlib.contextmanager
 def stalling(process, after, length):
     """Stops a process for a while, once."""
-    def stall():
-        time.sleep(after)
-        os.kill(process, signal.SIGSTOP)
-        time.sleep(length)
-        os.kill(process, signal.SIGCONT)
-    thread = threading.Thread(target=stall)
-    thread.start()
+    timer = threading.Timer(after, loading.stall, (process, length))
+    timer.start()
     try:
         yield
     finally:
-        thread.join()
+        timer.join()
 
 
+@pytest.mark.alone
 def test_an_open_loop_shows_a_stall_that_wrk_and_a_closed_one_hide(running_nginx, tmp_path):
     url, worker = running_nginx[0] + "/", running_nginx[1]
     loading.need("wrk")
 
     def check():
-        # 500 a second for 8 s, a stall of 1 s: an eighth of all requests was due in it.
-        with stalling(worker, 3, 1):
-            opened = load_json(url, "--rate", 500, "--duration", 8, "--warmup", 0)
-        assert opened["errors"] == 0 and opened["answers"] == 4000
-        assert opened["latency"]["p99_9Microseconds"] > 900_000
-        # About 500 requests lie evenly over the stall.
-        assert opened["latency"]["p95Microseconds"] > 300_000
-        with stalling(worker, 3, 1):
-            closed = load_json(url, "--users", 4, "--duration", 8, "--warmup", 0)
-        # The same second hit four requests, and those drown among the rest.
-        assert closed["latency"]["maxMicroseconds"] > 900_000
+        # 500 per second for 4 s, a stall of half a second: an eighth of all requests was due in it.
+        with stalling(worker, 1.5, 0.5):
+            opened = load_json(url, "--rate", 500, "--duration", 4, "--warmup", 0)
+        assert opened["errors"] == 0 and opened["answers"] == 2000
+        assert opened["latency"]["p99_9Microseconds"] > 450_000
+        # About 250 requests lie evenly over the stall.
+        assert opened["latency"]["p95Microseconds"] > 150_000
+        with stalling(worker, 1.5, 0.5):
+            closed = load_json(url, "--users", 4, "--duration", 4, "--warmup", 0)
+        # The same stall hit four requests, and those drown among the rest.
+        assert closed["latency"]["maxMicroseconds"] > 450_000
         assert closed["latency"]["p99_9Microseconds"] < 100_000
-        with stalling(worker, 3, 1):
-            process = loading.start_wrk(url, 4, 8, tmp_path, threads=4, script=loading.ANSWERS_SCRIPT)
+        with stalling(worker, 1.5, 0.5):
+            process = loading.start_wrk(url, 4, 4, tmp_path, threads=4, script=loading.ANSWERS_SCRIPT)
             theirs = loading.wrk_result(process)["percentiles"]
         # What wrk measured hides it too; what it prints has samples that nobody measured (wg/wrk `src/wrk.c`, stats_correct).
-        assert theirs["100"]["answers"] > 900_000 and theirs["99.9"]["answers"] < 100_000
-        assert theirs["99.9"]["printed"] > 500_000
+        assert theirs["100"]["answers"] > 450_000 and theirs["99.9"]["answers"] < 100_000
+        assert theirs["99.9"]["printed"] > 250_000
     retry(check)
 
 
@@ -213,13 +205,7 @@ def test_an_open_loop_shows_a_stall_that_wrk_and_a_closed_one_hide(running_nginx
 @pytest.mark.parametrize("pace", [("--rate", 500), ("--users", 4)])
 def test_a_slowed_generator_calls_itself_client_bound(nginx, pace):
     process = start(nginx + "/", *pace, "--duration", 3, "--warmup", 0, "--json", "--quiet")
-    ends = time.monotonic() + 3
-    time.sleep(0.3)
-    while time.monotonic() < ends and process.poll() is None:
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)
-        process.send_signal(signal.SIGCONT)
-        time.sleep(0.1)
+    loading.hinder(process, 0.1, 0.1)
     document = parse(finish(process)[0])
     generator = document["generator"]
     assert generator["verdict"] == "client-bound", generator
@@ -227,6 +213,7 @@ def test_a_slowed_generator_calls_itself_client_bound(nginx, pace):
     assert generator["schedulingLag"]["p90Microseconds"] > 10_000
 
 
+@pytest.mark.alone
 def test_a_generator_without_cpu_left_calls_itself_client_bound(nginx):
     if len(os.sched_getaffinity(0)) < 2:
         skip_loudly("one core is too few")
@@ -244,6 +231,7 @@ def test_a_generator_without_cpu_left_calls_itself_client_bound(nginx):
     assert document["generator"]["verdict"] == "client-bound", document["generator"]
 
 
+@pytest.mark.alone
 def test_a_server_that_is_too_slow_is_not_the_generators_fault(server):
     # Four instances of 5 ms take 800 a second; 2,000 are asked over connections that all wait.
     document = load_json(
@@ -385,12 +373,14 @@ def test_a_late_part_makes_the_run_invalid(nginx, tmp_path):
     assert re.search(r"part 1/2 was ready [\d.]+ s after the start instant", text)
 
 
-def test_a_part_that_was_interrupted_makes_the_run_invalid(nginx, tmp_path):
-    processes, files = parts(nginx + "/", tmp_path, 2, "--rate", 100, "--duration", 4, "--warmup", 0, ahead=1.0)
-    time.sleep(2.5)
-    processes[1].send_signal(signal.SIGINT)
-    finish(processes[0])
-    finish(processes[1], status=130)
+def test_a_part_that_was_interrupted_makes_the_run_invalid(tmp_path):
+    with loading.Stub() as stub:
+        processes, files = parts(stub.url, tmp_path, 2, "--rate", 100, "--duration", 4, "--warmup", 0, ahead=1.0)
+        # A quarter of it.
+        assert until(lambda: len(stub.arrivals) > 100, 30)
+        processes[1].send_signal(signal.SIGINT)
+        finish(processes[0])
+        finish(processes[1], status=130)
     assert re.search(r"part 1/2 ended after [\d.]+ s of 4", load("merge", *files, status=4)[1])
 
 
@@ -408,17 +398,22 @@ def test_errors_fail(nginx, server):
     out, _ = load(
         f"http://{server.http}/nowhere", "--users", 2, "--duration", 0.5, "--warmup", 0, "--fail-on", "errors>0", "--quiet", status=2)
     assert "status 4xx" in out and "FAILED" in out
-    document = load_json(f"http://127.0.0.1:{free_port()}/", "--users", 2, "--duration", 0.5, "--warmup", 0, status=1)
+    with socket.socket() as probe:
+        # Bound and not listening: refused, and nobody else's.
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/"
+        document = load_json(url, "--users", 2, "--duration", 0.5, "--warmup", 0, status=1)
     assert document["errorsByKind"].keys() == {"connect"} and document["errorSamples"]["connect"] == "Connection refused"
 
 
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_prints_its_report(nginx, interruption):
-    process = start(nginx + "/", "--rate", 200, "--duration", 60, "--warmup", 0, "--json")
-    time.sleep(1.5)
-    process.send_signal(interruption)
-    document = parse(finish(process, status=130, timeout=10)[0])
-    assert document["interrupted"] and 0.5 < document["windowSeconds"] < 5 and document["answers"] > 50
+def test_an_interrupted_run_prints_its_report(interruption):
+    with loading.Stub() as stub:
+        process = start(stub.url, "--rate", 200, "--duration", 60, "--warmup", 0, "--json")
+        assert until(lambda: len(stub.arrivals) > 150, 30)
+        process.send_signal(interruption)
+        document = parse(finish(process, status=130, timeout=30)[0])
+    assert document["interrupted"] and 0.5 < document["windowSeconds"] < 40 and document["answers"] > 50
 
 
 @pytest.mark.parametrize(
@@ -564,6 +559,7 @@ def test_mlperf_scenarios(server, scenario):
     assert "MLPerf " + {"single-stream": "SingleStream", "multi-stream": "MultiStream"}.get(scenario, scenario.capitalize()) in out
 
 
+@pytest.mark.alone
 def test_the_search_finds_the_capacity(server):
     # Four instances of 5 ms: 800 a second at most, less what handing over costs.
     def check():
@@ -657,14 +653,18 @@ def test_plain_lines_elsewhere(server):
 def test_many_users_in_little_memory(nginx):
     process = start(nginx + "/slow", "--users", 1000, "--spawn-rate", 1000, "--duration", 1, "--warmup", 1, "--json", "--quiet")
     peak = 0
-    while process.poll() is None:
-        with contextlib.suppress(OSError, AttributeError):
-            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-            peak = max(peak, int(re.search(r"VmHWM:\s+(\d+)", status)[1]))
-        time.sleep(0.05)
+
+    def watch():
+        # A process that has ended and is not waited for yet has no memory any more.
+        nonlocal peak
+        if found := re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text()):
+            peak = max(peak, int(found[1]))
+        return found is None
+
+    assert until(watch, 60, every=0.05)
     finish(process)
     # 10,000 may take 300 MB.
-    assert peak < 60_000, peak
+    assert 0 < peak < 60_000, peak
 
 
 def test_the_page_of_the_documents_explains_every_option():

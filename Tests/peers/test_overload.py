@@ -60,6 +60,7 @@ class OpenLoop:
         return number
 
 
+@pytest.mark.alone
 def test_three_times_the_capacity(tmp_path):
     add(tmp_path, "slow", identity("slow", [16], 8, POLICY, delay_ms=int(BATCH * 1000)))
     with serve(tmp_path) as server:

@@ -83,6 +83,7 @@ def test_streaming(perf_analyzer, server, tmp_path):
     assert float(rows[0]["Inferences/Second"]) > 50
 
 
+@pytest.mark.alone
 def test_request_rate(perf_analyzer, server, tmp_path):
     _, rows = perf_analyzer(tmp_path, "-m", "small8", "-i", "http", "-u", server.http, "--request-rate-range", "200")
     assert 150 < float(rows[0]["Inferences/Second"]) < 250

@@ -136,12 +136,17 @@ def seconds_for_both(server):
 def test_instances_take_turns(tmp_path):
     add(tmp_path, "a", limited("a", 1))
     add(tmp_path, "b", limited("b", 1))
+
+    def are_together(server):
+        # One after the other they never take less than 0.2 s; on a busy machine they may take longer beside each other.
+        return any(seconds_for_both(server) < 0.18 for _ in range(20))
+
     with serve(tmp_path) as server:
-        assert seconds_for_both(server) < 0.18
+        assert are_together(server)
     with serve(tmp_path, "--rate-limit=execution_count") as server:
-        assert seconds_for_both(server) >= 0.2
+        assert min(seconds_for_both(server) for _ in range(3)) >= 0.2
     with serve(tmp_path, "--rate-limit=execution_count", "--rate-limit-resource=R:2") as server:
-        assert seconds_for_both(server) < 0.18
+        assert are_together(server)
 
 
 def test_an_amount_that_is_too_small_is_a_load_error(tmp_path):

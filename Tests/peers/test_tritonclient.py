@@ -37,7 +37,7 @@ def repository(tmp_path_factory):
     onnx_repository(folder, BATCHING)
     add(folder, "small8", identity("small8", [16], 8, BATCHING))
     # A size limit: without any policy Triton hands two batches ahead to the instance, which nothing takes back.
-    add(folder, "slow", identity("slow", [16], 1, slow_batching(size=100), delay_ms=300))
+    add(folder, "slow", identity("slow", [16], 1, slow_batching(size=100), delay_ms=1000))
     for name in TYPES:
         add(folder, f"any_{name}", identity(f"any_{name}", [-1], 8, data_type=f"TYPE_{name}"))
     return folder
@@ -457,14 +457,18 @@ def test_a_cancelled_call_is_not_run(server):
         array = numpy.array([X], numpy.float32)
         results = queue.Queue()
         inputs = [given(grpcclient, "input", array)]
-        calls = [client.async_infer("slow", inputs, lambda result, error: results.put((result, error))) for _ in range(4)]
-        time.sleep(0.1)
+        calls = [client.async_infer("slow", inputs, lambda result, error: results.put((result, error)))]
+        assert server.is_at_work("slow")
+        calls += [client.async_infer("slow", inputs, lambda result, error: results.put((result, error))) for _ in range(3)]
+        assert server.is_at_work("slow", queued=3)
         for call in calls[1:]:
             call.cancel()
         outcomes = [results.get(timeout=10) for _ in calls]
         assert sum(error is None for _, error in outcomes) == 1
-        time.sleep(0.6)
-        assert counts(client, "slow")[1] == before[1] + 1
+        # Whatever still waited would run before this one.
+        client.infer("slow", inputs)
+        assert until(lambda: counts(client, "slow")[1] >= before[1] + 2)
+        assert counts(client, "slow")[1] == before[1] + 2
 
 
 def test_a_client_that_hangs_up_is_not_run(server, http):
@@ -474,16 +478,18 @@ def test_a_client_that_hangs_up_is_not_run(server, http):
     data = serving.request("POST", "/v2/models/slow/infer", serving.infer_body())
     first, second = server.connect(), server.connect()
     first.sendall(data)
-    time.sleep(0.1)
+    assert server.is_at_work("slow")
     second.sendall(data)
-    time.sleep(0.05)
+    assert server.is_at_work("slow", queued=1)
     # A reset: a mere end of the stream may come from a client that still reads.
     second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     second.close()
     with first, first.makefile("rb") as stream:
         assert serving.read_answer(stream).status == "200 OK"
-    time.sleep(0.6)
-    assert counts(http, "slow")[1] == before[1] + 1
+    # Whatever still waited would run before this one.
+    assert serving.exchange(server, data).status == "200 OK"
+    assert until(lambda: counts(http, "slow")[1] >= before[1] + 2)
+    assert counts(http, "slow")[1] == before[1] + 2
 
 
 class Traffic:
@@ -525,7 +531,7 @@ def test_sigterm_under_load_loses_no_accepted_request(repository, protocol):
     """What was accepted is answered; what comes later is told UNAVAILABLE or finds nobody; the exit code is 0."""
     with serve(repository, "--model-control-mode", "explicit", "--load-model", "small8") as server:
         traffic = Traffic(server, protocol=protocol)
-        time.sleep(1)
+        assert until(lambda: traffic.answers > 100 or traffic.failures, 30)
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(40)
         traffic.end()
@@ -542,7 +548,7 @@ def test_sigterm_answers_what_is_running_and_queued(repository):
         connections = [server.connect() for _ in range(4)]
         for connection in connections:
             connection.sendall(serving.request("POST", "/v2/models/slow/infer", serving.infer_body()))
-        time.sleep(0.1)
+        assert server.is_at_work("slow", queued=3)
         server.process.send_signal(signal.SIGTERM)
         for connection in connections:
             with connection, connection.makefile("rb") as stream:
@@ -552,10 +558,10 @@ def test_sigterm_answers_what_is_running_and_queued(repository):
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_a_reload_under_traffic_loses_no_request(server, http, protocol):
     traffic = Traffic(server, protocol=protocol)
-    time.sleep(0.3)
     for _ in range(10):
+        seen = traffic.answers
+        assert until(lambda: traffic.answers > seen + 10 or traffic.failures, 30)
         http.load_model("small8")
-        time.sleep(0.05)
     traffic.end()
     assert traffic.answers > 100 and not traffic.failures
 
@@ -565,7 +571,7 @@ def test_another_version_comes_in_under_traffic(repository, tmp_path):
     add(tmp_path, "small8", identity("small8", [16], 8, BATCHING))
     with serve(tmp_path, "--model-control-mode", "poll", "--repository-poll-secs", "1") as server:
         traffic = Traffic(server)
-        time.sleep(0.3)
+        assert until(lambda: traffic.answers > 50 or traffic.failures, 30)
         add(tmp_path, "small8", None, version="2")
         with httpclient.InferenceServerClient(server.http) as client:
             assert until(lambda: client.is_model_ready("small8", "2"), 15)

@@ -14,6 +14,8 @@ final class EchoService: KServeService {
     var trace = TraceSettings()
     var log = LogSettings()
     var regions: [String: SharedMemoryRegion] = [:]
+    /// Calls of the model `slow`.
+    var begun = 0
     var cancelled = 0
     var loaded: [String] = []
   }
@@ -60,7 +62,7 @@ final class EchoService: KServeService {
       var statistics = ModelStatistics(name: name, version: "1")
       statistics.lastInference = 1_795_345_431_778
       statistics.inferenceCount = UInt64(clamping: settings.withLock { $0.cancelled })
-      statistics.executionCount = 3
+      statistics.executionCount = name == "slow" ? UInt64(clamping: settings.withLock { $0.begun }) : 3
       statistics.success.add(5, times: 2)
       var batch = ModelStatistics.Batch(batchSize: 8)
       batch.computeInfer.add(7)
@@ -98,6 +100,7 @@ final class EchoService: KServeService {
       return nothing
     case "slow":
       guard case .int(let delay)? = request.parameters["delay_ms"] else { break }
+      settings.withLock { $0.begun += 1 }
       let task = loop.scheduleTask(in: .milliseconds(delay)) { reply(.success(response)) }
       task.futureResult.whenFailure { _ in reply(.failure(KServeError(.cancelled, "cancelled"))) }
       return InferenceHandle {

@@ -4,6 +4,7 @@ import JSONText
 import NIOCore
 import NIOPosix
 import NIOSSL
+import GRPCFrontEnd
 import Serving
 
 /// `grpc-echo-server PORT THREADS [--token TOKEN] [--configuration FILE.json] [--certificate FILE --key FILE]`: the gRPC front end alone, before a service that gives its

@@ -14,6 +14,7 @@ public enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case HR142
   case HR201
   case HR202
+  case HR203
   case HR205
   case HR206
   case HR211
@@ -100,10 +101,12 @@ public struct Findings: Sendable, Hashable {
     public var missing: MissingEvidence
   }
 
-  /// Asks every registered rule, or those of `codes`.
+  /// Asks the registered rules that apply to the run's device, or of these those of `codes`.
   public init(of run: RunEvidence, codes: Set<FindingCode>? = nil) {
     found = []
     undecided = []
+    var codes = codes
+    if let applicable = run.deviceClass.findings { codes = codes?.intersection(applicable) ?? applicable }
     for rule in FindingRegistry.rules where codes?.contains(rule.code) ?? true {
       switch rule.examine(run) {
       case .clear: continue

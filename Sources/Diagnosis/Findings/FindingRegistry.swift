@@ -16,6 +16,7 @@ public enum FindingRegistry {
     HR142CopyNotOverlapped.self,
     HR201SmallGEMMUnderfill.self,
     HR202WeightStreaming.self,
+    HR203WrongKernelClass.self,
     HR205WaveTail.self,
     HR206WeightsExceedL2.self,
     HR211RedundantWork.self,

@@ -51,11 +51,13 @@ public enum HR101ClientSaturated: FindingRule {
           )
           strongest = max(strongest, .likely)
         }
-      } else if let change = growth(outside, run) {
+      }
+      if let (change, other) = growth(outside, run) {
         known = true
-        if change.value.magnitude > outsideThreshold {
+        if change.value > outsideThreshold {
           seen.append(
-            "Time outside the stopwatch is \(outside); it moves by \(change) between runs of the same users, and a think time would not.")
+            "Time outside the stopwatch is \(outside), \(change) more than in a run of \(setting: other.users) users with the same think time, which answered \(other.throughput): a think time does not grow."
+          )
           strongest = max(strongest, .likely)
         }
       }
@@ -90,14 +92,16 @@ public enum HR101ClientSaturated: FindingRule {
     run.client.coreShare != nil || (run.load.meanThinkTime != nil && run.load.timeOutsideStopwatch != nil)
   }
 
-  /// Relative change of the time outside the stopwatch against the other run that differs most.
-  private static func growth(_ outside: Figure, _ run: RunEvidence) -> Figure? {
-    run.client.otherRuns.compactMap { other -> Figure? in
+  /// Relative growth of the time outside the stopwatch against the other run that had least of it. One with more says something of itself,
+  /// not of this run.
+  private static func growth(_ outside: Figure, _ run: RunEvidence) -> (change: Figure, other: ClientEvidence.OtherRun)? {
+    run.client.otherRuns.compactMap { other -> (change: Figure, other: ClientEvidence.OtherRun)? in
       let base = other.timeOutsideStopwatch.inMilliseconds
       guard base > 0 else { return nil }
-      return .combined(
+      let change = Figure.combined(
         (outside.value - base) / base, .share, [outside, other.timeOutsideStopwatch],
-        source: "N/X - R against another run of the same users")
-    }.max { $0.value.magnitude < $1.value.magnitude }
+        source: "N/X - R against a run of \(other.users) users")
+      return (change, other)
+    }.max { $0.change.value < $1.change.value }
   }
 }

@@ -51,7 +51,7 @@ public enum HR102LoadLimited: FindingRule {
       }
     }
     if let busiest = run.stations.busiest, let utilization = busiest.utilization {
-      seen.append("The busiest station, \(busiest.station.text), uses \(utilization) of itself.")
+      seen.append("The busiest station, \(busiest.station.text(on: run.deviceClass)), uses \(utilization) of itself.")
     }
     return found(run, seen: seen)
   }

@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// No batch ever leaves by reaching a preferred size.
 public enum HR123PreferredNeverHit: FindingRule {
   /// The registered code.
@@ -37,7 +39,7 @@ public enum HR123PreferredNeverHit: FindingRule {
     if let rows, reachable?.isEmpty == true {
       seen.append("Requests of \(setting: rows) rows cannot add up to any of them: none is a multiple.")
     }
-    if let (reason, number) = BatchDeparture.allCases.map({ ($0, batching.departures[$0] ?? 0) }).max(by: { $0.1 < $1.1 }), number > 0 {
+    if let (reason, number) = DepartureReason.allCases.map({ ($0, batching.departures[$0] ?? 0) }).max(by: { $0.1 < $1.1 }), number > 0 {
       let most = Figure(Double(number) / Double(recorded), .share, kind, source: "batches by why they left")
       seen.append("Most left for another reason: \(reason.text) (\(most)).")
     }

@@ -32,6 +32,13 @@ public struct KernelEvidence: Sendable, Hashable {
   /// FLOPs on rows that are copies of other rows, over all; nil without a graph, where nothing can be proved.
   public var redundantShare: Figure?
 
+  /// Share of kernel time in products whose rows are not 16-byte aligned, which an older, slower class of kernels runs.
+  public var misalignedTimeShare: Figure?
+  /// All kernels' time with those products padded, as a share of today's.
+  public var paddedTimeScale: Figure?
+  /// The misaligned product that takes most time, in words: "n = 30522, padded to 30528".
+  public var misalignedProduct: String?
+
   /// Nothing known.
   public init() {}
 
@@ -68,6 +75,19 @@ public struct KernelEvidence: Sendable, Hashable {
       guard case .gpu(let shape) = launch.shape else { continue }
       if shape.tileM != nil { gemm.add(shape.smFill, weight: launch.predictedNanoseconds) }
       if shape.waves > 1 { slots.add(shape.slotEfficiency, weight: launch.predictedNanoseconds) }
+    }
+    let misaligned = plan.launches.filter { $0.misalignment != nil }
+    let now = misaligned.reduce(0) { $0 + $1.predictedNanoseconds }
+    let padded = misaligned.reduce(0) { $0 + ($1.misalignment?.paddedNanoseconds ?? 0) }
+    let oneRun = plan.launches.reduce(0) { $0 + $1.predictedNanoseconds }
+    misalignedTimeShare = Figure(now / oneRun, .share, kind, source: source)
+    paddedTimeScale = Figure((oneRun - now + min(now, padded)) / oneRun, .share, .estimated, source: "plan at the padded shapes")
+    if let worst = misaligned.max(by: { $0.predictedNanoseconds < $1.predictedNanoseconds }), let gemm = worst.gemm,
+      let size = worst.misalignment
+    {
+      let places = [("n", gemm.n, size.paddedN), ("k", gemm.k, size.paddedK)].filter { $0.1 != $0.2 }
+      misalignedProduct =
+        "layer \"\(worst.layer)\": " + places.map { "\($0.0) = \($0.1), padded \($0.2)" }.joined(separator: "; ")
     }
     for (bound, nanoseconds) in time { boundShares[bound] = Figure(nanoseconds / total, .share, kind, source: source) }
     self.gemmTimeShare = Figure(gemm.weight / total, .share, kind, source: source)

@@ -1,6 +1,11 @@
+public import Trace
+public import Vocabulary
+
 /// All that is known of one run, as one pure value: what the findings and the verdict read, and nothing else. nil is "unknown", never
 /// zero. Built from a trace, completed by what only the plan, the generator or the simulation knows.
 public struct RunEvidence: Sendable, Hashable {
+  /// What ran the batches.
+  public var deviceClass = DeviceClass.gpu
   /// What was offered and what came back.
   public var load = LoadEvidence()
   /// The load generator's own health.
@@ -88,18 +93,21 @@ public struct ClientEvidence: Sendable, Hashable {
   public var cores: Int?
   /// 99th percentile of (sent - intended).
   public var sendLagP99: Figure?
-  /// Time outside the stopwatch in other runs of the same generator and think time, with the throughput each had.
+  /// Time outside the stopwatch in other runs of the same generator and think time, whatever the number of users.
   public var otherRuns: [OtherRun] = []
 
   /// One other run of the same generator.
   public struct OtherRun: Sendable, Hashable {
+    /// Its users.
+    public var users: Int
     /// Its answers a second.
     public var throughput: Figure
     /// Its N/X - R.
     public var timeOutsideStopwatch: Figure
 
-    /// Both figures of one run.
-    public init(throughput: Figure, timeOutsideStopwatch: Figure) {
+    /// The figures of one run.
+    public init(users: Int, throughput: Figure, timeOutsideStopwatch: Figure) {
+      self.users = users
       self.throughput = throughput
       self.timeOutsideStopwatch = timeOutsideStopwatch
     }
@@ -123,30 +131,6 @@ public struct FrontEndEvidence: Sendable, Hashable {
 
   /// Nothing known.
   public init() {}
-}
-
-/// Why a batch left the batcher.
-public enum BatchDeparture: String, Sendable, Hashable, CaseIterable {
-  case preferredSize
-  case full
-  case delay
-  case zeroDelay
-  case shapeMismatch
-  case wouldExceed
-  case unbatched
-
-  /// As printed.
-  public var text: String {
-    switch self {
-    case .unbatched: "the model does not batch"
-    case .preferredSize: "preferred size reached"
-    case .full: "full"
-    case .delay: "delay over"
-    case .zeroDelay: "no delay set"
-    case .shapeMismatch: "next request's shape differs"
-    case .wouldExceed: "next request would exceed the largest size"
-    }
-  }
 }
 
 /// Why a request was turned away.
@@ -176,7 +160,7 @@ public struct BatchingEvidence: Sendable, Hashable {
   /// Requests a batch.
   public var meanRequests: Figure?
   /// Batches by why they left; empty where it was not recorded.
-  public var departures: [BatchDeparture: Int] = [:]
+  public var departures: [DepartureReason: Int] = [:]
   /// Configured `max_batch_size`.
   public var maximumRows: Int?
   /// Configured preferred sizes; empty for none.
@@ -200,7 +184,7 @@ public struct BatchingEvidence: Sendable, Hashable {
   public init() {}
 
   /// Share of the batches that left for `reason`; nil where reasons were not recorded. `kind` is the batches' own.
-  public func share(leftBy reason: BatchDeparture, kind: Figure.Kind) -> Figure? {
+  public func share(leftBy reason: DepartureReason, kind: Figure.Kind) -> Figure? {
     let recorded = departures.values.reduce(0, +)
     guard recorded > 0 else { return nil }
     return Figure(Double(departures[reason] ?? 0) / Double(recorded), .share, kind, source: "batches by why they left")

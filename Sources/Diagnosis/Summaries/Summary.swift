@@ -39,16 +39,6 @@ public struct Summary: Sendable, Hashable {
     case gpuMemory = "cuda_gpu_mem_time_sum"
     /// Operating-system calls of all threads.
     case osRuntime = "osrt_sum"
-
-    /// What a person calls it.
-    public var title: String {
-      switch self {
-      case .cudaAPI: "CUDA API summary"
-      case .gpuKernels: "GPU kernel summary"
-      case .gpuMemory: "GPU memory copies"
-      case .osRuntime: "OS runtime (threads waiting or calling)"
-      }
-    }
   }
 
   /// Which table it is.

@@ -1,4 +1,5 @@
 public import Trace
+import Vocabulary
 
 /// Where a device's wall time went, nanoseconds of the window. Adds up to it.
 public struct DeviceTime: Sendable, Hashable {
@@ -164,7 +165,7 @@ struct BatchTimes {
       firstEnqueued.append(first[rank])
       id.append(table.id[index])
       let due: Int64
-      switch trace.names[table.reason[index]].flatMap(BatchDeparture.init(rawValue:)) {
+      switch trace.names[table.reason[index]].flatMap(DepartureReason.init(rawValue:)) {
       case .preferredSize, .full: due = last[rank]
       case .wouldExceed, .shapeMismatch:
         // The request that did not fit, or fit no more, made it leave.

@@ -12,7 +12,7 @@ public final class CPUDevice: Device {
   private let pool: WorkerPool
 
   /// A device with threads of its own. Throws where oneDNN is forced and absent.
-  public init(_ options: CPUDeviceOptions, oneDNN search: OneDNNSearch = .standard) throws(DeviceError) {
+  public init(_ options: CPUDeviceOptions, oneDNN search: LibrarySearch = .oneDNN) throws(DeviceError) {
     self.options = options
     switch options.engine {
     case .own: oneDNN = nil
@@ -22,10 +22,10 @@ public final class CPUDevice: Device {
     pool = WorkerPool(threads: options.threads, firstCore: options.firstCore)
     let pages = sysconf(Int32(clamping: _SC_PHYS_PAGES))
     description = DeviceDescription(
-      name: "cpu",
+      name: "cpu", deviceClass: .processor,
       hardware: "\(Self.processor) (\(options.level)), \(options.threads) thread\(options.threads == 1 ? "" : "s")"
         + (oneDNN.map { ", oneDNN \($0.version)" } ?? ""),
-      isSimulated: false, computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(clamping: _SC_PAGESIZE)))
+      computeUnits: options.threads, memoryBytes: max(0, pages) * sysconf(Int32(clamping: _SC_PAGESIZE)))
   }
 
   deinit { pool.close() }

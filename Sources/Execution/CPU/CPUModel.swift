@@ -121,7 +121,11 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
     return program
   }
 
-  func stepNames(rows: Int) -> [String] { (try? program(rows: max(1, rows)).steps.map(\.name)) ?? [] }
+  func steps(rows: Int) -> [DeviceStep] {
+    // Rows that have no program have run no batch.
+    guard let program = try? program(rows: max(1, rows)) else { return [] }
+    return program.steps.map { DeviceStep($0.name) }
+  }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance { CPUInstance(self) }
 }

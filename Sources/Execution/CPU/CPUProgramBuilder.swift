@@ -296,8 +296,11 @@ struct CPUProgramBuilder {
     views[output] = target
   }
 
+  /// The 16-bit types come from CUDA's lowering alone: the CPU device refuses them before it binds anything.
   private func requireFloat(_ node: Node, _ view: TensorView) throws(DeviceError) {
-    guard view.type == .float32 else { throw fail(node, "works on float32 here, not on \(view.type.rawValue)") }
+    guard [.float32, .float16, .bfloat16].contains(view.type) else {
+      throw fail(node, "works on float32 here, not on \(view.type.rawValue)")
+    }
   }
 
   private func transposed(_ view: TensorView) -> TensorView {

@@ -1,5 +1,7 @@
-public import ModelGraph
+import CheckedNumbers
 public import ModelConfiguration
+public import ModelGraph
+public import Trace
 
 /// Something that runs models: a CPU, a GPU, or a simulated one in real time.
 ///
@@ -26,22 +28,64 @@ extension Device {
 public struct DeviceDescription: Sendable, Hashable {
   /// "cpu", "cuda:0", "sim:rtx-pro-6000".
   public var name: String
+  /// What kind of device it is: sentences about it are made from this.
+  public var deviceClass: DeviceClass
   /// The hardware in words: "AMD EPYC 9555 (AVX-512, BF16), 2 threads".
   public var hardware: String
-  /// Kernel times come from a model and outputs are zeros.
-  public var isSimulated: Bool
   /// Threads that compute, or streaming multiprocessors.
   public var computeUnits: Int
   /// Memory, bytes; 0 where unknown.
   public var memoryBytes: Int
 
   /// Every field stated.
-  public init(name: String, hardware: String, isSimulated: Bool, computeUnits: Int, memoryBytes: Int) {
+  public init(name: String, deviceClass: DeviceClass, hardware: String, computeUnits: Int, memoryBytes: Int) {
     self.name = name
+    self.deviceClass = deviceClass
     self.hardware = hardware
-    self.isSimulated = isSimulated
     self.computeUnits = computeUnits
     self.memoryBytes = memoryBytes
+  }
+
+  /// Kernel times come from a model and outputs are zeros.
+  public var isSimulated: Bool { deviceClass.isSimulated }
+  /// Its name in a trace's list of devices, from which a reader knows its class.
+  public var traceName: String { GPUDescription.name(hardware.isEmpty ? name : hardware, deviceClass) }
+  /// Which of several devices of its kind it is, as models' `gpus` and resources name them: "cuda:1" is 1, any other 0.
+  public var ordinal: Int {
+    guard let colon = name.lastIndex(of: ":"), let number = Int(name[name.index(after: colon)...]), number >= 0 else { return 0 }
+    return number
+  }
+}
+
+/// A kernel of a model, for traces.
+public struct DeviceStep: Sendable, Hashable {
+  /// As profilers print it.
+  public var name: String
+  /// Blocks by dimension; zeros where a kernel has none, as on a processor.
+  public var grid: (x: Int32, y: Int32, z: Int32) { (gridX, gridY, gridZ) }
+  /// Threads per block by dimension; zeros where a kernel has none.
+  public var block: (x: Int32, y: Int32, z: Int32) { (blockX, blockY, blockZ) }
+  /// Registers per thread; 0 where unknown.
+  public var registersPerThread: Int32
+  /// Shared memory per block, bytes.
+  public var sharedMemoryBytes: Int32
+  private var gridX: Int32
+  private var gridY: Int32
+  private var gridZ: Int32
+  private var blockX: Int32
+  private var blockY: Int32
+  private var blockZ: Int32
+
+  /// A kernel; without a grid it is a processor's, or not known.
+  public init(
+    _ name: String, grid: (Int32, Int32, Int32) = (0, 0, 0), block: (Int32, Int32, Int32) = (0, 0, 0), registersPerThread: Int32 = 0,
+    sharedMemoryBytes: Int32 = 0
+  ) {
+    self.name = name
+    (gridX, gridY, gridZ) = grid
+    (blockX, blockY, blockZ) = block
+    self.registersPerThread = registersPerThread
+    self.sharedMemoryBytes = sharedMemoryBytes
   }
 }
 
@@ -64,6 +108,8 @@ public struct LoadOptions: Sendable {
   public var preferredRows: [Int]
   /// For models that ONNX Runtime runs.
   public var onnxRuntime: ONNXRuntimeOptions
+  /// Whether batches on a GPU run as CUDA graphs; nil: the device decides.
+  public var cudaGraphs: Bool?
 
   /// What a product's operands are stored as. Sums are always kept in fp32.
   public enum Precision: String, Sendable, Hashable, CaseIterable {
@@ -72,9 +118,11 @@ public struct LoadOptions: Sendable {
 
   /// Options.
   public init(
-    maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = [], onnxRuntime: ONNXRuntimeOptions = ONNXRuntimeOptions()
+    maximumBatchRows: Int, precision: Precision = .fp32, preferredRows: [Int] = [], onnxRuntime: ONNXRuntimeOptions = ONNXRuntimeOptions(),
+    cudaGraphs: Bool? = nil
   ) {
     self.onnxRuntime = onnxRuntime
+    self.cudaGraphs = cudaGraphs
     self.maximumBatchRows = maximumBatchRows
     self.preferredRows = preferredRows
     self.precision = precision
@@ -89,12 +137,14 @@ public protocol LoadedModel: AnyObject, Sendable {
   var hasRowDimension: Bool { get }
   /// Bytes of weights on the device.
   var weightBytes: Int { get }
-  /// Names of the kernels a batch runs, in launch order: what the events' step numbers mean.
-  func stepNames(rows: Int) -> [String]
+  /// The kernels that a batch of so many rows runs, in launch order: what the step numbers of its records mean.
+  func steps(rows: Int) -> [DeviceStep]
   /// Inputs that a batch may do without, by their places in the signature.
   var omissibleInputs: Set<Int> { get }
   /// A small batch takes less time than handing it to another thread: it may run where it arrived.
   var isImmediate: Bool { get }
+  /// Batches that an instance may hold at one time: 1, or 2 where the next batch's inputs can be gathered while one runs.
+  var pipelineDepth: Int { get }
   /// Why no batch can run for now, though the model is loaded; nil where one can.
   var outage: String? { get }
   /// An execution context of its own: one stream, its slots. Blocking.
@@ -104,6 +154,9 @@ public protocol LoadedModel: AnyObject, Sendable {
 extension LoadedModel {
   /// The usual case: batches take time.
   public var isImmediate: Bool { false }
+
+  /// The usual case: one slot.
+  public var pipelineDepth: Int { 1 }
 
   /// The usual case: what is loaded runs.
   public var outage: String? { nil }

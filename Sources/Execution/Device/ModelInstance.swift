@@ -3,8 +3,9 @@ public import TimeBase
 /// One execution context of a loaded model.
 ///
 /// Owned by one thread at a time: `prepare`, then `run`, then read the slot's outputs once `completion` was called, then the next
-/// `prepare`. A device with several slots an instance (CUDA: the next batch's inputs travel while this one computes) hands out a
-/// different slot with each `prepare`.
+/// `prepare`. Where `LoadedModel.pipelineDepth` is 2, a second batch may be prepared and run before the first one's outputs were read:
+/// `prepare` hands out the instance's slots in turn, and a turn ends with `run`, so that a slot that was prepared and not run is handed
+/// out again. Outputs are read in the order of the runs, and no more than that many runs are unread at one time.
 public protocol ModelInstance: AnyObject, Sendable {
   /// Memory for a batch's inputs, to be filled by the caller. `shapes` are full shapes, one an input in the signature's order, row
   /// dimension included where the model has one. Allocates only when a batch is larger than any before.
@@ -54,12 +55,6 @@ public struct BatchTimes: Sendable, Hashable {
     self.computeEnd = computeEnd
     self.outputsReady = outputsReady
   }
-}
-
-/// Takes note of kernels as they run. Calls come from one thread at a time, on the hot path: an implementation only stores.
-public protocol LaunchRecorder: AnyObject, Sendable {
-  /// Step `step` of the batch (an index into `LoadedModel.stepNames`) ran from `start` to `end`.
-  func record(step: Int, from start: Instant, to end: Instant)
 }
 
 /// A batch's host memory: inputs to be written, outputs to be read. Belongs to one instance; never shared between threads at one time.

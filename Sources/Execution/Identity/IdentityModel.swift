@@ -90,7 +90,7 @@ public final class IdentityModel: LoadedModel {
   public var isImmediate: Bool { delay <= .zero && fault == nil }
 
   /// One step.
-  public func stepNames(rows: Int) -> [String] { ["identity"] }
+  public func steps(rows: Int) -> [DeviceStep] { [DeviceStep("identity")] }
 
   /// A context with memory of its own.
   public func makeInstance() throws(DeviceError) -> any ModelInstance { IdentityInstance(self) }

@@ -51,7 +51,7 @@ public enum EngineHost {
         EngineLoaded(
           signature: model.signature, hasRows: model.hasRowDimension, weightBytes: model.weightBytes,
           omissible: model.omissibleInputs.sorted(),
-          step: model.stepNames(rows: 1).first ?? "engine")))
+          step: model.steps(rows: 1).first?.name ?? "engine")))
     while true {
       let (message, descriptors) = try control.receive()
       guard case .attach = message, descriptors.count == 3 else {
@@ -68,7 +68,7 @@ public enum EngineHost {
   private static func load(_ request: EngineLoad) throws(DeviceError) -> any LoadedModel {
     switch request.engine {
     case .onnxRuntime(let library, let path, let threads, let options):
-      let found = try ONNXRuntimeLibrary(ONNXRuntimeSearch(explicitPath: library, folders: [], linkerName: nil))
+      let found = try ONNXRuntimeLibrary(.onnxRuntime(explicitPath: library, folders: [], linkerName: nil))
       return try ONNXRuntimeDevice(found, threads: threads).load(
         .onnxFile(path), LoadOptions(maximumBatchRows: 0, onnxRuntime: options))
     case .identity(let signature, let hasRows, let delay, let fault):
@@ -89,8 +89,7 @@ private final class HostedInstance: @unchecked Sendable {
   private let channel: EngineChannel
   private let inputs: SharedRegion
   private let outputs: SharedRegion
-  private let done = Monitor()
-  private var outcome: Result<BatchTimes, DeviceError>?
+  private let completion = BatchCompletion()
 
   init(_ model: any LoadedModel, channel: EngineChannel, inputs: SharedRegion, outputs: SharedRegion) {
     self.model = model
@@ -142,17 +141,7 @@ private final class HostedInstance: @unchecked Sendable {
       // Both engines read inputs from memory that is not their own.
       if let input { slot.inputs[index].memory = inputs[input.offset, input.byteCount] }
     }
-    instance.run(slot, events: nil) { [self] result in
-      done.withLock { outcome = result }
-      done.signal()
-    }
-    done.lock()
-    while outcome == nil { done.wait() }
-    let result = outcome
-    outcome = nil
-    done.unlock()
-    guard let result else { throw DeviceError(.batchFailed, "the batch did not end") }
-    let times = try result.get()
+    let times = try completion.wait { instance.run(slot, events: nil, completion: $0) }.get()
     return try answer(slot, times)
   }
 

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import CLinux
+import FileAccess
 import Glibc
 
 /// A process that runs one model, and the socket to it.
@@ -41,8 +42,8 @@ struct EngineProcess {
     var child: pid_t = 0
     // Its own name for itself tells whose it is in `ps`; programs do not look at it.
     let arguments = ["headroom[\(model)]"] + isolation.arguments + [String(getpid())]
-    let status = withStrings(arguments) { argv in
-      withStrings(variables) { envp in posix_spawn(&child, isolation.executable, &actions, &attributes, argv, envp) }
+    let status = CStrings.withArray(arguments) { argv in
+      CStrings.withArray(variables) { envp in posix_spawn(&child, isolation.executable, &actions, &attributes, argv, envp) }
     }
     guard status == 0 else {
       throw DeviceError(
@@ -69,17 +70,4 @@ struct EngineProcess {
     SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGILL: "SIGILL", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGTERM: "SIGTERM",
     SIGTRAP: "SIGTRAP", SIGSYS: "SIGSYS", SIGXCPU: "SIGXCPU",
   ]
-
-  private static func withStrings<Result>(
-    _ texts: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
-  ) -> Result {
-    let pointers = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: texts.count + 1)
-    for (index, text) in texts.enumerated() { (pointers + index).initialize(to: strdup(text)) }
-    (pointers + texts.count).initialize(to: nil)
-    defer {
-      for index in texts.indices { free(pointers[index]) }
-      pointers.deallocate()
-    }
-    return body(pointers)
-  }
 }

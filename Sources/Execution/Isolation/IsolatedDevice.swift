@@ -19,9 +19,9 @@ public final class IsolatedDevice: Device {
     self.threads = min(max(threads, 1), 4096)
     self.isolation = isolation
     description = DeviceDescription(
-      name: "cpu",
+      name: "cpu", deviceClass: .processor,
       hardware: "ONNX Runtime \(engineVersion) in a process of its own, \(self.threads) \(self.threads == 1 ? "thread" : "threads")",
-      isSimulated: false, computeUnits: self.threads, memoryBytes: 0)
+      computeUnits: self.threads, memoryBytes: 0)
   }
 
   /// Starts a process that loads the file. Graphs are for the CPU device.

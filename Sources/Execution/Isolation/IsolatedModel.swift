@@ -41,7 +41,7 @@ public final class IsolatedModel: LoadedModel {
   public var outage: String? { keeper.outage }
 
   /// One step: the engine does not say more.
-  public func stepNames(rows: Int) -> [String] { [step] }
+  public func steps(rows: Int) -> [DeviceStep] { [DeviceStep(step)] }
 
   /// A connection of its own, with memory of its own.
   public func makeInstance() throws(DeviceError) -> any ModelInstance { try IsolatedInstance(self) }

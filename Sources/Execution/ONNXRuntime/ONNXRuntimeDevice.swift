@@ -13,12 +13,13 @@ public final class ONNXRuntimeDevice: Device {
     self.library = library
     self.threads = min(max(threads, 1), 4096)
     description = DeviceDescription(
-      name: "cpu", hardware: "ONNX Runtime \(library.version), \(self.threads) \(self.threads == 1 ? "thread" : "threads")",
-      isSimulated: false, computeUnits: self.threads, memoryBytes: 0)
+      name: "cpu", deviceClass: .processor,
+      hardware: "ONNX Runtime \(library.version), \(self.threads) \(self.threads == 1 ? "thread" : "threads")",
+      computeUnits: self.threads, memoryBytes: 0)
   }
 
   /// A device over the library found by `search`. Throws, saying how to get it, where it is absent.
-  public convenience init(threads: Int, search: ONNXRuntimeSearch = .standard) throws(DeviceError) {
+  public convenience init(threads: Int, search: LibrarySearch = .onnxRuntime) throws(DeviceError) {
     self.init(try ONNXRuntimeLibrary(search), threads: threads)
   }
 

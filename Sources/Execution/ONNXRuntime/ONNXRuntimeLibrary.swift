@@ -16,7 +16,7 @@ public final class ONNXRuntimeLibrary: @unchecked Sendable {
   let allocator: OpaquePointer
 
   /// Loads the first candidate that is an ONNX Runtime of version 1.15 or later.
-  public init(_ search: ONNXRuntimeSearch = .standard) throws(DeviceError) {
+  public init(_ search: LibrarySearch = .onnxRuntime) throws(DeviceError) {
     var reasons: [String] = []
     for candidate in search.candidates {
       guard let handle = dlopen(candidate, RTLD_NOW | RTLD_LOCAL) else {
@@ -56,8 +56,7 @@ public final class ONNXRuntimeLibrary: @unchecked Sendable {
       allocator = try Self.made(table) { table.defaultAllocator($0) }
       return
     }
-    let details = reasons.isEmpty ? "" : " (\(reasons.joined(separator: "; ")))"
-    throw DeviceError(.unsupported, search.absence + details)
+    throw DeviceError(.unsupported, search.absence(reasons))
   }
 
   deinit {

@@ -25,7 +25,7 @@ final class ONNXRuntimeModel: LoadedModel {
 
   var omissibleInputs: Set<Int> { Set(signature.inputs.indices.filter { signature.inputs[$0].isOptional }) }
 
-  func stepNames(rows: Int) -> [String] { ["onnxruntime (\(session.name))"] }
+  func steps(rows: Int) -> [DeviceStep] { [DeviceStep("onnxruntime (\(session.name))")] }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance { ONNXRuntimeInstance(self) }
 

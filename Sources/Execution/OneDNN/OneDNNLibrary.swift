@@ -19,7 +19,7 @@ public final class OneDNNLibrary: @unchecked Sendable {
   private let workspaces = Mutex<[OneDNNWorkspace]>([])
 
   /// Loads the first candidate that is a oneDNN 3 for CPUs.
-  public init(_ search: OneDNNSearch = .standard) throws(DeviceError) {
+  public init(_ search: LibrarySearch = .oneDNN) throws(DeviceError) {
     var reasons: [String] = []
     for candidate in search.candidates {
       guard let library = Self.open(candidate) else {
@@ -60,8 +60,7 @@ public final class OneDNNLibrary: @unchecked Sendable {
       self.engine = engine
       return
     }
-    let details = reasons.isEmpty ? "" : " (\(reasons.joined(separator: "; ")))"
-    throw DeviceError(.unsupported, search.absence + details)
+    throw DeviceError(.unsupported, search.absence(reasons))
   }
 
   deinit { _ = table.destroyEngine(engine) }

@@ -7,6 +7,7 @@ import ModelGraph
 import Planning
 import Synchronization
 public import TimeBase
+import Trace
 
 /// A GPU of the catalogue in real time: kernels take the time that the kernel model predicts, outputs are zeros. The host's path around it
 /// is real.
@@ -37,7 +38,7 @@ public final class SimulatedDevice: Device {
     self.type = type
     self.bus = bus
     description = DeviceDescription(
-      name: name, hardware: "\(model.gpu.name) (simulated by headroom)", isSimulated: true, computeUnits: model.gpu.smCount,
+      name: name, deviceClass: .simulatedGPU, hardware: GPUDescription.name(model.gpu.name, .simulatedGPU), computeUnits: model.gpu.smCount,
       memoryBytes: 0)
   }
 
@@ -78,7 +79,11 @@ final class SimulatedModel: LoadedModel {
 
   var weightBytes: Int { Int(saturating: plan.weightBytes) }
 
-  func stepNames(rows: Int) -> [String] { (try? plan.at(rows: max(1, rows)).issued.map(\.kernelName)) ?? [] }
+  func steps(rows: Int) -> [DeviceStep] {
+    // Rows that the plan refuses have run no batch.
+    guard let batch = try? plan.at(rows: max(1, rows)) else { return [] }
+    return batch.issued.map(DeviceStep.init)
+  }
 
   func makeInstance() throws(DeviceError) -> any ModelInstance {
     let stream = instances.wrappingAdd(1, ordering: .relaxed).oldValue % 64
@@ -158,7 +163,8 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
       }
       timeline.submit(
         SimulatedTimeline.Batch(
-          table: known.table, kernels: known.launches, upload: copy(batch.inputBytes), download: copy(batch.outputBytes), stream: stream,
+          table: known.table, kernels: known.launches, upload: copy(batch.inputBytes), download: copy(batch.outputBytes),
+          uploadBytes: batch.inputBytes, downloadBytes: batch.outputBytes, stream: stream,
           events: events, completion: completion))
     } catch {
       completion(.failure(DeviceError(.badInput, "\(error)")))
@@ -168,26 +174,19 @@ final class SimulatedInstance: ModelInstance, @unchecked Sendable {
   func close() {}
 }
 
-extension TensorDataType {
-  /// The protocol's type of a graph's.
-  init(_ type: DataType) {
-    self =
-      switch type {
-      case .float32: .float32
-      case .float16: .float16
-      case .bfloat16: .bfloat16
-      case .float64: .float64
-      case .int64: .int64
-      case .int32: .int32
-      case .bool: .bool
-      case .int16: .int16
-      case .int8: .int8
-      case .uint64: .uint64
-      case .uint32: .uint32
-      case .uint16: .uint16
-      case .uint8: .uint8
-      case .string: .string
-      case .complex64, .complex128, .float8, .bits4: .invalid
-      }
+extension DeviceStep {
+  /// A launch as planned.
+  init(_ launch: Launch) {
+    guard case .gpu(let shape) = launch.shape else {
+      self.init(launch.kernelName)
+      return
+    }
+    func dimensions(_ values: [Int]) -> (Int32, Int32, Int32) {
+      func dimension(_ index: Int) -> Int32 { values.indices.contains(index) ? Int32(clamping: values[index]) : 1 }
+      return (dimension(0), dimension(1), dimension(2))
+    }
+    self.init(
+      launch.kernelName, grid: dimensions(shape.grid), block: dimensions(shape.block),
+      registersPerThread: Int32(clamping: shape.registersPerThread), sharedMemoryBytes: Int32(clamping: shape.sharedMemoryBytes))
   }
 }

@@ -16,6 +16,8 @@ final class SimulatedTimeline: @unchecked Sendable {
     var kernels: Int
     var upload: TimeSpan
     var download: TimeSpan
+    var uploadBytes: Int
+    var downloadBytes: Int
     var stream: Int
     var events: (any LaunchRecorder)?
     var completion: @Sendable (Result<BatchTimes, DeviceError>) -> Void
@@ -32,7 +34,8 @@ final class SimulatedTimeline: @unchecked Sendable {
     var batch: Batch
     var inputsReady = Instant.zero
     var computeEnd = Instant.zero
-    var kernels: [(step: Int, start: Instant, end: Instant)] = []
+    var kernels: [KernelRun] = []
+    var copies: [CopyRun] = []
   }
 
   private let monitor = Monitor()
@@ -76,7 +79,10 @@ final class SimulatedTimeline: @unchecked Sendable {
       }
       monitor.unlock()
       for (running, end) in due {
-        for kernel in running.kernels { running.batch.events?.record(step: kernel.step, from: kernel.start, to: kernel.end) }
+        if let events = running.batch.events {
+          for kernel in running.kernels { events.record(kernel) }
+          for copy in running.copies { events.record(copy) }
+        }
         running.batch.completion(
           .success(BatchTimes(inputsReady: running.inputsReady, computeEnd: running.computeEnd, outputsReady: end)))
       }
@@ -91,8 +97,19 @@ final class SimulatedTimeline: @unchecked Sendable {
     while true {
       state.machine.advance(to: now)
       for kernel in state.machine.kernels {
+        guard let batch = state.running[kernel.burst]?.batch, batch.events != nil else { continue }
         state.running[kernel.burst]?.kernels.append(
-          (Int(kernel.kernel), Instant(nanoseconds: kernel.start), Instant(nanoseconds: kernel.end)))
+          KernelRun(
+            step: kernel.kernel, stream: Int32(clamping: batch.stream), start: Instant(nanoseconds: kernel.start),
+            end: Instant(nanoseconds: kernel.end)))
+      }
+      for copy in state.machine.copies {
+        guard let batch = state.running[copy.tag]?.batch, batch.events != nil else { continue }
+        state.running[copy.tag]?.copies.append(
+          CopyRun(
+            direction: copy.isUpload ? .hostToDevice : .deviceToHost, hostMemory: .pinned,
+            bytes: Int64(copy.isUpload ? batch.uploadBytes : batch.downloadBytes), stream: Int32(clamping: batch.stream),
+            start: Instant(nanoseconds: copy.start), end: Instant(nanoseconds: copy.end)))
       }
       state.machine.kernels.removeAll(keepingCapacity: true)
       state.machine.copies.removeAll(keepingCapacity: true)

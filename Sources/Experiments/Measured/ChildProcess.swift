@@ -1,21 +1,37 @@
+import FileAccess
 import Glibc
+import ProcessContract
 import Synchronization
 import Threads
 import TimeBase
 
-/// Another program, started here: its standard error read line by line, its standard output whole.
+/// Another program, started here: its standard error read line by line, its standard output whole, or its first line while it runs.
 ///
 /// posix_spawn and two reading threads. Foundation's Process does the same and would bring Foundation into a program that is otherwise
 /// without it.
 final class ChildProcess: Sendable {
   /// How it ended.
   enum Ending: Sendable, Hashable, CustomStringConvertible {
-    case exit(Int32)
+    /// As a process of this program does.
+    case exit(ExitStatus)
+    /// As another program does.
+    case otherExit(Int32)
     case signal(Int32)
+
+    /// Of waitpid(2).
+    init(waitStatus status: Int32) {
+      if status & 0x7F != 0 {
+        self = .signal(status & 0x7F)
+      } else {
+        let code = status >> 8 & 0xFF
+        self = ExitStatus(rawValue: code).map { .exit($0) } ?? .otherExit(code)
+      }
+    }
 
     var description: String {
       switch self {
-      case .exit(let code): "exit code \(code)"
+      case .exit(let status): "exit code \(status.rawValue)"
+      case .otherExit(let code): "exit code \(code)"
       case .signal(let number): "signal \(number)"
       }
     }
@@ -27,7 +43,7 @@ final class ChildProcess: Sendable {
     var errorLines: [String] = []
     var standard: [UInt8] = []
     var openStreams = 2
-    var errorsAreOpen = true
+    var standardIsOpen = true
   }
 
   private let output = Mutex(Output())
@@ -59,8 +75,8 @@ final class ChildProcess: Sendable {
     }
     let variables = inherited + environment.map { "\($0.key)=\($0.value)" }
     var child: pid_t = 0
-    let status = Self.withStrings([path] + arguments) { argv in
-      Self.withStrings(variables) { envp in posix_spawn(&child, path, &actions, nil, argv, envp) }
+    let status = CStrings.withArray([path] + arguments) { argv in
+      CStrings.withArray(variables) { envp in posix_spawn(&child, path, &actions, nil, argv, envp) }
     }
     posix_spawn_file_actions_destroy(&actions)
     close(outPipe[1])
@@ -73,7 +89,12 @@ final class ChildProcess: Sendable {
     pid = child
     let (standard, errors) = (outPipe[0], errorPipe[0])
     DetachedThread.start(named: "child output") { [self] in
-      Self.read(standard) { bytes in output.withLock { $0.standard += bytes } }
+      Self.read(standard) { bytes in
+        changed.lock()
+        output.withLock { $0.standard += bytes }
+        changed.unlock()
+        changed.broadcast()
+      }
       streamEnded(isErrors: false)
     }
     DetachedThread.start(named: "child errors") { [self] in
@@ -87,14 +108,11 @@ final class ChildProcess: Sendable {
           }
           let text = String(decoding: line, as: UTF8.self)
           line.removeAll(keepingCapacity: true)
-          changed.lock()
           output.withLock { output in
             output.errorLines.append(text)
             // The last ones are enough to say why it failed.
             if output.errorLines.count > 2000 { output.errorLines.removeFirst(1000) }
           }
-          changed.unlock()
-          changed.broadcast()
         }
       }
       streamEnded(isErrors: true)
@@ -104,13 +122,19 @@ final class ChildProcess: Sendable {
   /// Lines on its standard error so far.
   var errorLines: [String] { output.withLock { $0.errorLines } }
 
-  /// Waits for a line that `find` takes; nil where it ends, or the time is over, before one comes.
-  func waitForLine<Found>(until deadline: Instant, _ find: ([String]) -> Found?) -> Found? {
+  /// The last of them in one line: why it failed, most often.
+  var lastWords: String { errorLines.suffix(4).joined(separator: " | ") }
+
+  /// The first whole line on its standard output; nil where it ends, or the time is over, before one comes.
+  func firstLine(until deadline: Instant) -> String? {
     changed.lock()
     defer { changed.unlock() }
     while true {
-      let (lines, isOpen) = output.withLock { ($0.errorLines, $0.errorsAreOpen) }
-      if let found = find(lines) { return found }
+      let (line, isOpen) = output.withLock { output -> (String?, Bool) in
+        let end = output.standard.firstIndex(of: UInt8(ascii: "\n"))
+        return (end.map { String(decoding: output.standard[..<$0], as: UTF8.self) }, output.standardIsOpen)
+      }
+      if let line { return line }
       if !isOpen || MonotonicClock.now >= deadline { return nil }
       changed.wait(until: deadline)
     }
@@ -127,7 +151,7 @@ final class ChildProcess: Sendable {
     if hangs { kill(pid, SIGKILL) }
     var status: Int32 = 0
     while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-    let ended: Ending = status & 0x7F == 0 ? .exit(status >> 8 & 0xFF) : .signal(status & 0x7F)
+    let ended = Ending(waitStatus: status)
     ending.withLock { $0 = ended }
     changed.lock()
     while output.withLock({ $0.openStreams }) > 0 { changed.wait() }
@@ -139,7 +163,7 @@ final class ChildProcess: Sendable {
     changed.lock()
     output.withLock { output in
       output.openStreams -= 1
-      if isErrors { output.errorsAreOpen = false }
+      if !isErrors { output.standardIsOpen = false }
     }
     changed.unlock()
     changed.broadcast()
@@ -154,18 +178,5 @@ final class ChildProcess: Sendable {
       take(Array(buffer[..<count]))
     }
     close(descriptor)
-  }
-
-  private static func withStrings<Result>(
-    _ texts: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
-  ) -> Result {
-    let pointers = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: texts.count + 1)
-    for (index, text) in texts.enumerated() { (pointers + index).initialize(to: strdup(text)) }
-    (pointers + texts.count).initialize(to: nil)
-    defer {
-      for index in texts.indices { free(pointers[index]) }
-      pointers.deallocate()
-    }
-    return body(pointers)
   }
 }

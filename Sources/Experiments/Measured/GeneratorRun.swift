@@ -1,14 +1,14 @@
-import FileAccess
 import Glibc
-import JSONText
 import LoadModel
+import ProcessContract
 import Threads
 import TimeBase
 import Workload
 
 /// One run of `headroom load` against a server, with the CPU time that both used in its window.
 struct GeneratorRun {
-  var outcome: GeneratorOutcome
+  /// What the generator found out.
+  var result: LoadResult
   /// CLOCK_MONOTONIC, nanoseconds.
   var window: Range<Int64>
   /// Of the server, in the window.
@@ -30,9 +30,6 @@ struct GeneratorRun {
     return run
   }
 
-  /// `headroom load`'s exit code where the start had passed before it was ready.
-  private static let missedItsStart: Int32 = 4
-
   /// `lead`: seconds for the generator to read the model's shapes, to try its requests and to open its first connections. nil: it was late.
   private static func attempt(
     _ workload: Workload, on server: MeasuredServer, binary: String, seed: UInt64, processes: Int, lead: Double
@@ -51,42 +48,34 @@ struct GeneratorRun {
     case .open(let arrivals):
       arguments += ["--rate", "\(arrivals.perSecond(over: workload.duration))", "--poisson"]
     }
-    var generators: [(process: ChildProcess, log: String)] = []
+    var generators: [ChildProcess] = []
     for index in 0..<processes {
-      let log = server.folder.path + "/latency-\(index).hlog"
       let share = processes == 1 ? [] : ["--share", "\(index)/\(processes)"]
-      generators.append(
-        (try ChildProcess(name: "the load generator", path: binary, arguments: arguments + share + ["--hdr-log", log]), log))
+      generators.append(try ChildProcess(name: "the load generator", path: binary, arguments: arguments + share))
     }
     let start = monotonic + TimeSpan(clampingSeconds: lead + workload.warmUp.seconds)
     let end = start + workload.duration
     MonotonicClock.sleep(until: start)
     let (before, machineBefore) = (server.usage, ProcessUsage.machine())
-    let ownBefore = generators.map { ProcessUsage(pid: $0.process.pid)?.seconds }
+    let ownBefore = generators.map { ProcessUsage(pid: $0.pid)?.seconds }
     MonotonicClock.sleep(until: end)
     let (after, machineAfter) = (server.usage, ProcessUsage.machine())
-    let ownAfter = generators.map { ProcessUsage(pid: $0.process.pid)?.seconds }
-    var outcomes: [GeneratorOutcome] = []
+    let ownAfter = generators.map { ProcessUsage(pid: $0.pid)?.seconds }
+    var results: [LoadResult] = []
     var isLate = false
     for generator in generators {
-      let ended = generator.process.wait(until: end + .milliseconds(120_000))
-      if ended.ending == .exit(missedItsStart) {
-        isLate = true
-        continue
-      }
-      guard ended.ending == .exit(0) else {
-        let said = generator.process.errorLines.suffix(3).joined(separator: " | ")
-        throw ExperimentError("the load generator ended with \(ended.ending) against \(server.name); it said: \(said)")
-      }
-      do {
-        let json = try JSONValue.parse(String(decoding: ended.output, as: UTF8.self))
-        outcomes.append(try GeneratorOutcome(json: json, log: try HistogramLog(text: Files.readText(generator.log))))
-      } catch let error as ExperimentError { throw error } catch {
-        throw ExperimentError("the load generator's report cannot be read: \(error)")
+      let ended = generator.wait(until: end + .milliseconds(120_000))
+      switch ended.ending {
+      // The start had passed before it was ready.
+      case .exit(.runInvalid): isLate = true
+      case .exit(.ok): results.append(try Self.result(ended.output))
+      default:
+        throw ExperimentError(
+          "the load generator ended with \(ended.ending) against \(server.name); it said: \(generator.lastWords)")
       }
     }
     if isLate { return nil }
-    guard let before, let after, let outcome = GeneratorOutcome.merged(outcomes) else {
+    guard let before, let after, let result = RunMerge.sum(results) else {
       throw ExperimentError("the server of \(server.name) ended while it was under load")
     }
     var foreign: Double?
@@ -99,31 +88,11 @@ struct GeneratorRun {
       foreign = max(0, all - used - after.since(before).seconds) / max(0.001, workload.duration.seconds)
     }
     return GeneratorRun(
-      outcome: outcome, window: start.nanoseconds..<end.nanoseconds, server: after.since(before), foreignCores: foreign)
+      result: result, window: start.nanoseconds..<end.nanoseconds, server: after.since(before), foreignCores: foreign)
   }
-}
 
-extension GeneratorOutcome {
-  /// Several processes' shares of one run.
-  static func merged(_ outcomes: [GeneratorOutcome]) -> GeneratorOutcome? {
-    guard var sum = outcomes.first else { return nil }
-    for other in outcomes.dropFirst() {
-      let (left, right) = (Double(sum.histogram.count), Double(other.histogram.count))
-      if let a = sum.meanMilliseconds, let b = other.meanMilliseconds, left + right > 0 {
-        sum.meanMilliseconds = (a * left + b * right) / (left + right)
-      }
-      sum.meanHalfWidthMilliseconds = nil
-      sum.requestsPerSecond += other.requestsPerSecond
-      sum.rowsPerSecond += other.rowsPerSecond
-      sum.answersInWindow += other.answersInWindow
-      sum.errors += other.errors
-      sum.threads += other.threads
-      sum.cpuSeconds += other.cpuSeconds
-      sum.busiestThreadShare = max(sum.busiestThreadShare, other.busiestThreadShare)
-      sum.sendLagP99Milliseconds = [sum.sendLagP99Milliseconds, other.sendLagP99Milliseconds].compactMap { $0 }.max()
-      if other.verdict == "client-bound" { (sum.verdict, sum.words) = (other.verdict, other.words) }
-      sum.histogram.add(other.histogram)
-    }
-    return sum
+  /// What a generator wrote on its standard output.
+  static func result(_ output: [UInt8]) throws(ExperimentError) -> LoadResult {
+    do throws(LoadInputError) { return try LoadResult(report: output) } catch { throw ExperimentError(error.description) }
   }
 }

@@ -1,5 +1,6 @@
 import Diagnosis
 public import JSONText
+import LoadModel
 public import Reporting
 import TimeBase
 import Workload
@@ -8,7 +9,7 @@ extension MeasuredResult {
   /// What was compared, as it is shown. Every section says MEASURED: it may stand beside simulated ones.
   public var report: Report {
     var report = Report(
-      title: "headroom bench: \(experiment.name), measured on this machine", question: Prose.ofProcessor(experiment.question), banner: nil,
+      title: "headroom bench: \(experiment.name), measured on this machine", question: experiment.question, banner: nil,
       facts: facts,
       notes: notes)
     let shared = RunComparison(runs: variants.map(\.compared))
@@ -22,8 +23,8 @@ extension MeasuredResult {
     ]
     .compactMap { $0 }
     report.sections = report.sections.map { section in
-      var section = section.ofProcessor
-      section.id = "cpu-" + section.id
+      var section = section
+      section.id = (deviceClass == .processor ? "cpu-" : "gpu-") + section.id
       section.tag = "MEASURED"
       return section
     }
@@ -34,15 +35,11 @@ extension MeasuredResult {
     var notes = experiment.notes
     notes.append("server and generator share this machine's cores: what one uses the other lacks")
     for variant in variants {
-      if variant.isClientBound {
-        notes.append(
-          "\(variant.variant.name): \(variant.generatorWords.hasSuffix(".") ? String(variant.generatorWords.dropLast()) : variant.generatorWords)"
-        )
-      }
+      if variant.generator.kind == .clientBound { notes.append("\(variant.variant.name): \(variant.generator.clause)") }
       if let foreign = variant.foreignCores, foreign.value > 0.12 {
         notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are not to be quoted")
       }
-      if variant.stability.hasPrefix("not stable") { notes.append("\(variant.variant.name): \(variant.stability)") }
+      if variant.stability.kind == .drifting { notes.append("\(variant.variant.name): \(variant.stability.words)") }
     }
     return notes
   }
@@ -250,30 +247,10 @@ extension MeasuredVariant {
       "undecided": .array(compared.assessment.undecided.map { $0.json }),
       "unlockPath": .array(compared.assessment.unlockPath.map { $0.json }), "reproductionError": reproductionError?.json ?? .null,
       "twin": JSONValue(twinRemark),
-      "generator": ["isClientBound": .bool(isClientBound), "words": .string(generatorWords), "stability": .string(stability)],
+      "generator": [
+        "isClientBound": .bool(generator.kind == .clientBound), "words": .string(generator.words), "stability": .string(stability.words),
+      ],
     ]
-  }
-}
-
-extension Report.Section {
-  /// The same of a run on processor cores.
-  fileprivate var ofProcessor: Report.Section {
-    var copy = self
-    copy.heading = Prose.ofProcessor(heading)
-    copy.explanation = Prose.ofProcessor(explanation)
-    copy.blocks = blocks.map { block in
-      switch block {
-      case .sentences(let heading, let lines): return .sentences(heading: heading, lines.map(\.ofProcessor))
-      case .table(var table):
-        for index in table.rows.indices {
-          table.rows[index].label = Prose.ofProcessor(table.rows[index].label)
-          table.rows[index].explanation = Prose.ofProcessor(table.rows[index].explanation)
-        }
-        return .table(table)
-      default: return block
-      }
-    }
-    return copy
   }
 }
 

@@ -1,7 +1,8 @@
 public import Diagnosis
-import Trace
+public import LoadModel
+public import Trace
 
-/// What came of an experiment on this machine: real servers, real requests, the processor as the device.
+/// What came of an experiment on this machine: real servers, real requests, a real device.
 public struct MeasuredResult: Sendable {
   /// What was asked.
   public var experiment: Experiment
@@ -9,6 +10,8 @@ public struct MeasuredResult: Sendable {
   public var variants: [MeasuredVariant]
   /// What the device is.
   public var device: String
+  /// What kind of device it is.
+  public var deviceClass: DeviceClass
 }
 
 /// What came of one variant.
@@ -28,11 +31,9 @@ public struct MeasuredVariant: Sendable {
   /// See `MeasuredTwin.reproductionError`.
   public var reproductionError: Figure?
   /// What the generator says of itself.
-  public var generatorWords: String
-  /// Whether it calls itself the limit.
-  public var isClientBound: Bool
-  /// Whether the figures are steady, in the generator's words.
-  public var stability: String
+  public var generator: ClientVerdict
+  /// Whether the figures are steady, as the generator saw them.
+  public var stability: Stability
 
   /// A run in an open loop at a rate that every variant can serve.
   public struct EqualRows: Sendable {

@@ -4,14 +4,19 @@ import Glibc
 import ModelGraph
 import Planning
 import Scheduling
+import Threads
 import TimeBase
 import Trace
 import Workload
 
-/// Runs experiments for real: each variant's server in a process of its own, the load generator in another, on this machine's processor.
+/// Runs experiments for real: each variant's server in a process of its own, the load generator in another.
 public struct MeasuredRunner: Sendable {
   /// This program: it serves and it asks.
   public var binary: String
+  /// Another program that serves as this one does, with devices that this one has not; nil: this one.
+  public var serverBinary: String?
+  /// What runs the models: "cpu", "cuda:0".
+  public var device = "cpu"
   /// Further arguments of `headroom serve`.
   public var serverArguments: [String] = []
   /// Whether the servers' operating-system calls are recorded, by the library beside this program.
@@ -31,8 +36,6 @@ public struct MeasuredRunner: Sendable {
     self.progress = progress
   }
 
-  /// NIO names its event loops so.
-  static let eventLoopName = "NIO-ELT"
   private static let loadLimit = TimeSpan.milliseconds(120_000)
 
   /// Runs every variant, one at a time: they share the machine.
@@ -49,7 +52,7 @@ public struct MeasuredRunner: Sendable {
       for variant in experiment.variants {
         progress("\(variant.name): starting its server")
         servers.append(
-          try server(variant.name, ServingFolder(variant), records: recordsOSCalls))
+          try server(variant.name, ServingFolder(variant, device: device), records: recordsOSCalls))
       }
       var loads: [GeneratorRun] = []
       for (server, variant) in zip(servers, experiment.variants) {
@@ -59,7 +62,7 @@ public struct MeasuredRunner: Sendable {
       }
       var equal: [GeneratorRun] = []
       // Four fifths of what the slowest did: every variant can, and none queues without end.
-      let rate = (loads.map(\.outcome.rowsPerSecond).min() ?? 0) * 0.8
+      let rate = (loads.map(\.result.rowsPerSecond).min() ?? 0) * 0.8
       if comparesEqualRows, servers.count > 1, rate > 0 {
         for (server, variant) in zip(servers, experiment.variants) {
           let workload = Self.equalRows(variant.workload, rate)
@@ -67,24 +70,28 @@ public struct MeasuredRunner: Sendable {
           equal.append(try GeneratorRun.run(workload, on: server, binary: binary, seed: experiment.seed))
         }
       }
-      var variants: [MeasuredVariant] = []
-      var device = ""
       var traces: [Trace] = []
       for server in servers {
         progress("\(server.name): reading its trace")
         traces.append(try server.stop())
       }
-      // The machine is quiet from here on.
-      let timings = explains ? try ProcessorTimings(cores: Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) : nil
+      var seen: [SeenVariant] = []
       for (index, trace) in traces.enumerated() {
-        device = trace.gpus.first?.name ?? "CPU"
-        variants.append(
-          try self.variant(
-            experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate, of: experiment,
-            timings: timings))
+        seen.append(
+          try self.seen(experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate))
       }
-      Self.compareClients(&variants)
-      return MeasuredResult(experiment: experiment, variants: variants, device: device)
+      // Before anything is made of it: what the other variants' users did is evidence too.
+      let runs = seen.map { ($0.variant, $0.evidence) }
+      for index in seen.indices { seen[index].evidence.client.otherRuns = ClientEvidence.otherRuns(of: index, among: runs) }
+      let deviceClass = traces.first?.deviceClass ?? .processor
+      // The machine is quiet from here on.
+      let timings =
+        explains && deviceClass == .processor
+        ? try ProcessorTimings(cores: Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) : nil
+      var variants: [MeasuredVariant] = []
+      for seen in seen { variants.append(try variant(seen, of: experiment, timings: timings)) }
+      return MeasuredResult(
+        experiment: experiment, variants: variants, device: traces.first?.gpus.first?.name ?? self.device, deviceClass: deviceClass)
     } catch {
       for server in servers { server.abandon() }
       throw error
@@ -94,7 +101,8 @@ public struct MeasuredRunner: Sendable {
   /// A server, ready.
   func server(_ name: String, _ folder: ServingFolder, records: Bool) throws(ExperimentError) -> MeasuredServer {
     try MeasuredServer(
-      name, folder, binary: binary, arguments: serverArguments, recordsOSCalls: records, loadLimit: Self.loadLimit)
+      name, folder, binary: serverBinary ?? binary, arguments: ["--device", device] + serverArguments, recordsOSCalls: records,
+      loadLimit: Self.loadLimit)
   }
 
   private static func text(_ workload: Workload) -> String {
@@ -114,10 +122,21 @@ public struct MeasuredRunner: Sendable {
 
   // MARK: - From what was seen to what it means
 
-  private func variant(
-    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double, of experiment: Experiment,
-    timings: ProcessorTimings?
-  ) throws(ExperimentError) -> MeasuredVariant {
+  /// A variant's run as it was seen, before anything is made of it.
+  private struct SeenVariant {
+    var variant: Variant
+    var trace: Trace
+    var load: GeneratorRun
+    var analysis: TraceAnalysis
+    var evidence: RunEvidence
+    /// Of its model on a GPU; nil for one that has operators that are not planned, with why.
+    var plan: Result<Plan, ExperimentError>
+    var atEqualRows: MeasuredVariant.EqualRows?
+  }
+
+  private func seen(
+    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double
+  ) throws(ExperimentError) -> SeenVariant {
     if let lost = whole.run["overwrittenRequests"].flatMap({ Int($0) }), lost > 0 {
       throw ExperimentError("variant \(variant.name): \(lost) requests were overwritten before they could be read; run for less time")
     }
@@ -128,54 +147,74 @@ public struct MeasuredRunner: Sendable {
     do { analysis = try TraceAnalysis(of: trace, context: context) } catch { throw ExperimentError("variant \(variant.name): \(error)") }
     var evidence = analysis.evidence
     // Copies are not in a processor's events: none recorded is not none made.
-    evidence.copies = CopyEvidence()
+    if evidence.deviceClass == .processor { evidence.copies = CopyEvidence() }
     evidence.complete(with: load, trace: trace, instances: variant.scheduler.instances)
     let largest = analysis.batchSizes.keys.max() ?? 1
-    // Which rows are copies is the graph's; the plan is a GPU's, and nothing else of it is used. A model that only ONNX Runtime knows has none.
-    let plan = try? variant.plan()
-    if let batch = try? plan?.at(rows: largest) {
-      evidence.kernels.redundantShare = Figure(batch.redundantShare, .share, .estimated, source: "the graph at \(largest) rows")
+    // Which rows are copies is the graph's, whatever runs it; nothing else of the plan is used.
+    let plan: Result<Plan, ExperimentError>
+    do throws(ExperimentError) { plan = .success(try variant.plan()) } catch { plan = .failure(error) }
+    if case .success(let plan) = plan {
+      do {
+        let share = try plan.at(rows: largest).redundantShare
+        evidence.kernels.redundantShare = Figure(share, .share, .estimated, source: "the graph at \(largest) rows")
+      } catch { throw ExperimentError("variant \(variant.name): \(error)") }
     }
-    let (twin, remark) = twin(variant, plan, trace, load, evidence, largest: largest, timings: timings)
+    return SeenVariant(
+      variant: variant, trace: trace, load: load, analysis: analysis, evidence: evidence, plan: plan,
+      atEqualRows: try equal.map { equal throws(ExperimentError) in
+        try Self.equalRows(whole.within(equal.window), equal, rate: rate, context: context)
+      })
+  }
+
+  private func variant(_ seen: SeenVariant, of experiment: Experiment, timings: ProcessorTimings?) throws(ExperimentError)
+    -> MeasuredVariant
+  {
+    let (variant, trace, load, analysis) = (seen.variant, seen.trace, seen.load, seen.analysis)
+    var evidence = seen.evidence
+    let largest = analysis.batchSizes.keys.max() ?? 1
+    let (twin, remark) = twin(variant, seen.plan, trace, load, evidence, largest: largest, timings: timings)
     if let twin {
       progress("\(variant.name): what limits")
-      evidence.elasticities = twin.elasticities(rate: load.outcome.requestsPerSecond)
+      evidence.elasticities = try twin.elasticities(rate: load.result.answersPerSecond)
       progress("\(variant.name): what each change would buy")
     }
     let assessment = Assessment(
-      of: evidence, goal: experiment.goal, codes: FindingCode.ofProcessors,
-      estimator: twin?.estimator(rate: load.outcome.requestsPerSecond, p99GoalMilliseconds: experiment.p99GoalMilliseconds))
-    let outcome = load.outcome
-    let latencies = outcome.histogram.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
-    let throughput = Figure(outcome.requestsPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
+      of: evidence, goal: experiment.goal,
+      estimator: twin?.estimator(rate: load.result.answersPerSecond, p99GoalMilliseconds: experiment.p99GoalMilliseconds))
+    let outcome = load.result
+    let latencies = outcome.latency.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
+    let throughput = Figure(outcome.answersPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
     let compared = ComparedRun(
       name: variant.name,
-      run: RunTotals(answered: outcome.answersInWindow, refused: outcome.errors, batches: trace.batches.count, latencies: latencies),
+      run: RunTotals(
+        answered: Int(clamping: outcome.completed), refused: Int(clamping: outcome.errorCount), batches: trace.batches.count,
+        latencies: latencies),
       throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, trace: trace)
     var result = MeasuredVariant(
-      variant: variant, compared: compared, atEqualRows: nil, serverCPUPerRequest: nil, foreignCores: nil,
-      twinRemark: remark, reproductionError: twin?.reproductionError, generatorWords: outcome.words,
-      isClientBound: outcome.verdict == "client-bound", stability: outcome.stability)
-    if outcome.answersInWindow > 0 {
+      variant: variant, compared: compared, atEqualRows: seen.atEqualRows, serverCPUPerRequest: nil, foreignCores: nil,
+      twinRemark: remark, reproductionError: twin?.reproductionError, generator: outcome.verdict,
+      stability: outcome.stability)
+    if outcome.completed > 0 {
       result.serverCPUPerRequest = Figure(
-        load.server.seconds * 1e6 / Double(outcome.answersInWindow), .microseconds, .measured,
+        load.server.seconds * 1e6 / Double(outcome.completed), .microseconds, .measured,
         source: "user and system time of the server's threads over answers")
     }
     result.foreignCores = load.foreignCores.map {
       Figure($0, .count, .measured, source: "CPU time of all programs less server and generator, over the window")
     }
-    if let equal { result.atEqualRows = Self.equalRows(whole.within(equal.window), equal, rate: rate, context: context) }
     return result
   }
 
   /// The run's twin, and what is to be said of it or of its absence.
   private func twin(
-    _ variant: Variant, _ plan: Plan?, _ trace: Trace, _ load: GeneratorRun, _ evidence: RunEvidence, largest: Int,
+    _ variant: Variant, _ plan: Result<Plan, ExperimentError>, _ trace: Trace, _ load: GeneratorRun, _ evidence: RunEvidence, largest: Int,
     timings: ProcessorTimings?
   ) -> (twin: MeasuredTwin?, remark: String?) {
-    guard let timings else { return (nil, nil) }
+    guard explains else { return (nil, nil) }
+    guard let timings else { return (nil, "no gain is computed: runs on a GPU are not reproduced in virtual time") }
     if evidence.steadiness?.isSteady == false { return (nil, "no gain is computed: the window is not steady") }
-    guard let plan else { return (nil, "no gain is computed: the model has operators that are not planned") }
+    let planned: Plan
+    do throws(ExperimentError) { planned = try plan.get() } catch { return (nil, "no gain is computed: \(error)") }
     guard let observed = MeasuredTwin.Observed(trace, load, busy: evidence.device.kernelBusy) else {
       return (nil, "no gain is computed: the run has no batches to take times from")
     }
@@ -184,67 +223,59 @@ public struct MeasuredRunner: Sendable {
       let redundant = (evidence.kernels.redundantShare?.value ?? 0) >= HR211RedundantWork.shareThreshold
       let (processor, lean) = try timings.processor(variant, largest: largest, hasRedundantWork: redundant)
       progress("\(variant.name): its twin in virtual time")
-      guard let twin = MeasuredTwin(of: variant, plan: plan, processor: processor, leanDurations: lean, observed: observed) else {
+      guard let twin = try MeasuredTwin(of: variant, plan: planned, processor: processor, leanDurations: lean, observed: observed) else {
         return (nil, "no gain is computed: the run's twin answered nothing")
       }
       return (twin, twin.remark)
     } catch { return (nil, "no gain is computed: \(error)") }
   }
 
-  private static func equalRows(_ trace: Trace, _ run: GeneratorRun, rate: Double, context: RunContext) -> MeasuredVariant.EqualRows {
-    let rows = run.outcome.rowsPerSecond * run.outcome.windowSeconds
+  private static func equalRows(
+    _ trace: Trace, _ run: GeneratorRun, rate: Double, context: RunContext
+  ) throws(ExperimentError) -> MeasuredVariant.EqualRows {
+    let rows = run.result.rowsPerSecond * run.result.windowSeconds
     let source = "open loop at equal rows/s"
     func latency(_ percentile: Double) -> Figure? {
-      run.outcome.histogram.value(atPercentile: percentile).map {
+      run.result.latency.value(atPercentile: percentile).map {
         Figure(Double($0) / 1e6, .milliseconds, .measured, source: "from the due instant, \(source)")
       }
     }
     let kernels = zip(trace.kernels.start, trace.kernels.end).reduce(0.0) { $0 + Double($1.1 - $1.0) } / 1e9
-    let analysis = try? TraceAnalysis(of: trace, context: context)
+    let analysis: TraceAnalysis
+    do { analysis = try TraceAnalysis(of: trace, context: context) } catch { throw ExperimentError("at equal rows: \(error)") }
     return MeasuredVariant.EqualRows(
       offered: Figure(rate, .rowsPerSecond, .assumed, source: "four fifths of the slowest variant's rows/s"),
-      answered: Figure(run.outcome.rowsPerSecond, .rowsPerSecond, .measured, source: source),
+      answered: Figure(run.result.rowsPerSecond, .rowsPerSecond, .measured, source: source),
       cpuSecondsPerMillionRows: rows > 0 ? Figure(run.server.seconds / rows * 1e6, .seconds, .measured, source: source) : nil,
       kernelSecondsPerMillionRows: rows > 0 ? Figure(kernels / rows * 1e6, .seconds, .measured, source: source) : nil,
-      medianLatency: latency(50), p99Latency: latency(99), rowsPerBatch: analysis?.evidence.batching.meanRows,
-      kernelBusy: analysis?.evidence.device.kernelBusy)
-  }
-
-  /// Time outside the stopwatch of the other variants: a think time would not move between them.
-  private static func compareClients(_ variants: inout [MeasuredVariant]) {
-    for index in variants.indices {
-      variants[index].compared.evidence.client.otherRuns = variants.indices.compactMap { other in
-        let (left, right) = (variants[index].variant.workload.load, variants[other].variant.workload.load)
-        guard other != index, left == right, let throughput = variants[other].compared.evidence.load.throughput,
-          let outside = variants[other].compared.evidence.load.timeOutsideStopwatch
-        else { return nil }
-        return ClientEvidence.OtherRun(throughput: throughput, timeOutsideStopwatch: outside)
-      }
-    }
+      medianLatency: latency(50), p99Latency: latency(99), rowsPerBatch: analysis.evidence.batching.meanRows,
+      kernelBusy: analysis.evidence.device.kernelBusy)
   }
 }
 
 extension RunEvidence {
   /// Adds what only generator and operating system know.
   mutating func complete(with run: GeneratorRun, trace: Trace, instances: Int) {
-    let outcome = run.outcome
-    let source = "client's stopwatch, \(outcome.histogram.count) answers"
+    let outcome = run.result
+    let source = "client's stopwatch, \(outcome.latency.count) answers"
     func milliseconds(_ value: Double?) -> Figure? { value.map { Figure($0, .milliseconds, .measured, source: source) } }
     func percentile(_ percentile: Double) -> Figure? {
-      milliseconds(outcome.histogram.value(atPercentile: percentile).map { Double($0) / 1e6 })
+      milliseconds(outcome.latency.value(atPercentile: percentile).map { Double($0) / 1e6 })
     }
-    let throughput = Figure(outcome.requestsPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
+    let throughput = Figure(outcome.answersPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
     load.throughput = throughput
-    load.meanLatency = milliseconds(outcome.meanMilliseconds)
+    load.meanLatency = milliseconds(outcome.meanLatencySeconds.map { $0 * 1e3 })
     load.medianLatency = percentile(50)
     load.p99Latency = percentile(99)
-    client.cores = outcome.threads
-    client.coreShare = Figure(outcome.busiestThreadShare, .share, .measured, source: "CPU time of the generator's busiest thread")
-    client.sendLagP99 = outcome.sendLagP99Milliseconds.map { Figure($0, .milliseconds, .measured, source: "generator: sent less due") }
+    client.cores = outcome.health.threads
+    client.coreShare = Figure(outcome.health.busiestThreadShare, .share, .measured, source: "CPU time of the generator's busiest thread")
+    client.sendLagP99 = outcome.health.sendLag.value(atPercentile: 99).map {
+      Figure(Double($0) / 1e6, .milliseconds, .measured, source: "generator: sent less due")
+    }
     let window = max(1, Double(run.window.upperBound - run.window.lowerBound))
-    let answers = Double(max(1, outcome.answersInWindow))
-    let loops = max(1, run.server.count(ofThreads: MeasuredRunner.eventLoopName))
-    let loopSeconds = run.server.seconds(ofThreads: MeasuredRunner.eventLoopName)
+    let answers = Double(max(1, outcome.completed))
+    let loops = max(1, run.server.count(ofThreads: ThreadTimes.eventLoopName))
+    let loopSeconds = run.server.seconds(ofThreads: ThreadTimes.eventLoopName)
     frontEnd.cores = loops
     frontEnd.coreShare = Figure(
       min(1, loopSeconds * 1e9 / window / Double(loops)), .share, .measured, source: "CPU time of \(loops) event loops")
@@ -254,7 +285,7 @@ extension RunEvidence {
         servers: max(1, servers), throughput: throughput)
     }
     station(
-      .client, outcome.busiestThreadShare * Double(outcome.threads) * window, servers: outcome.threads,
+      .client, outcome.health.busiestThreadShare * Double(outcome.health.threads) * window, servers: outcome.health.threads,
       "CPU time of the generator's threads")
     station(.frontEnd, loopSeconds * 1e9, servers: loops, "CPU time of the event loops")
     var (gather, output, held) = (0.0, 0.0, 0.0)
@@ -268,7 +299,13 @@ extension RunEvidence {
     let kernels = zip(trace.kernels.start, trace.kernels.end).reduce(0.0) { $0 + length($1.0, $1.1) }
     station(.gatherAndUpload, gather, servers: instances, "gather start to first kernel")
     station(.issuingThread, held, servers: instances, "instances' threads from gather to outputs")
-    station(.gpu, kernels, servers: instances, "kernels, summed over the instances")
+    if deviceClass == .processor {
+      station(.gpu, kernels, servers: instances, "kernels, summed over the instances")
+    } else {
+      // Instances of a GPU share it: it is one server, busy while any kernel runs.
+      let busy = (device.kernelBusy?.value ?? 0) * window
+      station(.gpu, busy, servers: 1, "union of the kernels")
+    }
     station(.downloadAndResponse, output, servers: instances, "last kernel to outputs taken apart")
     if let queued = batching.meanQueuedRequests, throughput.value > 0 {
       stations[.batcher] = StationLoad(

@@ -2,6 +2,7 @@ import CheckedNumbers
 import Capture
 import FileAccess
 import Glibc
+import ProcessContract
 import Threads
 import TimeBase
 import Trace
@@ -44,21 +45,22 @@ final class MeasuredServer {
       name: "the server of \(name)", path: binary,
       arguments: [
         "serve", "--model-repository", folder.path, "--http-port", "0", "--allow-grpc", "false", "--allow-metrics", "false", "--record",
-        tracePath, "--record-limit", "4000000",
+        tracePath, "--record-limit", "4000000", "--ready-line",
       ] + arguments, environment: environment)
-    let found = process.waitForLine(until: MonotonicClock.now + loadLimit) { lines -> String? in
-      guard lines.contains("ready") else { return nil }
-      return lines.first { $0.hasPrefix("HTTP on ") }.map { String($0.dropFirst("HTTP on ".count)) }
-    }
-    guard let found else {
+    do throws(ContractError) {
+      guard let line = process.firstLine(until: MonotonicClock.now + loadLimit) else {
+        throw ContractError("did not become ready in \(Int(saturating: loadLimit.seconds)) s")
+      }
+      let ready = try ServerReady(line: line)
+      guard let http = ready.http, ready.isReady else { throw ContractError("is running and not ready, or serves no HTTP") }
+      address = http
+    } catch {
       process.send(SIGKILL)
       let ending = process.wait(until: MonotonicClock.now + .milliseconds(5000)).ending
-      let said = process.errorLines.suffix(4).joined(separator: " | ")
       folder.remove()
       capture?.remove()
-      throw ExperimentError("\(process.name) did not become ready (\(ending)); it said: \(said)")
+      throw ExperimentError("\(process.name): \(error) (\(ending)); it said: \(process.lastWords)")
     }
-    address = found
   }
 
   var usage: ProcessUsage? { ProcessUsage(pid: process.pid) }
@@ -71,8 +73,8 @@ final class MeasuredServer {
     }
     process.send(SIGTERM)
     let ending = process.wait(until: MonotonicClock.now + .milliseconds(60_000)).ending
-    guard ending == .exit(0) else {
-      throw ExperimentError("\(process.name) ended with \(ending); it said: \(process.errorLines.suffix(4).joined(separator: " | "))")
+    guard ending == .exit(.ok) else {
+      throw ExperimentError("\(process.name) ended with \(ending); it said: \(process.lastWords)")
     }
     var trace: Trace
     do { trace = try TraceStore.read(tracePath) } catch { throw ExperimentError("\(process.name): \(error)") }

@@ -2,7 +2,9 @@ import CheckedNumbers
 public import Diagnosis
 public import JSONText
 public import Reporting
+import LoadModel
 import ModelGraph
+import ProcessContract
 import Scheduling
 import Threads
 import TimeBase
@@ -79,7 +81,7 @@ public enum MeasuredSuite {
     }
     rows.append(
       .init(
-        "front end", "identity model over HTTP, no batching delay (64 users)", front.outcome.requestsPerSecond, cpu: front.cpuPerRequest,
+        "front end", "identity model over HTTP, no batching delay (64 users)", front.result.answersPerSecond, cpu: front.cpuPerRequest,
         of: "the server"))
 
     let head = BuiltInHead.linear(layers: 20, hidden: hidden)
@@ -119,7 +121,7 @@ public enum MeasuredSuite {
       throw error
     }
     let together = SuiteResult.Row(
-      "all of it", "LinearHead over HTTP (1,000 users, no think time)", whole.outcome.requestsPerSecond, cpu: whole.cpuPerRequest,
+      "all of it", "LinearHead over HTTP (1,000 users, no think time)", whole.result.answersPerSecond, cpu: whole.cpuPerRequest,
       of: "the server")
     var verdict: [Prose] = []
     if let least = rows.min(by: { $0.capacity.value < $1.capacity.value }) {
@@ -130,7 +132,7 @@ public enum MeasuredSuite {
       )
     }
     verdict.append("stations that share cores add their CPU times: capacity of one alone is an upper bound, not a forecast")
-    if whole.outcome.verdict == "client-bound" { verdict.append("\(whole.outcome.words)") }
+    if whole.result.verdict.kind == .clientBound { verdict.append("\(whole.result.verdict.words)") }
     return SuiteResult(
       name: "isolate", question: "What can each station pass by itself, and which one is the whole made of?", rows: rows + [together],
       verdict: verdict, change: "a faster narrowest station: raise it until the next one is narrower")
@@ -147,11 +149,11 @@ public enum MeasuredSuite {
       for processes in [1, 2, 4, 8] {
         runner.progress("clients: \(processes) processes, \(Int(saturating: seconds)) s")
         let run = try GeneratorRun.run(closed(256, seconds), on: server, binary: runner.binary, seed: 1, processes: processes)
-        if processes == 1, run.outcome.verdict == "client-bound" { words = run.outcome.words }
+        if processes == 1, run.result.verdict.kind == .clientBound { words = run.result.verdict.words }
         rows.append(
           .init(
             "\(processes) client process\(processes == 1 ? "" : "es")", "identity model over HTTP, 256 users in all",
-            run.outcome.requestsPerSecond, cpu: run.cpuPerRequest, of: "the server"))
+            run.result.answersPerSecond, cpu: run.cpuPerRequest, of: "the server"))
       }
       _ = try server.stop()
     } catch {
@@ -246,7 +248,7 @@ public struct SuiteResult: Sendable {
 
 extension GeneratorRun {
   /// CPU time of the server an answer, microseconds.
-  var cpuPerRequest: Double? { outcome.answersInWindow > 0 ? server.seconds * 1e6 / Double(outcome.answersInWindow) : nil }
+  var cpuPerRequest: Double? { result.completed > 0 ? server.seconds * 1e6 / Double(result.completed) : nil }
 
   /// What the generator does against any URL.
   static func plain(_ url: String, users: Int, seconds: Double, binary: String) throws(ExperimentError) -> (
@@ -256,13 +258,11 @@ extension GeneratorRun {
       name: "the load generator", path: binary,
       arguments: ["load", url, "--users", "\(users)", "--duration", "\(seconds)", "--warmup", "1", "--json", "--quiet"])
     let ended = process.wait(until: MonotonicClock.now + TimeSpan(clampingSeconds: seconds + 60))
-    guard ended.ending == .exit(0), let json = try? JSONValue.parse(String(decoding: ended.output, as: UTF8.self)),
-      let rate = json["requestsPerSecond"]?.doubleValue
-    else {
-      throw ExperimentError(
-        "the load generator ended with \(ended.ending); it said: \(process.errorLines.suffix(3).joined(separator: " | "))")
+    guard ended.ending == .exit(.ok) else {
+      throw ExperimentError("the load generator ended with \(ended.ending); it said: \(process.lastWords)")
     }
-    let share = json["generator"]?["busiestThreadShare"]?.doubleValue
-    return (rate, share.map { rate > 0 ? $0 / rate : 0 })
+    let result = try Self.result(ended.output)
+    let rate = result.answersPerSecond
+    return (rate, rate > 0 ? result.health.busiestThreadShare / rate : nil)
   }
 }

@@ -1,3 +1,4 @@
+import HostModel
 import CheckedNumbers
 import DeviceModel
 import Diagnosis
@@ -8,6 +9,7 @@ import Planning
 import Reporting
 import Scheduling
 import Simulation
+import Threads
 import TimeBase
 import Trace
 
@@ -56,8 +58,12 @@ struct MeasuredTwin: Sendable {
 
   /// A twin of the variant's run.
   ///
+  /// nil where it answers nothing.
+  ///
   /// - Parameter processor: batch times, undisturbed, and what shares the cores.
-  init?(of variant: Variant, plan: Plan, processor: ProcessorDevice, leanDurations: BatchDurations?, observed: Observed) {
+  init?(
+    of variant: Variant, plan: Plan, processor: ProcessorDevice, leanDurations: BatchDurations?, observed: Observed
+  ) throws(ExperimentError) {
     guard observed.throughput > 0, observed.busy > 0, observed.batchesPerSecond > 0 else { return nil }
     var variant = variant
     variant.processor = processor
@@ -67,29 +73,32 @@ struct MeasuredTwin: Sendable {
       (changed.deviceTimeScale, changed.batchingDelayScale, changed.host) = (factor, delay, observed.host)
       return changed
     }
-    func run(_ variant: Variant, _ seed: UInt64) -> SimulationResult? {
-      (try? Simulation.run(variant.world(plan, seed: seed).shortened(rate: observed.throughput, requests: 12_000))) ?? nil
+    func run(_ variant: Variant, _ seed: UInt64) throws(ExperimentError) -> SimulationResult {
+      try variant.world(plan, seed: seed).shortened(rate: observed.throughput, requests: 12_000).result("the run in virtual time")
     }
     func busy(_ result: SimulationResult) -> Double { result.busy.kernels / max(1, Double(result.window.nanoseconds)) }
     // One at a time, each by what rises with it whatever limits. Requests a second would tell nothing of either where the load limits.
-    func factor(_ delay: Double) -> Double {
-      Self.root(from: 0.2, to: 5, steps: 12) { tried in
-        guard let result = run(world(tried, delay), 3), result.throughput > 0 else { return 1 }
+    func factor(_ delay: Double) throws(ExperimentError) -> Double {
+      try Self.root(from: 0.2, to: 5, steps: 12) { tried throws(ExperimentError) in
+        let result = try run(world(tried, delay), 3)
+        guard result.throughput > 0 else { return 1 }
         return busy(result) / result.throughput - observed.busy / observed.throughput
       } ?? 1
     }
-    func delay(_ factor: Double) -> Double {
-      Self.root(from: 1, to: 3, steps: 9) { tried in
-        guard let result = run(world(factor, tried), 3), result.batches > 0 else { return 1 }
+    func delay(_ factor: Double) throws(ExperimentError) -> Double {
+      try Self.root(from: 1, to: 3, steps: 9) { tried throws(ExperimentError) in
+        let result = try run(world(factor, tried), 3)
+        guard result.batches > 0 else { return 1 }
         return result.window.seconds / Double(result.batches) - 1 / observed.batchesPerSecond
       } ?? 1
     }
     // Batches that wait for a full device leave when it is free, however late a timer is: then there is no root, and the delay stays.
     let hasDelay = variant.scheduler.batching.map { $0.maximumQueueDelay > .zero } ?? false
-    let late = hasDelay ? delay(factor(1)) : 1
-    variant = world(factor(late), late)
+    let late = hasDelay ? try delay(try factor(1)) : 1
+    variant = world(try factor(late), late)
     // Of another seed: what was fitted to one draw must hold for others.
-    guard let check = run(variant, 4) else { return nil }
+    let check = try run(variant, 4)
+    guard check.answered > 0 else { return nil }
     self.variant = variant
     self.plan = plan
     self.leanDurations = leanDurations
@@ -103,32 +112,34 @@ struct MeasuredTwin: Sendable {
   }
 
   /// Where `function`, which rises, is zero; nil where it is not between these two. Halving in steps of equal ratio.
-  private static func root(from least: Double, to most: Double, steps: Int, _ function: (Double) -> Double) -> Double? {
+  private static func root(
+    from least: Double, to most: Double, steps: Int, _ function: (Double) throws(ExperimentError) -> Double
+  ) throws(ExperimentError) -> Double? {
     var (low, high) = (least, most)
-    guard function(low) < 0, function(high) > 0 else { return nil }
+    guard try function(low) < 0, try function(high) > 0 else { return nil }
     for _ in 0..<steps {
       let middle = (low * high).squareRoot()
-      if function(middle) < 0 { low = middle } else { high = middle }
+      if try function(middle) < 0 { low = middle } else { high = middle }
     }
     return (low * high).squareRoot()
   }
 
   /// Gains on this twin.
   func estimator(rate: Double, p99GoalMilliseconds: Double) -> SimulatedEstimator {
-    func make(_ evidence: @escaping ([Change]) -> RunEvidence?) -> SimulatedEstimator {
+    func make(_ evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence?) -> SimulatedEstimator {
       SimulatedEstimator(
         variant: self.variant, plan: plan, rate: rate, p99GoalMilliseconds: p99GoalMilliseconds, reproductionError: reproductionError,
         leanDurations: leanDurations, tellsLatency: tellsLatency, evidence: evidence)
     }
     let probe = make { _ in nil }
     let variant = variant
-    return make { EvidenceProbe.evidence(of: variant, changes: $0, estimator: probe) }
+    return make { changes throws(GainRefusal) in try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe) }
   }
 
   /// What one percent of each kind of time is worth on this twin: fitted, as it is. nil where the twin is too far from the run.
-  func elasticities(rate: Double) -> Elasticities? {
+  func elasticities(rate: Double) throws(ExperimentError) -> Elasticities? {
     guard reproductionError.value <= Assessment.largestReproductionError,
-      var found = ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22, 23, 24])
+      var found = try ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22, 23, 24])
     else { return nil }
     found.values = found.values.mapValues { figure in
       var fitted = figure
@@ -157,12 +168,12 @@ struct MeasuredTwin: Sendable {
 extension MeasuredTwin.Observed {
   /// What a run showed.
   init?(_ trace: Trace, _ load: GeneratorRun, busy: Figure?) {
-    let outcome = load.outcome
-    guard outcome.answersInWindow > 0, let busy else { return nil }
-    let answers = Double(outcome.answersInWindow)
+    let outcome = load.result
+    guard outcome.completed > 0, let busy else { return nil }
+    let answers = Double(outcome.completed)
     let window = Double(load.window.upperBound - load.window.lowerBound)
-    let loops = max(1, load.server.count(ofThreads: MeasuredRunner.eventLoopName))
-    let loopMicroseconds = load.server.seconds(ofThreads: MeasuredRunner.eventLoopName) * 1e6 / answers
+    let loops = max(1, load.server.count(ofThreads: ThreadTimes.eventLoopName))
+    let loopMicroseconds = load.server.seconds(ofThreads: ThreadTimes.eventLoopName) * 1e6 / answers
     let usual = HostProfile.local
     let receiving = usual[.frontEndPerRequest].value
     let share = receiving / max(1e-9, receiving + usual[.responsePerRequest].value)
@@ -179,13 +190,15 @@ extension MeasuredTwin.Observed {
     }
     guard count > 0 else { return nil }
     func batch(_ sum: Double) -> Double { min(max(0, sum / count / 1000), 10_000_000) }
-    throughput = outcome.requestsPerSecond
+    throughput = outcome.answersPerSecond
     self.busy = busy.value
     batchesPerSecond = count / (window / 1e9)
-    medianMilliseconds = outcome.histogram.value(atPercentile: 50).map { Double($0) / 1e6 }
+    medianMilliseconds = outcome.latency.value(atPercentile: 50).map { Double($0) / 1e6 }
     let source = "in the run"
-    host = usual.with(.clientCores, Double(outcome.threads), .measured, source)
-      .with(.clientPerRequest, outcome.busiestThreadShare * Double(outcome.threads) * window / answers / 1000, .measured, source)
+    host = usual.with(.clientCores, Double(outcome.health.threads), .measured, source)
+      .with(
+        .clientPerRequest, outcome.health.busiestThreadShare * Double(outcome.health.threads) * window / answers / 1000, .measured, source
+      )
       .with(.clientPerByte, 0, .assumed, "contained in clientPerRequest").with(.frontEndCores, Double(loops), .measured, source)
       .with(.frontEndPerRequest, loopMicroseconds * share, .measured, source)
       .with(.responsePerRequest, loopMicroseconds * (1 - share), .measured, source)

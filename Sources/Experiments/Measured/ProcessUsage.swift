@@ -1,5 +1,6 @@
 import FileAccess
 import Glibc
+import Threads
 
 /// CPU time of a process by its threads' names, read from /proc.
 struct ProcessUsage: Sendable, Hashable {
@@ -28,23 +29,11 @@ struct ProcessUsage: Sendable, Hashable {
 
   /// Of a process that runs; nil where it is gone.
   init?(pid: pid_t) {
-    guard let tasks = try? Files.entries(of: "/proc/\(pid)/task") else { return nil }
-    for task in tasks {
-      guard let text = try? Files.readText("/proc/\(pid)/task/\(task)/stat", limit: 1 << 16), let parsed = Self.parse(text) else {
-        continue
-      }
-      secondsByThread[parsed.name, default: 0] += parsed.ticks / Double(max(1, sysconf(Int32(clamping: _SC_CLK_TCK))))
-      threads[parsed.name, default: 0] += 1
+    for thread in ThreadTimes.all(of: pid).values {
+      secondsByThread[thread.name, default: 0] += Double(thread.onCore) / 1e9
+      threads[thread.name, default: 0] += 1
     }
     if threads.isEmpty { return nil }
-  }
-
-  /// Name and ticks of a thread: proc(5), fields 2, 14 and 15. The name may hold spaces and parentheses.
-  static func parse(_ text: String) -> (name: String, ticks: Double)? {
-    guard let open = text.firstIndex(of: "("), let close = text.lastIndex(of: ")"), open < close else { return nil }
-    let fields = text[text.index(after: close)...].split(separator: " ")
-    guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
-    return (String(text[text.index(after: open)..<close]), user + system)
   }
 
   /// Seconds of CPU time that anything on this machine used, and that were stolen from it: /proc/stat.

@@ -3,6 +3,7 @@ import FileAccess
 import Glibc
 import ModelGraph
 import Scheduling
+import Trace
 
 /// A repository with one model, in Triton's layout, in a temporary folder.
 struct ServingFolder {
@@ -10,19 +11,20 @@ struct ServingFolder {
   let model: String
 
   /// One of a variant. A built-in head stays in the program: its configuration names it.
-  init(_ variant: Variant) throws(ExperimentError) {
+  init(_ variant: Variant, device: String = "cpu") throws(ExperimentError) {
     let model = Self.name(variant.name)
     var file: String?
     if case .onnx(let path) = variant.model { file = path }
-    try self.init(model: model, configuration: Self.configuration(variant, model: model), file: file)
+    try self.init(model: model, configuration: Self.configuration(variant, model: model, device: device), file: file)
   }
 
   /// One of a model with this config.pbtxt, and a copy of this ONNX file.
   init(model: String, configuration: String, file: String? = nil) throws(ExperimentError) {
     self.model = model
-    var template = Array("/tmp/headroom-bench-XXXXXX".utf8CString)
+    let parent = getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
+    var template = Array("\(parent)/headroom-bench-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
-      throw ExperimentError("no temporary folder could be made in /tmp: \(String(cString: strerror(errno)))")
+      throw ExperimentError("no temporary folder could be made in \(parent): \(String(cString: strerror(errno)))")
     }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     do throws(FileError) {
@@ -36,7 +38,7 @@ struct ServingFolder {
   static func name(_ text: String) -> String { String(text.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" }) }
 
   /// The variant's serving configuration as config.pbtxt.
-  static func configuration(_ variant: Variant, model: String) -> String {
+  static func configuration(_ variant: Variant, model: String, device: String = "cpu") -> String {
     let scheduler = variant.scheduler
     var text = "name: \"\(model)\"\nmax_batch_size: \(scheduler.maximumBatchRows)\n"
     switch variant.model {
@@ -45,7 +47,9 @@ struct ServingFolder {
       text += "platform: \"headroom_builtin\"\n"
       for (key, value) in parameters(head) { text += "parameters { key: \"\(key)\" value { string_value: \"\(value)\" } }\n" }
     }
-    text += "instance_group [ { count: \(max(1, scheduler.instances)) kind: KIND_CPU } ]\n"
+    text +=
+      "instance_group [ { count: \(max(1, scheduler.instances)) kind: \(DeviceClass(deviceName: device) == .processor ? "KIND_CPU" : "KIND_GPU") } ]\n"
+    if scheduler.batchesEagerly { text += "optimization { eager_batching: true }\n" }
     guard let batching = scheduler.batching else { return text }
     text += "dynamic_batching {\n"
     if !batching.preferredSizes.isEmpty {

@@ -41,4 +41,13 @@ public enum KernelCalibrations {
   private static let assumedConstants = KernelConstants.clamped([
     2, 150, 500, 0.85, 64, 0.8, 2, 2, 1, 3, 500, 0.5, 1, 2, 0.3, 300,
   ])
+
+  /// Memory-kernel constants of the board whose records were fitted, for boards without any.
+  static let borrowedMemory: MemoryConstants =
+    measured.compactMap(\.memory).last
+    ?? MemoryConstants(
+      [1, 32, 0.85, 0.5, 0.5, 3], kinds: MemoryKernel.Kind.allCases.map { _ in [0.2, 0, 1, 0.15, 0.2] }, errorBands: [0.3, 0.3, 0.3])
+
+  /// Matrix-vector constants of the board whose records were fitted.
+  static let borrowedVectors: VectorConstants? = measured.compactMap(\.vectors).last
 }

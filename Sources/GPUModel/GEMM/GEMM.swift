@@ -63,8 +63,7 @@ public struct GEMMTile: Sendable, Hashable {
 
   /// The tile's needs follow from its size: fp32 accumulators in registers (tensor memory for tcgen05), operands of every stage in
   /// shared memory. Nil where not even one block fits the GPU.
-  init?(m: Int, n: Int, elementBytes: Int, on gpu: GPU) {
-    let family = gpu.family
+  init?(m: Int, n: Int, elementBytes: Int, family: KernelFamily, on gpu: GPU) {
     let area = m * n
     let stages = family == .ffma ? 2 : family == .mma ? 3 : 4
     // 64 bytes of k a step for mma.sync kernels and 128 for the rest; small mma tiles take 128 as well, as the libraries' names show
@@ -95,17 +94,29 @@ public struct GEMMTile: Sendable, Hashable {
         (16, 32), (16, 64), (16, 128), (32, 32), (32, 64), (32, 128), (64, 32), (64, 64), (64, 96), (64, 128), (64, 256), (96, 64),
         (96, 128), (128, 32), (128, 64), (128, 96), (128, 128), (128, 256), (256, 64), (256, 128),
       ]
-    case .wgmma, .tcgen05:
-      // One side is the instruction's 64-row granule or a multiple; the other goes down to 8 because operands may be swapped.
+    case .wgmma:
+      // One side is the instruction's 64-row granule or a multiple, the other any multiple of 8 up to 256; operands may be swapped. Names in
+      // profiles show steps of 8: those kept here lie at most a third apart.
+      return granules([64, 128, 192, 256], [8, 16, 32, 48, 64, 96, 128, 160, 192, 256]).filter { $0.0 * $0.1 <= 256 * 192 }
+        .filter { !($0.0 == 192 && $0.1 < 64) && !($0.1 == 192 && $0.0 < 64) }
+    case .tcgen05:
       var sizes: [(Int, Int)] = []
       for m in [8, 16, 32, 64, 128, 192, 256] {
-        for n in [16, 32, 64, 96, 128, 192, 256] where m >= 64 || n >= 64 {
-          if family == .wgmma && m * n > 256 * 192 { continue }
-          sizes.append((m, n))
-        }
+        for n in [16, 32, 64, 96, 128, 192, 256] where m >= 64 || n >= 64 { sizes.append((m, n)) }
       }
       return sizes
     }
+  }
+
+  /// Every pair of one granule and one width, either way round, each once.
+  private static func granules(_ granules: [Int], _ widths: [Int]) -> [(Int, Int)] {
+    var sizes: [(Int, Int)] = []
+    for granule in granules {
+      for width in widths {
+        for size in [(granule, width), (width, granule)] where !sizes.contains(where: { $0 == size }) { sizes.append(size) }
+      }
+    }
+    return sizes
   }
 
   /// Parts the k dimension may be cut into.

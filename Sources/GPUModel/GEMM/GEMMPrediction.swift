@@ -2,7 +2,7 @@ import CheckedNumbers
 
 /// A GEMM's predicted time, the kernel that is expected to run it, and what holds it up.
 public struct GEMMPrediction: Sendable, Hashable {
-  /// The product.
+  /// From its first block's start to its last block's end, as a profiler records it; the gap to the next kernel is not in it.
   public var microseconds: Double
   /// Half-width of the 80 % band as a share of the time, from cross-validation.
   public var relativeErrorBand: Double
@@ -21,9 +21,18 @@ public struct GEMMPrediction: Sendable, Hashable {
   /// What holds the kernel up; nil where fits of resampled data disagree.
   public var bound: Bound?
 
-  init(best: Problem.Candidate, tile: GEMMTile, problem: Problem, calibration: KernelCalibration) {
+  /// The class of kernels.
+  public var kernels: KernelClass
+  /// Whether as many blocks as SMs run, each tile after tile: `grid` then counts tiles.
+  public var isPersistent: Bool
+  /// Whether a matrix-vector kernel computes it in place of a tiled one.
+  public private(set) var isVector = false
+
+  init(best: Problem.Candidate, tile: GEMMTile, problem: Problem, kernels: KernelClassModel) {
     microseconds = best.microseconds
-    relativeErrorBand = calibration.errorBand(microseconds: best.microseconds)
+    relativeErrorBand = kernels.fit.errorBand(microseconds: best.microseconds, isBatched: problem.batch > 1)
+    self.kernels = kernels.kernels
+    isPersistent = kernels.isPersistent
     self.tile = tile
     splitK = best.splitK
     let columns = (problem.n / Double(tile.n)).rounded(.up)
@@ -32,10 +41,20 @@ public struct GEMMPrediction: Sendable, Hashable {
     grid = [Int(saturating: columns), Int(saturating: rows), Int(saturating: problem.batch) * best.splitK]
     fit = GridFit(
       blocks: Int(saturating: columns) * Int(saturating: rows) * Int(saturating: problem.batch) * best.splitK,
-      blocksPerSM: tile.blocksPerSM, smCount: Int(saturating: problem.smCount))
+      blocksPerSM: isPersistent ? 1 : tile.blocksPerSM, smCount: Int(saturating: problem.smCount))
     paddingShare = 1 - problem.m * problem.n / (columns * Double(tile.n) * rows * Double(tile.m))
     limits = problem.evaluate(tile, split: best.splitK, resident: Double(tile.blocksPerSM)).limits
     bound = nil
+  }
+
+  /// The same product on a matrix-vector kernel: one block for some columns, bound by the bytes of B.
+  mutating func becomeVector(_ time: Double, _ kernels: KernelClassModel) {
+    isVector = true
+    microseconds = time
+    relativeErrorBand = kernels.fit.errorBand(microseconds: time, isBatched: false)
+    splitK = 1
+    let others = max(limits.math, limits.l2)
+    limits = LimitTimes(math: others, l2: 0, latency: 0, memory: time, power: 0)
   }
 
   /// The bound by majority over the calibration's fits: the first place must be the same in at least four of five, and in the prediction's own.
@@ -51,9 +70,14 @@ extension KernelModel {
   public func explain(_ gemm: GEMM) throws(KernelModelError) -> GEMMPrediction {
     var prediction = try predict(gemm)
     guard let peak = gpu.peakFLOPs(gemm.type) else { return prediction }
+    let kernels = kernels(for: gemm)
+    if prediction.isVector {
+      prediction.bound = prediction.microseconds > 2 * (calibration.vectors ?? .usual).fixedMicroseconds ? .memory : .latency
+      return prediction
+    }
     var votes: [Bound] = []
-    for constants in calibration.ensemble {
-      let problem = Problem(gemm: gemm, gpu: gpu, peakFLOPs: peak, constants: constants)
+    for constants in kernels.fit.ensemble {
+      let problem = Problem(gemm: gemm, gpu: gpu, peakFLOPs: peak, kernels: kernels, constants: constants)
       let limits = problem.evaluate(prediction.tile, split: prediction.splitK, resident: Double(prediction.tile.blocksPerSM)).limits
       if let first = limits.ranked.first { votes.append(first.0) }
     }

@@ -19,6 +19,11 @@ public struct KernelConstants: Sendable, Hashable {
     case warmSpeedup
     case reloadShare
     case waveNanoseconds
+    case epilogueNanoseconds
+    case thinStepNanoseconds
+
+    /// Whether files of constants were written before it existed.
+    var isLaterAddition: Bool { self == .epilogueNanoseconds || self == .thinStepNanoseconds }
 
     /// The field's unit.
     public var unit: String {
@@ -27,7 +32,7 @@ public struct KernelConstants: Sendable, Hashable {
       case .stepClocks, .blockClocks: "clocks"
       case .l2BytesPerClockPerSM: "B/clock/SM"
       case .picojoulesPerFLOP: "pJ/FLOP"
-      case .waveNanoseconds: "ns"
+      case .waveNanoseconds, .epilogueNanoseconds, .thinStepNanoseconds: "ns"
       default: "1"
       }
     }
@@ -35,7 +40,8 @@ public struct KernelConstants: Sendable, Hashable {
     /// What it stands for, and where its bounds come from.
     public var meaning: String {
       switch self {
-      case .fixedMicroseconds: "fixed time of a kernel inside a graph: launch, prologue, drain; empty kernels replay in 1 to 3 us"
+      case .fixedMicroseconds:
+        "fixed time of a kernel's record: first block's start, prologue, drain; the gap to the next kernel is not in it"
       case .stepClocks:
         "latency of one main-loop step that nothing hides; a shared-memory round trip and a dependent matrix instruction, 20 to 400 clocks"
       case .blockClocks: "prologue and epilogue of one generation of blocks: a trip to L2 or memory takes 200 to 1,000 clocks"
@@ -51,7 +57,10 @@ public struct KernelConstants: Sendable, Hashable {
       case .missSpan: "further working set over L2 size at which everything misses"
       case .warmSpeedup: "L2 bandwidth over memory bandwidth, less one"
       case .reloadShare: "share of non-ideal operand reloads that reach memory"
-      case .waveNanoseconds: "cost of replacing a block by the next one on an SM, which the main loop does not hide"
+      case .waveNanoseconds: "cost of going from one tile to the next on an SM, which the main loop does not hide, whatever the tile"
+      case .epilogueNanoseconds: "writing out a tile of 128 x 128, larger ones in proportion"
+      case .thinStepNanoseconds:
+        "what 64 of k cost more where Hopper's library takes its kernel for fewer than 8 rows (16-bit, over 512 and under 2,048 columns)"
       }
     }
 
@@ -59,11 +68,11 @@ public struct KernelConstants: Sendable, Hashable {
     public var bounds: ClosedRange<Double> {
       switch self {
       case .fixedMicroseconds: 0.5...4
-      case .stepClocks: 20...400
+      case .stepClocks: 20...600
       case .blockClocks: 20...2000
-      case .sustainedMathShare: 0.6...1.05
+      case .sustainedMathShare: 0.15...1.05
       case .l2BytesPerClockPerSM: 8...256
-      case .memoryShare: 0.6...1
+      case .memoryShare: 0.5...1
       case .joinExponent: 0.3...4
       case .splitMicroseconds: 0.1...6
       case .splitTraffic: 0.01...4
@@ -74,6 +83,8 @@ public struct KernelConstants: Sendable, Hashable {
       case .warmSpeedup: 0.05...8
       case .reloadShare: 0.01...4
       case .waveNanoseconds: 10...3000
+      case .epilogueNanoseconds: 1...4000
+      case .thinStepNanoseconds: 10...600
       }
     }
   }
@@ -98,38 +109,4 @@ public struct KernelConstants: Sendable, Hashable {
 
   /// The value of one constant.
   public subscript(name: Name) -> Double { values[name.rawValue] }
-}
-
-/// Constants with what is known about them.
-public struct KernelCalibration: Sendable, Hashable {
-  /// "A100 SXM4 80GB", or "family wgmma".
-  public var name: String
-  /// Whether measurements of this very GPU went in.
-  public var isMeasured: Bool
-  /// Data, date and error, in words.
-  public var source: String
-  /// The constants that predictions use.
-  public var constants: KernelConstants
-  /// Further fits of the same data, on resampled weight shapes: where they disagree on what limits a kernel, nothing is claimed.
-  public var ensemble: [KernelConstants]
-  /// 80 % error band (share of the prediction) for kernels under 10 us, 10 to 100 us, and longer; from cross-validation.
-  public var errorBands: [Double]
-
-  /// Every field stated.
-  public init(
-    name: String, isMeasured: Bool, source: String, constants: KernelConstants, ensemble: [KernelConstants], errorBands: [Double]
-  ) {
-    self.name = name
-    self.isMeasured = isMeasured
-    self.source = source
-    self.constants = constants
-    self.ensemble = ensemble
-    self.errorBands = errorBands
-  }
-
-  /// The band for a kernel of this length.
-  public func errorBand(microseconds: Double) -> Double {
-    let index = microseconds < 10 ? 0 : microseconds < 100 ? 1 : 2
-    return index < errorBands.count ? errorBands[index] : 0.5
-  }
 }

@@ -1,4 +1,5 @@
 import CheckedNumbers
+import JSONReading
 
 /// Takes a chunked body apart (RFC 9112, 7.1), whatever way its bytes arrive. Lines end in CR LF: what a lenient reader takes for a line's end and
 /// a strict one does not is how requests are smuggled past proxies.

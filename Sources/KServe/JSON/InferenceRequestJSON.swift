@@ -1,4 +1,5 @@
 import CheckedNumbers
+public import JSONReading
 public import ModelConfiguration
 
 /// The JSON of an inference request (`POST v2/models/M/infer`), read from a tape.

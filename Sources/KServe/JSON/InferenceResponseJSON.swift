@@ -1,3 +1,4 @@
+import JSONReading
 public import ModelConfiguration
 
 /// Writes an inference's answer: the JSON, and for each output whether its bytes follow behind it.

@@ -1,4 +1,5 @@
 import CheckedNumbers
+public import JSONReading
 public import ModelConfiguration
 
 /// Tensors between JSON's `data` arrays and packed little-endian bytes.

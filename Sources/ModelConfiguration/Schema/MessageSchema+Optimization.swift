@@ -23,7 +23,7 @@ extension MessageSchema {
     MessageSchema(
       "Cuda",
       [
-        FieldSchema("graphs", .bool, .singular, .simulated("no kernels are launched on a GPU")),
+        FieldSchema("graphs", .bool, .singular, .simulated("it acts with --device cuda:N alone")),
         FieldSchema("busy_wait_events", .bool, .singular, .ignored("no thread waits for a GPU's events")),
         FieldSchema(
           "graph_spec", .message("GraphSpec"), .repeated, .ignored("graphs are taken for the batch sizes that the batcher prefers")),

@@ -42,7 +42,7 @@ public enum FuseLinear: RewritePass {
 
   private static func heads(_ value: Value) -> Dimension? { value.shape.count == 3 ? value.shape[0] : nil }
 
-  static func fuseBiases(_ graph: Graph) -> Graph {
+  static func fuseBiases(_ graph: Graph, batched: Bool = true) -> Graph {
     var result = graph
     let index = GraphIndex(graph)
     for (position, node) in graph.nodes.enumerated() {
@@ -57,7 +57,7 @@ public enum FuseLinear: RewritePass {
         switch linear.operation {
         case .linear(_, activation: .none) where shape == [graph[product].shape.last ?? .fixed(1)]: break
         case .batchedLinear(activation: .none)
-        where graph[product].shape.count == 3 && shape == [graph[product].shape[0], .fixed(1), graph[product].shape[2]]:
+        where batched && graph[product].shape.count == 3 && shape == [graph[product].shape[0], .fixed(1), graph[product].shape[2]]:
           break
         default: continue
         }
@@ -84,6 +84,18 @@ public enum FuseLinear: RewritePass {
       result.nodes[position] = Node(name: linear.name + "+" + node.name, operation: fused, inputs: linear.inputs, outputs: node.outputs)
     }
     return result
+  }
+}
+
+/// A product with a constant matrix and a bias of one vector -> one kernel, as frameworks run addmm. Activations and batched products' biases
+/// stay kernels of their own. The proof is `FuseLinear`'s first two steps.
+public enum FuseVectorBias: RewritePass {
+  /// "fuse-vector-bias".
+  public static let name = "fuse-vector-bias"
+
+  /// Fuses products, then biases.
+  public static func apply(_ graph: Graph) throws(GraphError) -> Graph {
+    FuseLinear.fuseBiases(FuseLinear.named(graph), batched: false).withoutUnusedNodes()
   }
 }
 

@@ -7,8 +7,8 @@ import TimeBase
 ///
 /// NIO's own `AcceptBackoffHandler` only delays the next read; the listener stays registered and the loop spins on the connection that it cannot
 /// accept. Turning automatic reads off takes it out of the selector.
-final class AcceptWatch: ChannelInboundHandler {
-  typealias InboundIn = Channel
+package final class AcceptWatch: ChannelInboundHandler {
+  package typealias InboundIn = Channel
 
   private let name: String
   private let say: @Sendable (String) -> Void
@@ -18,13 +18,13 @@ final class AcceptWatch: ChannelInboundHandler {
   /// Silence after which the next error is news again.
   private static let renewal = TimeSpan.milliseconds(10_000)
 
-  init(_ name: String, pause: TimeAmount = .milliseconds(200), say: @escaping @Sendable (String) -> Void) {
+  package init(_ name: String, pause: TimeAmount = .milliseconds(200), say: @escaping @Sendable (String) -> Void) {
     self.name = name
     self.pause = pause
     self.say = say
   }
 
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+  package func errorCaught(context: ChannelHandlerContext, error: any Error) {
     guard let code = (error as? IOError)?.errnoCode else { return context.fireErrorCaught(error) }
     switch code {
     // The client was gone before it was accepted.

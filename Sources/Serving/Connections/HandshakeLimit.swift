@@ -2,25 +2,25 @@ import NIOCore
 import NIOTLS
 
 /// Closes a TLS connection whose handshake does not end in time: until then no limit of the protocol above it has begun.
-final class HandshakeLimit: ChannelInboundHandler, RemovableChannelHandler {
-  typealias InboundIn = ByteBuffer
+package final class HandshakeLimit: ChannelInboundHandler, RemovableChannelHandler {
+  package typealias InboundIn = ByteBuffer
 
   private let limit: TimeAmount
   private var patience: Scheduled<Void>?
 
-  init(limit: TimeAmount) { self.limit = limit }
+  package init(limit: TimeAmount) { self.limit = limit }
 
-  func handlerAdded(context: ChannelHandlerContext) {
+  package func handlerAdded(context: ChannelHandlerContext) {
     let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
     patience = context.eventLoop.scheduleTask(in: limit) { bound.value.close(promise: nil) }
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) {
+  package func handlerRemoved(context: ChannelHandlerContext) {
     patience?.cancel()
     patience = nil
   }
 
-  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+  package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     context.fireUserInboundEventTriggered(event)
     if case .handshakeCompleted? = event as? TLSUserEvent { context.pipeline.syncOperations.removeHandler(self, promise: nil) }
   }

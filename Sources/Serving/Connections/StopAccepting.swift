@@ -4,7 +4,7 @@ import NIOCore
 extension Channel {
   /// Ends a listener without a reset for those who have just connected. Closing a listening socket resets every connection that the kernel has
   /// completed and nobody has accepted, so the queue is first shortened to nothing and what is in it taken. Blocking.
-  func stopAccepting() {
+  package func stopAccepting() {
     let shortened = eventLoop.submit {
       _ = try? self.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { listen($0, 0) }
     }

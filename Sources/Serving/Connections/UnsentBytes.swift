@@ -14,8 +14,8 @@ public final class UnsentBytes: Sendable {
   public init(limit: Int = 64 << 20) { self.limit = limit }
 
   /// A connection's share has changed.
-  func change(by difference: Int) { if difference != 0 { total.wrappingAdd(difference, ordering: .relaxed) } }
+  package func change(by difference: Int) { if difference != 0 { total.wrappingAdd(difference, ordering: .relaxed) } }
 
-  var current: Int { total.load(ordering: .relaxed) }
-  var isExceeded: Bool { current > limit }
+  package var current: Int { total.load(ordering: .relaxed) }
+  package var isExceeded: Bool { current > limit }
 }

@@ -4,30 +4,33 @@ import TimeBase
 ///
 /// Asking a channel what it still holds costs more than a small answer may, so it is asked once in a few KiB of answers; while something is
 /// known to wait, every time.
-struct WriteBacklog: Sendable, Hashable {
+package struct WriteBacklog: Sendable, Hashable {
   /// Unsent at the last measurement.
-  private(set) var bytes = 0
+  package private(set) var bytes = 0
   /// Written since.
-  private(set) var unmeasured = 0
+  package private(set) var unmeasured = 0
   /// When the client last took something, or had nothing to take. Writing more does not renew it.
-  private(set) var lastTaken = Instant.zero
+  package private(set) var lastTaken = Instant.zero
 
   /// Bytes that may be written without a measurement.
-  static let grain = 4 << 10
+  package static let grain = 4 << 10
+
+  /// Nothing is written yet.
+  package init() {}
 
   /// Notes an answer that was written.
-  mutating func wrote(_ count: Int) { unmeasured += count }
+  package mutating func wrote(_ count: Int) { unmeasured += count }
 
   /// Whether the channel is to be asked.
-  var isDue: Bool { bytes > 0 || unmeasured >= Self.grain }
+  package var isDue: Bool { bytes > 0 || unmeasured >= Self.grain }
 
   /// What the channel says that it still holds.
-  mutating func measured(_ buffered: Int, at now: Instant) {
+  package mutating func measured(_ buffered: Int, at now: Instant) {
     if bytes == 0 || buffered < bytes + unmeasured { lastTaken = now }
     bytes = buffered
     unmeasured = 0
   }
 
   /// The client has taken nothing for so long while there was something to take.
-  func isStalled(for span: TimeSpan, at now: Instant) -> Bool { bytes > 0 && now - lastTaken >= span }
+  package func isStalled(for span: TimeSpan, at now: Instant) -> Bool { bytes > 0 && now - lastTaken >= span }
 }

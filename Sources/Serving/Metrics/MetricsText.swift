@@ -4,6 +4,12 @@ import Threads
 import TimeBase
 import Scheduling
 import Threads
+import Vocabulary
+
+extension InferenceServer {
+  /// Every series in Prometheus' text format, as it is now.
+  public var metricsPage: String { MetricsText.text(self) }
+}
 
 /// Prometheus' text format (prometheus/docs `content/docs/instrumenting/exposition_formats.md`): Triton's series under their names, and ours.
 enum MetricsText {

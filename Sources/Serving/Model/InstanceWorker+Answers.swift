@@ -7,7 +7,7 @@ extension InstanceWorker {
   /// Each request's rows of each output it asked for: one copy from the slot into the answer.
   func scatter(
     _ requests: [PendingInference], from instance: CheckedInstance, _ problems: [Int: KServeError],
-    _ execution: InferenceResponse.Execution
+    _ phases: BatchPhases
   ) throws(DeviceError) -> [Result<InferenceResponse, KServeError>] {
     var responses: [Result<InferenceResponse, KServeError>] = []
     responses.reserveCapacity(requests.count)
@@ -39,7 +39,7 @@ extension InstanceWorker {
       }
       var response = InferenceResponse(
         modelName: model.name, modelVersion: model.versionText, id: request.request.id, outputs: outputs, isSimulated: model.isSimulated)
-      response.execution = execution
+      response.execution = phases.execution(request.passage)
       responses.append(.success(response))
     }
     return responses

@@ -4,7 +4,8 @@ import NIOCore
 import Threads
 import TimeBase
 
-/// The thread of one model instance: takes batches, gathers inputs into the slot, runs, takes the answers apart.
+/// The thread of one model instance: takes batches, gathers inputs into the slot, runs, takes the answers apart. Where the device has two
+/// slots per instance (`LoadedModel.pipelineDepth`), it gathers the next batch while one runs.
 ///
 /// `@unchecked Sendable`: used by the one thread at a time that the queue gave the instance's batch to: its own, or an event loop while its own
 /// waits in `ModelQueue.next`; the queue's lock orders the two.
@@ -12,25 +13,33 @@ final class InstanceWorker: @unchecked Sendable {
   let model: ServedModel
   private let index: Int
   private let tenure: Int
-  private var instance: CheckedInstance?
-  private let kernels = KernelCollector()
-  private let waiter = Monitor()
-  private var outcome: Result<BatchTimes, DeviceError>?
+  private let depth: Int
+  private var instance: (any ModelInstance)?
+  /// One per slot of the instance, of those that no batch is in.
+  private var free: [BatchInFlight] = []
+  /// Oldest first.
+  private var flights: [(batch: BatchInFlight, work: ModelQueue.Work)] = []
 
   init(_ model: ServedModel, index: Int, tenure: Int, instance: (any ModelInstance)?) {
     self.model = model
     self.index = index
     self.tenure = tenure
-    self.instance = instance.map { CheckedInstance($0, model.layout) }
+    depth = model.pipelineDepth
+    if let instance { use(instance) }
   }
 
   /// Runs until the model is closed or the instance given up.
   func serve() {
-    var finished: ModelQueue.Finished?
-    while let work = next(finished) { finished = ModelQueue.Finished(batch: work.batch, results: execute(work)) }
-    instance?.close()
+    if depth > 1 {
+      servePipelined()
+    } else {
+      var finished: ModelQueue.Finished?
+      while let work = next(finished) { finished = run(work) }
+    }
+    // What did not come back is abandoned: to close it would be to wait for it.
+    if model.queue.isServing(index, tenure: tenure) { instance?.close() }
     // Before the model, whose end gives memory back to the system.
-    instance = nil
+    (instance, free, flights) = (nil, [], [])
     model.workerEnded()
   }
 
@@ -47,54 +56,142 @@ final class InstanceWorker: @unchecked Sendable {
     return work
   }
 
-  /// Runs a batch on the calling thread, which owns the instance meanwhile (`ModelQueue.runImmediately`).
-  func run(_ work: ModelQueue.Work) -> ModelQueue.Finished { ModelQueue.Finished(batch: work.batch, results: execute(work)) }
+  /// When a batch did what.
+  struct BatchPhases {
+    var computeStart: Instant
+    var inputsReady: Instant
+    var computeEnd: Instant
+    var outputsReady: Instant
 
-  private func execute(_ work: ModelQueue.Work) -> [Result<InferenceResponse, KServeError>] {
-    do throws(DeviceError) {
-      if instance == nil { instance = CheckedInstance(try model.loaded.makeInstance(), model.layout) }
-      guard let instance else { throw DeviceError(.instanceLost, "instance \(index) could not be made") }
-      return try run(work, on: instance)
-    } catch {
-      let status: KServeStatus = error.kind == .badInput ? .invalidArgument : error.kind == .unsupported ? .unsupported : .internalError
-      // What is lost is made anew with the next batch.
-      if error.kind == .instanceLost { instance = nil }
-      // Whoever gave it up has answered and counted.
-      guard model.queue.isServing(index, tenure: tenure) else { return [] }
-      return work.requests.map { request in
-        model.counters.fail(.backend, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
-        return .failure(KServeError(status, "\(request.checked.logTag)\(error.description)"))
+    /// What a request of it is told.
+    func execution(_ passage: RequestPassage) -> InferenceResponse.Execution {
+      InferenceResponse.Execution(
+        batch: passage.batch, accepted: passage.accepted, enqueued: passage.enqueued, departed: passage.departed,
+        computeStart: computeStart, inputsReady: inputsReady, computeEnd: computeEnd, outputsReady: outputsReady)
+    }
+  }
+
+  /// Gathers a batch whenever there is one and room for it, answers the oldest when it is done.
+  private func servePipelined() {
+    var finished: ModelQueue.Finished?
+    while let step = model.queue.nextStep(index, tenure: tenure, finished: finished) {
+      finished = nil
+      switch step {
+      case .answer:
+        let flight = flights.removeFirst()
+        finished = answer(flight.batch, flight.work)
+      case .gather(let work):
+        do throws(DeviceError) {
+          let flight = try vacantFlight()
+          do throws(DeviceError) {
+            try gather(work, into: flight)
+          } catch {
+            vacate(flight)
+            throw error
+          }
+          flights.append((flight, work))
+          let (queue, batch) = (model.queue, work.batch)
+          submit(flight) { [index, tenure] in queue.executed(batch, on: index, tenure: tenure) }
+          queue.submitted(work.batch, on: index, tenure: tenure)
+        } catch {
+          finished = fail(work, error)
+        }
       }
     }
   }
 
-  private func run(_ work: ModelQueue.Work, on instance: CheckedInstance) throws(DeviceError) -> [Result<InferenceResponse, KServeError>] {
-    let gatherStart = MonotonicClock.now
-    let rows = work.requests.reduce(0) { $0 + max(1, $1.checked.rows) }
-    var gathered = 0
-    // A request whose bytes cannot be had fails alone.
-    let problems = try gather(work.requests, rows: rows, into: instance, &gathered)
-    kernels.begin()
-    instance.run(events: model.live.isRecording ? kernels : nil) { [self] result in
-      waiter.lock()
-      outcome = result
-      waiter.unlock()
-      waiter.signal()
+  /// Runs a batch on the calling thread, which owns the instance meanwhile (`ModelQueue.runImmediately`), to its answers.
+  func run(_ work: ModelQueue.Work) -> ModelQueue.Finished {
+    do throws(DeviceError) {
+      let flight = try vacantFlight()
+      do throws(DeviceError) {
+        try gather(work, into: flight)
+      } catch {
+        vacate(flight)
+        throw error
+      }
+      submit(flight, then: nil)
+      return answer(flight, work)
+    } catch {
+      return fail(work, error)
     }
-    waiter.lock()
-    while outcome == nil { waiter.wait() }
-    let result = outcome
-    outcome = nil
-    waiter.unlock()
-    guard let result else { return [] }
-    let times = try result.get()
-    try instance.checkOutputs()
+  }
+
+  // MARK: - The instance
+
+  private func use(_ made: any ModelInstance) {
+    instance = made
+    free = (0..<depth).map { _ in BatchInFlight(CheckedInstance(made, model.layout), of: made) }
+  }
+
+  private func vacantFlight() throws(DeviceError) -> BatchInFlight {
+    if instance == nil { use(try model.loaded.makeInstance()) }
+    guard let flight = free.popLast() else { throw DeviceError(.batchFailed, "instance \(index) has no slot left: a fault of this server") }
+    return flight
+  }
+
+  /// Back to the instance's slots, unless that was lost meanwhile.
+  private func vacate(_ flight: BatchInFlight) {
+    flight.clear()
+    if flight.instance === instance { free.append(flight) }
+  }
+
+  private func fail(_ work: ModelQueue.Work, _ error: DeviceError) -> ModelQueue.Finished {
+    let status: KServeStatus = error.kind == .badInput ? .invalidArgument : error.kind == .unsupported ? .unsupported : .internalError
+    // Whoever gave it up has answered and counted.
+    guard model.queue.isServing(index, tenure: tenure) else { return ModelQueue.Finished(batch: work.batch, results: []) }
+    let results = work.requests.map { request -> Result<InferenceResponse, KServeError> in
+      model.counters.fail(.backend, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+      return .failure(KServeError(status, "\(request.checked.logTag)\(error.description)"))
+    }
+    return ModelQueue.Finished(batch: work.batch, results: results)
+  }
+
+  // MARK: - A batch
+
+  private func gather(_ work: ModelQueue.Work, into flight: BatchInFlight) throws(DeviceError) {
+    flight.gatherStart = MonotonicClock.now
+    flight.rows = work.requests.reduce(0) { $0 + max(1, $1.checked.rows) }
+    flight.gathered = 0
+    // A request whose bytes cannot be had fails alone.
+    flight.problems = try gather(work.requests, rows: flight.rows, into: flight.checked, &flight.gathered)
+  }
+
+  /// `then`: called on the device's thread when the batch is done.
+  private func submit(_ flight: BatchInFlight, then: (@Sendable () -> Void)?) {
+    flight.events.begin()
+    flight.checked.run(events: model.live.isRecording ? flight.events : nil) { result in
+      flight.complete(result)
+      then?()
+    }
+  }
+
+  /// Waits for the batch, unless it is done, and takes its answers apart.
+  private func answer(_ flight: BatchInFlight, _ work: ModelQueue.Work) -> ModelQueue.Finished {
+    let result = flight.wait()
+    do throws(DeviceError) {
+      let responses = try responses(work, flight, try result.get())
+      vacate(flight)
+      return ModelQueue.Finished(batch: work.batch, results: responses)
+    } catch {
+      // What is lost is made anew with the next batch; a batch that the device still has keeps its own hold of it.
+      if error.kind == .instanceLost, flight.instance === instance { (instance, free) = (nil, []) }
+      vacate(flight)
+      return fail(work, error)
+    }
+  }
+
+  private func responses(
+    _ work: ModelQueue.Work, _ flight: BatchInFlight, _ times: BatchTimes
+  ) throws(DeviceError) -> [Result<InferenceResponse, KServeError>] {
+    let (gatherStart, rows) = (flight.gatherStart, flight.rows)
+    try flight.checked.checkOutputs()
     // A late one's requests were told that it failed, and their shared memory may hold other things by now.
     if model.queue.maybeGaveUp(after: times.outputsReady - gatherStart), !model.queue.isServing(index, tenure: tenure) { return [] }
-    let execution = InferenceResponse.Execution(
+    let phases = BatchPhases(
       computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
       outputsReady: max(gatherStart, times.outputsReady))
-    let responses = try scatter(work.requests, from: instance, problems, execution)
+    let responses = try scatter(work.requests, from: flight.checked, flight.problems, phases)
     let outputsEnd = MonotonicClock.now
     // Nearly always all of them: then nothing is copied.
     var good = work.requests
@@ -111,13 +208,13 @@ final class InstanceWorker: @unchecked Sendable {
     model.counters.succeed(
       ModelCounters.BatchDone(
         rows: rows, reason: work.reason, gatherStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady),
-        computeEnd: max(gatherStart, times.computeEnd), outputsEnd: outputsEnd, bytesGathered: gathered), requests: good)
+        computeEnd: max(gatherStart, times.computeEnd), outputsEnd: outputsEnd, bytesGathered: flight.gathered), requests: good)
     model.live.record(
       LiveRecorder.Batch(
         id: work.batch.sequence, model: model.number, instance: Int32(clamping: index), rows: Int32(clamping: rows),
         requests: Int32(clamping: work.requests.count), reason: work.reason, formed: work.formed, gatherStart: gatherStart,
         computeStart: times.inputsReady, computeEnd: times.computeEnd, outputEnd: outputsEnd),
-      steps: kernels.events)
+      flight.events)
     return responses
   }
 
@@ -166,17 +263,6 @@ final class InstanceWorker: @unchecked Sendable {
       "\(request.checked.logTag)input byte size mismatch for input '\(name)' for model '\(model.name)'. Expected \(expected), got \(byteCount)"
     )
   }
-}
-
-/// Keeps one batch's kernels.
-///
-/// `@unchecked Sendable`: the device calls `record` from one thread at a time, all before the batch's completion.
-private final class KernelCollector: LaunchRecorder, @unchecked Sendable {
-  // Unchecked: for the reason above nobody else looks, and the check would cost as much as the append.
-  @exclusivity(unchecked) private(set) var events: [(step: Int, start: Instant, end: Instant)] = []
-
-  func begin() { events.removeAll(keepingCapacity: true) }
-  func record(step: Int, from start: Instant, to end: Instant) { events.append((step, start, end)) }
 }
 
 extension Result {

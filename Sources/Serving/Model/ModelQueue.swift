@@ -4,6 +4,7 @@ import NIOCore
 import Scheduling
 import TimeBase
 import Threads
+import Vocabulary
 
 /// A loaded model's scheduler in real time: requests come in from event loops, batches go out to instance threads, deadlines are kept by one
 /// timer thread that sleeps while nothing is due.
@@ -32,6 +33,8 @@ final class ModelQueue: @unchecked Sendable {
   /// Time an instance may take for a batch before it counts as hung.
   private let executionLimit: TimeSpan
   private let counters: ModelCounters
+  /// Time: the clock that cannot be set, or a test's.
+  private let clock: @Sendable () -> Instant
 
   private var scheduler: Scheduler
   /// Shapes of the requests that were accepted and not answered; nil where every request has the same.
@@ -40,11 +43,8 @@ final class ModelQueue: @unchecked Sendable {
   private var pending: [PendingInference?] = []
   private var generations: [UInt32] = []
   private var free: [Int] = []
-  private var assigned: [BatchID?]
-  private var running: [BatchID?]
-  private var busySince: [Instant]
-  /// Counts the threads that served an instance: one whose number is old was given up.
-  private var tenures: [Int]
+  /// What each instance holds.
+  private var pipelines: InstancePipelines
   private var isWaiting: [Bool]
   private var timerTarget = Instant.distantFuture
   private var isClosing = false
@@ -61,7 +61,11 @@ final class ModelQueue: @unchecked Sendable {
   private var deliveries: [PendingInference] = []
   private var woken: [Int] = []
 
-  init(model: String, configuration: SchedulerConfiguration, executionLimit: TimeSpan, counters: ModelCounters) {
+  /// `depth`: batches an instance may hold, 1 or 2 (`LoadedModel.pipelineDepth`).
+  init(
+    model: String, configuration: SchedulerConfiguration, executionLimit: TimeSpan, counters: ModelCounters, depth: Int = 1,
+    clock: @escaping @Sendable () -> Instant = { MonotonicClock.now }
+  ) {
     let instances = configuration.instances
     modelName = model
     monitor = Monitor(conditions: 1 + instances)
@@ -70,10 +74,8 @@ final class ModelQueue: @unchecked Sendable {
     countsRows = configuration.maximumBatchRows > 0
     self.executionLimit = executionLimit
     self.counters = counters
-    assigned = Array(repeating: nil, count: instances)
-    running = Array(repeating: nil, count: instances)
-    busySince = Array(repeating: .distantFuture, count: instances)
-    tenures = Array(repeating: 0, count: instances)
+    self.clock = clock
+    pipelines = InstancePipelines(instances: instances, depth: depth)
     isWaiting = Array(repeating: false, count: instances)
   }
 
@@ -90,8 +92,9 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes a request, or answers at once why not. Returns what cancels it.
   func submit(_ request: PendingInference, orElse: () -> InferenceHandle?) -> InferenceHandle {
-    let now = MonotonicClock.now
     monitor.lock()
+    // Behind the lock: waiting for it is no queueing.
+    let now = clock()
     let slot = free.popLast() ?? pending.count
     if slot == pending.count {
       pending.append(nil)
@@ -112,6 +115,7 @@ final class ModelQueue: @unchecked Sendable {
     switch admission {
     case .queued(let handle):
       request.handle = handle
+      request.passage.enqueued = now
       unanswered += 1
       waiting += 1
     case .refused(let reason):
@@ -127,14 +131,16 @@ final class ModelQueue: @unchecked Sendable {
       // The instance is this thread's until `complete`: its own thread waits for a batch and gets none meanwhile.
       let finished = immediate(instance, work)
       monitor.lock()
-      complete(finished, instance, now)
-      scheduler.instanceReady(instance, at: now)
+      // What came meanwhile came later than this request.
+      let ended = scheduler.queuedRequests > 0 ? clock() : now
+      complete(finished, instance, ended)
+      announce(instance, ended)
       drain()
     }
     leave(now)
     if isStopping, let other = orElse() { return other }
     if let refusal {
-      counters.fail(refusal.status == .unavailable ? .rejected : .other, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+      counters.fail(refusal.status == .unavailable ? .rejected : .other, nanoseconds: (clock() - request.accepted).nanoseconds)
       request.result = .failure(refusal)
       request.deliver()
       return InferenceHandle {}
@@ -143,8 +149,9 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   private func cancel(_ slot: Int, _ generation: UInt32) {
-    let now = MonotonicClock.now
     monitor.lock()
+    // Behind the lock: to the scheduler, time does not go backwards.
+    let now = clock()
     if pending.indices.contains(slot), generations[slot] == generation, let request = pending[slot], let handle = request.handle,
       scheduler.cancel(handle, at: now)
     {
@@ -159,13 +166,13 @@ final class ModelQueue: @unchecked Sendable {
   // MARK: - Instance threads
 
   /// A thread begins to serve an instance.
-  func beginTenure(_ instance: Int) -> Int { monitor.withLock { tenures[instance] } }
+  func beginTenure(_ instance: Int) -> Int { monitor.withLock { pipelines.generation(instance) } }
 
   /// Hands in the last batch's results and waits for the next batch. nil: the thread is to end, because the model is unloaded or because
   /// the instance was given up meanwhile.
   func next(_ instance: Int, tenure: Int, finished: Finished?) -> Work? {
     monitor.lock()
-    guard tenures[instance] == tenure else {
+    guard pipelines.generation(instance) == tenure else {
       monitor.unlock()
       return nil
     }
@@ -177,13 +184,71 @@ final class ModelQueue: @unchecked Sendable {
     return work
   }
 
+  /// What the thread of an instance of depth 2 does next.
+  enum Step {
+    case gather(Work)
+    case answer(BatchID)
+  }
+
+  /// As `next`, for an instance that may gather a batch while the device executes another. nil: the thread is to end.
+  func nextStep(_ instance: Int, tenure: Int, finished: Finished?) -> Step? {
+    monitor.lock()
+    defer {
+      counters.setPending(waiting)
+      monitor.unlock()
+    }
+    guard pipelines.generation(instance) == tenure else { return nil }
+    report(instance, finished)
+    while pipelines.generation(instance) == tenure {
+      switch pipelines.next(instance) {
+      case .answer(let batch): return .answer(batch)
+      case .gather:
+        guard let work = takeAssigned(instance) else { return nil }
+        beginExecution(instance, work.requests)
+        return .gather(work)
+      case nil:
+        if isClosing && unanswered == 0 { return nil }
+        waitForSignal(instance, tenure)
+      }
+    }
+    return nil
+  }
+
+  private func waitForSignal(_ instance: Int, _ tenure: Int) {
+    isWaiting[instance] = true
+    monitor.wait(1 + instance)
+    // A thread that was given up meanwhile has a successor, which may wait.
+    if pipelines.generation(instance) == tenure { isWaiting[instance] = false }
+  }
+
+  /// The device has the batch: the instance could gather another.
+  func submitted(_ batch: BatchID, on instance: Int, tenure: Int) {
+    let now = clock()
+    monitor.lock()
+    guard pipelines.generation(instance) == tenure else { return monitor.unlock() }
+    pipelines.submitted(batch, on: instance)
+    announce(instance, now)
+    drain()
+    leave(now)
+  }
+
+  /// The device is done with the batch. On any thread.
+  func executed(_ batch: BatchID, on instance: Int, tenure: Int) {
+    monitor.lock()
+    guard pipelines.generation(instance) == tenure else { return monitor.unlock() }
+    pipelines.executed(batch, on: instance)
+    let wakes = isWaiting[instance]
+    monitor.unlock()
+    if wakes { monitor.signal(1 + instance) }
+  }
+
   /// The first half of `next`, for an instance that has its turn to give back in between: whether another batch is there for it.
   func hand(_ instance: Int, tenure: Int, finished: Finished?) -> Bool {
     monitor.lock()
     defer { monitor.unlock() }
-    guard tenures[instance] == tenure else { return false }
+    guard pipelines.generation(instance) == tenure else { return false }
     report(instance, finished)
-    return assigned[instance] != nil
+    return pipelines.hasGiven(instance)
   }
 
   /// The second half of `next`. Execution begins with `executionBegins`.
@@ -191,9 +256,9 @@ final class ModelQueue: @unchecked Sendable {
 
   /// What became of the last batch, and that the instance waits for another. Ends with the lock held.
   private func report(_ instance: Int, _ finished: Finished?) {
-    let now = MonotonicClock.now
+    let now = clock()
     if let finished { complete(finished, instance, now) }
-    scheduler.instanceReady(instance, at: now)
+    announce(instance, now)
     drain()
     if !deliveries.isEmpty || woken.contains(where: { $0 != instance }) {
       leave(now)
@@ -203,19 +268,26 @@ final class ModelQueue: @unchecked Sendable {
     }
   }
 
+  /// Tells the scheduler what the instance has room for.
+  private func announce(_ instance: Int, _ now: Instant) {
+    switch pipelines.announcement(instance) {
+    case .waits: scheduler.instanceReady(instance, at: now)
+    case .canGather: scheduler.instanceCanGather(instance, at: now)
+    case nil: break
+    }
+  }
+
   private func waitForWork(_ instance: Int, _ tenure: Int) -> Work? {
-    while assigned[instance] == nil {
-      if tenures[instance] != tenure || isClosing && unanswered == 0 { return nil }
-      isWaiting[instance] = true
-      monitor.wait(1 + instance)
-      isWaiting[instance] = false
+    while !pipelines.hasGiven(instance) {
+      if pipelines.generation(instance) != tenure || isClosing && unanswered == 0 { return nil }
+      waitForSignal(instance, tenure)
     }
     return takeAssigned(instance)
   }
 
   /// The batch just assigned to a waiting instance, where it is small enough.
   private func takeImmediate(_ instance: Int) -> Work? {
-    guard let batch = assigned[instance], let formed = formed(batch) else { return nil }
+    guard let batch = pipelines.given(instance), let formed = formed(batch) else { return nil }
     var bytes = 0
     for request in formed.requests {
       for input in pending[Int(request.id & 0xFFFF_FFFF)]?.request.inputs ?? [] { bytes += input.data.byteCount }
@@ -227,17 +299,13 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   private func takeAssigned(_ instance: Int) -> Work? {
-    guard let batch = assigned[instance], let formed = formed(batch) else {
-      assigned[instance] = nil
-      return nil
-    }
-    assigned[instance] = nil
-    running[instance] = batch
+    guard let batch = pipelines.take(instance), let formed = formed(batch) else { return nil }
     var requests: [PendingInference] = []
     requests.reserveCapacity(formed.requests.count)
     for request in formed.requests {
       if let found = pending[Int(request.id & 0xFFFF_FFFF)] {
-        found.batch = batch.sequence
+        found.passage.batch = batch.sequence
+        found.passage.departed = request.departed
         requests.append(found)
       }
     }
@@ -248,7 +316,7 @@ final class ModelQueue: @unchecked Sendable {
   /// The batch begins to execute: from now on its time counts. Waiting for a turn before is no hanging.
   func executionBegins(_ instance: Int, tenure: Int, _ work: Work) {
     monitor.lock()
-    if tenures[instance] == tenure { beginExecution(instance, work.requests) }
+    if pipelines.generation(instance) == tenure { beginExecution(instance, work.requests) }
     counters.setPending(waiting)
     monitor.unlock()
   }
@@ -256,8 +324,8 @@ final class ModelQueue: @unchecked Sendable {
   private func beginExecution(_ instance: Int, _ requests: [PendingInference]) {
     begin(requests)
     guard executionLimit > .zero else { return }
-    let start = MonotonicClock.now
-    busySince[instance] = start
+    let start = clock()
+    pipelines.executionBegins(instance, at: start)
     if start + executionLimit < timerTarget { wakeTimer(by: start + executionLimit) }
   }
 
@@ -271,14 +339,13 @@ final class ModelQueue: @unchecked Sendable {
   func maybeGaveUp(after span: TimeSpan) -> Bool { executionLimit > .zero && span + span >= executionLimit }
 
   /// Whether this thread still serves the instance.
-  func isServing(_ instance: Int, tenure: Int) -> Bool { monitor.withLock { tenures[instance] == tenure } }
+  func isServing(_ instance: Int, tenure: Int) -> Bool { monitor.withLock { pipelines.generation(instance) == tenure } }
 
   private func complete(_ finished: Finished, _ instance: Int, _ now: Instant) {
     if let formed = formed(finished.batch) {
       for (request, result) in zip(formed.requests, finished.results) { pending[Int(request.id & 0xFFFF_FFFF)]?.result = result }
     }
-    running[instance] = nil
-    busySince[instance] = .distantFuture
+    pipelines.finish(finished.batch, on: instance, at: now)
     scheduler.complete(finished.batch, at: now)
   }
 
@@ -294,12 +361,12 @@ final class ModelQueue: @unchecked Sendable {
     while let action = scheduler.nextAction() {
       switch action {
       case .start(let batch, let instance):
-        assigned[instance] = batch
+        pipelines.give(batch, to: instance)
         if isWaiting[instance] { woken.append(instance) }
       case .timeOut(let id):
         let slot = Int(id & 0xFFFF_FFFF)
         if let request = pending[slot] {
-          counters.fail(.rejected, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
+          counters.fail(.rejected, nanoseconds: (clock() - request.accepted).nanoseconds)
           request.result = .failure(KServeError(.unavailable, "Request timeout expired"))
         }
         take(slot)
@@ -337,7 +404,7 @@ final class ModelQueue: @unchecked Sendable {
       (drained, whenDrained) = (whenDrained, [])
       // It holds the model, which holds this queue.
       immediate = nil
-      for instance in assigned.indices { monitor.signal(1 + instance) }
+      for instance in 0..<pipelines.count { monitor.signal(1 + instance) }
       monitor.signal(Self.timer)
     }
     monitor.unlock()
@@ -351,14 +418,12 @@ final class ModelQueue: @unchecked Sendable {
   private func keepTime(_ onHang: (Int) -> Void) {
     monitor.lock()
     while !(isClosing && unanswered == 0) {
-      let now = MonotonicClock.now
+      let now = clock()
       if !act(at: now, onHang) { continue }
       var target = Self.reading(&scheduler) { $0.nextWakeUp }
-      if executionLimit > .zero {
-        for since in busySince where since != .distantFuture { target = min(target, since + executionLimit) }
-      }
+      if executionLimit > .zero { target = min(target, pipelines.nextHang(limit: executionLimit)) }
       timerTarget = target
-      if target > MonotonicClock.now { monitor.wait(Self.timer, until: target) }
+      if target > clock() { monitor.wait(Self.timer, until: target) }
     }
     monitor.unlock()
   }
@@ -369,7 +434,7 @@ final class ModelQueue: @unchecked Sendable {
     drain()
     var hung: [Int] = []
     if executionLimit > .zero {
-      for (instance, since) in busySince.enumerated() where since != .distantFuture && now - since >= executionLimit {
+      for instance in 0..<pipelines.count where pipelines.hangs(instance, at: now, limit: executionLimit) {
         giveUp(instance, now)
         hung.append(instance)
       }
@@ -388,14 +453,10 @@ final class ModelQueue: @unchecked Sendable {
     leave(now)
   }
 
-  /// An instance that does not come back: its batch fails, its thread is no longer listened to.
+  /// An instance that does not come back: its batches fail, its thread is no longer listened to.
   private func giveUp(_ instance: Int, _ now: Instant) {
-    tenures[instance] += 1
-    busySince[instance] = .distantFuture
-    guard let batch = running[instance] else { return }
-    running[instance] = nil
-    if let formed = formed(batch) {
-      for request in formed.requests {
+    for batch in pipelines.giveUp(instance) {
+      for request in formed(batch)?.requests ?? [] {
         guard let pending = pending[Int(request.id & 0xFFFF_FFFF)] else { continue }
         counters.fail(.backend, nanoseconds: (now - pending.accepted).nanoseconds)
         pending.result = .failure(
@@ -404,8 +465,11 @@ final class ModelQueue: @unchecked Sendable {
             "\(pending.checked.logTag)instance \(instance) of model '\(modelName)' did not finish the batch within "
               + "\(executionLimit.seconds) s; it is being restarted"))
       }
+      scheduler.complete(batch, at: now)
     }
-    scheduler.complete(batch, at: now)
+    // It may wait for the device, which did not come back: it is to end.
+    if isWaiting[instance] { woken.append(instance) }
+    isWaiting[instance] = false
     drain()
   }
 
@@ -413,8 +477,8 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Takes no more requests; `drained` is called once everything accepted has been answered.
   func close(drained: @escaping @Sendable () -> Void) {
-    let now = MonotonicClock.now
     monitor.lock()
+    let now = clock()
     scheduler.stop(at: now)
     isClosing = true
     whenDrained.append(drained)

@@ -12,17 +12,16 @@ final class ResourceGate: @unchecked Sendable {
 
   init(limits: [ExecutionRateLimiter.Limit]) { limiter = ExecutionRateLimiter(limits: limits) }
 
-  /// A ticket for each instance of a model, in order; none is kept when one is refused.
-  func add(_ configuration: ModelConfiguration) throws(ExecutionRateLimiter.Refusal) -> [ExecutionRateLimiter.Ticket] {
+  /// A ticket for each instance of a model on that device, in order; none is kept when one is refused.
+  func add(_ configuration: ModelConfiguration, device: Int) throws(ExecutionRateLimiter.Refusal) -> [ExecutionRateLimiter.Ticket] {
     let groups = configuration.instanceGroups.filter { !$0.passive }
     let limiters = groups.isEmpty ? [nil] : groups.flatMap { Array(repeating: $0.rateLimiter, count: min(max(1, $0.count), 1024)) }
     var tickets: [ExecutionRateLimiter.Ticket] = []
     monitor.lock()
     defer { monitor.unlock() }
-    // CPU instances and a single device count as device 0.
     for limits in limiters.prefix(1024) {
       do throws(ExecutionRateLimiter.Refusal) {
-        tickets.append(try limiter.add(limits, device: 0))
+        tickets.append(try limiter.add(limits, device: device))
       } catch {
         for ticket in tickets { _ = limiter.remove(ticket) }
         throw error

@@ -74,13 +74,15 @@ final class ServedModel: Sendable {
     self.number = number
     self.gate = gate
     layout = try BatchLayout(configuration, loaded)
-    tickets = try gate?.add(configuration) ?? []
+    tickets = try gate?.add(configuration, device: device.ordinal) ?? []
     counters = ModelCounters(model: name, version: versionText)
     outputBytes = Self.outputBytes(configuration)
     checker = RequestChecker(configuration)
     let scheduling = SchedulerConfiguration(configuration)
     instanceCount = scheduling.instances
-    queue = ModelQueue(model: name, configuration: scheduling, executionLimit: executionLimit, counters: counters)
+    queue = ModelQueue(
+      model: name, configuration: scheduling, executionLimit: executionLimit, counters: counters,
+      depth: tickets.isEmpty ? loaded.pipelineDepth : 1)
   }
 
   /// Starts the instances' threads; `instances` were made and warmed up before.
@@ -114,6 +116,9 @@ final class ServedModel: Sendable {
     for ticket in tickets { gate?.remove(ticket) }
   }
 
+  /// Batches that an instance may hold. One that takes turns with others holds no turn ahead.
+  var pipelineDepth: Int { limitsTurns ? 1 : loaded.pipelineDepth }
+
   /// Instances share resources with others and take turns.
   var limitsTurns: Bool { !tickets.isEmpty }
 
@@ -145,7 +150,7 @@ final class ServedModel: Sendable {
   /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
   func infer(
     _ request: consuming InferenceRequest, on loop: any EventLoop, orElse: @escaping @Sendable () -> InferenceHandle?,
-    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
+    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>, RequestPassage) -> Void
   ) -> InferenceHandle {
     var request = request
     let accepted = MonotonicClock.now
@@ -164,7 +169,7 @@ final class ServedModel: Sendable {
       checked = try checker.check(&request)
     } catch {
       counters.fail(.other, nanoseconds: (MonotonicClock.now - accepted).nanoseconds)
-      reply(.failure(error))
+      reply(.failure(error), RequestPassage(accepted: accepted))
       return InferenceHandle {}
     }
     guard let hold else {
@@ -174,10 +179,10 @@ final class ServedModel: Sendable {
     return queue.submit(
       PendingInference(
         request: request, checked: checked, loop: loop, accepted: accepted,
-        reply: { answer in
+        reply: { answer, passage in
           // Before the answer: who has it finds the region unregistered, if that was asked for meanwhile.
           hold.end()
-          reply(answer)
+          reply(answer, passage)
         }), orElse: orElse)
   }
 }

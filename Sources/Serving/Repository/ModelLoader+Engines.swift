@@ -44,6 +44,7 @@ extension ModelLoader {
       var final = options
       final.maximumBatchRows = configuration.maxBatchSize
       final.preferredRows = configuration.dynamicBatching?.preferredBatchSizes ?? []
+      final.cudaGraphs = configuration.optimization.cudaGraphs
       let loaded = try devices.primary.load(.graph(graph), final)
       configuration = configuration.normalized()
       log.info(
@@ -189,7 +190,8 @@ extension ModelLoader {
     return Placed(
       configuration: written.normalized(), loaded: loaded,
       device: DeviceDescription(
-        name: devices.primary.description.name, hardware: devices.primary.description.hardware, isSimulated: false, computeUnits: 1,
+        name: "cpu", deviceClass: .processor,
+        hardware: devices.primary.description.deviceClass == .processor ? devices.primary.description.hardware : "", computeUnits: 1,
         memoryBytes: 0))
   }
 

@@ -64,12 +64,12 @@ public final class InferenceServer: KServeService {
   let live: LiveRecorder
   let host = HostGauges()
   let regions: SharedMemoryRegions
-  private let log: ServerLog
+  let log: ServerLog
   private let isDraining = Atomic<Bool>(false)
   private let isStarting = Atomic<Bool>(true)
   let tracer: RequestTracer
   private let poller = Monitor()
-  let started = MonotonicClock.now
+  package let started = MonotonicClock.now
 
   /// A server that has loaded nothing yet: see `start`.
   public init(_ options: Options, devices: ModelDevices, log: ServerLog) {
@@ -220,9 +220,9 @@ public final class InferenceServer: KServeService {
         guard let other = try? manager.table.find(request.modelName, version: request.modelVersion), other !== model else { return nil }
         return infer(request, on: loop, reply: reply)
       }
-    ) { [log] answer in
+    ) { [log] answer, passage in
       if case .failure(let error) = answer { log.verbose(1, "infer of model '\(model.name)' failed: \(error.message)") }
-      record.deliver(answer)
+      record.deliver(answer, passage)
     }
     handle.expectedBytes = expectedBytes
     return handle
@@ -300,134 +300,5 @@ public final class InferenceServer: KServeService {
       }
       loop.execute { reply(result) }
     }
-  }
-
-  // MARK: - Shared memory, settings, permission
-
-  /// Registered regions.
-  public func sharedMemoryStatus(_ name: String) throws(KServeError) -> [SharedMemoryRegion] { try regions.status(name) }
-  /// Maps a POSIX shared-memory object, where allowed.
-  public func registerSharedMemory(_ region: SharedMemoryRegion) throws(KServeError) { try regions.register(region) }
-  /// Unmaps; an empty name: all.
-  public func unregisterSharedMemory(_ name: String) throws(KServeError) { try regions.unregister(name) }
-
-  /// The server's settings, overlaid by the model's own.
-  public func traceSettings(_ model: String) throws(KServeError) -> TraceSettings {
-    if !model.isEmpty, !manager.table.names.contains(model) {
-      // server `src/http_server.cc`, HandleTrace, which words it otherwise than the model calls.
-      throw KServeError(.invalidArgument, "Request for unknown model : \(model)")
-    }
-    return tracer.settings(model)
-  }
-
-  /// Checks all changes, then applies them together. Where records go is the operator's to say alone.
-  public func updateTraceSettings(_ model: String, _ changes: [String: [String]]) throws(KServeError) -> TraceSettings {
-    if changes["trace_file"] != nil {
-      throw KServeError(.unsupported, "trace file location can not be updated through network protocol")
-    }
-    _ = try traceSettings(model)
-    for (key, value) in changes { try TraceSettings.check(key, value) }
-    tracer.update(model, changes)
-    return try traceSettings(model)
-  }
-
-  /// The settings that the server starts with, from the command line; a setting cleared later goes back to these.
-  public func setInitialTraceSettings(_ changes: [String: [String]]) throws(KServeError) {
-    for (key, value) in changes { try TraceSettings.check(key, value) }
-    tracer.start(with: changes)
-  }
-
-  /// The log's settings.
-  public var logSettings: LogSettings { log.settings }
-
-  /// Changes what is named; unknown keys are ignored, as by the reference server. Where the log goes is the operator's to say alone.
-  public func updateLogSettings(_ changes: [String: KServeParameter]) throws(KServeError) -> LogSettings {
-    if changes["log_file"] != nil {
-      throw KServeError(.unsupported, "log file location can not be updated through network protocol")
-    }
-    var settings = log.settings
-    for (key, value) in changes {
-      switch (key, value) {
-      case ("log_info", .bool(let flag)): settings.info = flag
-      case ("log_warning", .bool(let flag)): settings.warning = flag
-      case ("log_error", .bool(let flag)): settings.error = flag
-      case ("log_verbose_level", .uint(let level)): settings.verboseLevel = UInt32(clamping: level)
-      case ("log_verbose_level", .int(let level)): settings.verboseLevel = UInt32(clamping: level)
-      case ("log_format", .string(let text)):
-        guard ["default", "ISO8601"].contains(text) else {
-          throw KServeError(.invalidArgument, "log_format '\(text)' is unknown; use 'default' or 'ISO8601'")
-        }
-        settings.format = text
-      // The reference server ignores what it does not know.
-      default: break
-      }
-    }
-    log.set(settings)
-    return settings
-  }
-
-  /// Loopback, or the token fits.
-  public func allowsControl(bearerToken: String?) -> Bool { options.isLoopback || hasControlToken(bearerToken) }
-
-  /// Compared in constant time.
-  public func hasControlToken(_ bearerToken: String?) -> Bool {
-    guard let token = options.controlToken, let bearerToken else { return false }
-    return Secret.isEqual(token, bearerToken)
-  }
-}
-
-/// Stamps an answer's beginning and end around the front end's writing, for the live diagnosis.
-private struct LiveReply: Sendable {
-  let live: LiveRecorder
-  let tracer: RequestTracer
-  let sample: RequestTracer.Sample?
-  let frontEnd: InferenceRequest.FrontEnd
-  let requestID: String
-  let model: ServedModel
-  let rows: Int
-  let bytesIn: Int
-  let received: Instant
-  let parsed: Instant
-  let reply: @Sendable (Result<InferenceResponse, KServeError>) -> Void
-
-  init(
-    live: LiveRecorder, tracer: RequestTracer, model: ServedModel, request: InferenceRequest,
-    reply: @escaping @Sendable (Result<InferenceResponse, KServeError>) -> Void
-  ) {
-    self.live = live
-    self.tracer = tracer
-    self.model = model
-    sample = tracer.sample(model.name)
-    frontEnd = request.frontEnd
-    requestID = request.id
-    rows = model.takesRows ? request.inputs.first?.shape.first ?? 1 : 1
-    bytesIn = request.bytesIn
-    received = request.received
-    parsed = request.parsed
-    self.reply = reply
-  }
-
-  func deliver(_ result: Result<InferenceResponse, KServeError>) {
-    let start = MonotonicClock.now
-    reply(result)
-    var bytesOut = 0
-    var failed = true
-    var execution: InferenceResponse.Execution?
-    if case .success(let response) = result {
-      failed = false
-      execution = response.execution
-      for output in response.outputs { bytesOut += output.data.readableBytes }
-    }
-    let end = MonotonicClock.now
-    if let sample {
-      tracer.write(
-        TraceRecord(
-          model: model.name, version: model.version, requestID: requestID, frontEnd: frontEnd, received: received, parsed: parsed,
-          accepted: parsed, execution: execution, answerReady: start, answerWritten: end), sample)
-    }
-    live.record(
-      LiveRecorder.Request(
-        model: model.number, rows: Int32(clamping: rows), batch: -1, bytesIn: Int64(bytesIn), bytesOut: Int64(bytesOut), received: received,
-        parsed: parsed, enqueued: parsed, responseStart: start, responseEnd: end, failed: failed))
   }
 }

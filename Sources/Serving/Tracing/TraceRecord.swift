@@ -12,6 +12,8 @@ struct TraceRecord: Sendable {
   var received: Instant
   var parsed: Instant
   var accepted: Instant
+  /// `distantFuture` for a request that never entered the queue.
+  var enqueued: Instant
   /// nil for a request that never ran.
   var execution: InferenceResponse.Execution?
   var answerReady: Instant
@@ -23,9 +25,8 @@ struct TraceRecord: Sendable {
     ]
     if !requestID.isEmpty { who.append(.init("request_id", .string(requestID))) }
     let (receive, send) = frontEnd == .http ? ("HTTP_RECV", "HTTP_SEND") : ("GRPC_WAITREAD", "GRPC_SEND")
-    var stamps: [(String, Instant)] = [
-      ("\(receive)_START", received), ("\(receive)_END", parsed), ("REQUEST_START", parsed), ("QUEUE_START", accepted),
-    ]
+    var stamps: [(String, Instant)] = [("\(receive)_START", received), ("\(receive)_END", parsed), ("REQUEST_START", accepted)]
+    if enqueued != .distantFuture { stamps.append(("QUEUE_START", enqueued)) }
     if let execution {
       stamps += [
         ("COMPUTE_START", execution.computeStart), ("COMPUTE_INPUT_END", execution.inputsReady),

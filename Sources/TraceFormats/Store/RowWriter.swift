@@ -73,6 +73,9 @@ struct RowWriter {
     int32(value.staticSharedMemoryBytes)
     int32(value.dynamicSharedMemoryBytes)
     int32(value.localMemoryBytesPerThread)
+    int32(value.clusterX)
+    int32(value.clusterY)
+    int32(value.clusterZ)
   }
 }
 

@@ -13,11 +13,11 @@ enum TraceSchema {
     "TARGET_INFO_GPU",
     """
     id, name TEXT, l2CacheSize, totalMemory, memoryBandwidth, clockRate, smCount, cuDevice, maxShmemPerSm, maxRegistersPerSm,
-    maxWarpsPerSm, maxBlocksPerSm, computeMajor, computeMinor
+    maxWarpsPerSm, maxBlocksPerSm, computeMajor, computeMinor, threadsPerWarp
     """,
     others: """
       vmId, busLocation TEXT, isDiscrete, pwGpuId, uuid TEXT, luid, chipName TEXT, ctxswDevPath TEXT, ctrlDevPath TEXT, revision, nodeMask,
-      constantMemory, maxIPC, maxRegistersPerBlock, maxShmemPerBlock, maxShmemPerBlockOptin, threadsPerWarp, asyncEngines,
+      constantMemory, maxIPC, maxRegistersPerBlock, maxShmemPerBlock, maxShmemPerBlockOptin, asyncEngines,
       maxThreadsPerBlock, maxBlockDimX, maxBlockDimY, maxBlockDimZ, maxGridDimX, maxGridDimY, maxGridDimZ, smMajor, smMinor
       """)
   static let cudaDevices = TableLayout("TARGET_INFO_CUDA_DEVICE", "gpuId, cudaId, pid", others: "uuid TEXT, numMultiprocessors")
@@ -27,7 +27,7 @@ enum TraceSchema {
 
   private static let kernelDescriptionColumns = """
     demangledName, shortName, mangledName, launchType, registersPerThread, gridX, gridY, gridZ, blockX, blockY, blockZ,
-    staticSharedMemory, dynamicSharedMemory, localMemoryPerThread
+    staticSharedMemory, dynamicSharedMemory, localMemoryPerThread, clusterX, clusterY, clusterZ
     """
   private static let streamColumns = "deviceId, contextId, streamId, globalPid"
 
@@ -39,7 +39,7 @@ enum TraceSchema {
     "CUPTI_ACTIVITY_KIND_KERNEL", "start, end, \(streamColumns), correlationId, \(kernelDescriptionColumns), graphNodeId",
     others: """
       greenContextId, cacheConfig, localMemoryTotal, gridId, sharedMemoryExecuted, sharedMemoryLimitConfig, qmdBulkReleaseDone,
-      qmdPreexitDone, qmdLastCtaDone, graphId, clusterX, clusterY, clusterZ, clusterSchedulingPolicy, maxPotentialClusterSize,
+      qmdPreexitDone, qmdLastCtaDone, graphId, clusterSchedulingPolicy, maxPotentialClusterSize,
       maxActiveClusters, sharedMemoryRequestedPercentage, tensorSizeMinusOneElements TEXT
       """)
   static let copies = TableLayout(
@@ -51,7 +51,7 @@ enum TraceSchema {
     "CUPTI_ACTIVITY_KIND_MEMSET", "start, end, \(streamColumns), correlationId, bytes, value, memKind, graphNodeId",
     others: "greenContextId")
   static let synchronizations = TableLayout(
-    "CUPTI_ACTIVITY_KIND_SYNCHRONIZATION", "start, end, \(streamColumns), correlationId, syncType, eventId",
+    "CUPTI_ACTIVITY_KIND_SYNCHRONIZATION", "start, end, \(streamColumns), correlationId, syncType, eventId, recordCorrelationId",
     others: "greenContextId, deprecatedSyncType, eventSyncId")
   static let apiCalls = TableLayout(
     "CUPTI_ACTIVITY_KIND_RUNTIME", "start, end, globalTid, correlationId, nameId, eventClass, returnValue", others: "callchainId")
@@ -64,6 +64,20 @@ enum TraceSchema {
       rangeId, color, endGlobalTid, uint64Value, int64Value, doubleValue REAL, uint32Value, int32Value, floatValue REAL, jsonTextId,
       jsonText TEXT, binaryData TEXT
       """)
+  static let overheads = TableLayout(
+    "CUPTI_ACTIVITY_KIND_OVERHEAD", "start, end, globalTid, correlationId, nameId", others: "eventClass, overheadType")
+  static let profilerOverheads = TableLayout("PROFILER_OVERHEAD", "start, end, globalTid, nameId", others: "overheadType")
+  static let graphExecutions = TableLayout(
+    "CUPTI_ACTIVITY_KIND_GRAPH_TRACE", "start, end, \(streamColumns), correlationId, graphId, graphExecId", others: "greenContextId")
+  static let eventRecords = TableLayout(
+    "CUPTI_ACTIVITY_KIND_CUDA_EVENT", "\(streamColumns), eventId, correlationId, timestamp", others: "greenContextId, eventSyncId")
+  static let capture = TableLayout("ANALYSIS_DETAILS", "startTime, stopTime", others: "globalVid, duration")
+  /// What joins the trace's clock with the calendar's.
+  static let sessionStart = TableLayout(
+    "TARGET_INFO_SESSION_START_TIME", "utcEpochNs", others: "utcTime TEXT, localTime TEXT, systemClockNs")
+  static let operators = TableLayout(
+    "HEADROOM_OPERATOR", "start, end, globalTid, nameId, kind, externalId, inputShapesId, inputTypesId")
+
   static let diagnostics = TableLayout(
     "DIAGNOSTIC_EVENT", "timestamp, severity, text TEXT", others: "timestampType, source, globalPid")
 
@@ -81,7 +95,8 @@ enum TraceSchema {
   static let all = [
     names, run, gpus, cudaDevices, threads, processes, kernelDescriptions, streams, kernels, copies, memsets, synchronizations, apiCalls,
     osCalls, ranges,
-    diagnostics, batches, requests, clientRequests, launches, counters,
+    overheads, profilerOverheads, graphExecutions, eventRecords, capture, sessionStart, operators, diagnostics, batches, requests,
+    clientRequests, launches, counters,
   ]
 }
 

@@ -11,7 +11,7 @@ public enum TraceStore {
   /// Reads a trace written by `write` or exported by Nsight Systems. Tables and columns that are not there are unknown, others are
   /// passed over. The file is opened for reading only.
   public static func read(_ path: String) throws(TraceStoreError) -> Trace {
-    var reader = try TraceStoreReader(path)
+    var reader = try TraceStoreReader(path, path: path)
     return try reader.read()
   }
 }

@@ -6,17 +6,46 @@ import Trace
 /// Reads one trace, row by row straight into its arrays. Whatever a file claims, memory grows only with rows that were read, and no more
 /// rows and text are read than a file of its size can hold.
 struct TraceStoreReader {
-  private let database: SQLiteDatabase
+  /// What becomes of something that cannot be read.
+  enum Policy {
+    /// An error: our own files are whole or not ours.
+    case strict
+    /// A bad cell is unknown, a damaged table ends where the damage is; both are noted.
+    case lenient
+  }
+
+  /// A table's cells or rows that could not be used.
+  struct Damage {
+    var table: String
+    /// Bad cells; 0 for a table that ended early.
+    var cells: Int
+    /// Row and column of the first, and why.
+    var first: String
+  }
+
+  let policy: Policy
+  private let file: String
+  private let size: Int
+  let database: SQLiteDatabase
   private let path: String
-  private var tables: Set<String> = []
+  /// nil where SQLite reads everything.
+  private let pages: SQLitePages?
+  private(set) var tables: Set<String> = []
   private var rowsLeft: Int
   private var textBytesLeft: Int
-  private var names = NameIDMap()
+  var names = NameIDMap()
+  private(set) var damages: [Damage] = []
 
-  init(_ path: String) throws(TraceStoreError) {
-    let size = try Self.checkHeader(path)
+  /// Opens `file`; errors name `path`.
+  init(_ file: String, path: String, policy: Policy = .strict) throws(TraceStoreError) {
+    let (size, cut) = try Self.checkHeader(file, path, policy)
     self.path = path
-    database = try SQLiteDatabase(path, path: path, flags: SQLITE_OPEN_READONLY)
+    self.policy = policy
+    self.file = file
+    self.size = size
+    if let cut { damages.append(Damage(table: "", cells: 0, first: cut)) }
+    database = try SQLiteDatabase(file, path: path, flags: SQLITE_OPEN_READONLY)
+    pages = SQLitePages(file)
     // A row takes at least two bytes in a page's index of cells, its length, its id, its header's length and a type.
     rowsLeft = size / 6
     // Texts are not compressed; UTF-16 (which other programs may choose) grows by half.
@@ -24,26 +53,30 @@ struct TraceStoreReader {
     // About a step a cell, and a cell takes a byte.
     database.limitSteps(thousands: 10_000 + size / 100)
     sqlite3_limit(database.handle, SQLITE_LIMIT_LENGTH, Int32(clamping: max(1 << 20, textBytesLeft)))
+    // SQLite refuses a file that is shorter than its header says unless it is told to recover (lockBtree in its src/btree.c), before anything is read.
+    if cut != nil { try database.execute("PRAGMA writable_schema = ON") }
     // SQLite's advice for files from elsewhere (https://www.sqlite.org/security.html).
     try database.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -4096")
     // Neither views nor virtual tables: their text is a program.
     let list = try SQLiteStatement("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0", in: database)
+    var found: Set<String> = []
     try Self.eachRow(list, database, table: nil) { row throws(CellError) in
-      if let name = try row.text() { tables.insert(name) }
+      if let name = try row.text() { found.insert(name) }
     }
+    tables = found
     if !TraceSchema.all.contains(where: { tables.contains($0.name) }) && !tables.contains(TraceSchema.metadata.name) {
       throw TraceStoreError(
         path: path, reason: "a SQLite database without any table of a trace; write one with headroom or `nsys export --type sqlite`")
     }
   }
 
-  /// What SQLite would not say, or not clearly. Returns the size.
-  private static func checkHeader(_ path: String) throws(TraceStoreError) -> Int {
+  /// What SQLite would not say, or not clearly. Returns the size, and what is missing of it.
+  private static func checkHeader(_ file: String, _ path: String, _ policy: Policy) throws(TraceStoreError) -> (Int, cut: String?) {
     func failure(_ reason: String) -> TraceStoreError { TraceStoreError(path: path, reason: reason) }
     var status = stat()
-    if stat(path, &status) != 0 { throw failure("cannot open: \(String(cString: strerror(errno)))") }
+    if stat(file, &status) != 0 { throw failure("cannot open: \(String(cString: strerror(errno)))") }
     if status.st_mode & S_IFMT != S_IFREG { throw failure("cannot open: not a regular file") }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = open(file, O_RDONLY | O_CLOEXEC)
     if descriptor < 0 { throw failure("cannot open: \(String(cString: strerror(errno)))") }
     defer { close(descriptor) }
     var header = [UInt8](repeating: 0, count: 100)
@@ -62,222 +95,142 @@ struct TraceStoreReader {
     if pageSize < 512 || pageSize & (pageSize - 1) != 0 { throw failure("damaged: a page size of \(pageSize) bytes") }
     let pages = header[28..<32].reduce(0) { $0 << 8 | Int($1) }
     if size % pageSize != 0 || size / pageSize < pages {
-      throw failure("cut short: \(size) bytes where \(max(pages, size / pageSize + 1)) pages of \(pageSize) bytes should be; copy it again")
+      let cut = "cut short: \(size) bytes where \(max(pages, size / pageSize + 1)) pages of \(pageSize) bytes should be; copy it again"
+      if policy == .strict { throw failure(cut) }
+      return (size, cut)
     }
-    return size
-  }
-
-  mutating func read() throws(TraceStoreError) -> Trace {
-    var trace = Trace()
-    try readNames(&trace)
-    try readTarget(&trace)
-    try readDeviceWork(&trace)
-    try readHostWork(&trace)
-    try readServing(&trace)
-    return trace
-  }
-
-  private mutating func readNames(_ trace: inout Trace) throws(TraceStoreError) {
-    names.isPresent = tables.contains(TraceSchema.names.name)
-    var texts = NameTable()
-    var ids = names
-    try scan(TraceSchema.names) { row throws(CellError) in
-      let id = try row.int64()
-      if let text = try row.text() { ids.add(id, texts.intern(text)) } else { ids.add(id, .unknown) }
-    }
-    names = ids
-    trace.names = texts
-    var run: [String: String] = [:]
-    try scan(TraceSchema.run) { row throws(CellError) in
-      let key = try row.text()
-      let value = try row.text()
-      if let key, let value { run[key] = value }
-    }
-    trace.run = run
-  }
-
-  private mutating func readTarget(_ trace: inout Trace) throws(TraceStoreError) {
-    var gpus: [GPUDescription] = []
-    try scan(TraceSchema.gpus) { row throws(CellError) in
-      var gpu = GPUDescription(id: try row.int64(), name: try row.text() ?? "")
-      gpu.l2CacheBytes = try row.int64()
-      gpu.totalMemoryBytes = try row.int64()
-      gpu.memoryBandwidth = try row.int64()
-      gpu.clockRate = try row.int64()
-      gpu.smCount = try row.int64()
-      gpu.cudaDevice = try row.int64()
-      gpu.maxSharedMemoryBytesPerSM = try row.int64()
-      gpu.maxRegistersPerSM = try row.int64()
-      gpu.maxWarpsPerSM = try row.int64()
-      gpu.maxBlocksPerSM = try row.int64()
-      gpu.computeMajor = try row.int64()
-      gpu.computeMinor = try row.int64()
-      gpus.append(gpu)
-    }
-    trace.gpus = gpus
-    var devices: [CUDADeviceMapping] = []
-    try scan(TraceSchema.cudaDevices) { row throws(CellError) in
-      devices.append(CUDADeviceMapping(gpu: try row.int64(), cudaDevice: try row.int64(), process: try row.int64()))
-    }
-    trace.cudaDevices = devices
-    let ids = names
-    var threads: [ThreadDescription] = []
-    try scan(TraceSchema.threads) { row throws(CellError) in
-      let name = try row.name(ids)
-      threads.append(ThreadDescription(thread: try row.int64(), name: name))
-    }
-    trace.threads = threads
-    var texts = trace.names
-    trace.names = NameTable()
-    var processes: [ProcessDescription] = []
-    try scan(TraceSchema.processes) { row throws(CellError) in
-      let process = try row.int64()
-      // The number is the middle of the global id.
-      _ = try row.int64()
-      processes.append(ProcessDescription(process: process, name: try row.text().map { texts.intern($0) } ?? .unknown))
-    }
-    trace.processes = processes
-    trace.names = texts
-    try scan(TraceSchema.kernelDescriptions) { row throws(CellError) in _ = trace.intern(try row.kernel(ids)) }
-    try scan(TraceSchema.streams) { row throws(CellError) in _ = trace.intern(try row.stream()) }
-  }
-
-  private mutating func readDeviceWork(_ trace: inout Trace) throws(TraceStoreError) {
-    let ids = names
-    // Rows of one stream mostly follow each other.
-    var last: (description: StreamDescription, id: StreamID)?
-    func streamID(_ description: StreamDescription, _ trace: inout Trace) -> StreamID {
-      if let last, last.description == description { return last.id }
-      let id = trace.intern(description)
-      last = (description, id)
-      return id
-    }
-    var kernels = KernelTable()
-    try scan(TraceSchema.kernels) { row throws(CellError) in
-      let (start, end) = (try row.int64(), try row.int64())
-      let stream = streamID(try row.stream(), &trace)
-      let correlation = try row.int64()
-      let description = trace.intern(try row.kernel(ids))
-      kernels.append(
-        KernelEvent(
-          start: start, end: end, description: description, stream: stream, correlation: correlation, graphNode: try row.int64()))
-    }
-    trace.kernels = kernels
-    var copies = CopyTable()
-    try scan(TraceSchema.copies) { row throws(CellError) in
-      copies.append(
-        CopyEvent(
-          start: try row.int64(), end: try row.int64(), stream: streamID(try row.stream(), &trace), correlation: try row.int64(),
-          bytes: try row.int64(), direction: try row.int32(), sourceKind: try row.int32(), destinationKind: try row.int32(),
-          graphNode: try row.int64()))
-    }
-    trace.copies = copies
-    var memsets = MemsetTable()
-    try scan(TraceSchema.memsets) { row throws(CellError) in
-      memsets.append(
-        MemsetEvent(
-          start: try row.int64(), end: try row.int64(), stream: streamID(try row.stream(), &trace), correlation: try row.int64(),
-          bytes: try row.int64(), value: try row.int64(), memoryKind: try row.int32(), graphNode: try row.int64()))
-    }
-    trace.memsets = memsets
-    var synchronizations = SynchronizationTable()
-    try scan(TraceSchema.synchronizations) { row throws(CellError) in
-      synchronizations.append(
-        SynchronizationEvent(
-          start: try row.int64(), end: try row.int64(), stream: streamID(try row.stream(), &trace), correlation: try row.int64(),
-          type: try row.int32(), event: try row.int64()))
-    }
-    trace.synchronizations = synchronizations
-  }
-
-  private mutating func readHostWork(_ trace: inout Trace) throws(TraceStoreError) {
-    let ids = names
-    var apiCalls = APICallTable()
-    try scan(TraceSchema.apiCalls) { row throws(CellError) in
-      apiCalls.append(
-        APICall(
-          start: try row.int64(), end: try row.int64(), thread: try row.int64(), correlation: try row.int64(), name: try row.name(ids),
-          eventClass: try row.int32(), returnValue: try row.int32()))
-    }
-    trace.apiCalls = apiCalls
-    var osCalls = OSCallTable()
-    try scan(TraceSchema.osCalls) { row throws(CellError) in
-      osCalls.append(
-        OSCall(
-          start: try row.int64(), end: try row.int64(), thread: try row.int64(), name: try row.name(ids), eventClass: try row.int32(),
-          returnValue: try row.int64()))
-    }
-    trace.osCalls = osCalls
-    var texts = trace.names
-    trace.names = NameTable()
-    var ranges = RangeTable()
-    try scan(TraceSchema.ranges) { row throws(CellError) in
-      var range = RangeEvent(
-        start: try row.int64(), end: try row.int64(), thread: try row.int64(), text: try row.name(ids), type: try row.int32(),
-        domain: try row.int64(), category: try row.int64())
-      if let text = try row.text() { range.text = texts.intern(text) }
-      ranges.append(range)
-    }
-    trace.ranges = ranges
-    var diagnostics = DiagnosticTable()
-    try scan(TraceSchema.diagnostics) { row throws(CellError) in
-      let (time, severity) = (try row.int64(), try row.int32())
-      diagnostics.append(DiagnosticEvent(time: time, severity: severity, text: try row.text().map { texts.intern($0) } ?? .unknown))
-    }
-    trace.diagnostics = diagnostics
-    trace.names = texts
-  }
-
-  private mutating func readServing(_ trace: inout Trace) throws(TraceStoreError) {
-    let ids = names
-    var texts = trace.names
-    trace.names = NameTable()
-    var batches = BatchTable()
-    try scan(TraceSchema.batches) { row throws(CellError) in
-      batches.append(
-        BatchEvent(
-          id: try row.int64(), model: try row.name(ids), instance: try row.int32(), rows: try row.int32(), requests: try row.int32(),
-          reason: try row.text().map { texts.intern($0) } ?? .unknown, formed: try row.int64(), gatherStart: try row.int64(),
-          computeStart: try row.int64(), computeEnd: try row.int64(), outputEnd: try row.int64()))
-    }
-    trace.batches = batches
-    trace.names = texts
-    var requests = RequestTable()
-    try scan(TraceSchema.requests) { row throws(CellError) in
-      requests.append(
-        RequestEvent(
-          id: try row.int64(), batch: try row.int64(), model: try row.name(ids), rows: try row.int32(), bytesIn: try row.int64(),
-          bytesOut: try row.int64(), received: try row.int64(), parsed: try row.int64(), enqueued: try row.int64(),
-          responseStart: try row.int64(), responseEnd: try row.int64(), status: RequestStatus(rawValue: try row.int32())))
-    }
-    trace.requests = requests
-    var clients = ClientRequestTable()
-    try scan(TraceSchema.clientRequests) { row throws(CellError) in
-      clients.append(
-        ClientRequestEvent(
-          id: try row.int64(), intended: try row.int64(), sent: try row.int64(), firstByte: try row.int64(), done: try row.int64(),
-          status: RequestStatus(rawValue: try row.int32())))
-    }
-    trace.clientRequests = clients
-    var launches = LaunchTable()
-    try scan(TraceSchema.launches) { row throws(CellError) in
-      launches.append(LaunchEvent(correlation: try row.int64(), batch: try row.int64(), step: try row.int32()))
-    }
-    trace.launches = launches
-    var counters = CounterTable()
-    try scan(TraceSchema.counters) { row throws(CellError) in
-      counters.append(
-        CounterSample(time: try row.int64(), counter: try row.name(ids), device: try row.int64(), value: try row.double()))
-    }
-    trace.counters = counters
+    return (size, nil)
   }
 
   /// Calls `body` for each row of a table, if there is such a table.
   @inline(__always)
-  private mutating func scan(
+  mutating func scan(
     _ layout: TableLayout, _ body: (inout RowReader) throws(CellError) -> Void
   ) throws(TraceStoreError) {
     if !tables.contains(layout.name) { return }
+    do throws(TraceStoreError) {
+      if let plan = try directPlan(layout) { return try scanDirectly(layout, plan, body) }
+      let statement = try select(layout)
+      let used = try Self.eachRow(
+        statement, database, table: layout, lenient: policy == .lenient, rowLimit: rowsLeft, textLimit: textBytesLeft, body)
+      rowsLeft -= used.rows
+      textBytesLeft -= used.textBytes
+      if used.badCells > 0 { damages.append(Damage(table: layout.name, cells: used.badCells, first: used.firstBad)) }
+    } catch {
+      if policy == .strict { throw error }
+      damages.append(Damage(table: layout.name, cells: 0, first: error.row.map { "row \($0): \(error.reason)" } ?? error.reason))
+    }
+  }
+
+  /// Where the cells of a layout lie in a table's records; nil where SQLite must read it: views of rows that are not stored as they are
+  /// declared, values that stand in the schema instead of the rows.
+  private func directPlan(_ layout: TableLayout) throws(TraceStoreError) -> DirectPlan? {
+    guard let pages else { return nil }
+    var columns: [String: SQLiteRecord.Source] = [:]
+    var count = 0
+    var isPlain = true
+    let list = try SQLiteStatement(
+      "SELECT cid, name, type, dflt_value, pk, hidden FROM pragma_table_xinfo('\(layout.name)')", in: database, table: layout.name)
+    var keys = 0
+    var rowIDColumn: String?
+    try Self.eachRow(list, database, table: nil) { row throws(CellError) in
+      let (index, name, type) = (try row.int64(), try row.text() ?? "", try row.text() ?? "")
+      let (standard, key, hidden) = (try row.text(), try row.int64(), try row.int64())
+      if hidden != 0 || standard != nil || index != Int64(count) { isPlain = false }
+      columns[name] = .column(count)
+      if key > 0 {
+        keys += 1
+        // Exactly "INTEGER" makes the key another name of the row's id (https://www.sqlite.org/lang_createtable.html#rowid).
+        if type.lowercased() == "integer" { rowIDColumn = name }
+      }
+      count += 1
+    }
+    if keys == 1, let rowIDColumn { columns[rowIDColumn] = .rowID }
+    let rootQuery = try SQLiteStatement("SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = '\(layout.name)'", in: database)
+    var root = 0
+    try Self.eachRow(rootQuery, database, table: nil) { row throws(CellError) in root = Int(clamping: try row.int64()) }
+    guard isPlain, root > 0, SQLiteTableScan.isTable(root, pages) else { return nil }
+    let sources = (layout.columns + layout.alsoRead).map { columns[$0.name] ?? .absent }
+    return DirectPlan(root: root, sources: sources)
+  }
+
+  /// See `directPlan`.
+  private struct DirectPlan {
+    var root: Int
+    var sources: [SQLiteRecord.Source]
+
+    /// Columns of a record that are looked at: the last one wanted and those before it.
+    var columns: Int {
+      sources.reduce(0) { most, source in if case .column(let index) = source { max(most, index + 1) } else { most } }
+    }
+  }
+
+  /// Another reader of the same file with the same names, for another thread; nil where the file is too small to be worth one.
+  func secondReader() -> TraceStoreReader? {
+    guard size >= 32 << 20, var reader = try? TraceStoreReader(file, path: path, policy: policy) else { return nil }
+    reader.names = names
+    reader.damages = []
+    return reader
+  }
+
+  /// Takes over what another reader could not use.
+  mutating func add(_ others: [Damage]) { damages += others }
+
+  /// Rows that a table may have, for the room to set aside: the largest row id, which exports count from 1, and no more than fit in the file.
+  func rowEstimate(_ layout: TableLayout) -> Int {
+    guard tables.contains(layout.name),
+      let query = try? SQLiteStatement("SELECT max(rowid) FROM \(TableLayout.quoted(layout.name))", in: database)
+    else { return 0 }
+    var largest: Int64 = 0
+    _ = try? Self.eachRow(query, database, table: nil, lenient: true) { row throws(CellError) in largest = try row.int64() }
+    return min(Int(clamping: max(0, largest)), rowsLeft / 4)
+  }
+
+  @inline(__always)
+  private mutating func scanDirectly(
+    _ layout: TableLayout, _ plan: DirectPlan, _ body: (inout RowReader) throws(CellError) -> Void
+  ) throws(TraceStoreError) {
+    guard let pages else { return }
+    var scan = SQLiteTableScan(pages)
+    var row = RowReader(plan.sources, isLenient: policy == .lenient)
+    row.record = SQLiteRecord(columns: plan.columns)
+    var count = 0
+    var firstBad = ""
+    let textLimit = textBytesLeft
+    func columnName(_ index: Int) -> String? {
+      let columns = layout.columns + layout.alsoRead
+      return columns.indices.contains(index) ? columns[index].name : nil
+    }
+    do throws(CellError) {
+      try scan.forEach(root: plan.root, &row) { row throws(CellError) in
+        count &+= 1
+        row.rewind()
+        try body(&row)
+        if firstBad.isEmpty, let bad = row.firstBad {
+          firstBad = "\(columnName(bad.column).map { "column \($0), " } ?? "")row \(count): \(bad.reason)"
+        }
+        return row.textBytes <= textLimit
+      }
+    } catch {
+      throw TraceStoreError(path: path, table: layout.name, column: columnName(error.column), row: count, reason: error.reason)
+    }
+    textBytesLeft -= row.textBytes
+    let damaged = scan.damagedPages + scan.damagedRows
+    if policy == .strict, damaged > 0 || textBytesLeft < 0 {
+      throw TraceStoreError(
+        path: path, table: layout.name, reason: "damaged: \(scan.damagedPages) pages and \(scan.damagedRows) rows cannot be read")
+    }
+    if row.badCells > 0 { damages.append(Damage(table: layout.name, cells: row.badCells, first: firstBad)) }
+    if damaged > 0 {
+      damages.append(
+        Damage(
+          table: layout.name, cells: 0,
+          first: "\(scan.damagedPages) pages and \(scan.damagedRows) rows are damaged and were passed over; \(count) rows were read"))
+    }
+  }
+
+  /// The cells of a table in the order of its layout; NULL for columns that the file does not have.
+  private func select(_ layout: TableLayout) throws(TraceStoreError) -> SQLiteStatement {
     let table = TableLayout.quoted(layout.name)
     var present: Set<String> = []
     // Generated columns, whose text is a program, are not listed.
@@ -286,25 +239,25 @@ struct TraceStoreReader {
       if let name = try row.text() { present.insert(name) }
     }
     let columns = (layout.columns + layout.alsoRead).map { present.contains($0.name) ? TableLayout.quoted($0.name) : "NULL" }
-    let statement = try SQLiteStatement(
-      "SELECT \(columns.joined(separator: ", ")) FROM \(table) NOT INDEXED", in: database, table: layout.name)
-    let used = try Self.eachRow(
-      statement, database, table: layout, rowLimit: rowsLeft, textLimit: textBytesLeft, body)
-    rowsLeft -= used.rows
-    textBytesLeft -= used.textBytes
+    return try SQLiteStatement("SELECT \(columns.joined(separator: ", ")) FROM \(table) NOT INDEXED", in: database, table: layout.name)
   }
 
   @inline(__always) @discardableResult
   private static func eachRow(
-    _ statement: borrowing SQLiteStatement, _ database: SQLiteDatabase, table: TableLayout?, rowLimit: Int = 1 << 20,
-    textLimit: Int = 1 << 30, _ body: (inout RowReader) throws(CellError) -> Void
-  ) throws(TraceStoreError) -> (rows: Int, textBytes: Int) {
+    _ statement: borrowing SQLiteStatement, _ database: SQLiteDatabase, table: TableLayout?, lenient: Bool = false,
+    rowLimit: Int = 1 << 20, textLimit: Int = 1 << 30, _ body: (inout RowReader) throws(CellError) -> Void
+  ) throws(TraceStoreError) -> (rows: Int, textBytes: Int, badCells: Int, firstBad: String) {
     let pointer = statement.pointer
-    var row = RowReader(pointer)
+    var row = RowReader(pointer, isLenient: lenient)
     var count = 0
+    var firstBad = ""
+    func columnName(_ index: Int) -> String? {
+      let columns = table.map { $0.columns + $0.alsoRead } ?? []
+      return columns.indices.contains(index) ? columns[index].name : nil
+    }
     while true {
       let code = sqlite3_step(pointer)
-      if code == SQLITE_DONE { return (count, row.textBytes) }
+      if code == SQLITE_DONE { return (count, row.textBytes, row.badCells, firstBad) }
       if code != SQLITE_ROW { throw database.failure(code, table: table?.name, row: count + 1) }
       count += 1
       if count > rowLimit || row.textBytes > textLimit {
@@ -313,9 +266,10 @@ struct TraceStoreReader {
       }
       row.rewind()
       do throws(CellError) { try body(&row) } catch {
-        let columns = table.map { $0.columns + $0.alsoRead } ?? []
-        let column = columns.indices.contains(error.column) ? columns[error.column].name : nil
-        throw TraceStoreError(path: database.path, table: table?.name, column: column, row: count, reason: error.reason)
+        throw TraceStoreError(path: database.path, table: table?.name, column: columnName(error.column), row: count, reason: error.reason)
+      }
+      if firstBad.isEmpty, let bad = row.firstBad {
+        firstBad = "\(columnName(bad.column).map { "column \($0), " } ?? "")row \(count): \(bad.reason)"
       }
     }
   }

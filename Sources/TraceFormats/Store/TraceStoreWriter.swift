@@ -92,6 +92,16 @@ struct TraceStoreWriter {
       row.int64(gpu.maxBlocksPerSM)
       row.int64(gpu.computeMajor)
       row.int64(gpu.computeMinor)
+      row.int64(gpu.threadsPerWarp)
+    }
+    if trace.captureStart != Trace.unknown || trace.captureEnd != Trace.unknown {
+      try database.insert(TraceSchema.capture, count: 1) { _, row in
+        row.int64(trace.captureStart)
+        row.int64(trace.captureEnd)
+      }
+    }
+    if trace.clockOrigin != Trace.unknown {
+      try database.insert(TraceSchema.sessionStart, count: 1) { _, row in row.int64(trace.clockOrigin) }
     }
     let devices = trace.cudaDevices
     try database.insert(TraceSchema.cudaDevices, count: devices.count) { index, row in
@@ -161,6 +171,23 @@ struct TraceStoreWriter {
       row.int64(synchronization.correlation)
       row.int32(synchronization.type)
       row.int64(synchronization.event)
+      row.int64(synchronization.recordCorrelation)
+    }
+    let graphs = trace.graphExecutions
+    try database.insert(TraceSchema.graphExecutions, count: graphs.count) { index, row in
+      row.int64(graphs.start[index])
+      row.int64(graphs.end[index])
+      row.stream(streams[Int(graphs.stream[index].rawValue)])
+      row.int64(graphs.correlation[index])
+      row.int64(graphs.graph[index])
+      row.int64(graphs.executable[index])
+    }
+    let events = trace.eventRecords
+    try database.insert(TraceSchema.eventRecords, count: events.count) { index, row in
+      row.stream(streams[Int(events.stream[index].rawValue)])
+      row.int64(events.event[index])
+      row.int64(events.correlation[index])
+      row.int64(events.time[index])
     }
   }
 
@@ -194,6 +221,35 @@ struct TraceStoreWriter {
       row.int32(range.type)
       row.int64(range.domain)
       row.int64(range.category)
+    }
+    let operators = trace.operators
+    try database.insert(TraceSchema.operators, count: operators.count) { index, row in
+      row.int64(operators.start[index])
+      row.int64(operators.end[index])
+      row.int64(operators.thread[index])
+      row.name(operators.name[index])
+      row.int64(Int64(operators.kind[index].rawValue))
+      row.int64(operators.externalID[index])
+      row.name(operators.inputShapes[index])
+      row.name(operators.inputTypes[index])
+    }
+    let overheads = trace.overheads
+    let drivers = overheads.indices.filter { !overheads.isProfilers[$0] }
+    try database.insert(TraceSchema.overheads, count: drivers.count) { index, row in
+      let overhead = overheads[drivers[index]]
+      row.int64(overhead.start)
+      row.int64(overhead.end)
+      row.int64(overhead.thread)
+      row.int64(overhead.correlation)
+      row.name(overhead.name)
+    }
+    let profilers = overheads.indices.filter { overheads.isProfilers[$0] }
+    try database.insert(TraceSchema.profilerOverheads, count: profilers.count) { index, row in
+      let overhead = overheads[profilers[index]]
+      row.int64(overhead.start)
+      row.int64(overhead.end)
+      row.int64(overhead.thread)
+      row.name(overhead.name)
     }
     let (diagnostics, names) = (trace.diagnostics, trace.names)
     try database.insert(TraceSchema.diagnostics, count: diagnostics.count) { index, row in
@@ -293,6 +349,12 @@ struct TraceStoreWriter {
     try check(TraceSchema.copies, "the stream is", badStream(trace.copies.stream))
     try check(TraceSchema.memsets, "the stream is", badStream(trace.memsets.stream))
     try check(TraceSchema.synchronizations, "the stream is", badStream(trace.synchronizations.stream))
+    try check(TraceSchema.graphExecutions, "the stream is", badStream(trace.graphExecutions.stream))
+    try check(TraceSchema.eventRecords, "the stream is", badStream(trace.eventRecords.stream))
+    try check(TraceSchema.operators, "the name is", badName(trace.operators.name))
+    try check(TraceSchema.operators, "the shapes are", badName(trace.operators.inputShapes))
+    try check(TraceSchema.operators, "the types are", badName(trace.operators.inputTypes))
+    try check(TraceSchema.overheads, "the name is", badName(trace.overheads.name))
     let described = trace.kernelDescriptions.firstIndex { bad($0.demangledName) || bad($0.shortName) || bad($0.mangledName) }
     try check(TraceSchema.kernelDescriptions, "a name is", described)
     try check(TraceSchema.threads, "the name is", badName(trace.threads.map(\.name)))

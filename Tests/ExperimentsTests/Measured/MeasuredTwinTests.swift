@@ -1,3 +1,4 @@
+import HostModel
 import DeviceModel
 import Diagnosis
 import Simulation
@@ -109,7 +110,7 @@ import Workload
     var evidence = RunEvidence()
     evidence.kernels.redundantShare = Figure(0.99, .share, .estimated, source: "test")
     let assessment = Assessment(
-      of: evidence, codes: FindingCode.ofProcessors, estimator: twin.estimator(rate: observed.throughput, p99GoalMilliseconds: 100))
+      of: evidence, estimator: twin.estimator(rate: observed.throughput, p99GoalMilliseconds: 100))
     let finding = try #require(assessment.ranked.first { $0.finding.code == .HR211 })
     #expect(finding.fixes.first?.gains == .failure(.reproductionOff(twin.reproductionError)))
     #expect(assessment.unlockPath.isEmpty)

@@ -5,6 +5,7 @@ import NIOHPACK
 import NIOHTTP2
 import Testing
 
+@testable import GRPCFrontEnd
 @testable import Serving
 
 /// The connection's handler alone: frames in, frames out, made-up time.

@@ -3,6 +3,7 @@ import NIOCore
 import Testing
 import TimeBase
 
+@testable import GRPCFrontEnd
 @testable import Serving
 
 @Suite struct GRPCFramingTests {

@@ -2,6 +2,7 @@ import NIOCore
 import Testing
 import TimeBase
 
+@testable import GRPCFrontEnd
 @testable import Serving
 
 @Suite struct IdleResetsTests {

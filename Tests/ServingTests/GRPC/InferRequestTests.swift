@@ -6,6 +6,7 @@ import ProtobufWire
 import Testing
 import TimeBase
 
+@testable import GRPCFrontEnd
 @testable import Serving
 
 @Suite struct InferRequestTests {

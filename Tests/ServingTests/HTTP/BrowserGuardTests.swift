@@ -1,5 +1,6 @@
 import Testing
 
+@testable import HTTPFrontEnd
 @testable import Serving
 
 /// Who may change the server through a browser.

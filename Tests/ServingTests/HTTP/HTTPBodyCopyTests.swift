@@ -4,6 +4,7 @@ import NIOEmbedded
 import Synchronization
 import Testing
 
+@testable import HTTPFrontEnd
 @testable import Serving
 
 /// Notes the bodies it is given and answers with nothing.

@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 import TimeBase
 
+@testable import HTTPFrontEnd
 @testable import Serving
 
 /// The connection's handler alone: bytes in, bytes out, made-up time and a client that takes what it likes.

@@ -4,6 +4,7 @@ import Testing
 import TimeBase
 
 @testable import Serving
+@testable import ServingDiagnosis
 
 @Suite("Live diagnosis")
 struct LiveDiagnosisTests {

@@ -3,13 +3,14 @@ import Testing
 import TimeBase
 
 @testable import Serving
+@testable import HTTPFrontEnd
+@testable import ServingDiagnosis
 
 @Suite("The live page")
 struct LivePageTests {
   @Test("the page asks nobody but this server and runs nothing but its own script")
   func isClosed() throws {
-    let answer = LivePage.answer()
-    let policy = try #require(answer.fields.first { $0.0 == "Content-Security-Policy" }?.1)
+    let policy = LivePage.text().contentSecurityPolicy
     #expect(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'") && !policy.contains("unsafe"))
     let text = LivePage.text(nonce: "abc")
     #expect(!text.contains("https://"))
@@ -18,8 +19,7 @@ struct LivePageTests {
     for name in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style="] {
       #expect(!text.contains(name), "\(name) could turn a text into markup or break the policy")
     }
-    let other = try #require(LivePage.answer().fields.first { $0.0 == "Content-Security-Policy" }?.1)
-    #expect(other != policy, "a nonce is used once")
+    #expect(LivePage.text().contentSecurityPolicy != policy, "a nonce is used once")
   }
 
   @Test("a model called like markup stays a text in the answer")
@@ -33,11 +33,11 @@ struct LivePageTests {
 
   @Test("the query's model, escapes resolved")
   func query() {
-    #expect(LiveDiagnosisPages.value(of: "model", in: "model=a%20b%3Cc+d") == "a b<c d")
-    #expect(LiveDiagnosisPages.value(of: "model", in: "x=1&model=m") == "m")
-    #expect(LiveDiagnosisPages.value(of: "model", in: "model=") == nil)
-    #expect(LiveDiagnosisPages.value(of: "model", in: "") == nil)
-    #expect(LiveDiagnosisPages.value(of: "model", in: "model=%4") == "%4")
+    #expect(KServeApplication.value(of: "model", in: "model=a%20b%3Cc+d") == "a b<c d")
+    #expect(KServeApplication.value(of: "model", in: "x=1&model=m") == "m")
+    #expect(KServeApplication.value(of: "model", in: "model=") == nil)
+    #expect(KServeApplication.value(of: "model", in: "") == nil)
+    #expect(KServeApplication.value(of: "model", in: "model=%4") == "%4")
   }
 
   @Test("CPU time between two samples")

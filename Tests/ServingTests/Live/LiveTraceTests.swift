@@ -4,6 +4,7 @@ import TimeBase
 import Trace
 
 @testable import Serving
+@testable import ServingDiagnosis
 
 @Suite("Live events as a trace")
 struct LiveTraceTests {
@@ -29,38 +30,44 @@ struct LiveTraceTests {
     let diagnosis = world.diagnosis()
     #expect(diagnosis.evidence.kernels.smFill == nil && diagnosis.evidence.kernels.smFillOfAll == nil)
     let codes = Set((diagnosis.assessment?.ranked ?? []).map(\.finding.code) + (diagnosis.assessment?.undecided ?? []).map(\.code))
-    #expect(codes.isSubset(of: FindingCode.ofProcessors))
+    #expect(codes.isSubset(of: DeviceClass.processor.findings ?? []))
     #expect(diagnosis.json["findings"]?.serialized(pretty: false).contains("GPU") == false)
   }
 
-  @Test("requests on two instances find the batch that had them")
-  func twoInstances() {
+  private func batches(of world: LiveWorld) -> [Int64] {
+    Array(LiveTrace(world.events, of: world.state, window: LiveWorld.window).trace.requests.batch)
+  }
+
+  @Test("a request is in the batch that it names, whatever the times say")
+  func namedBatch() {
     var world = LiveWorld(instances: 2)
     world.batch(arrivals: [0, 1], gather: 10, kernels: 5_000, instance: 0)
     world.batch(arrivals: [20, 21, 22], gather: 30, kernels: 100, instance: 1)
-    world.batch(arrivals: [300], gather: 400, kernels: 100, instance: 1)
-    let order = world.events.requests.sorted { $0.enqueued < $1.enqueued }
-    #expect(LiveTrace.carriers(of: order, in: world.events.batches) == [0, 0, 1, 1, 1, 2])
+    #expect(batches(of: world) == [0, 0, 1, 1, 1])
+    world.events.requests[0].batch = 1
+    world.events.requests[4].batch = 0
+    #expect(batches(of: world) == [1, 0, 1, 1, 0])
   }
 
-  @Test("a batch that waits for its instance takes requests after it was formed")
-  func toppedUp() {
-    var world = LiveWorld()
-    world.batch(arrivals: [0], gather: 10, kernels: 1_000)
-    world.batch(arrivals: [20, 900], gather: 1_050, kernels: 100)
-    world.events.batches[1].formed = LiveWorld.at(25)
-    #expect(LiveTrace.carriers(of: world.events.requests, in: world.events.batches) == [0, 1, 1])
-  }
-
-  @Test("requests whose batch ended before the window, and failed ones, are given to no batch")
+  @Test("a request whose batch is not kept, and one that was in none, have none")
   func strangers() {
     var world = LiveWorld()
     world.batch(arrivals: [0], gather: 10, kernels: 100)
     world.batch(arrivals: [500], gather: 510, kernels: 100)
     world.failure(at: 505)
     world.events.batches.removeFirst()
-    let order = world.events.requests.sorted { $0.enqueued < $1.enqueued }
-    #expect(LiveTrace.carriers(of: order, in: world.events.batches) == [nil, 0, nil])
+    #expect(batches(of: world) == [Trace.unknown, 0, Trace.unknown])
+    let live = LiveTrace(world.events, of: world.state, window: LiveWorld.window)
+    #expect(live.linkedRequests == 1)
+    #expect(live.trace.requests.enqueued.last == Trace.unknown, "what never entered the queue has no time of entry")
+  }
+
+  @Test("time in the queue ends with the gathering, and what is outside the window is left out")
+  func waited() {
+    var world = LiveWorld()
+    world.batch(arrivals: [-50, 20], gather: 100, kernels: 100)
+    let live = LiveTrace(world.events, of: world.state, window: LiveWorld.window)
+    #expect(live.waited == (100 + 80) * 1000)
   }
 
   @Test("a ring gives the newest that fit, no more than asked for")

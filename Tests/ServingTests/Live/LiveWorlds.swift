@@ -1,8 +1,10 @@
 import Execution
 import Scheduling
 import TimeBase
+import Vocabulary
 
 @testable import Serving
+@testable import ServingDiagnosis
 
 /// Made-up servers: events of ten seconds, as the workers would have recorded them.
 struct LiveWorld {
@@ -14,7 +16,8 @@ struct LiveWorld {
 
   init(_ name: String = "m", simulated: Bool = false, instances: Int = 1, rows: Int = 8, number: Int32 = 1) {
     let device = DeviceDescription(
-      name: simulated ? "sim:l4" : "cpu", hardware: simulated ? "L4 (simulated by headroom)" : "Test 9000", isSimulated: simulated,
+      name: simulated ? "sim:l4" : "cpu", deviceClass: simulated ? .simulatedGPU : .processor,
+      hardware: simulated ? "L4 (simulated by headroom)" : "Test 9000",
       computeUnits: simulated ? 58 : 2, memoryBytes: 0)
     state = LiveModelState(
       name: name, version: "1", number: number, device: device,
@@ -40,12 +43,12 @@ struct LiveWorld {
         outputEnd: Self.at(end + 10)))
     events.kernels.append(
       LiveRecorder.Kernel(
-        batch: id, model: state.number, instance: instance, rows: Int32(clamping: arrivals.count), step: 0, start: Self.at(from),
-        end: Self.at(end)))
+        batch: id, model: state.number, instance: instance, rows: Int32(clamping: arrivals.count),
+        run: KernelRun(step: 0, start: Self.at(from), end: Self.at(end))))
     for arrival in arrivals {
       events.requests.append(
         LiveRecorder.Request(
-          model: state.number, rows: 1, batch: -1, bytesIn: 64, bytesOut: 64, received: Self.at(arrival - 30), parsed: Self.at(arrival),
+          model: state.number, rows: 1, batch: id, bytesIn: 64, bytesOut: 64, received: Self.at(arrival - 30), parsed: Self.at(arrival),
           enqueued: Self.at(arrival), responseStart: Self.at(end + 30), responseEnd: Self.at(end + 40), failed: false))
     }
   }
@@ -55,7 +58,7 @@ struct LiveWorld {
     events.requests.append(
       LiveRecorder.Request(
         model: state.number, rows: 1, batch: -1, bytesIn: 64, bytesOut: 0, received: Self.at(time - 30), parsed: Self.at(time),
-        enqueued: Self.at(time), responseStart: Self.at(time + 10), responseEnd: Self.at(time + 20), failed: true))
+        enqueued: .distantFuture, responseStart: Self.at(time + 10), responseEnd: Self.at(time + 20), failed: true))
   }
 
   /// Always eight requests ahead: batches of eight, 20 ms each, back to back.

@@ -28,7 +28,7 @@ import TimeBase
 
     init(_ fault: Fault) { self.fault = fault }
 
-    func stepNames(rows: Int) -> [String] { [] }
+    func steps(rows: Int) -> [DeviceStep] { [] }
 
     func makeInstance() throws(DeviceError) -> any ModelInstance {
       let number = made.withLock { made in
@@ -89,7 +89,9 @@ import TimeBase
     -> Result<InferenceResponse, KServeError>
   {
     await withCheckedContinuation { continuation in
-      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), orElse: { nil }) { continuation.resume(returning: $0) }
+      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), orElse: { nil }) { answer, _ in
+        continuation.resume(returning: answer)
+      }
     }
   }
 

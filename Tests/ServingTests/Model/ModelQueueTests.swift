@@ -28,7 +28,7 @@ import TimeBase
       let request = InferenceRequest(modelName: "m", id: id, inputs: [], received: .zero, parsed: .zero)
       let checked = CheckedRequest(rows: rows, inputs: inputs, shapes: [[rows] + shape], outputs: [], logTag: "")
       return queue.submit(
-        PendingInference(request: request, checked: checked, loop: loop, accepted: .zero) { answer in
+        PendingInference(request: request, checked: checked, loop: loop, accepted: .zero) { answer, _ in
           self.answers.withLock { $0[id] = answer }
         }, orElse: { nil })
     }

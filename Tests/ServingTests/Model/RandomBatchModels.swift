@@ -107,7 +107,7 @@ struct RandomBatchModel: Sendable {
   static func served(_ configuration: ModelConfiguration, _ loaded: any LoadedModel) throws -> ServedModel {
     let model = try ServedModel(
       name: configuration.name, version: 1, configuration: configuration, loaded: loaded,
-      device: DeviceDescription(name: "cpu", hardware: "", isSimulated: false, computeUnits: 1, memoryBytes: 0), labels: [:],
+      device: DeviceDescription(name: "cpu", deviceClass: .processor, hardware: "", computeUnits: 1, memoryBytes: 0), labels: [:],
       regions: SharedMemoryRegions(isAllowed: false), live: LiveRecorder(isRecording: false), number: 1,
       executionLimit: .milliseconds(300_000),
       gate: nil)

@@ -1,3 +1,4 @@
+import FileAccess
 import Glibc
 import KServe
 import NIOCore
@@ -108,11 +109,8 @@ import TimeBase
 /// Threads of this process.
 enum ProcessThreads {
   static func count(named name: String) -> Int {
-    guard let folder = opendir("/proc/self/task") else { return -1 }
-    defer { closedir(folder) }
     var count = 0
-    while let entry = readdir(folder) {
-      let task = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    for task in (try? Files.entries(of: "/proc/self/task")) ?? [] {
       let file = open("/proc/self/task/\(task)/comm", O_RDONLY | O_CLOEXEC)
       guard file >= 0 else { continue }
       defer { close(file) }

@@ -23,7 +23,8 @@ import Testing
     let tracer = RequestTracer { text in said.withLock { $0.append(text) } }
     tracer.start(with: ["trace_level": ["TIMESTAMPS"], "trace_rate": ["1"], "trace_file": ["/dev/full"]])
     let record = TraceRecord(
-      model: "m", version: 1, requestID: "", frontEnd: .http, received: .zero, parsed: .zero, accepted: .zero, execution: nil,
+      model: "m", version: 1, requestID: "", frontEnd: .http, received: .zero, parsed: .zero, accepted: .zero, enqueued: .distantFuture,
+      execution: nil,
       answerReady: .zero, answerWritten: .zero)
     for _ in 0..<100 { if let sample = tracer.sample("m") { tracer.write(record, sample) } }
     tracer.finish()

@@ -1,0 +1,176 @@
+// Kernels over rows: LayerNorm with an activation, softmax, reductions.
+#include "primitives.cuh"
+#include "element.cuh"
+
+/// Sum over a block of 128 threads; `shared` holds 4 floats. Every thread gets it.
+#ifndef HEADROOM_ROWS_CUH
+#define HEADROOM_ROWS_CUH
+HR_DEVICE float block_sum_128(float value, float *shared) {
+  value = warp_sum(value);
+  if (thread_index() % 32 == 0) shared[thread_index() / 32] = value;
+  block_barrier();
+  float sum = shared[0] + shared[1] + shared[2] + shared[3];
+  // Nobody writes the next sum before everybody has read this one.
+  block_barrier();
+  return sum;
+}
+#endif
+
+/// target = activation((source - mean) / sqrt(variance + epsilon) * scale + bias) by rows; one block of 128 threads per row. Up to 2,048
+/// elements stay in registers; the variance is that of the centred values. Rows are walked from the last to the first: what the kernel before
+/// wrote last is still in the cache. `source` may be `target`.
+HR_KERNEL(128)
+HR_NAME(layer_norm)(const Element *source, const Element *scale, const Element *bias, Element *target, long long rows, int width,
+                    float epsilon, int activation) {
+  HR_SHARED(float, sums, 4);
+  enum { perChunk = 16 / sizeof(Element), chunks = 2048 / 128 / perChunk };
+  // Views may begin anywhere; 16 bytes at once need their alignment.
+  bool isAligned = (((unsigned long long)source | (unsigned long long)target | (unsigned long long)scale | (unsigned long long)bias) & 15) == 0;
+  for (long long index = block_index(); index < rows; index += block_count()) {
+    long long row = rows - 1 - index;
+    const Element *x = source + row * width;
+    Element *y = target + row * width;
+    if (isAligned && width % perChunk == 0 && width <= 2048) {
+      float values[chunks * perChunk];
+      float sum = 0;
+#pragma unroll
+      for (int chunk = 0; chunk < chunks; chunk++) {
+        int place = (chunk * 128 + thread_index()) * perChunk;
+        if (place < width) {
+          Chunk loaded = *(const Chunk *)(x + place);
+          const Element *elements = (const Element *)&loaded;
+#pragma unroll
+          for (int i = 0; i < perChunk; i++) sum += values[chunk * perChunk + i] = to_float(elements[i]);
+        }
+      }
+      float mean = block_sum_128(sum, sums) / (float)width;
+      float squares = 0;
+#pragma unroll
+      for (int chunk = 0; chunk < chunks; chunk++) {
+        if ((chunk * 128 + thread_index()) * perChunk < width) {
+#pragma unroll
+          for (int i = 0; i < perChunk; i++) {
+            float centred = values[chunk * perChunk + i] - mean;
+            squares += centred * centred;
+          }
+        }
+      }
+      float factor = 1.0f / sqrtf(block_sum_128(squares, sums) / (float)width + epsilon);
+#pragma unroll
+      for (int chunk = 0; chunk < chunks; chunk++) {
+        int place = (chunk * 128 + thread_index()) * perChunk;
+        if (place < width) {
+          Chunk scales = *(const Chunk *)(scale + place);
+          Chunk shifts = {{0, 0, 0, 0}};
+          if (bias) shifts = *(const Chunk *)(bias + place);
+          Chunk stored;
+#pragma unroll
+          for (int i = 0; i < perChunk; i++) {
+            float shift = bias ? to_float(((const Element *)&shifts)[i]) : 0.0f;
+            float value = (values[chunk * perChunk + i] - mean) * factor * to_float(((const Element *)&scales)[i]) + shift;
+            from_float(activated(value, activation), (Element *)&stored + i);
+          }
+          *(Chunk *)(y + place) = stored;
+        }
+      }
+    } else {
+      float sum = 0;
+      for (int place = thread_index(); place < width; place += 128) sum += to_float(x[place]);
+      float mean = block_sum_128(sum, sums) / (float)width;
+      float squares = 0;
+      for (int place = thread_index(); place < width; place += 128) {
+        float centred = to_float(x[place]) - mean;
+        squares += centred * centred;
+      }
+      float factor = 1.0f / sqrtf(block_sum_128(squares, sums) / (float)width + epsilon);
+      for (int place = thread_index(); place < width; place += 128) {
+        float value = (to_float(x[place]) - mean) * factor * to_float(scale[place]) + (bias ? to_float(bias[place]) : 0.0f);
+        from_float(activated(value, activation), y + place);
+      }
+    }
+  }
+}
+
+/// Softmax of `width` elements, `stride` apart; row r begins at (r / stride) * width * stride + r % stride. One warp per row, four rows per
+/// block of 128 threads.
+HR_KERNEL(128)
+HR_NAME(softmax)(const Element *source, Element *target, long long rows, int width, long long stride) {
+  int lane = thread_index() % 32;
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    long long start = row / stride * width * stride + row % stride;
+    const Element *x = source + start;
+    Element *y = target + start;
+    float highest = -INFINITY;
+    for (int place = lane; place < width; place += 32) highest = larger(to_float(x[place * stride]), highest);
+    highest = warp_maximum(highest);
+    float sum = 0;
+    // A row of minus infinities has no softmax; like every other it gives not-a-numbers, by 0 / 0.
+    for (int place = lane; place < width; place += 32) sum += expf(to_float(x[place * stride]) - highest);
+    sum = warp_sum(sum);
+    for (int place = lane; place < width; place += 32) {
+      from_float(expf(to_float(x[place * stride]) - highest) / sum, y + place * stride);
+    }
+  }
+}
+
+/// One result per warp. The walk's `a` leads from a result to its first element (over `count` results), its `b` over the reduced axes: the
+/// first `outer` of its dimensions are the results', the others the reduced ones, `width` elements in all.
+HR_KERNEL(128)
+HR_NAME(reduce)(const Element *source, Element *target, HRWalk walk, int outer, long long width, int reduction) {
+  int lane = thread_index() % 32;
+  for (long long result = block_index() * 4 + thread_index() / 32; result < walk.count; result += block_count() * 4) {
+    long long start = 0, rest = result;
+    for (int axis = outer - 1; axis >= 0; axis--) {
+      start += rest % walk.sizes[axis] * walk.a[axis];
+      rest /= walk.sizes[axis];
+    }
+    // Of the largest element, for sums of exponentials.
+    float highest = -INFINITY;
+    if (reduction == HR_REDUCE_LOGARITHM_OF_EXPONENTIALS) {
+      for (long long place = lane; place < width; place += 32) {
+        long long offset = start, left = place;
+        for (int axis = walk.rank - 1; axis >= outer; axis--) {
+          offset += left % walk.sizes[axis] * walk.a[axis];
+          left /= walk.sizes[axis];
+        }
+        highest = larger(to_float(source[offset]), highest);
+      }
+      highest = warp_maximum(highest);
+      if (highest == -INFINITY) highest = 0;
+    }
+    float value = reduction == HR_REDUCE_PRODUCT ? 1.0f : reduction == HR_REDUCE_MAXIMUM ? -INFINITY : reduction == HR_REDUCE_MINIMUM ? INFINITY : 0.0f;
+    for (long long place = lane; place < width; place += 32) {
+      long long offset = start, left = place;
+      for (int axis = walk.rank - 1; axis >= outer; axis--) {
+        offset += left % walk.sizes[axis] * walk.a[axis];
+        left /= walk.sizes[axis];
+      }
+      float x = to_float(source[offset]);
+      switch (reduction) {
+        case HR_REDUCE_MAXIMUM: value = larger(x, value); break;
+        case HR_REDUCE_MINIMUM: value = smaller(x, value); break;
+        case HR_REDUCE_PRODUCT: value *= x; break;
+        case HR_REDUCE_L1: value += fabsf(x); break;
+        case HR_REDUCE_L2:
+        case HR_REDUCE_SQUARES: value += x * x; break;
+        case HR_REDUCE_LOGARITHM_OF_EXPONENTIALS: value += expf(x - highest); break;
+        default: value += x;
+      }
+    }
+    for (int mask = 16; mask > 0; mask /= 2) {
+      float other = shuffle_xor(value, mask);
+      value = reduction == HR_REDUCE_MAXIMUM ? larger(value, other)
+            : reduction == HR_REDUCE_MINIMUM ? smaller(value, other)
+            : reduction == HR_REDUCE_PRODUCT ? value * other
+                                             : value + other;
+    }
+    switch (reduction) {
+      case HR_REDUCE_MEAN: value /= (float)width; break;
+      case HR_REDUCE_L2: value = sqrtf(value); break;
+      case HR_REDUCE_LOGARITHM_OF_SUM: value = logf(value); break;
+      case HR_REDUCE_LOGARITHM_OF_EXPONENTIALS: value = logf(value) + highest; break;
+      default: break;
+    }
+    if (lane == 0) from_float(value, target + result);
+  }
+}

@@ -1,0 +1,39 @@
+// A stand-in for NVIDIA's driver and libraries on host memory, for tests without a GPU. Load it in place of libcuda, libcublasLt, libnvrtc,
+// libnvidia-ml and libcupti: it exports the entry points that CCUDA declares, and these, by which tests look behind the curtain.
+//
+// Streams run as late as they may: a copy or kernel is executed when somebody waits for it (or for something behind it), never before. What a
+// program reads or overwrites without having waited is therefore wrong every time, not once a month. Kernels are the sources that NVRTC
+// compiles for GPUs, compiled for this processor. Beside the results, every call is checked: see `headroom_standin_complaint`.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Forgets everything: memory, contexts, handles, complaints, faults to come.
+void headroom_standin_reset(void);
+/// What was misused since the reset: use after free, handles of a destroyed context, accesses that nothing orders, launches out of limits.
+size_t headroom_standin_complaint_count(void);
+/// The complaint's text; valid until the next reset.
+const char *headroom_standin_complaint(size_t index);
+/// Device allocations, pinned allocations, streams, events, modules and graphs that are alive.
+size_t headroom_standin_live_count(void);
+/// "2 allocations (4096 bytes), 1 stream": what is alive, in words; valid until the next call.
+const char *headroom_standin_live(void);
+/// The device's memory from now on.
+void headroom_standin_set_memory(size_t bytes);
+/// Calls of the entry point `name` fail with `code` after `after` more of them have succeeded, `times` times; codes from 700 to 720 stick to the
+/// context, as on hardware.
+void headroom_standin_fail(const char *name, size_t after, int32_t code, size_t times);
+/// Times that an entry point was called since the reset.
+size_t headroom_standin_calls(const char *name);
+/// CUPTI's next buffers: `dropped` records are left out and counted; 1 in `late` buffers is handed over at the next flush but one; 0: none.
+void headroom_standin_disturb_activity(size_t dropped, size_t late);
+/// Another tool holds CUPTI: subscribing fails from now on.
+void headroom_standin_hold_activity(int32_t isHeld);
+
+#ifdef __cplusplus
+}
+#endif

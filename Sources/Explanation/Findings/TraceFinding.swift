@@ -1,0 +1,132 @@
+public import Diagnosis
+
+/// A finding that a GPU trace shows, with what its fix would buy.
+public struct TraceFinding: Sendable, Hashable {
+  /// Codes as in `Docs/findings`; a code is never given to another finding.
+  public enum Code: String, Sendable, Hashable, CaseIterable {
+    case HR103, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR203, HR204, HR205, HR213, HR301, HR302
+
+    /// What is found, in a few words.
+    public var title: String {
+      switch self {
+      case .HR103: "not steady"
+      case .HR131: "no batch pipelining"
+      case .HR132: "launch-bound"
+      case .HR133: "inter-kernel gaps"
+      case .HR134: "needless synchronization"
+      case .HR141: "pageable copies"
+      case .HR142: "copies not overlapped"
+      case .HR143: "copies slower than the link"
+      case .HR201: "kernels too small to fill the GPU"
+      case .HR203: "wrong kernel class"
+      case .HR204: "glue kernels"
+      case .HR205: "wave quantization"
+      case .HR213: "unfused attention"
+      case .HR301: "clock-limited"
+      case .HR302: "shared GPU"
+      }
+    }
+  }
+
+  /// What a change improves.
+  public enum Effect: String, Sendable, Hashable {
+    case throughput, latency, gpuTime = "GPU time"
+  }
+
+  /// What it would buy.
+  public enum Gain: Sendable, Hashable {
+    /// By replay of the trace's dependencies with the change made: 0.5 is half as much again.
+    case replayed(Figure)
+    /// No more than this: a bound, not an estimate.
+    case atMost(Figure)
+    /// Nothing at the same arrivals; this much where work always waits. The trace does not show which.
+    case ifBacklogged(Figure)
+    /// Why there is no number.
+    case notQuantified(String)
+
+    /// The change, replayed or bound; nil where it is not quantified.
+    public var change: Double? {
+      switch self {
+      case .replayed(let figure), .atMost(let figure): figure.value
+      case .ifBacklogged: 0
+      case .notQuantified: nil
+      }
+    }
+
+    /// "+23 %", "at most +23 %", "not quantified".
+    public var text: String {
+      func signed(_ figure: Figure) -> String { (figure.value >= 0 ? "+" : "") + figure.text }
+      return switch self {
+      case .replayed(let figure): signed(figure)
+      case .atMost(let figure): "at most " + signed(figure)
+      case .ifBacklogged(let figure): "0 to " + signed(figure)
+      case .notQuantified: "not quantified"
+      }
+    }
+
+    /// The word in brackets behind it.
+    public var kind: String {
+      switch self {
+      case .replayed: "replayed"
+      case .atMost: "bound"
+      case .ifBacklogged: "replayed, if backlogged"
+      case .notQuantified: "not quantified"
+      }
+    }
+  }
+
+  /// Which.
+  public var code: Code
+  /// How sure it is that it holds.
+  public var certainty: Certainty
+  /// What was seen.
+  public var seen: [Prose]
+  /// What to do, as something to type or to set.
+  public var fix: String
+  /// What the fix improves.
+  public var effect: Effect
+  /// What it buys.
+  public var gain: Gain
+
+  /// A finding.
+  public init(_ code: Code, _ certainty: Certainty, seen: [Prose], fix: String, effect: Effect, gain: Gain) {
+    self.code = code
+    self.certainty = certainty
+    self.seen = seen
+    self.fix = fix
+    self.effect = effect
+    self.gain = gain
+  }
+
+  /// Changes below this are not worth a line among the recommendations.
+  public static let smallestChange = 0.02
+
+  /// The page that explains it.
+  public var page: String { Self.page(of: code) }
+
+  /// The page that explains a code: those of runs stand one folder higher.
+  public static func page(of code: Code) -> String {
+    let isOfRuns = FindingCode(rawValue: code.rawValue) != nil
+    return "Docs/findings/\(isOfRuns ? "" : "traces/")\(code.rawValue)-\(slug(code)).md"
+  }
+
+  private static func slug(_ code: Code) -> String {
+    switch code {
+    case .HR103: "not-steady"
+    case .HR131: "serialized-loop"
+    case .HR132: "host-launch-paced"
+    case .HR133: "device-dispatch"
+    case .HR134: "needless-sync"
+    case .HR141: "pageable-or-scattered-copy"
+    case .HR142: "copy-not-overlapped"
+    case .HR143: "link-or-numa"
+    case .HR201: "small-gemm-underfill"
+    case .HR203: "wrong-kernel-class"
+    case .HR204: "glue-kernels"
+    case .HR205: "wave-tail"
+    case .HR213: "unfused-attention"
+    case .HR301: "clock-limited"
+    case .HR302: "shared-gpu"
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import CheckedNumbers
+public import GPUModel
+public import Trace
+
+/// What is known of a device: what the trace says first, the catalogue for the rest.
+public struct DeviceFacts: Sendable, Hashable {
+  /// The catalogue's GPU of that name, with the trace's own figures in place of its own; nil where neither is enough.
+  public var gpu: GPU?
+  /// SMs; nil where unknown.
+  public var smCount: Int? { gpu?.smCount ?? traceSMCount }
+  private var traceSMCount: Int?
+  /// Where the figures come from.
+  public var source: String
+
+  /// From a trace's description; `named` overrides it (`--gpu`).
+  public init(_ description: GPUDescription?, named: GPU? = nil, catalogue: GPUCatalogue = GPUCatalogue()) {
+    func known(_ value: Int64?) -> Int? { value.flatMap { $0 == Trace.unknown || $0 <= 0 ? nil : Int(exactly: $0) } }
+    traceSMCount = known(description?.smCount)
+    source = "the trace's device table"
+    var gpu = named
+    if gpu == nil, let name = description?.name { gpu = Self.match(name, description, catalogue) }
+    guard var found = gpu else {
+      if traceSMCount == nil { source = "unknown: the trace does not describe the device; name it with --gpu" }
+      return
+    }
+    source = named == nil ? "the trace's device table and the catalogue's \(found.name)" : "the catalogue's \(found.name), as --gpu says"
+    if named == nil {
+      if let count = traceSMCount { found.smCount = count }
+      if let registers = known(description?.maxRegistersPerSM) { found.registersPerSM = registers }
+      if let warps = known(description?.maxWarpsPerSM) { found.warpsPerSM = warps }
+      if let blocks = known(description?.maxBlocksPerSM) { found.blocksPerSM = blocks }
+      if let shared = known(description?.maxSharedMemoryBytesPerSM) { found.sharedKilobytesPerSM = shared / 1024 }
+    }
+    self.gpu = found
+  }
+
+  /// "NVIDIA H100 80GB HBM3" is the catalogue's H100 SXM: the SM count decides between boards of one name.
+  private static func match(_ name: String, _ description: GPUDescription?, _ catalogue: GPUCatalogue) -> GPU? {
+    // "NVIDIA H200 (simulated by headroom)", "NVIDIA A100-SXM4-40GB", "Tesla T4".
+    let plain = String(name.prefix { $0 != "(" })
+    if let match = try? catalogue.find(plain) { return match.gpu }
+    let words = Set(plain.lowercased().split { !($0.isLetter || $0.isNumber) }.map(String.init))
+    let memory = description.map { Double($0.totalMemoryBytes) / 1e9 }
+    // Every catalogue board whose model word (h100, a100, l40s, 5090) stands in the name.
+    let candidates = catalogue.gpus.filter { gpu in
+      let own = gpu.name.lowercased().split { !($0.isLetter || $0.isNumber) }.map(String.init)
+      let models = own.filter { $0.contains { $0.isNumber } && !$0.hasSuffix("gb") && !$0.hasPrefix("sxm") }
+      return !models.isEmpty && models.allSatisfy(words.contains)
+    }
+    return candidates.min { left, right in
+      func distance(_ gpu: GPU) -> Double {
+        var sum = 0.0
+        if let count = description?.smCount, count > 0 { sum += Double((Int64(gpu.smCount) - count).magnitude) }
+        if let memory, memory > 0 { sum += (gpu.memoryGigabytes - memory).magnitude / 10 }
+        return sum
+      }
+      return (distance(left), left.name) < (distance(right), right.name)
+    }
+  }
+}

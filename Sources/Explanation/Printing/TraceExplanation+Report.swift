@@ -1,0 +1,172 @@
+import CheckedNumbers
+import Diagnosis
+public import Reporting
+
+extension TraceExplanation {
+  /// Everything behind the ten lines, for `--verbose` and the page.
+  public var report: Report {
+    var report = Report(
+      title: name, question: verdict.map { "Bottleneck: \($0.title) (\($0.confidence))" } ?? "No verdict: \(refusal ?? "")",
+      banner: isSimulated ? "SIMULATED: no GPU ran; the times are modelled" : nil,
+      facts: [
+        (
+          "trace", "\(contents.apiCalls) CUDA calls on \(contents.threads) threads, \(contents.osCalls) OS calls, \(contents.ranges) ranges"
+        ),
+        ("devices", devices.map(\.name).joined(separator: "; ")),
+      ], notes: notes)
+    for index in devices.indices {
+      let suffix = devices.count > 1 ? " (\(devices[index].name))" : ""
+      report.sections += sections(index).map { section in
+        var section = section
+        section.heading += suffix
+        return section
+      }
+    }
+    return report
+  }
+
+  private func sections(_ index: Int) -> [Report.Section] {
+    let device = devices[index]
+    return [
+      verdictSection(index), timeSection(device), countersSection(device), gapsSection(device), kernelsSection(device),
+      copiesSection(device), findingsSection(index),
+    ]
+  }
+
+  private func verdictSection(_ index: Int) -> Report.Section {
+    let verdict = verdicts[index]
+    return Report.Section(
+      id: "verdict", heading: "Verdict", explanation: "What limits, how sure that is, and what would confirm it.",
+      blocks: [
+        .sentences(
+          heading: "\(verdict.title): \(verdict.confidence)", verdict.evidence + [Prose(stringLiteral: "To confirm: \(verdict.confirm)")])
+      ])
+  }
+
+  private func timeSection(_ device: DeviceExplanation) -> Report.Section {
+    var rows: [FigureTable.Row] = [
+      .init("kernels", [device.share(device.busy.kernel)], explanation: "At least one kernel ran."),
+      .init("copies alone", [device.share(device.busy.copyOnly)], explanation: "Copies or fills ran, and no kernel."),
+    ]
+    for cause in GapCause.allCases {
+      guard let nanoseconds = device.idle.byCause[cause], nanoseconds > 0 else { continue }
+      rows.append(.init("idle: " + cause.text, [device.share(nanoseconds)]))
+    }
+    let parts =
+      [
+        StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 7, isEstimated: false),
+        StackedBars.Part(label: "copies alone", figure: device.share(device.busy.copyOnly), style: 4, isEstimated: false),
+      ]
+      + GapCause.Family.allCases.enumerated().map { place, family in
+        StackedBars.Part(
+          label: "idle: " + TraceVerdict.name(family), figure: device.share(device.idle[family]),
+          style: Self.styles[place % Self.styles.count], isEstimated: false)
+      }
+    return Report.Section(
+      id: "gpu-time", heading: "GPU time",
+      explanation: "Time breakdown of the span, 100 % together; not an achievable speedup.",
+      blocks: [.bars(StackedBars(bars: [(device.name, parts)])), .table(FigureTable(columns: ["of the span"], rows: rows))])
+  }
+
+  /// Of the bar's parts: kernels and copies have the two that are left out.
+  private static let styles = [0, 1, 2, 3, 5, 6, 8, 9]
+
+  private func countersSection(_ device: DeviceExplanation) -> Report.Section {
+    let rows = device.counters.counters.map { counter in
+      FigureTable.Row(
+        counter.counter.text,
+        cells: [
+          counter.figure.map { .figure($0) } ?? .unknown,
+          counter.figure?.interval.map { .text("\(NumberText.percent($0.lowerBound)) to \(NumberText.percent($0.upperBound))") }
+            ?? .unknown,
+        ], explanation: counter.counter.explanation + " " + counter.note)
+    }
+    return Report.Section(
+      id: "counters", heading: "Predicted counters", explanation: "What the counters would have shown, from \(device.counters.basis).",
+      blocks: [.table(FigureTable(columns: ["predicted", "interval"], rows: rows))])
+  }
+
+  private func gapsSection(_ device: DeviceExplanation) -> Report.Section {
+    func time(_ nanoseconds: Double) -> FigureTable.Cell { .text(NumberText.time(nanoseconds: nanoseconds)) }
+    let commonest = device.idle.patterns.prefix(10).map { pattern in
+      FigureTable.Row(
+        "\(pattern.before) -> \(pattern.after)",
+        cells: [
+          .figure(device.share(pattern.total)), .text(NumberText.grouped(pattern.count)),
+          time(Double(pattern.total) / Double(max(1, pattern.count))), .text(pattern.cause.text),
+        ])
+    }
+    let longest = device.idle.longest.prefix(10).map { gap in
+      FigureTable.Row(
+        NumberText.time(nanoseconds: Double(gap.length)),
+        cells: [.text(NumberText.time(nanoseconds: Double(gap.range.lowerBound - device.span.lowerBound))), .text(gap.cause.text)])
+    }
+    return Report.Section(
+      id: "gaps", heading: "Gaps",
+      explanation:
+        "Stretches without any GPU work: \(NumberText.grouped(device.idle.count)), median \(NumberText.time(nanoseconds: Double(device.idle.medianLength))).",
+      blocks: [
+        .sentences(heading: "commonest, by what they add up to", []),
+        .table(FigureTable(columns: ["of the span", "gaps", "mean", "cause"], rows: Array(commonest))),
+        .sentences(heading: "longest", []), .table(FigureTable(columns: ["from the start", "cause"], rows: Array(longest))),
+      ])
+  }
+
+  private func kernelsSection(_ device: DeviceExplanation) -> Report.Section {
+    let total = Double(max(1, device.kernels.total))
+    let rows = device.kernels.rows.prefix(25).map { row in
+      FigureTable.Row(
+        row.name,
+        cells: [
+          .figure(Figure(Double(row.total) / total, .share, device.kind, source: "trace: share of kernel time")),
+          .text(NumberText.grouped(row.count)), .text(NumberText.time(nanoseconds: Double(row.median))),
+          .text(row.grid.map { String($0) }.joined(separator: "x")),
+          row.fit.map { .text(NumberText.significant($0.waves, digits: 2)) } ?? .unknown,
+          row.fit.map { .figure(Figure($0.smFill, .share, .estimated, source: "grid and SM count")) } ?? .unknown,
+          .text(row.parsed.role.text),
+        ], explanation: row.fullName)
+    }
+    return Report.Section(
+      id: "kernels", heading: "Kernels",
+      explanation: "By time. Waves and SM fill from grid, block, registers, shared memory and \(device.facts.source).",
+      blocks: [.table(FigureTable(columns: ["of kernel time", "runs", "median", "grid", "waves", "SM fill", "what"], rows: Array(rows)))])
+  }
+
+  private func copiesSection(_ device: DeviceExplanation) -> Report.Section {
+    let rows = device.copies.rows.map { row in
+      FigureTable.Row(
+        row.name,
+        cells: [
+          .figure(device.share(row.nanoseconds)), .text(NumberText.grouped(row.count)),
+          .figure(Figure(Double(row.bytes), .bytes, device.kind, source: "trace")),
+          .figure(Figure(row.rate, .bytesPerSecond, device.kind, source: "trace: bytes over copy time")),
+        ])
+    }
+    return Report.Section(
+      id: "copies", heading: "Copies", explanation: "Sums of durations over the span; copies may overlap kernels.",
+      blocks: [.table(FigureTable(columns: ["of the span", "copies", "bytes", "rate"], rows: rows))])
+  }
+
+  private func findingsSection(_ index: Int) -> Report.Section {
+    let found = findings[index]
+    var blocks: [Report.Block] = found.found.map { finding in
+      .sentences(
+        heading: "\(finding.code.rawValue) \(finding.code.title) (\(finding.certainty.text)): \(finding.gain.text)",
+        finding.seen + [Prose(stringLiteral: "Fix: \(finding.fix)"), Prose(stringLiteral: Self.how(finding.gain))])
+    }
+    if blocks.isEmpty { blocks = [.sentences(heading: "none", [])] }
+    let replay =
+      found.refusal.map { "Gains are not replayed: \($0)." }
+      ?? "Gains by replay; the unedited trace is reproduced to within \(NumberInWords.percent(found.replayError ?? 0))."
+    return Report.Section(id: "findings", heading: "Findings", explanation: replay, blocks: blocks)
+  }
+
+  private static func how(_ gain: TraceFinding.Gain) -> String {
+    switch gain {
+    case .replayed(let figure): "Replayed with the change made: \(figure.value >= 0 ? "+" : "")\(figure.text)."
+    case .atMost(let figure): "A bound, not an estimate: at most +\(figure.text)."
+    case .ifBacklogged(let figure): "Nothing at the same arrivals; +\(figure.text) where work always waits. The trace does not show which."
+    case .notQuantified(let reason): "Not quantified: \(reason)."
+    }
+  }
+}

@@ -1,0 +1,227 @@
+import CheckedNumbers
+public import Diagnosis
+
+/// What limits a device's work, as far as its trace shows it.
+public struct TraceVerdict: Sendable, Hashable {
+  /// What limits; nil where the trace cannot show it.
+  public var regime: Regime?
+  /// A second one that shares the limit.
+  public var second: Regime?
+  /// The limit lies before the GPU: its host, its requests or its data.
+  public var isUpstream: Bool
+  /// How sure.
+  public var certainty: Certainty
+  /// What it is, in the field's words.
+  public var title: String
+  /// What says so.
+  public var evidence: [Prose]
+  /// The cheapest measurement that would decide or confirm.
+  public var confirm: String
+
+  /// Above this share of the span kernels, or copies, are the limit by time.
+  static let limitingShare = 0.7
+  /// A cause of idle time that takes less of the span decides nothing.
+  static let smallestIdleShare = 0.1
+  /// A second cause as large as this share of the first shares the limit.
+  static let sharedLimit = 0.75
+  /// Fewer kernels than that are an anecdote.
+  static let fewestKernels = 20
+  /// More idle time than this share of the span without a seen cause caps the verdict at "likely".
+  static let largestUnseen = 0.2
+
+  /// Of one device.
+  public init(_ device: DeviceExplanation) {
+    let wall = Double(device.wall)
+    let kernel = Double(device.busy.kernel) / wall
+    let copyOnly = Double(device.busy.copyOnly) / wall
+    let idle = Double(device.idle.total) / wall
+    func figure(_ nanoseconds: Int64) -> Figure { device.share(nanoseconds) }
+    evidence = ["Kernels ran \(figure(device.busy.kernel)) of the time, copies alone \(figure(device.busy.copyOnly))."]
+    isUpstream = false
+    second = nil
+    regime = nil
+    certainty = .cannotTell
+    title = "inconclusive"
+    confirm = "a longer trace of the steady state"
+
+    let families = GapCause.Family.allCases.map { ($0, Double(device.idle[$0]) / wall) }.sorted { $0.1 > $1.1 }
+    if copyOnly > kernel, copyOnly >= 0.3 {
+      regime = .transferBound
+      certainty = copyOnly + kernel > Self.limitingShare ? .certain : .likely
+      let pageable = device.copies.pageableNanoseconds
+      title = pageable * 2 > device.busy.copyOnly ? "transfer-bound (copies of pageable memory)" : "transfer-bound"
+      confirm = "repeat without the copies (data kept on the device): the rate should follow the kernels"
+    } else if kernel >= Self.limitingShare {
+      decideKernels(device)
+      // Where the rest is the host's own time, the load may be what keeps kernels from more.
+      let outside = Double(device.idle[.upstream]) / wall
+      certainty = outside > 0.05 && outside > idle / 2 ? .likely : .certain
+    } else if var (family, share) = families.first, share >= Self.smallestIdleShare {
+      // A profiler stretches launches and not silence: of two that are nearly equal the silence counts.
+      let silence = Double(device.idle[.upstream]) / wall
+      let launchesToo = family == .launch && silence >= Self.sharedLimit * share
+      if launchesToo { (family, share) = (.upstream, silence) }
+      decide(family, share, device)
+      if launchesToo {
+        second = .hostLaunchBound
+        title += ", and launch-bound while it is not"
+      }
+      if kernel >= 0.5 { noteKernels(device, kernel) }
+      if !launchesToo, families.count > 1, families[1].1 >= Self.sharedLimit * share, let other = Self.regime(of: families[1].0),
+        other != regime,
+        regime != nil, family != .upstream
+      {
+        second = other
+        title += " and " + Self.name(families[1].0)
+      }
+    } else if copyOnly + kernel >= Self.limitingShare {
+      decideKernels(device)
+      certainty = .likely
+    }
+    let loop = Double(device.idle[.loop]) / wall
+    if device.copies.scalarReads >= Self.fewestKernels, loop >= Self.smallestIdleShare,
+      regime == .serializedLoop || regime == .hostLaunchBound
+    {
+      (regime, second) = (.serializedLoop, nil)
+      title = "needless synchronization: the host reads scalars back and waits each time"
+      certainty = .certain
+      confirm = "drop .item() and bool(tensor) from the loop and measure again"
+    }
+    if idle > 0 {
+      for (family, share) in families.prefix(2) where share >= 0.02 {
+        evidence.append("Idle, \(Self.name(family)): \(figure(device.idle[family])).")
+      }
+    }
+    // What is not seen cannot be sure.
+    if Double(device.idle[.unknown]) / wall > Self.largestUnseen { certainty = min(certainty, .likely) }
+    if device.busy.kernels + device.busy.copies < Self.fewestKernels {
+      certainty = min(certainty, .likely)
+      evidence.append(
+        "The trace holds \(Figure(Double(device.busy.kernels), .count, .measured, source: "trace")) kernels: too few for more.")
+    }
+  }
+
+  private mutating func decide(_ family: GapCause.Family, _ share: Double, _ device: DeviceExplanation) {
+    regime = Self.regime(of: family)
+    certainty = share > 0.5 ? .certain : .likely
+    switch family {
+    case .launch:
+      title = "launch-bound: the GPU waits for the host to launch kernels"
+      confirm = "capture the step in a CUDA graph (torch.compile(mode=\"reduce-overhead\"))"
+    case .device:
+      title = "inter-kernel gaps: short kernels, one after the other"
+      confirm = "fuse kernels, or run two streams: the GPU's own gaps should fill"
+    case .loop:
+      title = "no pipelining: the GPU waits while the host ends one batch and begins the next"
+      certainty = min(certainty, .likely)
+      confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
+    case .transfer:
+      title = "transfer-bound: the GPU waits for copy calls of the host"
+      confirm = "repeat without the copies (data kept on the device)"
+    case .upstream:
+      // Whether the host waits for requests or computes something is not in the file.
+      regime = nil
+      isUpstream = true
+      title = "upstream of the GPU: its launch thread is outside CUDA, with nothing to launch"
+      certainty = .likely
+      confirm =
+        device.idle.byCause[.blocked, default: 0] > device.idle.byCause[.hostOutsideCUDA, default: 0]
+        ? GapCause.blocked.nextMeasurement ?? "" : GapCause.hostOutsideCUDA.nextMeasurement ?? ""
+    case .calls:
+      title = "the GPU waits for CUDA calls that allocate, load or query"
+      confirm = "repeat after a warm-up, with a caching allocator"
+    case .dependency:
+      title = "inconclusive: queued work waits for something that the trace does not show"
+      regime = nil
+      certainty = .cannotTell
+      confirm = GapCause.dependency.nextMeasurement ?? ""
+    case .unknown:
+      title = "inconclusive: the launches of most work are not in the trace"
+      regime = nil
+      certainty = .cannotTell
+      confirm = GapCause.launchNotRecorded.nextMeasurement ?? ""
+    }
+  }
+
+  /// Kernels are busy, and a cause of idle time is nearly as large.
+  private mutating func noteKernels(_ device: DeviceExplanation, _ share: Double) {
+    let idle = 1 - share
+    if idle < share { certainty = min(certainty, .likely) }
+  }
+
+  private mutating func decideKernels(_ device: DeviceExplanation) {
+    let total = Double(max(1, device.kernels.total))
+    let tensor = (device.kernels.tensor?.estimate ?? 0) / total
+    // Only kernels whose names say that they move data: what an unknown kernel computes is not in its record.
+    let moving = Double(device.kernels.rows.reduce(Int64(0)) { $0 + ($1.parsed.role.isGlue && $1.median >= 5_000 ? $1.total : 0) }) / total
+    regime = .deviceBound
+    title = "GPU-bound: kernels run nearly all the time"
+    confirm = "hardware counters of one step (ncu --set full), or the model: headroom explain ... --onnx MODEL"
+    if let fill = device.kernels.fill, fill < 0.5 {
+      regime = .underfilled
+      title = "kernels too small to fill the GPU"
+      evidence.append("SMs with a resident block, weighted by time: \(Figure(fill, .share, .estimated, source: "grids and SM count")).")
+      confirm = "two instances or a larger batch: the rate should rise with the same kernel times"
+    } else if tensor > 0.6 {
+      regime = .computeBound
+      title = "compute-bound: tensor cores are the limit"
+      evidence.append(
+        "Tensor pipe active in kernels, predicted: \(Figure(tensor, .share, .estimated, source: "tiles and durations")).")
+      confirm = "nvidia-smi -q -d CLOCK,POWER during the run: is the clock below boost?"
+    } else if moving > 0.6 {
+      regime = .memoryBound
+      title = "memory-bandwidth-bound: most kernel time is in kernels that only move data"
+      confirm = "DCGM 1005 during the run: about 0.8 is the practical ceiling"
+    }
+  }
+
+  /// What a load result says of a limit before the GPU: the generator itself where it says so, the offered load where an open one kept its schedule.
+  public mutating func weigh(_ load: KnownLoad) {
+    guard isUpstream else { return }
+    if load.isClientBound == true {
+      regime = .clientBound
+      title = "the load generator: it could not send more (\(load.tool))"
+      certainty = .certain
+      confirm = "the same users from two generator processes: throughput rises"
+    } else if load.isClientBound == false, load.isOpen == true {
+      regime = .loadLimited
+      title = "load-limited: the server keeps up with the offered load (\(load.tool))"
+      certainty = .certain
+      confirm = "offer twice the load: throughput should double"
+    } else if load.isClientBound == false {
+      title += "; the load generator had room"
+    }
+  }
+
+  static func regime(of family: GapCause.Family) -> Regime? {
+    switch family {
+    case .launch: .hostLaunchBound
+    case .device: .deviceDispatch
+    case .loop, .calls: .serializedLoop
+    case .transfer: .transferBound
+    case .upstream, .dependency, .unknown: nil
+    }
+  }
+
+  static func name(_ family: GapCause.Family) -> String {
+    switch family {
+    case .launch: "waiting for launches"
+    case .device: "between queued kernels"
+    case .dependency: "queued work waiting for other work"
+    case .loop: "host between batches"
+    case .transfer: "host in copy calls"
+    case .upstream: "host outside CUDA"
+    case .calls: "other CUDA calls"
+    case .unknown: "launch not recorded"
+    }
+  }
+
+  /// As the first of the ten lines has it.
+  public var confidence: String {
+    switch certainty {
+    case .certain: "high confidence"
+    case .likely: "medium confidence"
+    case .cannotTell: "inconclusive"
+    }
+  }
+}

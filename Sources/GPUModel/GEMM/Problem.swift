@@ -1,0 +1,177 @@
+import Glibc
+
+/// One product on one GPU with one set of constants; everything that does not depend on the candidate is computed once.
+struct Problem {
+  let batch: Double
+  let m: Double
+  let n: Double
+  let k: Double
+  let elementBytes: Double
+  let smCount: Double
+  /// Clocks in a microsecond.
+  let clock: Double
+  let fixed: Double
+  let step: Double
+  let block: Double
+  /// Microseconds for one FLOP on one SM.
+  let mathCost: Double
+  /// Microseconds for one byte from L2 into one SM.
+  let l2Cost: Double
+  let exponent: Double
+  let splitFixed: Double
+  let splitCost: Double
+  let wave: Double
+  /// Microseconds to write out one element of a tile.
+  let epilogue: Double
+  /// Microseconds more for 64 of k in an unsplit product of few rows; 0 for others.
+  let thinStep: Double
+  let isPersistent: Bool
+  let uniqueMicroseconds: Double
+  let reloadCost: Double
+  let operandBytes: Double
+  let powerMicroseconds: Double
+  let powerTime: Double
+
+  /// What a candidate came to.
+  struct Candidate {
+    var tileIndex: Int
+    var splitK: Int
+    var microseconds: Double
+  }
+
+  init(gemm: GEMM, gpu: GPU, peakFLOPs: Double, kernels: KernelClassModel, constants: KernelConstants? = nil) {
+    let constants = constants ?? kernels.fit.constants
+    isPersistent = kernels.isPersistent
+    batch = Double(gemm.batch)
+    m = Double(gemm.m)
+    n = Double(gemm.n)
+    k = Double(gemm.k)
+    elementBytes = Double(gemm.type.bytesPerElement)
+    smCount = Double(max(1, gpu.smCount))
+    clock = gpu.modelGigahertz * 1e3
+    fixed = constants[.fixedMicroseconds]
+    step = constants[.stepClocks]
+    block = constants[.blockClocks]
+    mathCost = 1e6 * smCount / (peakFLOPs * constants[.sustainedMathShare])
+    l2Cost = 1 / (constants[.l2BytesPerClockPerSM] * clock)
+    exponent = 1 + constants[.joinExponent]
+    splitFixed = constants[.splitMicroseconds]
+    let bandwidth = gpu.memoryGigabytesPerSecond * 1e3 * constants[.memoryShare]
+    let warm = bandwidth * (1 + constants[.warmSpeedup])
+    splitCost = constants[.splitTraffic] * batch * m * n * 4 / warm
+    wave = constants[.waveNanoseconds] * 1e-3
+    epilogue = constants[.epilogueNanoseconds] * 1e-3 / (128 * 128)
+    thinStep = isPersistent && gemm.m < 8 && gemm.n > 512 && gemm.n < 2048 ? constants[.thinStepNanoseconds] * 1e-3 : 0
+    let (a, b, c) = (gemm.operandABytes, batch * n * k * elementBytes, batch * m * n * elementBytes)
+    let l2 = max(1, gpu.l2Megabytes * 1e6)
+    func cold(_ workingSet: Double) -> Double { min(max((workingSet / l2 - constants[.missStart]) / constants[.missSpan], 0), 1) }
+    let coldWeights = cold((gemm.footprintBytes ?? 5 * b) + a + c)
+    let coldActivations = cold(a + b + c)
+    uniqueMicroseconds =
+      (coldWeights * b + coldActivations * (a + c)) / bandwidth + ((1 - coldWeights) * b + (1 - coldActivations) * (a + c)) / warm
+    reloadCost = coldActivations * coldWeights * constants[.reloadShare] / bandwidth
+    operandBytes = a + b
+    powerMicroseconds = constants[.powerMicroseconds]
+    powerTime = gemm.floatingPointOperations * constants[.picojoulesPerFLOP] * 1e-12 / max(1, gpu.boardPowerWatts) * 1e6
+  }
+
+  /// Limits of one candidate and its total.
+  func evaluate(_ tile: GEMMTile, split: Int, resident: Double) -> (limits: LimitTimes, microseconds: Double, blocks: Double) {
+    let (tileM, tileN) = (Double(tile.m), Double(tile.n))
+    let parts = Double(split)
+    let steps = (k / parts / Double(tile.k)).rounded(.up)
+    let depth = steps * Double(tile.k)
+    let blocks = batch * (m / tileM).rounded(.up) * (n / tileN).rounded(.up) * parts
+    let perSM = (blocks / smCount).rounded(.up)
+    var math = perSM * 2 * tileM * tileN * depth * mathCost
+    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
+    // One step is 64 bytes of k in the constants' unit, whatever the tile's own depth.
+    var latency: Double
+    let tail: Double
+    let writing = epilogue * tileM * tileN
+    if isPersistent {
+      let follow = perSM - 1
+      latency = (perSM * depth * elementBytes / 64 * step + block) / clock + follow * (wave + writing)
+      math += 0.5 * follow * writing
+      tail = writing
+    } else {
+      latency = (perSM / resident).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
+      tail = (wave + writing) * perSM * min(smCount, blocks) / smCount
+    }
+    if split == 1 { latency += thinStep * depth / 64 }
+    let ideal = 2 * batch * m * n * k * elementBytes / (min(blocks, smCount * resident) * tileM * tileN).squareRoot()
+    let memory = uniqueMicroseconds + reloadCost * max(0, ideal - operandBytes)
+    let top = max(max(math, l2), max(latency, memory)) + 1e-9
+    let sum =
+      pow(math / top, exponent) + pow(l2 / top, exponent) + pow(latency / top, exponent) + pow(memory / top, exponent)
+    var body = top * pow(sum, 1 / exponent)
+    let weight = body / (body + powerMicroseconds)
+    let powered = weight * powerTime + (1 - weight) * body
+    let isPowerLimited = powered > body
+    if isPowerLimited { body = powered }
+    let reduction = split > 1 ? splitFixed + splitCost * parts : 0
+    let total = fixed + body + reduction + tail
+    let limits = LimitTimes(math: math, l2: l2, latency: latency, memory: memory, power: isPowerLimited ? powered : 0)
+    return (limits, total, blocks)
+  }
+
+  /// The fastest candidate. Every candidate's largest limit plus its fixed costs is below its time, and costs no `pow`; the one with the
+  /// least such bound is evaluated first, and then only those whose bound is under the best time so far. k is cut only where that many parts
+  /// would not already fill the device twice over.
+  func fastest(of tiles: [GEMMTile]) -> Candidate? {
+    let splits = GEMMTile.splits
+    return withUnsafeTemporaryAllocation(of: Double.self, capacity: tiles.count * splits.count) { bounds in
+      var first: (index: Int, bound: Double)?
+      for index in tiles.indices {
+        let tile = tiles[index]
+        let whole = batch * (m / Double(tile.m)).rounded(.up) * (n / Double(tile.n)).rounded(.up)
+        for (place, split) in splits.enumerated() {
+          let slot = index * splits.count + place
+          guard split == 1 || whole * Double(split) <= 4 * smCount else {
+            bounds[slot] = .infinity
+            continue
+          }
+          let bound = lowerBound(tile, whole: whole, split: split)
+          bounds[slot] = bound
+          if bound < first?.bound ?? .infinity { first = (slot, bound) }
+        }
+      }
+      guard let first, first.bound.isFinite else { return nil }
+      func candidate(_ index: Int) -> Candidate {
+        let (tileIndex, split) = (index / splits.count, splits[index % splits.count])
+        let tile = tiles[tileIndex]
+        let time = evaluate(tile, split: split, resident: Double(tile.blocksPerSM)).microseconds
+        return Candidate(tileIndex: tileIndex, splitK: split, microseconds: time)
+      }
+      var best = candidate(first.index)
+      for index in 0..<(tiles.count * splits.count) where bounds[index] < best.microseconds && index != first.index {
+        let other = candidate(index)
+        if other.microseconds < best.microseconds { best = other }
+      }
+      return best
+    }
+  }
+
+  /// A time that no candidate of this tile and split can be under; infinite where the split leaves a block less than two steps.
+  @inline(__always)
+  private func lowerBound(_ tile: GEMMTile, whole: Double, split: Int) -> Double {
+    let (tileM, tileN, parts) = (Double(tile.m), Double(tile.n), Double(split))
+    let steps = (k / parts / Double(tile.k)).rounded(.up)
+    if split > 1 && steps < 2 { return .infinity }
+    let depth = steps * Double(tile.k)
+    let blocks = whole * parts
+    let perSM = (blocks / smCount).rounded(.up)
+    let math = perSM * 2 * tileM * tileN * depth * mathCost
+    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
+    let writing = epilogue * tileM * tileN
+    let reduction = split > 1 ? splitFixed + splitCost * parts : 0
+    if isPersistent {
+      let follow = perSM - 1
+      let latency = (perSM * depth * elementBytes / 64 * step + block) / clock + follow * (wave + writing)
+      return fixed + max(max(math + 0.5 * follow * writing, l2), max(latency, uniqueMicroseconds)) + reduction + writing
+    }
+    let latency = (perSM / Double(tile.blocksPerSM)).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
+    return fixed + max(max(math, l2), max(latency, uniqueMicroseconds)) + reduction
+      + (wave + writing) * perSM * min(smCount, blocks) / smCount
+  }
+}

@@ -1,0 +1,43 @@
+extension HostProfile {
+  /// Profiles that ship.
+  public static let builtIn = [triton, local, h200PyTorch, h200Native]
+
+  /// A profile that ships, by name.
+  public static func named(_ name: String) -> HostProfile? { builtIn.first { $0.name == name } }
+
+  /// The document's host: a Triton server in front of a discrete GPU, asked by one Locust process.
+  public static let triton = HostProfile(
+    name: "triton-26.02-locust",
+    about: "Triton 26.02 with its TensorRT backend on a PCIe 5 workstation, asked over loopback by one Locust process (1,000 users)",
+    entries: [
+      .clientCores: Entry(1, .literature, "Locust's documentation: a process uses one core"),
+      .clientPerRequest: Entry(
+        855, .fitted,
+        "to the source document's Linear and SeqLen runs (`bench --rivals`); Locust's own figure for small requests is 250 to 1,180 us"),
+      .clientPerByte: Entry(0, .assumed, "contained in clientPerRequest: all of the document's requests are alike"),
+      .clientVisits: Entry(4, .assumed, "a greenlet is resumed after its wait, to send, on the response's head and on its body"),
+      .clientVisitsInsideStopwatch: Entry(3, .assumed, "all but the one after the wait"),
+      .networkLatency: Entry(30, .assumed, "loopback or one switch"),
+      .networkPerByte: Entry(0.1, .assumed, "10 GB/s, loopback"),
+      .frontEndCores: Entry(8, .literature, "tritonserver's default number of HTTP threads"),
+      .frontEndPerRequest: Entry(40, .assumed, "of Triton's 31 us a small request measured on another machine, receiving and parsing"),
+      .frontEndPerByte: Entry(0.15, .assumed, "one copy out of the socket and one into the request's buffer"),
+      .responsePerRequest: Entry(15, .assumed, "a response of a few hundred bytes"),
+      .batchHandOver: Entry(
+        230, .fitted, "to the source document's Linear and SeqLen runs, together with think time and client cost (`bench --rivals`)"),
+      .gatherPerBatch: Entry(20, .assumed, "set-up of a payload"),
+      .gatherPerByte: Entry(0.1, .assumed, "10 GB/s, one core copying into page-locked memory"),
+      .copyLatency: Entry(6, .literature, "usual cost of a small cudaMemcpyAsync from start to end"),
+      .copyPerByte: Entry(0.02, .literature, "PCIe 5 x16, about 50 GB/s page-locked"),
+      .copyPerBytePageable: Entry(0.15, .literature, "staged copies, 5 to 10 GB/s"),
+      .launch: Entry(4.5, .literature, "the source document's profile: 90 to 110 us of launches a batch of 20 kernels"),
+      .graphLaunch: Entry(10, .literature, "about 2 us and 0.3 to 0.4 us a node; NVIDIA's blog on constant-time launch"),
+      .launchLatency: Entry(3, .literature, "NVIDIA's blog on overhead and latency: 2 to 5 us"),
+      .eventWakeUp: Entry(30, .assumed, "a blocking event: interrupt, futex wake, scheduling"),
+      .responsePerBatch: Entry(20, .assumed, "scatter of a few kilobytes of outputs"),
+    ])
+
+  /// A small server of our own kind on the local machine. Nothing of it is measured on yours: `calibrate` will write one that is.
+  public static let local = HostProfile(
+    name: "headroom-local", about: "our own server and generator on one machine; usual values until this machine is measured", entries: [:])
+}

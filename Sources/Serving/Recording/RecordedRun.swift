@@ -1,0 +1,48 @@
+import Threads
+import TimeBase
+public import Trace
+
+/// What a server did from its start to its end, as traces: one a model version.
+///
+/// Made before the server drains, because it must know the models; read after the last answer.
+public struct RecordedRun: Sendable {
+  private let server: InferenceServer
+  private let states: [LiveModelState]
+
+  /// A version's events.
+  public struct Model: Sendable {
+    /// As clients call it.
+    public var name: String
+    /// As clients call it.
+    public var version: String
+    /// Requests, batches and kernels on CLOCK_MONOTONIC; "run" says how many requests were overwritten by later ones.
+    public var trace: Trace
+  }
+
+  /// Of the models that are ready now.
+  public init(_ server: InferenceServer) {
+    self.server = server
+    states = server.manager.table.allReady.map { model in
+      var state = LiveModelState(model)
+      state.steps = { rows in model.loaded.steps(rows: rows) }
+      return state
+    }
+  }
+
+  /// Everything that is kept.
+  public var models: [Model] {
+    let lost = server.live.overwritten
+    let all = server.events(since: .zero)
+    return states.map { state in
+      let events = all.of(state.number)
+      let window = server.started.nanoseconds..<MonotonicClock.now.nanoseconds
+      var trace = LiveTrace(events, of: state, window: window).trace
+      trace.run["overwrittenRequests"] = String(lost.requests)
+      trace.run["overwrittenBatches"] = String(lost.batches)
+      trace.run["overwrittenKernels"] = String(lost.kernels)
+      trace.run["overwrittenDriverEvents"] = String(lost.driverEvents)
+      trace.run["model"] = state.name
+      return Model(name: state.name, version: state.version, trace: trace)
+    }
+  }
+}

@@ -1,0 +1,23 @@
+public import KServe
+
+/// What a server says of its own last seconds. The front end knows paths, methods and fields; this knows what stands there.
+public protocol LivePages: Sendable {
+  /// The page for browsers, made anew for each of them.
+  func page() -> LivePageText
+  /// The answer as a JSON text, of one model or (nil) of all. Throws for a model that is not known, and where nothing is recorded.
+  func answer(ofModel name: String?) throws(KServeError) -> String
+}
+
+/// A page and what browsers are told to let it do.
+public struct LivePageText: Sendable {
+  /// The whole document.
+  public var html: String
+  /// Value of the field `Content-Security-Policy`.
+  public var contentSecurityPolicy: String
+
+  /// Every field stated.
+  public init(html: String, contentSecurityPolicy: String) {
+    self.html = html
+    self.contentSecurityPolicy = contentSecurityPolicy
+  }
+}

@@ -1,0 +1,164 @@
+import Diagnosis
+import Glibc
+import JSONText
+import Reporting
+import Vocabulary
+
+extension LiveAnswer {
+  /// Version of the JSON output.
+  static let schema = "headroom.live/1"
+
+  /// Everything that is said, for machines.
+  var json: JSONValue {
+    let slices = self.slices.map { slice -> JSONValue in
+      [
+        "endSecondsAgo": JSONValue(slice.endSecondsAgo), "seconds": JSONValue(slice.seconds), "answeredRequests": JSONValue(slice.answered),
+        "failedRequests": JSONValue(slice.failed), "medianLatencyMilliseconds": JSONValue(slice.medianMilliseconds),
+        "p99LatencyMilliseconds": JSONValue(slice.p99Milliseconds),
+      ]
+    }
+    let kind: Figure.Kind = isSimulated ? .simulated : .measured
+    func sum(_ path: KeyPath<LiveFigures, Figure>, _ unit: Figure.Unit) -> JSONValue {
+      Figure(models.reduce(0) { $0 + $1.figures[keyPath: path].value }, unit, kind, source: "sum over the models").json
+    }
+    return [
+      "schema": .string(Self.schema), "headroom": .string(version), "mode": .string(isSimulated ? "simulated" : "measured"),
+      "windowSeconds": JSONValue(windowSeconds), "uptimeSeconds": JSONValue(uptime.seconds), "model": JSONValue(filter),
+      "summary": .string(summary), "busiestModel": JSONValue(focus?.state.name), "regime": focus?.regime ?? .null,
+      "requestsPerSecond": sum(\.requestsPerSecond, .requestsPerSecond), "rowsPerSecond": sum(\.rowsPerSecond, .rowsPerSecond),
+      "queuedRequests": sum(\.queuedRequests, .count), "frontEnd": frontEndJSON, "client": .null, "slices": .array(slices),
+      "models": .array(models.map { $0.json }), "notes": .array(notes.map { .string($0) }),
+    ]
+  }
+
+  private var frontEndJSON: JSONValue {
+    guard let frontEnd else { return .null }
+    let over = "over \(LiveDiagnosis.rounded(frontEnd.seconds)) s"
+    func share(_ value: Double, _ source: String) -> JSONValue { Figure(value, .share, .measured, source: "\(source) \(over)").json }
+    return [
+      "eventLoops": JSONValue(frontEnd.loops), "sampleSeconds": JSONValue(frontEnd.seconds),
+      "busyShare": share(frontEnd.busyShare, "CPU time of the event loops"),
+      "busiestLoopShare": share(frontEnd.busiestShare, "CPU time of the busiest event loop"),
+      "waitingForCoreShare": share(frontEnd.waitShare, "event loops ready to run without a core"),
+      "processCoresUsed": Figure(frontEnd.coresUsed, .count, .measured, source: "CPU time of the process \(over)").json,
+      "processCoresAvailable": JSONValue(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))),
+    ]
+  }
+}
+
+extension LiveDiagnosis {
+  /// What limits; null where nothing ran.
+  var regime: JSONValue {
+    guard let verdict = assessment?.verdict else { return .null }
+    let claims = verdict.claims.map { claim -> JSONValue in
+      [
+        "regime": .string(claim.regime.text(on: state.device.deviceClass)), "station": JSONValue(claim.station?.rawValue),
+        "certainty": .string(claim.certainty.text), "weight": claim.weight?.json ?? .null,
+      ]
+    }
+    let side: String? =
+      switch verdict.side {
+      case .upstream: "upstream"
+      case .device: "device"
+      case .both: "both"
+      case nil: nil
+      }
+    return [
+      "model": .string(state.name), "sentence": .string(sentence), "side": JSONValue(side),
+      "sideCertainty": .string(verdict.sideCertainty.text), "claims": .array(claims), "isCoLimited": .bool(verdict.isCoLimited),
+      "wouldDecide": JSONValue(wouldDecide),
+    ]
+  }
+
+  var json: JSONValue {
+    [
+      "name": .string(state.name), "version": .string(state.version), "mode": .string(state.device.isSimulated ? "simulated" : "measured"),
+      "device": [
+        "name": .string(state.device.name), "hardware": .string(state.deviceText), "isSimulated": .bool(state.device.isSimulated),
+      ],
+      "instances": JSONValue(state.instances), "maximumBatchRows": JSONValue(state.scheduling.maximumBatchRows),
+      "windowSeconds": JSONValue(Double(window.upperBound - window.lowerBound) / 1e9), "regime": regime, "figures": figuresJSON,
+      "departures": .object(
+        DepartureReason.allCases.compactMap { reason in
+          evidence.batching.departures[reason].map { .init(reason.rawValue, JSONValue($0)) }
+        }),
+      "batchSizes": .array(
+        figures.batchSizes.map {
+          ["fromRows": JSONValue($0.rows.lowerBound), "toRows": JSONValue($0.rows.upperBound), "batches": JSONValue($0.batches)]
+        }), "stations": .array(assessment == nil ? [] : Station.allCases.map(station)), "waterfall": .array(waterfall),
+      "findings": .array((assessment?.ranked ?? []).map(finding)),
+      "undecided": .array(
+        (assessment?.undecided ?? []).map {
+          [
+            "code": .string($0.code.rawValue), "name": .string($0.name), "wouldDecide": .string($0.missing.cheapestMeasurement),
+          ]
+        }), "notes": .array(notes.map { .string($0) }),
+    ]
+  }
+
+  private var figuresJSON: JSONValue {
+    func figure(_ name: String, _ figure: Figure?) -> JSONValue.Member { .init(name, figure?.json ?? .null) }
+    return .object([
+      figure("requestsPerSecond", figures.requestsPerSecond), figure("rowsPerSecond", figures.rowsPerSecond),
+      figure("arrivalsPerSecond", figures.arrivalsPerSecond), figure("answeredRequests", figures.answeredRequests),
+      figure("failedRequests", figures.failedRequests), figure("rowsPerRequest", figures.rowsPerRequest),
+      figure("batches", figures.batches), figure("requestsPerBatch", figures.requestsPerBatch),
+      figure("rowsPerBatch", figures.rowsPerBatch), figure("meanLatencyMilliseconds", figures.meanLatency),
+      figure("medianLatencyMilliseconds", figures.medianLatency), figure("p95LatencyMilliseconds", figures.p95Latency),
+      figure("p99LatencyMilliseconds", figures.p99Latency), figure("meanQueuedRequests", evidence.batching.meanQueuedRequests),
+      figure("meanQueueMilliseconds", meanWait),
+      figure("queuedRequests", figures.queuedRequests), figure("queuedRows", figures.queuedRows),
+      figure("instancesAtWork", figures.instancesAtWork), figure("instanceBusyShare", figures.instanceBusyShare),
+      figure("kernelBusyShare", analysis == nil ? nil : evidence.device.kernelBusy),
+    ])
+  }
+
+  private func station(_ station: Station) -> JSONValue {
+    let load = evidence.stations[station]
+    let why: String? =
+      switch station {
+      case .client, .wire: "lies outside this server"
+      case .batcher: "it waits and does not work: see held idle"
+      case .frontEnd: load == nil ? "not sampled twice yet" : nil
+      default: nil
+      }
+    return [
+      "station": .string(station.rawValue),
+      "text": .string(station == .gpu && state.isProcessor ? "kernels" : station.text(on: state.device.deviceClass)),
+      "demand": load?.demand?.json ?? .null,
+      "utilization": load?.utilization?.json ?? .null, "capacity": load?.capacity?.json ?? .null, "unknownBecause": JSONValue(why),
+    ]
+  }
+
+  /// The diagnosis' bars where SM fill and roof are known; else one bar for kernels, because what they did with the device is not.
+  private var waterfall: [JSONValue] {
+    guard let analysis, assessment != nil else { return [] }
+    func bar(_ step: String, _ text: String, _ explanation: String, _ figure: Figure, _ isEstimated: Bool) -> JSONValue {
+      [
+        "step": .string(step), "text": .string(text), "explanation": .string(explanation), "ofWall": figure.json,
+        "isEstimated": .bool(isEstimated),
+      ]
+    }
+    let idle: [Waterfall.Step] = [.starvedIdle, .heldIdle, .stalledIdle, .unattributedIdle]
+    var bars = idle.compactMap { step in
+      analysis.waterfall[step].map { bar(step.rawValue, step.text, step.explanation, $0.ofWall, $0.isEstimated) }
+    }
+    if let busy = evidence.device.kernelBusy {
+      bars.append(
+        bar(
+          "kernelBusy", "kernels ran",
+          "At least one kernel ran. How full the device was and how much of the work was useful is not known from here.", busy, false))
+    }
+    return bars
+  }
+
+  private func finding(_ ranked: RankedFinding) -> JSONValue {
+    let observation = ranked.finding.observation
+    return [
+      "code": .string(ranked.finding.code.rawValue), "name": .string(ranked.finding.name),
+      "certainty": .string(observation.certainty.text), "seen": .array(observation.seen.map { .string($0.text) }),
+      "why": .string(observation.whyBad.text), "fixes": .array(ranked.fixes.map { .string($0.fix.title) }),
+      "wouldDecide": JSONValue(observation.missing.map { $0.cheapestMeasurement }), "page": .string(ranked.finding.page),
+    ]
+  }
+}

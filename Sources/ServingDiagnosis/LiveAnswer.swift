@@ -1,0 +1,109 @@
+import CheckedNumbers
+import Diagnosis
+import Glibc
+import Serving
+import TimeBase
+
+/// The live answer: what the server did in the last seconds and what limits it.
+struct LiveAnswer: Sendable {
+  /// A stretch of the window, for charts.
+  struct Slice: Sendable {
+    var endSecondsAgo: Double
+    var seconds: Double
+    var answered = 0
+    var failed = 0
+    var medianMilliseconds: Double?
+    var p99Milliseconds: Double?
+  }
+
+  /// Longest window.
+  static let window = TimeSpan.milliseconds(10_000)
+  static let sliceCount = 10
+
+  let version: String
+  /// Which model was asked for.
+  let filter: String?
+  let windowRange: Range<Int64>
+  let models: [LiveDiagnosis]
+  let frontEnd: FrontEndClock.Usage?
+  let slices: [Slice]
+  let notes: [String]
+  let uptime: TimeSpan
+
+  init(
+    version: String, filter: String?, states: [LiveModelState], events: LiveTrace.Events, start: Instant, now: Instant, uptime: TimeSpan,
+    frontEnd: FrontEndClock.Usage?
+  ) {
+    self.version = version
+    self.filter = filter
+    self.frontEnd = frontEnd
+    self.uptime = uptime
+    let window = start.nanoseconds..<max(start.nanoseconds + 1, now.nanoseconds)
+    windowRange = window
+    let byModel = states.map { events.of($0.number) }
+    models = zip(states, byModel).filter { filter == nil || $0.0.name == filter }.map { state, own in
+      var surroundings = LiveDiagnosis.Surroundings(frontEnd: frontEnd, loops: frontEnd?.loops)
+      surroundings.allRequests = events.requests.count
+      surroundings.neighbours = zip(states, byModel).filter {
+        $0.0.number != state.number && $0.0.device.name == state.device.name && !$0.1.batches.isEmpty
+      }.map(\.0.name)
+      return LiveDiagnosis(state, events: own, window: window, surroundings: surroundings)
+    }
+    let shown = Set(models.map(\.state.number))
+    let requests = events.requests.filter { shown.contains($0.model) }
+    slices = Self.slices(requests, window: window)
+    var notes = ["what a client waits outside this server (its own queue, the network) cannot be seen here"]
+    if frontEnd == nil {
+      notes.append("the front end's share needs two answers within the window: ask again after a second")
+    }
+    if start.nanoseconds > max(now.nanoseconds - min(uptime, Self.window).nanoseconds, 0) + 1_000_000 {
+      notes.append(
+        "this server does more in \(LiveDiagnosis.seconds(0..<min(uptime, Self.window).nanoseconds)) s than an answer reads: the window is shorter"
+      )
+    }
+    let known = Set(states.map(\.number))
+    let gone = events.requests.count { !known.contains($0.model) }
+    if filter == nil, gone > 0 { notes.append("\(gone) requests of models that are no longer loaded are left out") }
+    self.notes = notes
+  }
+
+  /// The model whose instances had the most to do; nil where nothing ran.
+  var focus: LiveDiagnosis? {
+    models.filter { $0.assessment != nil }.max { $0.instanceBusyShare < $1.instanceBusyShare }
+  }
+
+  var isSimulated: Bool { models.contains { $0.state.device.isSimulated } }
+  var windowSeconds: Double { Double(windowRange.upperBound - windowRange.lowerBound) / 1e9 }
+
+  /// One sentence for a human.
+  var summary: String {
+    if let focus { return models.count > 1 ? "\(focus.state.name): \(focus.sentence)" : focus.sentence }
+    if models.isEmpty { return "no model is loaded" }
+    if let waiting = models.first(where: { $0.state.queuedRequests > 0 || $0.state.instancesAtWork > 0 }) { return waiting.sentence }
+    return "no requests in the last \(LiveDiagnosis.seconds(windowRange)) s"
+  }
+
+  static func slices(_ requests: [LiveRecorder.Request], window: Range<Int64>) -> [Slice] {
+    let length = Double(window.upperBound - window.lowerBound)
+    let width = length / Double(sliceCount)
+    var slices = (0..<sliceCount).map {
+      Slice(endSecondsAgo: width * Double(sliceCount - 1 - $0) / 1e9, seconds: width / 1e9)
+    }
+    var latencies = [[Int64]](repeating: [], count: sliceCount)
+    for request in requests where window.contains(request.responseEnd.nanoseconds) {
+      let place = min(sliceCount - 1, Int(saturating: Double(request.responseEnd.nanoseconds - window.lowerBound) / width))
+      if request.failed {
+        slices[place].failed += 1
+      } else {
+        slices[place].answered += 1
+        latencies[place].append((request.responseEnd - request.received).nanoseconds)
+      }
+    }
+    for index in slices.indices {
+      latencies[index].sort()
+      slices[index].medianMilliseconds = LiveFigures.percentile(50, of: latencies[index])
+      slices[index].p99Milliseconds = LiveFigures.percentile(99, of: latencies[index])
+    }
+    return slices
+  }
+}

@@ -1,0 +1,324 @@
+import CheckedNumbers
+import JSONReading
+import Trace
+
+/// Puts a trace together from events, one at a time.
+struct KinetoBuilder {
+  var trace = Trace()
+  private var names = SpanInterner()
+  private var shapes = SpanInterner()
+  private var threads = ThreadNumbers()
+  private var streams: [StreamDescription] = []
+  private var streamPositions: [StreamDescription: Int32] = [:]
+  private var lastStream: (description: StreamDescription, id: StreamID)?
+  /// By name: what was last launched under it.
+  private var kernelsByName: [NameID: (description: KernelDescription, id: KernelID)] = [:]
+  private var shortNames: [NameID: NameID] = [:]
+  private var copyKinds: [NameID: (direction: Int32, source: Int32, destination: Int32)] = [:]
+  private var memsetKinds: [NameID: Int32] = [:]
+  /// Processes that made API calls.
+  private var callers: Set<Int64> = []
+  /// Multiprocessors that a kernel's "blocks per SM" implies, by device, with how often.
+  private var impliedSMs: [Int64: [Int64: Int]] = [:]
+
+  /// Events that were passed over, by what they lacked.
+  private(set) var withoutTime = 0
+  private(set) var withBadDuration = 0
+  private(set) var gpuAnnotations = 0
+  private(set) var flows = 0
+  private(set) var instants = 0
+  private(set) var otherCategories: [String: Int] = [:]
+  private(set) var events = 0
+  /// Whether every time was a whole microsecond.
+  private(set) var isWholeMicroseconds = true
+
+  mutating func add(_ event: KinetoEvent, _ cursor: JSONCursor) {
+    events += 1
+    switch event.phase {
+    case UInt8(ascii: "X"): complete(event, cursor)
+    case UInt8(ascii: "M"): metadata(event, cursor)
+    case UInt8(ascii: "C"): counter(event, cursor)
+    case UInt8(ascii: "i"), UInt8(ascii: "I"): instants += 1
+    default: flows += 1
+    }
+  }
+
+  private mutating func complete(_ event: KinetoEvent, _ cursor: JSONCursor) {
+    if event.category == .flow || event.category == .instant { return }
+    guard let start = event.time else {
+      withoutTime += 1
+      return
+    }
+    guard let duration = event.hasDuration ? event.duration : 0, duration >= 0, duration <= ImportLimits.longestNanoseconds,
+      case let (end, overflow) = start.addingReportingOverflow(duration), !overflow
+    else {
+      withBadDuration += 1
+      return
+    }
+    if isWholeMicroseconds, start % 1000 != 0 || duration % 1000 != 0 { isWholeMicroseconds = false }
+    let name = event.name.map { names.id(of: $0, in: cursor, names: &trace.names) } ?? .unknown
+    switch event.category {
+    case .kernel:
+      trace.kernels.append(
+        KernelEvent(
+          start: start, end: end, description: kernel(event, name), stream: stream(event, cursor),
+          correlation: event.correlation ?? Trace.unknown,
+          graphNode: known(event.graphNode)))
+    case .copy:
+      let kind = copyKind(event, name, cursor)
+      trace.copies.append(
+        CopyEvent(
+          start: start, end: end, stream: stream(event, cursor), correlation: event.correlation ?? Trace.unknown,
+          bytes: event.bytes ?? Trace.unknown, direction: kind.direction, sourceKind: kind.source, destinationKind: kind.destination,
+          graphNode: known(event.graphNode)))
+    case .memset:
+      trace.memsets.append(
+        MemsetEvent(
+          start: start, end: end, stream: stream(event, cursor), correlation: event.correlation ?? Trace.unknown,
+          bytes: event.bytes ?? Trace.unknown, value: Trace.unknown, memoryKind: memsetKind(name), graphNode: known(event.graphNode)))
+    case .synchronization:
+      let kind = event.kind.map { cursor.string($0) } ?? trace.names[name] ?? ""
+      trace.synchronizations.append(
+        SynchronizationEvent(
+          start: start, end: end, stream: stream(event, cursor), correlation: event.correlation ?? Trace.unknown,
+          type: KernelNames.synchronization(kind), event: event.waitedEvent ?? 0,
+          recordCorrelation: event.waitedCorrelation ?? Trace.unknown))
+    case .runtime, .driver:
+      let thread = thread(event, cursor)
+      callers.insert(GlobalID.process(ofThread: thread))
+      trace.apiCalls.append(
+        APICall(
+          start: start, end: end, thread: thread, correlation: event.correlation ?? Trace.unknown, name: name,
+          eventClass: event.category == .driver ? 1 : 0))
+    case .operation, .pythonFunction:
+      func text(_ span: KinetoEvent.Span?) -> NameID { span.map { shapes.id(of: $0, in: cursor, names: &trace.names) } ?? .unknown }
+      trace.operators.append(
+        OperatorEvent(
+          start: start, end: end, thread: thread(event, cursor), name: name,
+          kind: event.category == .operation ? .operator : .pythonFunction, externalID: event.externalID ?? Trace.unknown,
+          inputShapes: text(event.inputShapes), inputTypes: text(event.inputTypes)))
+    case .annotation: trace.ranges.append(RangeEvent(start: start, end: end, thread: thread(event, cursor), text: name))
+    case .gpuAnnotation:
+      gpuAnnotations += 1
+      trace.ranges.append(RangeEvent(start: start, end: end, text: name, type: 1000))
+    case .overhead:
+      trace.overheads.append(
+        OverheadEvent(
+          start: start, end: end, correlation: event.correlation ?? Trace.unknown, name: name,
+          isProfilers: Self.profilersOverheads.contains(trace.names[name] ?? "")))
+    case .trace:
+      if trace.captureStart == Trace.unknown || start < trace.captureStart { trace.captureStart = start }
+      if trace.captureEnd == Trace.unknown || end > trace.captureEnd { trace.captureEnd = end }
+    case .none, .other:
+      let category = event.categoryText.map { cursor.string($0) } ?? ""
+      if otherCategories.count < 64 || otherCategories[category] != nil { otherCategories[category, default: 0] += 1 }
+      trace.ranges.append(RangeEvent(start: start, end: end, thread: thread(event, cursor), text: name))
+    case .flow, .instant: break
+    }
+  }
+
+  /// CUPTI_ACTIVITY_OVERHEAD kinds as Kineto writes them that would not be there without a profiler.
+  private static let profilersOverheads: Set<String> = [
+    "Activity Buffer Request", "Buffer Flush", "Instrumentation", "Resource", "UVM Activity Init",
+  ]
+
+  /// CUPTI writes 0 where there is no graph.
+  private func known(_ node: Int64?) -> Int64 { node == nil || node == 0 ? Trace.unknown : node ?? Trace.unknown }
+
+  // MARK: - Parts of events
+
+  private mutating func kernel(_ event: KinetoEvent, _ name: NameID) -> KernelID {
+    func small(_ value: Int64?) -> Int32 { value.flatMap { Int32(exactly: $0) } ?? Trace.unknown32 }
+    let unknown = (Trace.unknown32, Trace.unknown32, Trace.unknown32)
+    // Kineto gives a block's shared memory as one figure, static and dynamic together.
+    var description = KernelDescription(
+      demangledName: name, shortName: name, grid: event.grid ?? unknown, block: event.block ?? unknown,
+      registersPerThread: small(event.registers), staticSharedMemoryBytes: event.sharedMemory == nil ? Trace.unknown32 : 0,
+      dynamicSharedMemoryBytes: small(event.sharedMemory), localMemoryBytesPerThread: Trace.unknown32)
+    if let short = shortNames[name] {
+      description.shortName = short
+    } else {
+      let short = trace.names.intern(KernelNames.short(trace.names[name] ?? ""))
+      shortNames[name] = name == .unknown ? .unknown : short
+      description.shortName = name == .unknown ? .unknown : short
+    }
+    if let last = kernelsByName[name], last.description == description { return last.id }
+    let id = trace.intern(description)
+    kernelsByName[name] = (description, id)
+    if let perSM = event.blocksPerSM, perSM > 0, let blocks = description.blockCount {
+      let count = Int64(saturating: (Double(blocks) / perSM).rounded())
+      if count > 0 { impliedSMs[event.device ?? 0, default: [:]][count, default: 0] += 1 }
+    }
+    return id
+  }
+
+  private mutating func copyKind(_ event: KinetoEvent, _ name: NameID, _ cursor: JSONCursor) -> (
+    direction: Int32, source: Int32, destination: Int32
+  ) {
+    if let known = copyKinds[name], known.direction != 0 { return known }
+    let kind = KernelNames.copy(trace.names[name] ?? "", kind: event.kind.map { cursor.string($0) })
+    copyKinds[name] = kind
+    return kind
+  }
+
+  private mutating func memsetKind(_ name: NameID) -> Int32 {
+    if let known = memsetKinds[name] { return known }
+    let kind = KernelNames.memset(trace.names[name] ?? "")
+    memsetKinds[name] = kind
+    return kind
+  }
+
+  private mutating func stream(_ event: KinetoEvent, _ cursor: JSONCursor) -> StreamID {
+    var device = event.device ?? Trace.unknown
+    if device == Trace.unknown, case .number(let number) = event.process { device = number }
+    func number(_ identity: KinetoEvent.Identity) -> Int64? {
+      switch identity {
+      case .none: nil
+      case .number(let value): value
+      // "stream 7", as traces of 2020 name the tracks.
+      case .text(let span): Int64(cursor.string(span).split(separator: " ").last ?? "")
+      }
+    }
+    let description = StreamDescription(
+      process: Trace.unknown, device: device, context: event.context ?? Trace.unknown,
+      stream: number(event.stream) ?? number(event.thread) ?? Trace.unknown)
+    if let lastStream, lastStream.description == description { return lastStream.id }
+    var position = streamPositions[description]
+    if position == nil {
+      position = Int32(clamping: streams.count)
+      streams.append(description)
+      streamPositions[description] = position
+    }
+    let id = StreamID(rawValue: position ?? 0)
+    lastStream = (description, id)
+    return id
+  }
+
+  private mutating func thread(_ event: KinetoEvent, _ cursor: JSONCursor) -> Int64 {
+    threads.number(event.process, event.thread, cursor)
+  }
+
+  private mutating func metadata(_ event: KinetoEvent, _ cursor: JSONCursor) {
+    guard let what = event.name, let label = event.label, case .number = event.process else { return }
+    if cursor.matches(what, "process_name") {
+      let process = GlobalID.process(ofThread: thread(event, cursor))
+      trace.processes.append(ProcessDescription(process: process, name: names.id(of: label, in: cursor, names: &trace.names)))
+    } else if cursor.matches(what, "thread_name") {
+      trace.threads.append(ThreadDescription(thread: thread(event, cursor), name: names.id(of: label, in: cursor, names: &trace.names)))
+    }
+  }
+
+  /// A sample of a counter: one value for each member of its arguments.
+  private mutating func counter(_ event: KinetoEvent, _ cursor: JSONCursor) {
+    guard let time = event.time, let name = event.name, event.arguments > 0 else { return }
+    var inside = JSONCursor(cursor.text, position: event.arguments)
+    guard inside.consume(UInt8(ascii: "{")) else { return }
+    let title = cursor.string(name)
+    var device = Trace.unknown
+    if case .number(let number) = event.process, number >= 0, number < 1024 { device = number }
+    while true {
+      inside.skipSpace()
+      guard let key = try? inside.string() else { return }
+      inside.skipSpace()
+      guard inside.consume(UInt8(ascii: ":")) else { return }
+      inside.skipSpace()
+      guard let value = try? inside.double() else { return }
+      let member = cursor.string(key)
+      let counter = trace.names.intern(member == title || member.isEmpty ? title : "\(title): \(member)")
+      trace.counters.append(CounterSample(time: time, counter: counter, device: device, value: value))
+      inside.skipSpace()
+      guard inside.consume(UInt8(ascii: ",")) else { return }
+    }
+  }
+
+  // MARK: - The end
+
+  /// The trace, complete: device work belongs to the process that made the calls, where there is one.
+  mutating func finish() -> Trace {
+    let process = callers.count == 1 ? callers.first ?? Trace.unknown : Trace.unknown
+    for stream in streams {
+      var stream = stream
+      stream.process = process
+      _ = trace.intern(stream)
+    }
+    for (device, counts) in impliedSMs.sorted(by: { $0.key < $1.key }) {
+      guard let best = counts.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key else { continue }
+      if let index = trace.gpus.firstIndex(where: { $0.cudaDevice == device }) {
+        if trace.gpus[index].smCount == Trace.unknown { trace.gpus[index].smCount = best }
+      } else {
+        trace.gpus.append(GPUDescription(id: device, cudaDevice: device, name: "", smCount: best))
+      }
+    }
+    return trace
+  }
+}
+
+/// Global ids of threads: a process's and a thread's number have 24 bits each in them, and PyTorch writes larger ones.
+struct ThreadNumbers {
+  private struct Key: Hashable {
+    var process: Int64
+    var thread: Int64
+  }
+
+  private var processes: [Int64: Int64] = [:]
+  private var takenProcesses: Set<Int64> = []
+  private var threads: [Key: Int64] = [:]
+  private var takenThreads: Set<Int64> = []
+  /// Where the search for a free number goes on.
+  private var threadsBelow: [Int64: Int64] = [:]
+  private var processesBelow: Int64 = 0xFF_FFFF
+  private var texts: [String: Int64] = [:]
+  private var last: (process: Int64, thread: Int64, id: Int64)?
+
+  mutating func number(_ process: KinetoEvent.Identity, _ thread: KinetoEvent.Identity, _ cursor: JSONCursor) -> Int64 {
+    let (process, thread) = (plain(process, cursor), plain(thread, cursor))
+    if let last, last.process == process, last.thread == thread { return last.id }
+    let key = Key(process: process, thread: thread)
+    var id = threads[key]
+    if id == nil {
+      let short = self.process(process)
+      var candidate = thread & 0xFF_FFFF
+      if takenThreads.contains(short | candidate) { candidate = free(in: short, threadsBelow[short] ?? 0xFF_FFFF) }
+      takenThreads.insert(short | candidate)
+      threads[key] = short | candidate
+      id = short | candidate
+    }
+    let found = id ?? Trace.unknown
+    last = (process, thread, found)
+    return found
+  }
+
+  private mutating func process(_ number: Int64) -> Int64 {
+    if let known = processes[number] { return known }
+    var candidate = number & 0xFF_FFFF
+    while takenProcesses.contains(candidate), processesBelow > 0 {
+      candidate = processesBelow
+      processesBelow -= 1
+    }
+    takenProcesses.insert(candidate)
+    processes[number] = candidate << 24
+    return candidate << 24
+  }
+
+  /// The largest number that no thread of the process has: for those that agree with another in their low bits.
+  private mutating func free(in process: Int64, _ from: Int64) -> Int64 {
+    var candidate = from
+    while candidate > 0, takenThreads.contains(process | candidate) { candidate -= 1 }
+    threadsBelow[process] = candidate
+    return candidate
+  }
+
+  /// Texts get numbers of their own, from above any real one.
+  private mutating func plain(_ identity: KinetoEvent.Identity, _ cursor: JSONCursor) -> Int64 {
+    switch identity {
+    case .none: return 0
+    case .number(let value): return value
+    case .text(let span):
+      let text = cursor.string(span)
+      if let known = texts[text] { return known }
+      let number = Int64(1) << 62 | Int64(texts.count) + 1
+      texts[text] = number
+      return number
+    }
+  }
+}

@@ -1,0 +1,188 @@
+import Diagnosis
+import Explanation
+import FileAccess
+import Testing
+import Trace
+import TraceFormats
+
+@Suite struct BusyAndIdleTests {
+  func explain(_ maker: TraceMaker, _ context: TraceContext = TraceContext()) -> TraceExplanation {
+    TraceExplanation(of: maker.trace, name: "made up", context: context)
+  }
+
+  @Test func overlappingWorkCountsOnce() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 1), 10, 20)
+    maker.kernel(launch: (1, 2), 15, 30, stream: 8)
+    maker.copy(bytes: 1000, call: (2, 3), 25, 40)
+    let device = try #require(explain(maker).device)
+    #expect(device.busy.kernel == 20_000)
+    #expect(device.busy.copy == 15_000)
+    #expect(device.busy.device == 30_000)
+    #expect(device.busy.kernelSum == 25_000)
+    #expect(device.busy.kernelsOverlap)
+    #expect(device.wall == 30_000)
+  }
+
+  @Test func workWithoutALaunchIsBusyAndReported() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: nil, 0, 10)
+    maker.kernel(launch: (11, 12), 20, 30)
+    let explanation = explain(maker)
+    let device = try #require(explanation.device)
+    #expect(device.busy.kernel == 20_000)
+    #expect(device.unlinked == 1)
+    #expect(explanation.notes.contains { $0.contains("1 of 2 kernels and copies have no launch") })
+  }
+
+  @Test func everyNanosecondOfIdleHasACause() throws {
+    let maker = TraceMaker.eager(steps: 20, layers: 10)
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.total == device.wall - device.busy.device)
+    #expect(device.idle.byCause.values.reduce(0, +) == device.idle.total)
+    #expect(device.idle.count == 199)
+  }
+
+  @Test func aLateLaunchIsToldFromAQueuedOne() throws {
+    var maker = TraceMaker()
+    // The second kernel's launch returned before the first one ended; the third one's began after the second one ended.
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.kernel(launch: (4, 7), 16, 20)
+    maker.kernel(launch: (30, 33), 36, 40)
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.byCause[.dispatch] == 1_000)
+    #expect(device.idle.byCause[.launchLate] == 10_000)
+    #expect(device.idle.byCause[.launchCall] == 6_000)
+  }
+
+  @Test func timeAfterASynchronizationIsTheLoops() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.call("cudaStreamSynchronize", 4, 18)
+    maker.kernel(launch: (40, 43), 46, 50)
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.byCause[.synchronize] == 3_000)
+    #expect(device.idle.byCause[.hostAfterSynchronize] == 22_000)
+    #expect(device.idle.byCause[.launchCall] == 6_000)
+  }
+
+  @Test func aLongSilenceIsOutsideCUDAAndNotNamedFurther() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.call("cudaStreamSynchronize", 4, 18)
+    maker.kernel(launch: (5_000, 5_003), 5_006, 5_010)
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.byCause[.hostOutsideCUDA] == 4_982_000)
+  }
+
+  @Test func aWaitingOSCallOnTheLaunchThreadIsNamedWithoutItsWaker() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.kernel(launch: (1_000, 1_003), 1_006, 1_010)
+    maker.trace.osCalls.append(
+      OSCall(start: 100_000, end: 900_000, thread: maker.thread, name: maker.trace.names.intern("pthread_cond_wait")))
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.byCause[.blocked] == 800_000)
+  }
+
+  @Test func nodesOfOneGraphLaunchAreTold() throws {
+    var maker = TraceMaker()
+    maker.call("cudaGraphLaunch_v10000", 0, 9, correlation: 77)
+    for index in 0..<3 {
+      let id = maker.trace.names.intern("node")
+      let description = maker.trace.intern(KernelDescription(demangledName: id, shortName: id, grid: (1, 1, 1), block: (32, 1, 1)))
+      let start = Int64(12_000 + index * 2_500)
+      maker.trace.kernels.append(
+        KernelEvent(
+          start: start, end: start + 2_000, description: description, stream: maker.trace.intern(maker.stream(7)), correlation: 77))
+    }
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.byCause[.graphNodes] == 1_000)
+  }
+
+  @Test func impossibleTimesAreLeftOutAndCounted() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.kernel(launch: (20, 21), 40, 30)
+    maker.trace.kernels.start[0] = 5_000
+    maker.trace.kernels.append(
+      KernelEvent(start: .min, end: .max, description: maker.trace.kernels.description[0], stream: maker.trace.kernels.stream[0]))
+    maker.trace.apiCalls.append(
+      APICall(start: .min, end: .max, thread: .max, correlation: .max, name: maker.trace.names.intern("cudaLaunchKernel")))
+    let device = try #require(explain(maker).device)
+    #expect(device.discarded == 2)
+    #expect(device.busy.kernel == 10_000)
+  }
+
+  @Test func devicesAreToldApartByTheirOrdinal() throws {
+    var maker = TraceMaker()
+    // Nsight's own ids are swapped against the ordinals.
+    maker.trace.gpus = [
+      GPUDescription(id: 0, cudaDevice: 1, name: "A40", smCount: 84),
+      GPUDescription(id: 1, cudaDevice: 0, name: "A100-SXM4-40GB", smCount: 108),
+    ]
+    maker.kernel(launch: (0, 1), 5, 15, device: 0)
+    maker.kernel(launch: (1, 2), 5, 45, device: 1)
+    let explanation = explain(maker)
+    #expect(explanation.devices.map(\.ordinal) == [0, 1])
+    #expect(explanation.devices.map { $0.facts.smCount } == [108, 84])
+    #expect(explanation.device?.ordinal == 1)
+  }
+
+  @Test func causesHavePlacesOfTheirOwn() throws {
+    // Every cause that a trace can show is summed under its own name: the sums are those of the gaps.
+    let device = try #require(explain(TraceMaker.eager(steps: 10, layers: 5, pause: 5_000)).device)
+    #expect(device.idle.byCause.keys.contains(.hostOutsideCUDA))
+    #expect(device.idle.byCause.values.allSatisfy { $0 > 0 })
+    #expect(device.idle.counts.values.reduce(0, +) == device.idle.count)
+  }
+
+  @Test func aTraceWithoutGPUWorkSaysWhatItHolds() {
+    var maker = TraceMaker()
+    maker.call("cudaMalloc", 0, 5)
+    let explanation = explain(maker)
+    #expect(explanation.device == nil)
+    #expect(explanation.refusal == "no GPU work in the trace: 1 CUDA calls and no kernel, copy or fill")
+    #expect(explanation.answer.first?.hasPrefix("No verdict: no GPU work") == true)
+    #expect(TraceExplanation(of: Trace(), name: "empty").refusal == "the trace is empty")
+  }
+}
+
+/// Busy time against a union computed in another way, on every recording at hand.
+@Suite struct IndependentUnionTests {
+  static let folders = ["../shared/traces/nsys", "../shared/traces/kineto"]
+  static let files = folders.flatMap { folder in ((try? Files.entries(of: folder)) ?? []).sorted().map { "\(folder)/\($0)" } }
+
+  @Test(.enabled(if: !IndependentUnionTests.files.isEmpty), arguments: IndependentUnionTests.files)
+  func busyEqualsAPlainUnion(path: String) throws {
+    let trace = try TraceImporters.read(path).trace
+    let explanation = TraceExplanation(of: trace, name: path)
+    guard explanation.device != nil else {
+      #expect(explanation.refusal != nil)
+      return
+    }
+    for device in explanation.devices {
+      // A counter of what runs at each edge: busy between an edge that makes it positive and the one that makes it zero.
+      var edges: [(time: Int64, step: Int)] = []
+      func add(_ start: [Int64], _ end: [Int64], _ stream: [StreamID]) {
+        for row in start.indices where trace[stream[row]].device == device.ordinal && end[row] > start[row] {
+          edges.append((start[row], 1))
+          edges.append((end[row], -1))
+        }
+      }
+      add(trace.kernels.start, trace.kernels.end, trace.kernels.stream)
+      add(trace.copies.start, trace.copies.end, trace.copies.stream)
+      add(trace.memsets.start, trace.memsets.end, trace.memsets.stream)
+      edges.sort { ($0.time, -$0.step) < ($1.time, -$1.step) }
+      var (running, busy, since) = (0, Int64(0), Int64(0))
+      for edge in edges {
+        if running == 0 { since = edge.time }
+        running += edge.step
+        if running == 0 { busy += edge.time - since }
+      }
+      #expect(device.busy.device == busy, "\(device.name)")
+      #expect(device.idle.byCause.values.reduce(0, +) == device.wall - busy)
+    }
+    #expect(explanation.answer.allSatisfy { $0.count <= 80 })
+  }
+}

@@ -1,0 +1,74 @@
+import Diagnosis
+import Explanation
+import Testing
+
+@Suite struct ComparisonTests {
+  func run(_ maker: TraceMaker) throws -> Comparison.Run { try #require(Comparison.Run(TraceExplanation(of: maker.trace, name: ""))) }
+
+  @Test func lessWorkInTheWindowIsNotFaster() throws {
+    let comparison = try #require(
+      Comparison(before: [try run(TraceMaker.eager(steps: 50, layers: 10))], after: [try run(TraceMaker.eager(steps: 40, layers: 10))]))
+    #expect(comparison.verdict == .differentWork)
+    #expect(comparison.reason.contains("20 % fewer kernels"))
+  }
+
+  @Test func theSameWorkInLessTimeIsFaster() throws {
+    let comparison = try #require(
+      Comparison(
+        before: [try run(TraceMaker.eager(steps: 50, layers: 10, launchEvery: 20))],
+        after: [try run(TraceMaker.eager(steps: 50, layers: 10, launchEvery: 15))]))
+    #expect(comparison.verdict == .faster)
+    #expect(comparison["kernel_time"]?.change == 0)
+    #expect((comparison["idle"]?.change ?? 0) < -0.2)
+  }
+
+  @Test func aDifferenceWithinTheSpreadIsNone() throws {
+    let side = try [20.0, 21.0].map { try run(TraceMaker.eager(steps: 50, layers: 10, launchEvery: $0)) }
+    let other = try [20.4, 20.9].map { try run(TraceMaker.eager(steps: 50, layers: 10, launchEvery: $0)) }
+    let comparison = try #require(Comparison(before: side, after: other))
+    #expect(comparison.verdict == .same)
+    #expect(comparison["span"]?.isSignificant == false)
+    // One run a side: nobody knows the spread.
+    let single = try #require(Comparison(before: [side[0]], after: [other[0]]))
+    #expect(single.verdict == .inconclusive)
+    #expect(single["span"]?.isSignificant == nil)
+  }
+
+  @Test func conditionsAreCrossedKeptOrInconclusive() throws {
+    let comparison = try #require(
+      Comparison(
+        before: [try run(TraceMaker.eager(steps: 50, layers: 10, kernel: 5))],
+        after: [try run(TraceMaker.eager(steps: 50, layers: 10, kernel: 6))]))
+    func crossed(_ text: String) throws -> Bool? { try #require(ComparisonCondition(text)).isCrossed(by: comparison) }
+    #expect(try crossed("kernel_time>+3%") == true)
+    #expect(try crossed("kernel_time > +30%") == false)
+    #expect(try crossed("idle<-1%") == true)
+    #expect(try crossed("gpu_busy<90%") == true)
+    #expect(try crossed("gpu_busy>90%") == false)
+    #expect(try crossed("nothing>+3%") == nil)
+    // A time has no value of its own to compare with a percentage.
+    #expect(try crossed("kernel_time>3%") == nil)
+    for text in ["", "kernel_time", "kernel_time>", ">+3%", "kernel_time>+3", "kernel_time>+x%", "kernel_time>+1e999%"] {
+      #expect(ComparisonCondition(text) == nil, "\(text)")
+    }
+  }
+
+  @Test func kernelsThatCameAndWentAreRows() throws {
+    var before = TraceMaker.eager(steps: 10, layers: 10)
+    before.kernel("only_before", launch: (5_000, 5_001), 5_010, 5_020)
+    var after = TraceMaker.eager(steps: 10, layers: 10)
+    after.kernel("only_after", launch: (5_000, 5_001), 5_010, 5_020)
+    let comparison = try #require(Comparison(before: [try run(before)], after: [try run(after)]))
+    #expect(comparison["kernel:only_before"]?.after == nil)
+    #expect(comparison["kernel:only_after"]?.before == nil)
+  }
+
+  @Test func metricsAreFoundByAnyOfTheirNames() {
+    #expect(MetricGlossary.find("gpu-util")?.kind == "temporal")
+    #expect(MetricGlossary.find("DCGM_FI_PROF_SM_ACTIVE")?.name == "SM active")
+    #expect(MetricGlossary.find("1004")?.name == "tensor active")
+    #expect(MetricGlossary.find("") == nil)
+    #expect(MetricGlossary.find("flux capacitor") == nil)
+    #expect(MetricGlossary.entries.allSatisfy { entry in entry.lines.allSatisfy { $0.count <= 80 } })
+  }
+}

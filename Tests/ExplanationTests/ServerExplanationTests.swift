@@ -1,0 +1,159 @@
+import Diagnosis
+import Explanation
+import FileAccess
+import JSONText
+import Testing
+
+@Suite struct ServerExplanationTests {
+  /// Queue and infer are microseconds per request; sizes are rows, batches and microseconds of infer.
+  static func statistics(
+    requests: Int64, executions: Int64, rows: Int64, queue: Int64, infer: Int64, sizes: [(rows: Int64, count: Int64, infer: Int64)] = []
+  ) -> ModelStatistics {
+    func sums(_ count: Int64, _ microseconds: Int64) -> JSONValue {
+      ["count": JSONValue(count), "ns": JSONValue(count * microseconds * 1_000)]
+    }
+    let batches: [JSONValue] = sizes.map { size in
+      [
+        "batch_size": JSONValue(size.rows), "compute_input": sums(size.count, 100), "compute_infer": sums(size.count, size.infer),
+        "compute_output": sums(size.count, 100),
+      ]
+    }
+    let model: JSONValue = [
+      "name": "m", "version": "1", "inference_count": JSONValue(rows), "execution_count": JSONValue(executions),
+      "inference_stats": [
+        "success": sums(requests, queue + infer + 200), "queue": sums(requests, queue), "compute_input": sums(requests, 100),
+        "compute_infer": sums(requests, infer), "compute_output": sums(requests, 100),
+      ], "batch_stats": .array(batches),
+    ]
+    return (try? ModelStatistics.all(in: ["model_stats": [model]]))?.first ?? none
+  }
+
+  static let none: ModelStatistics = {
+    let empty: JSONValue = ["model_stats": [["name": "none"]]]
+    guard let models = try? ModelStatistics.all(in: empty), let first = models.first else {
+      preconditionFailure("the reader takes a bare name")
+    }
+    return first
+  }()
+
+  static let zero = statistics(requests: 0, executions: 0, rows: 0, queue: 0, infer: 0)
+
+  func window(
+    _ after: ModelStatistics, seconds: Double = 10, gpu: Double? = nil, pending: Double = 0, configuration: ServerConfiguration? = nil
+  ) throws -> ServerWindow {
+    let page =
+      "nv_inference_pending_request_count{model=\"m\",version=\"1\"} \(pending)\n"
+      + (gpu.map { "nv_gpu_utilization{gpu_uuid=\"a\"} \($0)\n" } ?? "")
+    return try ServerWindow(
+      before: [Self.zero], after: [after], metricsBefore: PrometheusText(page), metricsAfter: PrometheusText(page), seconds: seconds,
+      model: nil,
+      configuration: configuration)
+  }
+
+  @Test func queuesAndAnIdleGPUAreNoPipelining() throws {
+    // 1.2 ms a batch, one every 1.4 ms, half a second of queue, GPU 12 %.
+    let after = Self.statistics(
+      requests: 35_700, executions: 7_140, rows: 1_785_000, queue: 500_000, infer: 1_000, sizes: [(250, 7_140, 1_000)])
+    let explanation = ServerExplanation(try window(after, gpu: 0.12, pending: 2_000))
+    #expect(explanation.bottleneck == .noPipelining)
+    #expect(explanation.certainty == .certain)
+    #expect(explanation.changes.first?.fix == "instance_group { count: 2 }")
+    #expect(explanation.changes.first?.gain == "at most +100 %")
+    #expect(explanation.answer.first == "Bottleneck: no batch pipelining in the back end (high confidence)")
+    #expect(explanation.answer.contains { $0.contains("3,570 req/s is all this loop can do") })
+    #expect(explanation.answer.allSatisfy { $0.count <= 80 })
+  }
+
+  @Test func queuesAndABusyGPUAreTheGPUs() throws {
+    let after = Self.statistics(
+      requests: 9_000, executions: 1_800, rows: 450_000, queue: 800_000, infer: 5_000, sizes: [(250, 1_800, 5_000)])
+    #expect(ServerExplanation(try window(after, gpu: 0.75, pending: 700)).bottleneck == .gpuBound)
+    #expect(ServerExplanation(try window(after, pending: 700)).bottleneck == .instanceBound)
+  }
+
+  @Test func anUnusedServerKeepsUp() throws {
+    let after = Self.statistics(
+      requests: 9_000, executions: 6_000, rows: 9_000, queue: 900, infer: 200, sizes: [(1, 3_000, 180), (2, 3_000, 220)])
+    let configuration = ServerConfiguration(
+      try JSONValue.parse(
+        #"{"max_batch_size": 64, "dynamic_batching": {"max_queue_delay_microseconds": "1000", "preferred_batch_size": [32]}, "instance_group": [{"count": 1}]}"#
+      ))
+    let explanation = ServerExplanation(try window(after, gpu: 0.08, configuration: configuration), goalMilliseconds: 100, observed: 0.3)
+    #expect(explanation.bottleneck == .loadLimited)
+    #expect(explanation.answer.first == "Load-limited (high confidence): the server keeps up with the 900 req/s offered")
+    #expect(explanation.changes.contains { $0.fix == "max_queue_delay_microseconds: 0" })
+    // No batch ever had 32 rows.
+    #expect(explanation.changes.contains { $0.code == "HR123" })
+    #expect(explanation.mismatches.count == 1)
+    let capacity = try #require(explanation.capacity)
+    #expect(capacity.value > 10 * 900)
+    #expect(capacity.kind == .estimated)
+    #expect(explanation.capacityAtGoal.map { $0.figure.value < capacity.value } == true)
+  }
+
+  @Test func aPredictionFromThePlanIsComparedWithWhatWasSeen() throws {
+    let after = Self.statistics(requests: 9_000, executions: 6_000, rows: 9_000, queue: 100, infer: 200)
+    var window = try window(after)
+    // 600 batches a second of 117 us: 7 %.
+    window.plannedKernelMicroseconds = (117, 0.1)
+    #expect(ServerExplanation(window, observed: 0.3).mismatches.first?.contains("observed") == false)
+    #expect(ServerExplanation(window, observed: 0.3).mismatches.first?.hasPrefix("nvidia-smi 30 %, predicted 7.0 %") == true)
+    #expect(ServerExplanation(window, observed: 0.07).mismatches.isEmpty)
+  }
+
+  @Test func countersThatWentBackAndMissingModelsAreErrors() throws {
+    let after = Self.statistics(requests: 10, executions: 5, rows: 10, queue: 1, infer: 1)
+    func failure(_ before: [ModelStatistics], _ after: [ModelStatistics], seconds: Double = 1, model: String? = nil) -> String {
+      do throws(ServerStatisticsError) {
+        _ = try ServerWindow(
+          before: before, after: after, metricsBefore: nil, metricsAfter: nil, seconds: seconds, model: model, configuration: nil)
+        return ""
+      } catch { return error.description }
+    }
+    #expect(failure([after], [Self.zero]).contains("went back"))
+    #expect(failure([Self.zero], [after], model: "other").contains("there are: m"))
+    #expect(failure([after], [after]).contains("answered no request"))
+    #expect(failure([Self.zero], [after], seconds: 0).contains("--observed-seconds"))
+  }
+
+  @Test func statisticsOfTheWrongFormAreErrorsThatSayWhat() throws {
+    #expect(throws: ServerStatisticsError.self) { try ModelStatistics.all(in: try JSONValue.parse("[]")) }
+    #expect(throws: ServerStatisticsError.self) { try ModelStatistics.all(in: try JSONValue.parse(#"{"model_stats":[{}]}"#)) }
+    let odd = try ModelStatistics.all(
+      in: try JSONValue.parse(
+        #"{"model_stats":[{"name":"m","inference_count":1e300,"execution_count":-5,"inference_stats":"x","batch_stats":[{}]}]}"#))
+    #expect(odd.first?.executions == 0)
+    #expect(odd.first?.inferences == Int64.max)
+  }
+
+  @Test func metricsPagesAreReadLineByLine() {
+    let page = PrometheusText(
+      "# HELP a b\nplain 1\nnv_x{model=\"a,b\",reason=\"q\\\"uote\"} 2.5 1700000000\nbroken{\nnan NaN\n{} 3\n\n"
+        + String(repeating: "x", count: 10_000))
+    #expect(page.samples.map(\.name) == ["plain", "nv_x", "nan"])
+    #expect(page.samples[1].labels == ["model": "a,b", "reason": "q\"uote"])
+    #expect(page.sum("plain") == 1)
+    #expect(page.sum("nan") == nil)
+    #expect(page.unreadable == 3)
+  }
+
+  /// A real Triton, where its files are at hand: what its GPU's counters said meanwhile decides.
+  @Test(
+    .enabled(if: Files.kind(of: "../shared/gpu/triton-h200") == .folder),
+    arguments: [
+      ("linear-u3000-r50", 6.002, ServerExplanation.Bottleneck.noPipelining), ("seqlen-u1000-r50", 6.002, .gpuBound),
+      ("seqlen-python", 9.002, .gpuBound),
+      ("linear-python", 9.004, .loadLimited), ("linear-u1000-r1", 6.002, .loadLimited),
+    ])
+  func aRealTritonsStatisticsSayWhatItsCountersSaid(run: String, seconds: Double, bottleneck: ServerExplanation.Bottleneck) throws {
+    let base = "../shared/gpu/triton-h200/\(run)"
+    func statistics(_ end: String) throws -> [ModelStatistics] {
+      try ModelStatistics.all(in: try JSONValue.parse(try Files.readText("\(base)-\(end)-stats.json")))
+    }
+    let window = try ServerWindow(
+      before: try statistics("before"), after: try statistics("after"),
+      metricsBefore: PrometheusText(try Files.readText("\(base)-before-metrics.txt")),
+      metricsAfter: PrometheusText(try Files.readText("\(base)-after-metrics.txt")), seconds: seconds, model: nil, configuration: nil)
+    #expect(ServerExplanation(window).bottleneck == bottleneck)
+  }
+}
