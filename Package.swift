@@ -263,7 +263,7 @@ let package = Package(
       "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
     tests(
       "CUDATests",
-      ["CCUDA", "CCUDAKernels", "Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "Threads", "TimeBase"]),
+      ["CCUDA", "CCUDAKernels", "Execution", "ModelGraph", "Threads", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",

@@ -96,20 +96,27 @@ def test_nothing_is_left_behind(outcome):
 @pytest.mark.parametrize("suite", ["isolate", "clients"])
 def test_suites(suite, tmp_path):
     require_serve()
-    result = subprocess.run(
-        [BINARY, "bench", "--device", "cpu", "--suite", suite, "--seconds", "1", "--json", "--no-files"], capture_output=True, text=True, timeout=200)
-    assert result.returncode == 0, result.stderr
-    tree = check(result.stdout, "bench-suite")
-    assert tree["suite"] == suite and tree["verdict"] and tree["wouldChange"]
-    assert all(run["capacity"]["value"] > 0 for run in tree["runs"])
-    names = [run["station"] for run in tree["runs"]]
-    if suite == "isolate":
-        assert names == ["client", "front end", "batcher + device", "device", "all of it"]
-        by_name = {run["station"]: run["capacity"]["value"] for run in tree["runs"]}
-        # All of it cannot pass more than its parts; a quarter for runs of a second on a shared machine.
-        assert by_name["all of it"] <= 1.25 * min(value for name, value in by_name.items() if name != "all of it")
-    else:
-        assert names == ["1 client process", "2 client processes", "4 client processes", "8 client processes"]
+
+    def measure():
+        result = subprocess.run(
+            [BINARY, "bench", "--device", "cpu", "--suite", suite, "--seconds", "1", "--json", "--no-files"], capture_output=True, text=True, timeout=200)
+        assert result.returncode == 0, result.stderr
+        tree = check(result.stdout, "bench-suite")
+        assert tree["suite"] == suite and tree["verdict"] and tree["wouldChange"]
+        assert all(run["capacity"]["value"] > 0 for run in tree["runs"])
+        return {run["station"]: run["capacity"]["value"] for run in tree["runs"]}
+
+    if suite == "clients":
+        assert list(measure()) == ["1 client process", "2 client processes", "4 client processes", "8 client processes"]
+        return
+    # All of it cannot pass more than its parts. The parts are runs of a second one after another, and a shared machine's speed changes
+    # between them: a quarter is left for that, and a slow second makes it try again.
+    for attempt in range(3):
+        capacity = measure()
+        assert list(capacity) == ["client", "front end", "batcher + device", "device", "all of it"]
+        if capacity.pop("all of it") <= 1.25 * min(capacity.values()):
+            return
+    pytest.fail(f"all of it passed more than its parts, three times: {capacity}")
 
 
 def test_mistakes_are_named():
