@@ -48,6 +48,8 @@ let package = Package(
     module("JSONReading"),
     module("ProtobufWire"),
     module("Vocabulary"),
+    module("Console"),
+    module("YAMLFields", [yams]),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CLinux"),
@@ -129,6 +131,12 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
+    module(
+      "PlanReports",
+      [
+        "Console", "FileAccess", "GPUModel", "HostModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
+        "ProcessContract", "Reporting",
+      ]),
     module("Explanation", ["Diagnosis", "GPUModel", "JSONText", "Reporting", "TimeBase", "Trace"]),
     // Layer 8
     module(
@@ -149,32 +157,39 @@ let package = Package(
     module(
       "ServingDiagnosis",
       ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace", "Vocabulary"]),
+    module(
+      "LoadRuns",
+      [
+        "Console", "Diagnosis", "FileAccess", "JSONText", "LoadGenerator", "LoadModel", "ProcessContract", "Reporting", "Workload",
+        "YAMLFields",
+      ]),
     // Layer 9
+    module(
+      "Calibration",
+      [
+        "Diagnosis", "Execution", "FileAccess", "HTTPFrontEnd", "HostModel", "JSONText", "KServe", "Reporting", "Serving", "Simulation",
+        "Threads", "TimeBase", "Trace", .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
+    // Layer 10
     module(
       "Experiments",
       [
-        "CLinux", "Capture", "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText", "KServe",
-        "KernelFitting",
-        "LoadModel",
+        "CLinux", "Calibration", "Capture", "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText",
+        "KServe", "KernelFitting", "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "ProcessContract",
         "Reporting",
-        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", yams,
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", "YAMLFields",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),
-    // Layer 10
+    // Layer 11
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Capture", "CheckedNumbers", "DeviceModel", "Diagnosis", "Experiments", "Explanation", "FileAccess", "GPUModel", "HostModel",
-        "JSONText",
-        "KernelFitting",
-        "ModelGraph",
-        "ONNXFormat",
-        "Planning", "ProcessContract",
-        "GRPCFrontEnd", "HTTPFrontEnd", "Summaries", "Reporting", "Serving", "ServingDiagnosis", "Execution", "KServe", "LoadGenerator",
-        "LoadResults", "LoadModel",
-        "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
-        "TraceFormats", "Workload", argumentParser,
+        "Calibration", "Capture", "CheckedNumbers", "Console", "DeviceModel", "Diagnosis", "Execution", "Experiments", "Explanation",
+        "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
+        "LoadResults", "LoadRuns", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract", "Reporting", "Scheduling",
+        "Serving", "ServingDiagnosis", "Simulation", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", "YAMLFields",
+        argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
@@ -258,6 +273,10 @@ let package = Package(
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
     tests("LoadResultsTests", ["LoadResults"]),
+    tests("LoadRunsTests", ["JSONText", "LoadModel", "LoadRuns", "TimeBase", "Workload"]),
+    tests(
+      "PlanReportsTests",
+      ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract"]),
     tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
     tests(
       "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),

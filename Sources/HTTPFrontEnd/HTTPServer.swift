@@ -1,3 +1,5 @@
+import CheckedNumbers
+import Glibc
 public import NIOCore
 import NIOPosix
 public import NIOSSL
@@ -6,6 +8,9 @@ import Synchronization
 
 /// Listens for HTTP/1 and serves an application.
 public final class HTTPServer: Sendable {
+  /// Event loops where none are asked for: half of the processors, 8 at most; the other half computes.
+  public static var usualEventLoopCount: Int { max(1, min(8, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)) / 2)) }
+
   /// What a listener is given besides its application.
   public struct Options: Sendable {
     /// What clients may ask for.

@@ -11,7 +11,10 @@ extension ONNXReader {
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
   ]
 
-  static let runnable = Set(supportedOperators + ONNXTypes.unaryOperators.map(\.0) + ONNXTypes.reductions.map(\.0)).sorted()
+  static let runnable = Set(
+    supportedOperators + UnaryOperation.allCases.compactMap(\.onnxName) + BinaryOperation.allCases.map(\.onnxName)
+      + Reduction.allCases.map(\.onnxName)
+  ).sorted()
 
   mutating func addNode(_ node: NodeMessage) throws(ONNXError) {
     let place = "node \"\(node.label)\" (\(node.type))"
@@ -69,14 +72,6 @@ extension ONNXReader {
       operation = .gemm(
         alpha: node.attributes["alpha"]?.float ?? 1, beta: node.attributes["beta"]?.float ?? 1,
         transposeA: attribute("transA") ?? 0 != 0, transposeB: attribute("transB") ?? 0 != 0)
-    case "Add": operation = .binary(.add)
-    case "Sub": operation = .binary(.subtract)
-    case "Mul": operation = .binary(.multiply)
-    case "Div": operation = .binary(.divide)
-    case "Pow": operation = .binary(.power)
-    case "Min", "Max":
-      guard node.inputs.count == 2 else { throw fail(place, "takes two inputs here, not \(node.inputs.count)") }
-      operation = .binary(node.type == "Min" ? .minimum : .maximum)
     case "LeakyRelu": operation = .leakyRelu(slope: node.attributes["alpha"]?.float ?? 0.01)
     case "Clip":
       // Bounds are attributes before opset 11, inputs since.
@@ -115,18 +110,19 @@ extension ONNXReader {
       }
     case "LayerNormalization":
       operation = .layerNormalization(axis: attribute("axis") ?? -1, epsilon: node.attributes["epsilon"]?.float ?? 1e-5)
-    case _ where node.type == "ReduceMean" || ONNXTypes.reductions.contains { $0.0 == node.type }:
+    case _ where Reduction(onnxName: node.type) != nil:
       let rank = try shape(0).count
       let list = try axesList(1) ?? []
       if list.isEmpty && attribute("noop_with_empty_axes") ?? 0 != 0 {
         operation = .unary(.identity)
       } else {
         let (axes, keep) = (list.isEmpty ? Array(0..<rank) : list, attribute("keepdims") ?? 1 != 0)
-        if let reduction = ONNXTypes.reductions.first(where: { $0.0 == node.type })?.1 {
-          operation = .reduce(reduction, axes: axes, keepDimensions: keep)
-        } else {
-          operation = .reduceMean(axes: axes, keepDimensions: keep)
-        }
+        // The mean is an operation of its own, which normalizations are recognized by.
+        operation =
+          switch Reduction(onnxName: node.type) {
+          case .mean?, nil: .reduceMean(axes: axes, keepDimensions: keep)
+          case let reduction?: .reduce(reduction, axes: axes, keepDimensions: keep)
+          }
       }
       inputs = Array(inputs.prefix(1))
     case "Reshape":
@@ -211,9 +207,16 @@ extension ONNXReader {
       operation = .cast(type)
     case "Where": operation = .select
     case "Flatten": operation = .flatten(axis: attribute("axis") ?? 1)
-    case _ where ONNXTypes.unaryOperators.contains { $0.0 == node.type }:
-      operation = ONNXTypes.unaryOperators.first { $0.0 == node.type }.map { .unary($0.1) } ?? .unary(.identity)
-    default: throw fail(place, "its inputs must follow from constants and shapes")
+    default:
+      if let function = UnaryOperation(onnxName: node.type) {
+        operation = .unary(function)
+      } else if let function = BinaryOperation(onnxName: node.type) {
+        // Min and Max take any number.
+        guard node.inputs.count == 2 else { throw fail(place, "takes two inputs here, not \(node.inputs.count)") }
+        operation = .binary(function)
+      } else {
+        throw fail(place, "its inputs must follow from constants and shapes")
+      }
     }
 
     if case .split = operation {

@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// ONNX's element types (onnx.proto, TensorProto.DataType) that are read and written, and the operators that are one of the graph's.
+/// ONNX's element types (onnx.proto, TensorProto.DataType) that are read and written.
 enum ONNXTypes {
   /// Those of graphs that run.
   static let numbers: [(Int64, DataType)] = [
@@ -31,17 +31,4 @@ enum ONNXTypes {
   static func name(_ number: Int64) -> String {
     Int(exactly: number).flatMap { names.indices.contains($0) ? names[$0] : nil } ?? "number \(number)"
   }
-
-  /// Operators of one input and no attributes.
-  static let unaryOperators: [(String, UnaryOperation)] = [
-    ("Sqrt", .squareRoot), ("Erf", .erf), ("Tanh", .tanh), ("Sigmoid", .sigmoid), ("Relu", .relu), ("Abs", .absolute), ("Neg", .negate),
-    ("Exp", .exponential), ("Log", .logarithm), ("Reciprocal", .reciprocal), ("Floor", .floor), ("Ceil", .ceiling), ("Round", .round),
-    ("Sign", .sign), ("Sin", .sine), ("Cos", .cosine), ("Softplus", .softplus), ("Softsign", .softsign), ("HardSwish", .hardSwish),
-  ]
-
-  /// Reductions; ReduceMean is an operation of its own.
-  static let reductions: [(String, Reduction)] = [
-    ("ReduceSum", .sum), ("ReduceMax", .maximum), ("ReduceMin", .minimum), ("ReduceProd", .product), ("ReduceL1", .l1), ("ReduceL2", .l2),
-    ("ReduceSumSquare", .sumOfSquares), ("ReduceLogSum", .logarithmOfSum), ("ReduceLogSumExp", .logarithmOfSumOfExponentials),
-  ]
 }

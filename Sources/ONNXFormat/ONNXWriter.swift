@@ -210,30 +210,14 @@ private struct Body {
           ("alpha", .float(alpha)), ("beta", .float(beta)), ("transA", .integer(transposeA ? 1 : 0)),
           ("transB", .integer(transposeB ? 1 : 0)),
         ])
-    case .binary(let operation):
-      let type =
-        switch operation {
-        case .add: "Add"
-        case .subtract: "Sub"
-        case .multiply: "Mul"
-        case .divide: "Div"
-        case .power: "Pow"
-        case .minimum: "Min"
-        case .maximum: "Max"
-        }
-      emit(type, label, inputs, outputs)
+    case .binary(let operation): emit(operation.onnxName, label, inputs, outputs)
     case .unary(let function):
       switch function {
-      case .squareRoot: emit("Sqrt", label, inputs, outputs)
-      case .erf: emit("Erf", label, inputs, outputs)
-      case .tanh: emit("Tanh", label, inputs, outputs)
-      case .sigmoid: emit("Sigmoid", label, inputs, outputs)
-      case .relu: emit("Relu", label, inputs, outputs)
       case .identity: emit("Identity", label, inputs, outputs)
       case .gelu: gelu(label, x, output, approximate: "none")
       case .geluTanh: gelu(label, x, output, approximate: "tanh")
       default:
-        if let type = ONNXTypes.unaryOperators.first(where: { $0.1 == function })?.0 { emit(type, label, inputs, outputs) }
+        if let type = function.onnxName { emit(type, label, inputs, outputs) }
       }
     case .clip(let minimum, let maximum):
       // A bound left out is infinite.
@@ -241,7 +225,7 @@ private struct Body {
       emit("Clip", label, [x] + bounds, outputs)
     case .leakyRelu(let slope): emit("LeakyRelu", label, inputs, outputs, [("alpha", .float(slope))])
     case .reduce(let reduction, let axes, let keep):
-      let type = ONNXTypes.reductions.first { $0.1 == reduction }?.0 ?? ""
+      let type = reduction.onnxName
       // Axes became an input of ReduceSum with opset 13, of the others with 18.
       if opset >= 18 || reduction == .sum {
         emit(type, label, [x, vector(label + ".axes", axes)], outputs, [("keepdims", .integer(keep ? 1 : 0))])

@@ -104,13 +104,3 @@ struct PlanSteps {
     }
   }
 }
-
-extension UnaryOperation {
-  /// Whether it takes exponentials or the like rather than a few instructions.
-  var isTranscendental: Bool {
-    switch self {
-    case .erf, .tanh, .sigmoid, .exponential, .logarithm, .sine, .cosine, .softplus, .gelu, .geluTanh: true
-    case .squareRoot, .relu, .identity, .absolute, .negate, .reciprocal, .floor, .ceiling, .round, .sign, .softsign, .hardSwish: false
-    }
-  }
-}

@@ -1,3 +1,5 @@
+import Calibration
+import Console
 import CheckedNumbers
 import ArgumentParser
 import ProcessContract

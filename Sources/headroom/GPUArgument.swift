@@ -2,6 +2,7 @@ import ArgumentParser
 import FileAccess
 import GPUModel
 import JSONText
+import PlanReports
 
 /// GPUs on the command line: names, a file with a user's own, a file with a user's constants.
 struct GPUOptions: ParsableArguments {
@@ -13,12 +14,6 @@ struct GPUOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Constants that `headroom calibrate` wrote for one of the GPUs.", valueName: "file"))
   var constants: [String] = []
-
-  /// A GPU with the model of its kernels.
-  struct Chosen {
-    var model: KernelModel
-    var statedChoice: String?
-  }
 
   /// The catalogue with the user's GPU in it.
   func catalogue() throws -> GPUCatalogue {
@@ -32,7 +27,7 @@ struct GPUOptions: ParsableArguments {
   }
 
   /// The GPUs that were named.
-  func choose() throws -> [Chosen] {
+  func choose() throws -> [PlannedGPU.Choice] {
     let catalogue = try catalogue()
     var own: [KernelCalibration] = []
     for file in constants {
@@ -47,7 +42,7 @@ struct GPUOptions: ParsableArguments {
       let match: GPUMatch
       do { match = try catalogue.find(name) } catch { throw ValidationError("\(error). Add one of your own with --gpu-file") }
       let calibration = own.first { $0.name == match.gpu.name } ?? KernelCalibrations.calibration(for: match.gpu)
-      return Chosen(model: KernelModel(gpu: match.gpu, calibration: calibration), statedChoice: match.statedChoice)
+      return PlannedGPU.Choice(model: KernelModel(gpu: match.gpu, calibration: calibration), statedChoice: match.statedChoice)
     }
   }
 }

@@ -1,12 +1,14 @@
 import ArgumentParser
+import Console
 import Glibc
+import ProcessContract
 import Serving
 
 /// The program. Commands are registered when they work, not before.
 @main
 struct Headroom: ParsableCommand {
   /// The program's version, in `--version` and in every JSON output.
-  static let version = "0.1.0"
+  static let version = ProgramVersion.current
 
   static let configuration = CommandConfiguration(
     commandName: "headroom",
@@ -42,14 +44,18 @@ extension Headroom {
     do {
       var command = try parseAsRoot(completed(Array(CommandLine.arguments.dropFirst())))
       do { try command.run() } catch let error as ValidationError {
-        // The parser would name the program's own help: it no longer knows which command ran.
-        let name = type(of: command).configuration.commandName.map { " \($0)" } ?? ""
-        Terminal.note("Error: \(error.message)\nSee 'headroom\(name) --help' for more information.")
-        Glibc.exit(EX_USAGE)
-      }
+        endAsUsage(error.message, of: type(of: command))
+      } catch let error as UsageError { endAsUsage(error.description, of: type(of: command)) }
     } catch {
       exit(withError: error)
     }
+  }
+
+  /// The parser would name the program's own help: it no longer knows which command ran.
+  private static func endAsUsage(_ message: String, of command: any ParsableCommand.Type) -> Never {
+    let name = command.configuration.commandName.map { " \($0)" } ?? ""
+    Terminal.note("Error: \(message)\nSee 'headroom\(name) --help' for more information.")
+    Glibc.exit(ExitStatus.usage.rawValue)
   }
 
   static func completed(_ arguments: [String]) -> [String] {

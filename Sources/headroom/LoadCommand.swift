@@ -1,9 +1,11 @@
 import ArgumentParser
 import ProcessContract
-import Experiments
+import Console
 import FileAccess
 import LoadGenerator
 import LoadModel
+import LoadRuns
+import YAMLFields
 
 /// `headroom load`: the load generator.
 struct LoadCommand: ParsableCommand {
@@ -93,7 +95,7 @@ struct LoadCommand: ParsableCommand {
     } catch let error as FileError {
       Terminal.note("headroom load: \(error)")
       throw ExitCode(.failed)
-    } catch let error as ExperimentError {
+    } catch let error as YAMLFieldError {
       Terminal.note("headroom load: \(error)")
       throw ExitCode(.failed)
     }

@@ -1,3 +1,5 @@
+import LoadRuns
+import Console
 import ArgumentParser
 import ProcessContract
 import FileAccess
@@ -49,7 +51,7 @@ enum LoadMerge {
   }
 
   private static func printHistograms(_ logs: [HistogramLog], _ output: LoadOutputOptions) throws {
-    var merged: [String?: Histogram] = [:]
+    var merged: [String?: LoadModel.Histogram] = [:]
     for log in logs {
       for entry in log.entries where merged[entry.tag]?.add(entry.histogram) == nil { merged[entry.tag] = entry.histogram }
     }
@@ -60,33 +62,5 @@ enum LoadMerge {
     } else {
       Terminal.print(pages.flatMap(\.lines).joined(separator: "\n"))
     }
-  }
-}
-
-/// What `load merge` prints of one kind of values.
-struct LoadMergePage {
-  var tag: String?
-  var histogram: Histogram
-  var files: Int
-
-  var lines: [String] {
-    var table = TextTable([.init(tag ?? "latency", .left), .init("value")])
-    table.add(["mean", LoadReport.time(histogram.mean)])
-    table.add(["min", LoadReport.time(histogram.minimum.map(Double.init))])
-    for percentile in LoadResult.percentiles {
-      let value = histogram.value(atPercentile: percentile).map(Double.init)
-      table.add(["p" + LoadReport.name(of: percentile), LoadReport.time(value)])
-    }
-    table.add(["max", LoadReport.time(histogram.maximum.map(Double.init))])
-    return ["\(NumberText.grouped(histogram.count)) values of \(files) file\(files == 1 ? "" : "s"), taken as nanoseconds"] + table.lines
-      + [""]
-  }
-
-  static func json(_ pages: [LoadMergePage], problems: [String]) -> JSONValue {
-    [
-      "schema": "headroom.load-merge/1", "headroom": .string(Headroom.version), "mode": "measured", "valid": .bool(problems.isEmpty),
-      "problems": .array(problems.map { .string($0) }),
-      "histograms": .array(pages.map { ["tag": JSONValue($0.tag), "values": LoadReport.latency($0.histogram)] }),
-    ]
   }
 }

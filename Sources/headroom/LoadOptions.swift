@@ -1,6 +1,7 @@
 import CheckedNumbers
 import ArgumentParser
 import LoadModel
+import LoadRuns
 import Workload
 
 /// What is sent.
@@ -69,7 +70,7 @@ struct LoadPaceOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Open loop: a time a line, seconds since the start.", valueName: "file")) var replay: String?
   @Option(
     help: ArgumentHelp("An MLPerf scenario: single-stream, multi-stream, server (with --rate) or offline.", valueName: "name"))
-  var scenario: Scenario?
+  var scenario: MLPerfScenario?
   @Option(help: ArgumentHelp("Search the highest --rate at which this holds, as in 'p99<50ms'.", valueName: "goal")) var findRate: String?
   @Option(help: "Seconds looked at, after the warm-up. (default: 10)") var duration: Double?
   @Option(help: "Seconds cut off before. (default: until all users are there, and one more)") var warmup: Double?
@@ -80,12 +81,6 @@ struct LoadPaceOptions: ParsableArguments {
   @Option(name: .customLong("late-after-ms"), help: "A request sent later than so many milliseconds is late.") var lateAfterMilliseconds =
     1.0
   @Option(help: "Seed of all draws. (default: 1)") var seed: UInt64?
-
-  enum Scenario: String, ExpressibleByArgument, CaseIterable {
-    case singleStream = "single-stream"
-    case multiStream = "multi-stream"
-    case server, offline
-  }
 
   func validate() throws {
     if let users, !(1...1_000_000).contains(users) { throw ValidationError("--users \(users): from 1 to 1000000") }
@@ -157,3 +152,5 @@ struct LoadOutputOptions: ParsableArguments {
     }
   }
 }
+
+extension MLPerfScenario: ExpressibleByArgument {}

@@ -1,3 +1,5 @@
+import LoadRuns
+import Console
 import CheckedNumbers
 import ArgumentParser
 import ProcessContract

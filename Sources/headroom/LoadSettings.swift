@@ -1,8 +1,8 @@
 import ArgumentParser
-import Experiments
 import FileAccess
 import LoadGenerator
 import LoadModel
+import LoadRuns
 import TimeBase
 import Workload
 

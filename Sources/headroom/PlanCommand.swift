@@ -1,3 +1,5 @@
+import PlanReports
+import Console
 import CheckedNumbers
 import ArgumentParser
 import FileAccess
@@ -135,9 +137,3 @@ struct PlanCommand: ParsableCommand {
 }
 
 extension Fusion: ExpressibleByArgument {}
-
-/// A plan with what was assumed to make it.
-struct PlannedGPU {
-  var plan: Plan
-  var statedChoice: String?
-}

@@ -1,3 +1,4 @@
+import Console
 import Explanation
 import JSONText
 

@@ -1,3 +1,4 @@
+import Console
 import CheckedNumbers
 import ArgumentParser
 import ProcessContract

@@ -1,3 +1,4 @@
+import Console
 import CheckedNumbers
 import ArgumentParser
 import ProcessContract
@@ -61,7 +62,7 @@ struct ServeRun {
     do throws(KServeError) { try server.setInitialTraceSettings(traceSettings) } catch {
       throw ValidationError("--trace-config: \(error.message)")
     }
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? Self.eventLoops)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: command.listening.httpThreadCount ?? HTTPServer.usualEventLoopCount)
     http.limits.bodyBytes = command.listening.httpMaxInputSize
     http.limits.connections = command.listening.maxConnections
     http.controlNames = Set(command.listening.controlHost)
@@ -119,9 +120,6 @@ struct ServeRun {
   private static let closingTime = TimeSpan.seconds(15)
 
   // MARK: - The process
-
-  /// Event loops where none are asked for.
-  static var eventLoops: Int { max(1, min(8, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)) / 2)) }
 
   /// A line on standard error, whatever the log settings: scripts wait for it.
   static func say(_ line: String) {

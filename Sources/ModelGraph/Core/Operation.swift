@@ -1,24 +1,3 @@
-/// An elementwise operation of two tensors, broadcast as ONNX (and numpy) do.
-public enum BinaryOperation: String, Sendable, Hashable, CaseIterable {
-  case add, subtract, multiply, divide, power, minimum, maximum
-}
-
-/// An elementwise operation of one tensor.
-public enum UnaryOperation: String, Sendable, Hashable, CaseIterable {
-  case squareRoot, erf, tanh, sigmoid, relu, identity
-  case absolute, negate, exponential, logarithm, reciprocal, floor, ceiling, round, sign, sine, cosine
-  case softplus, softsign, hardSwish
-  /// x * Phi(x), exact (erf).
-  case gelu
-  /// The tanh approximation (ONNX Gelu, `approximate = "tanh"`).
-  case geluTanh
-}
-
-/// What a reduction makes of the elements along its axes (ONNX Reduce*).
-public enum Reduction: String, Sendable, Hashable, CaseIterable {
-  case sum, mean, maximum, minimum, product, l1, l2, sumOfSquares, logarithmOfSum, logarithmOfSumOfExponentials
-}
-
 /// What a fused kernel applies to its result before it is written.
 public enum Activation: String, Sendable, Hashable, CaseIterable {
   case none, relu, gelu, geluTanh, tanh, sigmoid

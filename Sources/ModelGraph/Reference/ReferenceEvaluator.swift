@@ -76,8 +76,8 @@ struct Run {
     case .binary(let operation):
       let y = try input(1)
       if isInteger && operation == .divide && y.values.contains(0) { throw fail("an integer is divided by zero") }
-      return [elementwise(x, y) { scalar(operation, $0, $1, isInteger) }]
-    case .unary(let operation): return [DenseArray(unchecked: x.shape, x.values.map { scalar(operation, $0) })]
+      return [elementwise(x, y) { operation($0, $1, isInteger: isInteger) }]
+    case .unary(let operation): return [DenseArray(unchecked: x.shape, x.values.map { operation($0) })]
     case .softmax(let axis): return [softmax(x, axis < 0 ? axis + x.shape.count : axis)]
     case .layerNormalization(let axis, let epsilon):
       return [normalized(x, axis, Double(epsilon), try input(1), optional(2))]
@@ -183,45 +183,6 @@ struct Run {
     return DenseArray.build(shape) { function(a.broadcast(at: $0), b.broadcast(at: $0)) }
   }
 
-  func scalar(_ operation: BinaryOperation, _ a: Double, _ b: Double, _ isInteger: Bool) -> Double {
-    switch operation {
-    case .add: a + b
-    case .subtract: a - b
-    case .multiply: a * b
-    case .divide: isInteger ? (a / b).rounded(.towardZero) : a / b
-    case .power: pow(a, b)
-    case .minimum: a.isNaN || b.isNaN ? .nan : min(a, b)
-    case .maximum: a.isNaN || b.isNaN ? .nan : max(a, b)
-    }
-  }
-
-  func scalar(_ operation: UnaryOperation, _ x: Double) -> Double {
-    switch operation {
-    case .squareRoot: x.squareRoot()
-    case .erf: erf(x)
-    case .tanh: tanh(x)
-    case .sigmoid: 1 / (1 + exp(-x))
-    case .relu: max(0, x)
-    case .identity: x
-    case .gelu: x * 0.5 * (1 + erf(x / 2.0.squareRoot()))
-    case .absolute: abs(x)
-    case .negate: -x
-    case .exponential: exp(x)
-    case .logarithm: log(x)
-    case .reciprocal: 1 / x
-    case .floor: x.rounded(.down)
-    case .ceiling: x.rounded(.up)
-    case .round: x.rounded(.toNearestOrEven)
-    case .sign: x > 0 ? 1 : x < 0 ? -1 : x
-    case .sine: sin(x)
-    case .cosine: cos(x)
-    case .softplus: max(x, 0) + log1p(exp(-abs(x)))
-    case .softsign: x / (1 + abs(x))
-    case .hardSwish: x * max(0, min(1, x / 6 + 0.5))
-    case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-    }
-  }
-
   func activated(_ x: DenseArray, _ activation: Activation) -> DenseArray {
     let function: UnaryOperation =
       switch activation {
@@ -232,7 +193,7 @@ struct Run {
       case .tanh: .tanh
       case .sigmoid: .sigmoid
       }
-    return DenseArray(unchecked: x.shape, x.values.map { scalar(function, $0) })
+    return DenseArray(unchecked: x.shape, x.values.map { function($0) })
   }
 
   func softmax(_ x: DenseArray, _ axis: Int) -> DenseArray {

@@ -14,27 +14,6 @@ extension Run {
       return 0
     }
     let shape = keep ? kept : x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] }
-    return DenseArray(unchecked: shape, groups.map { Self.reduce($0, reduction) })
-  }
-
-  static func reduce(_ values: [Double], _ reduction: Reduction) -> Double {
-    func extreme(_ isBetter: (Double, Double) -> Bool, _ start: Double) -> Double {
-      values.reduce(start) { $0.isNaN || $1.isNaN ? .nan : isBetter($1, $0) ? $1 : $0 }
-    }
-    switch reduction {
-    case .sum: return values.reduce(0, +)
-    case .mean: return values.reduce(0, +) / Double(values.count)
-    case .maximum: return extreme(>, -.infinity)
-    case .minimum: return extreme(<, .infinity)
-    case .product: return values.reduce(1, *)
-    case .l1: return values.reduce(0) { $0 + abs($1) }
-    case .l2: return values.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    case .sumOfSquares: return values.reduce(0) { $0 + $1 * $1 }
-    case .logarithmOfSum: return log(values.reduce(0, +))
-    case .logarithmOfSumOfExponentials:
-      let largest = extreme(>, -.infinity)
-      // The largest is taken out, so that no power overflows.
-      return largest.isFinite ? largest + log(values.reduce(0) { $0 + exp($1 - largest) }) : largest
-    }
+    return DenseArray(unchecked: shape, groups.map { reduction($0) })
   }
 }

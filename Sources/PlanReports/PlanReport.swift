@@ -1,0 +1,352 @@
+import ProcessContract
+import GPUModel
+import HostModel
+import JSONText
+import ModelGraph
+import Planning
+import Reporting
+
+/// What `headroom plan` says, as text, JSON and CSV.
+package struct PlanReport {
+  package let plans: [(planned: PlannedGPU, batches: [BatchPlan])]
+  package let notes: [String]
+  package let type: ComputeType
+  package let allLayers: Bool
+
+  package init(plans: [PlannedGPU], batches: [Int], notes: [String], type: ComputeType, allLayers: Bool) throws {
+    var list: [(PlannedGPU, [BatchPlan])] = []
+    for planned in plans {
+      var made: [BatchPlan] = []
+      for rows in batches { made.append(try planned.plan.at(rows: rows)) }
+      list.append((planned, made))
+    }
+    self.plans = list
+    self.notes = notes
+    self.type = type
+    self.allLayers = allLayers
+  }
+
+  /// Other tiles within 5 %, the two nearest, and the classes that libraries' kernel names carry (64x64, 128x64, 128x128, in the orientation that
+  /// suits them better) with their time, near or not: a reader with a profile in hand finds the tile that ran.
+  package static func nearTies(_ launch: Launch, _ model: KernelModel) -> [GEMMAlternative] {
+    guard let gemm = launch.gemm, case .gpu(let shape) = launch.shape, let all = try? model.alternatives(gemm) else { return [] }
+    let others = all.filter { !($0.tile.m == shape.tileM && $0.tile.n == shape.tileN) }
+    var listed = others.filter { $0.microseconds * 1e3 <= launch.predictedNanoseconds * 1.05 }.prefix(2).map { $0 }
+    for size in [[64, 64], [64, 128], [128, 128]] {
+      func isOfClass(_ alternative: GEMMAlternative) -> Bool { [alternative.tile.m, alternative.tile.n].sorted() == size }
+      if [shape.tileM ?? 0, shape.tileN ?? 0].sorted() == size || listed.contains(where: isOfClass) { continue }
+      if let best = others.first(where: isOfClass) { listed.append(best) }
+    }
+    return listed.sorted { $0.microseconds < $1.microseconds }
+  }
+
+  /// Whose launch calls and gaps between kernels totals are made of: the one host and GPU where they were measured from a compiled program.
+  package static let gaps = HostProfile.h200Native
+
+  // MARK: text
+
+  package var text: String {
+    var lines: [String] = []
+    guard let first = plans.first?.planned.plan else { return "" }
+    let count = first.parameterCount
+    lines.append(
+      "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(largeGEMMs(first))runs in \(type.rawValue)"
+    )
+    lines += notes.map { "note: " + $0 }
+    for (planned, batches) in plans {
+      let plan = planned.plan
+      lines.append("")
+      lines.append(
+        "PREDICTED for \(plan.gpu.name) (\(plan.gpu.smCount) SMs)\(plan.model.calibration.isMeasured ? "" : ", not calibrated on this GPU")"
+      )
+      lines.append("constants: \(source(plan))")
+      lines.append(
+        plan.fusion == .none
+          ? "fusion: none; LayerNorm, softmax, activations and batched biases are kernels of their own, as a framework's library has them"
+          : "fusion: standard; bias and activation in the product's epilogue, LayerNorm and softmax with what follows in generated kernels")
+      if let choice = planned.statedChoice { lines.append("note: " + choice) }
+      for batch in batches {
+        lines.append("")
+        lines.append("batch size \(NumberText.grouped(batch.rows))" + runs(batch, plan))
+        lines += table(batch, plan).lines.map { "  " + $0 }
+        lines += totals(batch, plan).map { "  " + $0 }
+      }
+    }
+    if plans.count > 1 || (plans.first?.batches.count ?? 0) > 1 {
+      lines.append("")
+      lines += summary.lines
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  /// Where the constants of the plan's own arithmetic come from.
+  private func source(_ plan: Plan) -> String {
+    plan.model.fit(for: GEMM(m: 64, n: 64, k: 64, type: plan.type)).source
+  }
+
+  /// Left out where there are none: a convolutional network has no layers of one width.
+  private func largeGEMMs(_ plan: Plan) -> String {
+    let count = plan.largeGEMMCount
+    return count == 0 ? "" : "\(count) large GEMM\(count == 1 ? "" : "s"); "
+  }
+
+  private func sizes(_ count: Int) -> String {
+    [("fp32", 4.0), ("fp16/bf16", 2.0)].map { "\(NumberText.scaled(Double(count) * $0.1, unit: "B")) in \($0.0)" }.joined(separator: ", ")
+  }
+
+  private func table(_ batch: BatchPlan, _ plan: Plan) -> TextTable {
+    var table = TextTable([
+      .init("layer", .left), .init("kernel", .left), .init("batch x M x N x K"), .init("tile"), .init("split"), .init("blocks"),
+      .init("waves"),
+      .init("SM fill"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left),
+      .init("other tiles (us)", .left),
+    ])
+    for (launch, layer) in grouped(batch) {
+      guard case .gpu(let shape) = launch.shape else { continue }
+      let gemm = launch.gemm.map { "\($0.batch) x \($0.m) x \($0.n) x \($0.k)" } ?? "-"
+      let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
+      let ties = Self.nearTies(launch, plan.model).map { "\($0.tile.m)x\($0.tile.n) \(NumberText.significant($0.microseconds))" }
+      table.add([
+        layer, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
+        NumberText.significant(shape.waves), NumberText.percent(shape.smFill), NumberText.percent(shape.slotEfficiency),
+        NumberText.scaled(launch.floatingPointOperations, unit: "FLOP"), NumberText.scaled(launch.bytes, unit: "B"),
+        NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
+        launch.bound?.rawValue ?? "undecided",
+        ties.joined(separator: ", "),
+      ])
+    }
+    return table
+  }
+
+  private func operation(_ launch: Launch) -> String {
+    let parts = launch.kernelName.split(separator: "_")
+    return launch.gemm == nil ? String(parts[0]) : parts.count > 2 ? String(parts[2]) : launch.kernelName
+  }
+
+  /// Equal neighbours, and equal pairs of neighbours (a layer and its norm), joined into one line each with their number.
+  private func grouped(_ batch: BatchPlan) -> [(Launch, String)] {
+    if allLayers { return batch.launches.map { ($0, $0.layer) } }
+    func same(_ left: Launch, _ right: Launch) -> Bool {
+      left.kernelName == right.kernelName && left.gemm == right.gemm && left.bytes == right.bytes
+        && left.redundantFloatingPointOperations == right.redundantFloatingPointOperations
+    }
+    let launches = batch.launches
+    var result: [(Launch, String)] = []
+    var index = 0
+    while index < launches.count {
+      var best = (period: 1, repeats: 1)
+      for period in 1...2 {
+        var repeats = 1
+        while index + period * (repeats + 1) <= launches.count,
+          (0..<period).allSatisfy({ same(launches[index + $0], launches[index + period * repeats + $0]) })
+        { repeats += 1 }
+        if repeats > 1 && repeats * period > best.period * best.repeats { best = (period, repeats) }
+      }
+      for offset in 0..<best.period {
+        let launch = launches[index + offset]
+        let last = launches[index + best.period * (best.repeats - 1) + offset]
+        result.append((launch, best.repeats == 1 ? launch.layer : "\(launch.layer) .. \(last.layer) (\(best.repeats) x)"))
+      }
+      index += best.period * best.repeats
+    }
+    return result
+  }
+
+  /// ": 32 runs of the model's 8".
+  private func runs(_ batch: BatchPlan, _ plan: Plan) -> String {
+    guard let rows = plan.fixedRows, batch.runs > 1 || rows != batch.rows else { return "" }
+    return
+      ": \(NumberText.grouped(batch.runs)) run\(batch.runs == 1 ? "" : "s") of the model's \(NumberText.grouped(rows)); the table is one run"
+  }
+
+  private func totals(_ batch: BatchPlan, _ plan: Plan) -> [String] {
+    if batch.launches.isEmpty {
+      return ["no kernels: the graph only passes its inputs on, or changes how they are read; it takes no device time"]
+    }
+    let seconds = batch.predictedNanoseconds / 1e9
+    let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    var lines = [
+      "kernel time: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) per batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
+        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernel\(batch.launches.count * batch.runs == 1 ? "" : "s"); no copies, no host",
+      "with gaps: \(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.eager, host: Self.gaps))) launched one by one, "
+        + "\(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps))) as a CUDA graph (\(Self.gaps[.launch].value) us per call, "
+        + "\(Self.gaps[.kernelGap].value) and \(Self.gaps[.graphKernelGap].value) us between kernels: \(Self.gaps.name))",
+      "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
+        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.shareOfBindingRoof(on: plan.gpu, type: type))) of the binding roof; SM fill \(NumberText.percent(batch.smFill))",
+    ]
+    let redundant = batch.redundantShare
+    if redundant > 0 {
+      let parts = redundant < 1 ? 1 / (1 - redundant) : .infinity
+      lines.append(
+        "useful: \(NumberText.percent(1 - redundant)) of the work; \(NumberText.percent(redundant)) computes copies of rows "
+          + "(about \(NumberText.significant(parts - 1))/\(NumberText.significant(parts))): --rewrite sink-broadcast removes it")
+    } else {
+      lines.append("useful: no row is computed twice in this graph (padding not counted)")
+    }
+    return lines + batch.notes.map { "note: " + $0 } + coverage(batch, plan)
+  }
+
+  /// What is not planned, and how much of the work that is.
+  private func coverage(_ batch: BatchPlan, _ plan: Plan) -> [String] {
+    let coverage = plan.coverage(batch)
+    guard !coverage.unplanned.isEmpty else { return [] }
+    let measure = coverage.measure.rawValue
+    // All that is counted, where only what has no known size is missing.
+    let planned = coverage.share < 1 ? "\(Self.precise(coverage.share)) of \(measure)" : "all \(measure) of known size"
+    var lines = [
+      "PARTIAL PLAN: \(planned), \(Self.precise(coverage.timeShare)) of the predicted time planned. Not planned, counted as the bytes they move:"
+    ]
+    var listed: [(PlanCoverage.Unplanned, Int)] = []
+    for operation in coverage.unplanned {
+      // The same reason once, with the first layer's name.
+      if let place = listed.firstIndex(where: { $0.0.operation == operation.operation && $0.0.reason == operation.reason }) {
+        listed[place].0.share += operation.share
+        listed[place].0.timeShare += operation.timeShare
+        listed[place].1 += 1
+      } else {
+        listed.append((operation, 1))
+      }
+    }
+    for (operation, count) in listed {
+      let more = count > 1 ? " and \(count - 1) more" : ""
+      let size =
+        operation.isUnsized
+        ? "of unknown size"
+        : "\(Self.precise(operation.share)) of \(measure), \(Self.precise(operation.timeShare)) of the time"
+      lines.append("  \(operation.operation.dropFirst("unplanned-".count)) \"\(operation.layer)\"\(more), \(size): \(operation.reason)")
+    }
+    return lines
+  }
+
+  /// Never "100 %" for less than all, nor "0.0 %" for more than nothing.
+  private static func precise(_ share: Double) -> String {
+    guard share > 0, share < 1 else { return NumberText.percent(share) }
+    if share > 0.9999 { return "more than 99.99 %" }
+    if share < 0.0001 { return "less than 0.01 %" }
+    return share >= 0.995 || share < 0.001 ? NumberText.fixed(share * 100, decimals: 2) + " %" : NumberText.percent(share)
+  }
+
+  /// GPUs and batches side by side.
+  private var summary: TextTable {
+    var table = TextTable([.init("rows")] + plans.map { TextTable.Column($0.planned.plan.gpu.name) })
+    for (index, batch) in (plans.first?.batches ?? []).enumerated() {
+      table.add(
+        [NumberText.grouped(batch.rows)]
+          + plans.map { entry in
+            let one = entry.batches[index]
+            if one.launches.isEmpty { return "no kernels" }
+            return
+              "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.computedRows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
+          })
+    }
+    return table
+  }
+
+  // MARK: JSON
+
+  package var json: JSONValue {
+    guard let first = plans.first?.planned.plan else { return .null }
+    let count = first.parameterCount
+    return [
+      "schema": "headroom.plan/1", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated",
+      "model": [
+        "name": JSONValue(first.graph.name), "parameterCount": JSONValue(count),
+        "parameterBytes": .object(ComputeType.allCases.map { JSONValue.Member($0.rawValue, JSONValue(count * $0.bytesPerElement)) }),
+        "largeGEMMCount": JSONValue(first.largeGEMMCount), "notes": .array(notes.map { JSONValue($0) }),
+      ],
+      "dataType": JSONValue(type.rawValue), "rewrites": .array(first.rewrites.map { JSONValue($0) }),
+      "plans": .array(
+        plans.map { entry in
+          let plan = entry.planned.plan
+          return [
+            "gpu": JSONValue(plan.gpu.name), "statedChoice": JSONValue(entry.planned.statedChoice),
+            "calibrated": .bool(plan.model.calibration.isMeasured), "constantsSource": JSONValue(source(plan)),
+            "fusion": JSONValue(plan.fusion.rawValue),
+            "batches": .array(entry.batches.map { json($0, plan) }),
+          ]
+        }),
+    ]
+  }
+
+  private func json(_ batch: BatchPlan, _ plan: Plan) -> JSONValue {
+    let nanoseconds = batch.predictedNanoseconds
+    let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
+    let coverage = plan.coverage(batch)
+    return [
+      "rows": JSONValue(batch.rows), "runs": JSONValue(batch.runs), "computedRows": JSONValue(batch.computedRows),
+      "notes": .array(batch.notes.map { JSONValue($0) }),
+      "coverage": [
+        "measure": JSONValue(coverage.measure.rawValue), "plannedShare": JSONValue(coverage.share),
+        "plannedTimeShare": JSONValue(coverage.timeShare), "isSufficient": .bool(coverage.isSufficient),
+        "unplanned": .array(
+          coverage.unplanned.map {
+            [
+              "layer": JSONValue($0.layer), "operator": JSONValue(String($0.operation.dropFirst("unplanned-".count))),
+              "share": $0.isUnsized ? .null : JSONValue($0.share), "timeShare": JSONValue($0.timeShare),
+              "reason": JSONValue($0.reason),
+            ]
+          }),
+      ],
+      "launches": .array(batch.launches.map { json($0, plan) }),
+      "totals": [
+        "predictedMicroseconds": JSONValue(nanoseconds / 1e3),
+        "eagerMicroseconds": JSONValue(batch.elapsedNanoseconds(.eager, host: Self.gaps) / 1e3),
+        "graphMicroseconds": JSONValue(batch.elapsedNanoseconds(.graph, host: Self.gaps) / 1e3), "gapsSource": JSONValue(Self.gaps.name),
+        "predictedLowMicroseconds": JSONValue(nanoseconds / 1e3 * (1 - batch.relativeErrorBand)),
+        "predictedHighMicroseconds": JSONValue(nanoseconds / 1e3 * (1 + batch.relativeErrorBand)),
+        "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.computedRows) / nanoseconds * 1e9 : nil),
+        "floatingPointOperations": JSONValue(batch.floatingPointOperations), "bytes": JSONValue(batch.bytes),
+        "tensorThroughputTeraflops": JSONValue(nanoseconds > 0 ? gemmWork / nanoseconds / 1e3 : nil),
+        "shareOfBindingRoof": JSONValue(batch.shareOfBindingRoof(on: plan.gpu, type: type)),
+        "usefulShare": JSONValue(1 - batch.redundantShare),
+        "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill),
+        "launchCount": JSONValue(batch.launches.count * batch.runs),
+      ],
+    ]
+  }
+
+  private func json(_ launch: Launch, _ plan: Plan) -> JSONValue {
+    guard case .gpu(let shape) = launch.shape else { return .null }
+    let tile: JSONValue =
+      if let m = shape.tileM, let n = shape.tileN { ["m": JSONValue(m), "n": JSONValue(n)] } else { .null }
+    return [
+      "layer": JSONValue(launch.layer), "kernel": JSONValue(launch.kernelName),
+      "gemm": launch.gemm.map { ["batch": JSONValue($0.batch), "m": JSONValue($0.m), "n": JSONValue($0.n), "k": JSONValue($0.k)] } ?? .null,
+      "tile": tile, "splitK": JSONValue(shape.splitK), "grid": .array(shape.grid.map { JSONValue($0) }),
+      "blocksPerSM": JSONValue(shape.blocksPerSM),
+      "waves": JSONValue(shape.waves), "smFillShare": JSONValue(shape.smFill), "slotEfficiencyShare": JSONValue(shape.slotEfficiency),
+      "floatingPointOperations": JSONValue(launch.floatingPointOperations),
+      "redundantFloatingPointOperations": JSONValue(launch.redundantFloatingPointOperations), "bytes": JSONValue(launch.bytes),
+      "predictedMicroseconds": JSONValue(launch.predictedNanoseconds / 1e3), "errorBandShare": JSONValue(launch.relativeErrorBand),
+      "bound": JSONValue(launch.bound?.rawValue),
+      "nearTies": .array(
+        Self.nearTies(launch, plan.model).map {
+          ["tile": JSONValue($0.tile.name), "splitK": JSONValue($0.splitK), "predictedMicroseconds": JSONValue($0.microseconds)]
+        }),
+    ]
+  }
+
+  // MARK: CSV
+
+  package var csv: String {
+    let header = [
+      "gpu", "rows", "layer", "kernel", "gemmBatch", "m", "n", "k", "tileM", "tileN", "splitK", "blocks", "waves", "smFillShare",
+      "slotEfficiencyShare", "floatingPointOperations", "bytes", "predictedMicroseconds", "errorBandShare", "bound",
+    ]
+    var rows: [[String]] = []
+    for (planned, batches) in plans {
+      for batch in batches {
+        for launch in batch.launches {
+          guard case .gpu(let shape) = launch.shape else { continue }
+          let gemm = launch.gemm.map { [$0.batch, $0.m, $0.n, $0.k].map(String.init) } ?? ["", "", "", ""]
+          var row = [planned.plan.gpu.name, String(batch.rows), launch.layer, launch.kernelName] + gemm
+          row += [shape.tileM.map(String.init) ?? "", shape.tileN.map(String.init) ?? "", String(shape.splitK), String(shape.blockCount)]
+          row += [shape.waves, shape.smFill, shape.slotEfficiency, launch.floatingPointOperations, launch.bytes].map { "\($0)" }
+          row += ["\(launch.predictedNanoseconds / 1e3)", "\(launch.relativeErrorBand)", launch.bound?.rawValue ?? ""]
+          rows.append(row)
+        }
+      }
+    }
+    return String(CSVText.table(header: header, rows: rows).dropLast())
+  }
+}
