@@ -298,7 +298,7 @@ let package = Package(
         "Scheduling",
         "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),
-    tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase"]),
+    tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase", "Vocabulary"]),
     tests("ReportingTests", ["Diagnosis", "Reporting"]),
     tests(
       "ServingTests",

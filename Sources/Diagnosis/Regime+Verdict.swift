@@ -1,3 +1,5 @@
+import Vocabulary
+
 extension RunEvidence {
   /// A station limits when one percent of its time is worth more than a fifth of a percent of throughput.
   static let limitingElasticity = 0.2

@@ -1,3 +1,4 @@
+public import Vocabulary
 public import HostModel
 import DeviceModel
 public import Planning
@@ -21,7 +22,7 @@ public struct SimulationConfiguration: Sendable {
   /// A processor that runs the batches in place of the plan's GPU; the plan then tells bytes alone.
   public var processor: ProcessorDevice?
   /// Every time of one kind, multiplied; 1 where not named.
-  public var scales: [SimulatedTime: Double] = [:]
+  public var scales: [TimeTerm: Double] = [:]
   /// Seed of every draw.
   public var seed: UInt64
   /// Whether a trace is kept.
@@ -74,36 +75,4 @@ public struct ExecutionOptions: Sendable, Hashable {
 
   /// The defaults. Downloads on a stream of their own are not modelled: a classifier's outputs are a few kilobytes.
   public init() {}
-}
-
-/// The kinds of time a world is made of. What varies one of them finds out what it is worth.
-public enum SimulatedTime: String, Sendable, Hashable, CaseIterable {
-  /// Between a user's answer and the next request.
-  case thinkTime
-  /// Between requests of an open loop.
-  case interArrival
-  /// The generator's own work.
-  case clientWork
-  /// Network transfer and latency.
-  case wire
-  /// The server's receiving, parsing and sending.
-  case frontEndWork
-  /// The batcher's delay.
-  case batchingDelay
-  /// Putting a batch's inputs together.
-  case gather
-  /// Copies to the device.
-  case upload
-  /// Launch calls and their latency.
-  case launch
-  /// Hand-over of a batch and wake-up after an event.
-  case wakeUp
-  /// Kernels.
-  case kernels
-  /// Between queued kernels.
-  case dispatch
-  /// Copies from the device.
-  case download
-  /// The response thread's work.
-  case response
 }

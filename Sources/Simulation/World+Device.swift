@@ -41,6 +41,32 @@ extension World {
     return batch
   }
 
+  /// A place among the runs.
+  mutating func freeRun() -> Int32 {
+    if let slot = freeRuns.popLast() { return slot }
+    runs.append(nil)
+    return Int32(truncatingIfNeeded: runs.count - 1)
+  }
+
+  /// What is written down of a batch that starts, whatever runs it. `kernels` are those that its launch calls make.
+  mutating func noteStart(
+    of run: Run, _ batch: FormedBatch, _ slot: Int32, thread: Int, waitedSince: Int64, kernels: Int, isGraph: Bool
+  ) {
+    runs[Int(slot)] = run
+    if run.isTraced {
+      tracer?.batchStarted(
+        thread: thread, waitedSince: waitedSince, formed: now, issuedFrom: run.gatherStart, issued: run.issued, kernels: kernels,
+        correlation: run.correlation, batch: run.batch.sequence, graph: isGraph)
+    }
+    for request in batch.requests { requests[Int(request.id)].batch = run.batch.sequence }
+    guard now >= windowStart else { return }
+    result.batches += 1
+    result.batchRows += batch.rows
+    result.batchRequests += batch.requests.count
+    result.departures[batch.reason, default: 0] += 1
+    result.batchSizes[batch.rows, default: 0] += 1
+  }
+
   /// The issuing thread's work for a batch, all of whose times are known when it starts: gather, uploads, launches, download.
   mutating func startBatch(_ id: BatchID, instance: Int) throws(PlanError) {
     guard let batch = scheduler.batch(id) else { return }
@@ -54,8 +80,7 @@ extension World {
 
     let gatherStart = now + Int64(saturating: costs.handOver.rounded())
     let gatherEnd = gatherStart + Int64(saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
-    let slot = freeRuns.popLast() ?? Int32(truncatingIfNeeded: runs.count)
-    if Int(slot) == runs.count { runs.append(nil) }
+    let slot = freeRun()
     let correlation = tracer?.reserveCorrelations(plan.kernels + batch.requests.count + 8) ?? 0
     var call = CallWriter(at: gatherEnd, thread: thread, correlation: correlation, isTraced: isTraced)
 
@@ -102,22 +127,12 @@ extension World {
     call.make(.eventRecord, lasting: launchCost / 4, &tracer)
     machine.mark(Self.tag(slot, .downloaded), stream: instance, ready: Instant(nanoseconds: call.time))
 
-    runs[Int(slot)] = Run(
+    let run = Run(
       batch: id, instance: Int32(truncatingIfNeeded: instance), rows: Int32(clamping: batch.rows),
       requests: Int32(clamping: batch.requests.count), reason: batch.reason, formed: batch.formed.nanoseconds, gatherStart: gatherStart,
       computeStart: computeStart, issued: call.time, correlation: firstLaunch, table: plan.table, isTraced: isTraced)
-    if isTraced {
-      tracer?.batchStarted(
-        thread: thread, waitedSince: waitedSince, formed: now, issuedFrom: gatherStart, issued: call.time, kernels: plan.kernels,
-        correlation: firstLaunch, batch: id.sequence, graph: options.usesCUDAGraphs)
-    }
-    for request in batch.requests { requests[Int(request.id)].batch = id.sequence }
+    noteStart(of: run, batch, slot, thread: thread, waitedSince: waitedSince, kernels: plan.kernels, isGraph: options.usesCUDAGraphs)
     if now >= windowStart {
-      result.batches += 1
-      result.batchRows += batch.rows
-      result.batchRequests += batch.requests.count
-      result.departures[batch.reason, default: 0] += 1
-      result.batchSizes[batch.rows, default: 0] += 1
       result.busy.issuing += Double(call.time - now)
       result.busy.gatherAndUpload += Double(gatherEnd - gatherStart)
       result.busy.downloadAndResponse += downloadTime + costs.batchResponse

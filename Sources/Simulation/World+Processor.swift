@@ -15,26 +15,15 @@ extension World {
     let plan = try plannedBatch(rows: batch.rows)
     let gatherStart = now + Int64(saturating: costs.handOver.rounded())
     let gatherEnd = gatherStart + Int64(saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
-    let slot = freeRuns.popLast() ?? Int32(truncatingIfNeeded: runs.count)
-    if Int(slot) == runs.count { runs.append(nil) }
+    let slot = freeRun()
     let isTraced = tracer != nil && now >= windowStart
     let correlation = tracer?.reserveCorrelations(1) ?? 0
-    runs[Int(slot)] = Run(
+    let run = Run(
       batch: id, instance: Int32(truncatingIfNeeded: instance), rows: Int32(clamping: batch.rows),
       requests: Int32(clamping: batch.requests.count), reason: batch.reason, formed: batch.formed.nanoseconds, gatherStart: gatherStart,
       computeStart: gatherEnd, issued: gatherEnd, correlation: correlation, table: plan.table, isTraced: isTraced)
-    if isTraced {
-      tracer?.batchStarted(
-        thread: thread, waitedSince: waitedSince, formed: now, issuedFrom: gatherStart, issued: gatherEnd, kernels: 1,
-        correlation: correlation, batch: id.sequence, graph: false)
-    }
-    for request in batch.requests { requests[Int(request.id)].batch = id.sequence }
+    noteStart(of: run, batch, slot, thread: thread, waitedSince: waitedSince, kernels: 1, isGraph: false)
     if now >= windowStart {
-      result.batches += 1
-      result.batchRows += batch.rows
-      result.batchRequests += batch.requests.count
-      result.departures[batch.reason, default: 0] += 1
-      result.batchSizes[batch.rows, default: 0] += 1
       result.busy.gatherAndUpload += Double(gatherEnd - gatherStart)
       result.busy.issuing += Double(gatherEnd - gatherStart)
       result.busy.downloadAndResponse += costs.batchResponse

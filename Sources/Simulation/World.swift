@@ -320,9 +320,9 @@ struct Costs {
 
   init(_ configuration: SimulationConfiguration) {
     let host = configuration.host
-    func scale(_ time: SimulatedTime) -> Double { configuration.scales[time] ?? 1 }
-    func microseconds(_ cost: HostCost, _ time: SimulatedTime) -> Double { host[cost].value * 1000 * scale(time) }
-    func perByte(_ cost: HostCost, _ time: SimulatedTime) -> Double { host[cost].value * scale(time) }
+    func scale(_ time: TimeTerm) -> Double { configuration.scales[time] ?? 1 }
+    func microseconds(_ cost: HostCost, _ time: TimeTerm) -> Double { host[cost].value * 1000 * scale(time) }
+    func perByte(_ cost: HostCost, _ time: TimeTerm) -> Double { host[cost].value * scale(time) }
     clientCores = max(1, Int(saturating: host[.clientCores].value))
     let visits = max(1, host[.clientVisits].value.rounded())
     clientVisits = Int32(saturating: visits)

@@ -82,10 +82,6 @@ import Workload
     #expect(Self.reason(bomb) != "no error")
   }
 
-  @Test func timesOfDiagnosisAndSimulationAreTheSame() {
-    #expect(Set(TimeTerm.allCases.map(\.rawValue)) == Set(SimulatedTime.allCases.map(\.rawValue)))
-  }
-
   @Test func everyBuiltInExperimentPlans() throws {
     for name in Experiment.builtInNames {
       for variant in try Experiment.builtIn(name).variants { #expect(try variant.plan().largeGEMMCount > 0) }

@@ -1,3 +1,4 @@
+import Vocabulary
 public import Diagnosis
 import Glibc
 public import Simulation
@@ -17,8 +18,7 @@ public enum ElasticityProbe {
     of world: SimulationConfiguration, rate: Double, seeds: [UInt64]
   ) throws(ExperimentError) -> Elasticities? {
     var values: [TimeTerm: Figure] = [:]
-    for time in SimulatedTime.allCases {
-      guard let term = TimeTerm(rawValue: time.rawValue) else { continue }
+    for time in TimeTerm.allCases {
       switch (time, world.workload.load) {
       case (.interArrival, .closed), (.thinkTime, .open): continue
       default: break
@@ -31,7 +31,7 @@ public enum ElasticityProbe {
       }
       guard let least = found.min(), let most = found.max() else { return nil }
       let mean = found.reduce(0, +) / Double(found.count)
-      values[term] = Figure(
+      values[time] = Figure(
         mean, .ratio, .simulated, source: "re-simulation at +-3 %, \(seeds.count) pairs with common draws",
         interval: found.count > 1 ? min(least, mean)...max(most, mean) : nil)
     }
@@ -39,7 +39,7 @@ public enum ElasticityProbe {
   }
 
   private static func throughput(
-    _ world: SimulationConfiguration, _ time: SimulatedTime, _ factor: Double, _ seed: UInt64, _ rate: Double
+    _ world: SimulationConfiguration, _ time: TimeTerm, _ factor: Double, _ seed: UInt64, _ rate: Double
   ) throws(ExperimentError) -> Double {
     var changed = world.shortened(rate: rate, requests: 30_000)
     changed.seed = seed

@@ -1,3 +1,4 @@
+import Vocabulary
 import CheckedNumbers
 public import DeviceModel
 public import Diagnosis
@@ -103,7 +104,7 @@ public final class SimulatedEstimator: GainEstimator {
   }
 
   private static func apply(_ change: Change, to world: inout SimulationConfiguration) throws(GainRefusal) {
-    func scale(_ time: SimulatedTime, _ factor: Double) { world.scales[time] = (world.scales[time] ?? 1) * factor }
+    func scale(_ time: TimeTerm, _ factor: Double) { world.scales[time] = (world.scales[time] ?? 1) * factor }
     switch change {
     case .clientCores(let cores): world.host = world.host.with(.clientCores, Double(cores))
     case .frontEndCores(let cores): world.host = world.host.with(.frontEndCores, Double(cores))
