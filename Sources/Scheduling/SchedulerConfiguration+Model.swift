@@ -10,7 +10,7 @@ extension SchedulerConfiguration {
     // they reach the model as one flat tensor; no device here takes that, so that such requests wait for others of their length.
     let comparesShapes = model.inputs.contains { $0.isOptional || $0.isShapeTensor || $0.dims.contains { $0 < 0 } }
     // Instances on one device: those of every group that is not passive; one where nothing is said.
-    let counts = model.instanceGroups.filter { !$0.passive }.map { min(max(1, $0.count), 1024) }
+    let counts = model.instanceGroups.filter { !$0.passive }.map { min(max(1, $0.count), ModelConfiguration.maximumInstances) }
     self.init(
       maximumBatchRows: model.maxBatchSize, batching: model.dynamicBatching.map(DynamicBatchingPolicy.init),
       instances: counts.isEmpty ? 1 : min(counts.reduce(0, +), 1024), comparesShapes: comparesShapes,

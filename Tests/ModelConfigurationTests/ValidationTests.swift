@@ -21,6 +21,19 @@ import Testing
     "name: \"m\" max_batch_size: \(rows)\noutput { name: \"y\" data_type: TYPE_FP32 \(fields) }\ninput { name: \"x\" data_type: TYPE_FP32 dims: 1 }"
   }
 
+  @Test func moreInstancesThanAreRunAreRefusedAndNotCutOff() throws {
+    func failure(_ counts: [Int]) throws -> ModelConfigurationError? {
+      try Self.failure(Self.input("dims: 1") + "\n" + counts.map { "instance_group { count: \($0) }" }.joined(separator: "\n"))
+    }
+    #expect(try failure([1024]) == nil)
+    #expect(try failure([1000, 24]) == nil)
+    let error = try #require(try failure([1000, 25]))
+    #expect(error.description.hasPrefix("c:5:18: "), "\(error)")
+    #expect(error.reason.contains("1025 instances") && error.reason.contains("at most 1024"))
+    #expect(try failure([2_147_483_647]) != nil)
+    #expect(try failure([512, 2_147_483_647]) != nil)
+  }
+
   static let unlike = "has different size for dims and reshape for m"
   static let variables = "has different number of variable-size dimensions for dims and reshape for m"
   static let sizes = "dimension must be integer >= 1, or -1 to indicate a variable-size dimension for m"

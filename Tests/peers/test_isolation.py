@@ -144,6 +144,8 @@ def test_a_model_that_is_given_up_is_not_ready(tmp_path):
     with serve(tmp_path) as server:
         assert server.get("/v2/health/ready").status == "200 OK"
         assert until(lambda: b"not started again for" in ask(server, "hopeless").body, 90)
+        # Worth another try later: not the fault of a batch.
+        assert ask(server, "hopeless").status.startswith("503")
         assert server.get("/v2/models/hopeless/ready").status.startswith("400")
         assert server.get("/v2/health/ready").status.startswith("400")
         index = {entry["name"]: entry for entry in json.loads(server.post("/v2/repository/index", "{}").body)}

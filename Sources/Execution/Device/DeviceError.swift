@@ -10,6 +10,8 @@ public struct DeviceError: Error, Sendable, Hashable, CustomStringConvertible {
     case batchFailed
     /// The device or the instance is lost (CUDA's sticky errors, a hang): it must be made anew.
     case instanceLost
+    /// Nothing can run for now, and later something may: the same request is worth another try.
+    case unavailable
   }
 
   /// See `Kind`.

@@ -110,7 +110,7 @@ final class EngineKeeper: @unchecked Sendable {
       // A second of a batch's time is little beside an error.
       switch lifecycle.admission(at: now, patience: .milliseconds(1000)) {
       case .go: break waiting
-      case .refuse(let reason): throw refused(.batchFailed, "its engine runs in a process of its own, and \(reason)")
+      case .refuse(let reason): throw refused(.unavailable, "its engine runs in a process of its own, and \(reason)")
       case .wait(let until):
         if now >= deadline { throw refused(.instanceLost, "the process that runs its engine is not ready in time") }
         monitor.wait(until: min(until, deadline))

@@ -111,6 +111,7 @@ extension DeviceError.Kind {
     case .badInput: 2
     case .batchFailed: 3
     case .instanceLost: 4
+    case .unavailable: 5
     }
   }
 
@@ -120,6 +121,7 @@ extension DeviceError.Kind {
     case 2: self = .badInput
     case 3: self = .batchFailed
     case 4: self = .instanceLost
+    case 5: self = .unavailable
     default: return nil
     }
   }

@@ -36,8 +36,19 @@ extension ModelConfiguration {
     ModelConfigurationError(file: source.file, place: source.place(of: path), reason: reason)
   }
 
+  /// Instances of one model that the server runs: each has a thread and buffers of its own.
+  public static let maximumInstances = 1024
+
   private func validateInstanceGroups() throws(ModelConfigurationError) {
+    var instances = 0
     for (index, group) in instanceGroups.enumerated() {
+      // At most 1,024 and what one field of 32 bits holds: no overflow.
+      instances += group.passive ? 0 : max(1, group.count)
+      if instances > Self.maximumInstances {
+        throw refusal(
+          "instance groups of model \(self.name) ask for \(instances) instances or more; at most \(Self.maximumInstances) of a model are run",
+          at: [.element("instance_group", index), .field("count")])
+      }
       let name = group.name.isEmpty ? "\(self.name)_\(index)" : group.name
       func path(_ field: String) -> [ConfigurationSource.Step] { [.element("instance_group", index), .field(field)] }
       if !group.gpus.isEmpty, group.kind == .cpu || group.kind == .model {

@@ -137,7 +137,13 @@ final class InstanceWorker: @unchecked Sendable {
   }
 
   private func fail(_ work: ModelQueue.Work, _ error: DeviceError) -> ModelQueue.Finished {
-    let status: KServeStatus = error.kind == .badInput ? .invalidArgument : error.kind == .unsupported ? .unsupported : .internalError
+    let status: KServeStatus =
+      switch error.kind {
+      case .badInput: .invalidArgument
+      case .unsupported: .unsupported
+      case .unavailable: .unavailable
+      case .batchFailed, .instanceLost: .internalError
+      }
     // Whoever gave it up has answered and counted.
     guard model.queue.isServing(index, tenure: tenure) else { return ModelQueue.Finished(batch: work.batch, results: []) }
     let results = work.requests.map { request -> Result<InferenceResponse, KServeError> in

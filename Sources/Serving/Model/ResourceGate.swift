@@ -15,11 +15,13 @@ final class ResourceGate: @unchecked Sendable {
   /// A ticket for each instance of a model on that device, in order; none is kept when one is refused.
   func add(_ configuration: ModelConfiguration, device: Int) throws(ExecutionRateLimiter.Refusal) -> [ExecutionRateLimiter.Ticket] {
     let groups = configuration.instanceGroups.filter { !$0.passive }
-    let limiters = groups.isEmpty ? [nil] : groups.flatMap { Array(repeating: $0.rateLimiter, count: min(max(1, $0.count), 1024)) }
+    let limiters =
+      groups.isEmpty
+      ? [nil] : groups.flatMap { Array(repeating: $0.rateLimiter, count: min(max(1, $0.count), ModelConfiguration.maximumInstances)) }
     var tickets: [ExecutionRateLimiter.Ticket] = []
     monitor.lock()
     defer { monitor.unlock() }
-    for limits in limiters.prefix(1024) {
+    for limits in limiters.prefix(ModelConfiguration.maximumInstances) {
       do throws(ExecutionRateLimiter.Refusal) {
         tickets.append(try limiter.add(limits, device: device))
       } catch {
