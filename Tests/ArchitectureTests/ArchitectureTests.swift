@@ -68,6 +68,29 @@ import Testing
     }
   }
 
+  /// ARCHITECTURE.md says where one more element-wise operator goes. Those that nothing fuses or folds are named there and nowhere else.
+  @Test(arguments: ["hardSwish", "softsign", "sine", "ceiling"]) func anElementwiseOperatorIsNamedInItsPlacesAlone(operation: String) throws
+  {
+    let names = ["\\.\(operation)\\b", "\\bcase .*\\b\(operation)\\b", "\\bHR_UNARY_\(operation.uppercased())\\b"]
+    let expression = try Regex(names.joined(separator: "|"))
+    var places: Set<String> = []
+    for target in try Self.entries(Self.root + "/Sources") {
+      for file in try Self.files(Self.root + "/Sources/" + target, [".swift", ".h", ".cuh"]) {
+        if try Files.readText(file).firstMatch(of: expression) != nil { places.insert(String(file.dropFirst(Self.root.count + 1))) }
+      }
+    }
+    let documented: Set = [
+      "Sources/ModelGraph/Operators/UnaryOperation.swift", "Sources/Execution/CPU/ElementLoops.swift",
+      "Sources/Execution/CUDA/CUDAStep.swift",
+      "Sources/CCUDAKernels/include/kernel_arguments.h", "Sources/CCUDAKernels/kernels/elements.cuh",
+    ]
+    #expect(places == documented)
+    let page = try Files.readText(Self.root + "/ARCHITECTURE.md")
+    for file in documented {
+      #expect(page.contains(file.split(separator: "/").suffix(1).joined()), "ARCHITECTURE.md does not name \(file)")
+    }
+  }
+
   /// Where it is imported, the compiler warns of conversions that end the process when a number from outside does not fit. The standard
   /// library's are shadowed by import, so each file that converts imports it.
   @Test func everyFileThatConvertsSeesTheCheckedConversions() throws {
@@ -103,17 +126,20 @@ import Testing
     try Files.entries(of: folder).filter { !$0.hasPrefix(".") }
   }
 
-  static func swiftFiles(_ folder: String) throws -> [String] {
-    var files: [String] = []
+  static func swiftFiles(_ folder: String) throws -> [String] { try files(folder, [".swift"]) }
+
+  /// Those with one of the endings, in the folder and its folders.
+  static func files(_ folder: String, _ endings: [String]) throws -> [String] {
+    var found: [String] = []
     for name in try entries(folder) {
       let path = folder + "/" + name
-      if name.hasSuffix(".swift") {
-        files.append(path)
-      } else if let nested = try? swiftFiles(path) {
-        files += nested
+      if endings.contains(where: { name.hasSuffix($0) }) {
+        found.append(path)
+      } else if let nested = try? files(path, endings) {
+        found += nested
       }
     }
-    return files
+    return found
   }
 }
 
