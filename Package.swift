@@ -137,7 +137,12 @@ let package = Package(
         "Console", "FileAccess", "GPUModel", "HostModel", "JSONText", "KernelFitting", "ModelGraph", "ONNXFormat", "Planning",
         "ProcessContract", "Reporting",
       ]),
-    module("Explanation", ["Diagnosis", "GPUModel", "JSONText", "Reporting", "TimeBase", "Trace"]),
+    module(
+      "Explanation",
+      [
+        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "LoadResults", "ModelGraph", "ONNXFormat", "Planning", "Reporting", "Threads",
+        "TimeBase", "Trace", "TraceFormats",
+      ]),
     // Layer 8
     module(
       "HTTPFrontEnd",

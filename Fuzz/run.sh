@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|kineto|nsight|loads|all SECONDS. Findings land in .build-fuzz; a new one belongs
+# Fuzz campaigns with libFuzzer and AddressSanitizer: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|kineto|nsight|triton|loads|all SECONDS. Findings land in .build-fuzz; a new one belongs
 # into Fuzz/seeds with a test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -78,13 +78,15 @@ control() {
 # Readers of traces: everything from the bytes of a file to the trace.
 flags_kineto="-I Sources/CSQLite -I Sources/CZlib -I Sources/CLinux -l:libsqlite3.a -l:libz.a -lm -ldl -lpthread"
 flags_nsight=$flags_kineto
+flags_triton=$flags_kineto
 traces() { fuzz "$1" "$2" CheckedNumbers TimeBase FileAccess JSONReading Threads Trace TraceFormats; }
 kineto() { traces kineto KinetoFuzzer; }
 nsight() { traces nsight NsightFuzzer; }
+triton() { traces triton TritonFuzzer; }
 loads() { fuzz loads LoadResultFuzzer CheckedNumbers FileAccess JSONText LoadResults; }
 
 case $target in
-  onnx | config | grpc | http | json | labels | control | kineto | nsight | loads) "$target" ;;
+  onnx | config | grpc | http | json | labels | control | kineto | nsight | triton | loads) "$target" ;;
   all)
     onnx
     config
@@ -95,10 +97,11 @@ case $target in
     control
     kineto
     nsight
+    triton
     loads
     ;;
   *)
-    echo "usage: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|kineto|nsight|loads|all SECONDS" >&2
+    echo "usage: Fuzz/run.sh onnx|config|grpc|http|json|labels|control|kineto|nsight|triton|loads|all SECONDS" >&2
     exit 64
     ;;
 esac

@@ -4,6 +4,9 @@
   pip install HolisticTraceAnalysis nsys-ai          (TraceLens: from its repository, AMD-AGI/TraceLens)
   peers.py FILE...                                   .sqlite (Nsight Systems), .json, .json.gz (PyTorch)
   peers.py --headroom .build/release/headroom FILE... also asks `headroom explain --json`, where that is built
+  peers.py --headroom .build/release/headroom --planted
+                                                      writes traces of programs with one known limit (`headroom bench --suite planted
+                                                      --out`), in both forms, and prints the table of Docs/explain.md
 
 Prints one row per file and reader: busy share, seconds, peak memory. A reader that fails prints why. The union counts kernels, copies
 and fills of the busiest device, between its first and its last event; it shares no code with any of them.
@@ -114,20 +117,86 @@ def ask(command):
 def headroom(program, path):
     done = subprocess.run([program, "explain", path, "--json"], capture_output=True, text=True, timeout=600)
     try:
-        devices = json.loads(done.stdout).get("devices") or []
+        traces = json.loads(done.stdout).get("traces") or []
     except json.JSONDecodeError:
         return f"status {done.returncode}: {done.stderr.strip()[:50]}"
-    figures = [d.get("deviceBusy") for d in devices]
-    shares = [f.get("value") if isinstance(f, dict) else f for f in figures]
-    shares = [s for s in shares if s is not None]
-    return f"{100 * max(shares):.2f} %" if shares else "no device work"
+    devices = [device for trace in traces for device in trace["devices"]]
+    device = max(devices, key=lambda d: d["deviceBusyNanoseconds"], default=None)
+    if device is None:
+        return "no device work"
+    return f"{100 * device['deviceBusyNanoseconds'] / device['spanNanoseconds']:.2f} %, {device['verdict']['bottleneck']}"
+
+
+PLANTED = ["launchBound-1", "needlessSynchronization-1", "pageableTransfer-1", "noPipelining-1", "client-1", "smallGEMM-1", "memoryBound-1",
+           "healthySaturated-1"]
+
+
+def nsys_ai_cause(path):
+    """What `nsys-ai diagnose` puts first."""
+    program = shutil.which("nsys-ai", path=os.path.dirname(sys.executable) + ":" + os.environ.get("PATH", ""))
+    if not program:
+        return "not installed"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "trace.sqlite")
+        shutil.copyfile(path, copy)
+        done = subprocess.run([program, "diagnose", copy], capture_output=True, text=True, timeout=600)
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        return " / ".join(lines[:6])[:300] if lines else f"status {done.returncode}"
+
+
+def hta_cause(path):
+    code = """
+import os, sys
+os.environ['HTA_DISABLE_NS_ROUNDING'] = '1'
+from hta.trace_analysis import TraceAnalysis
+analysis = TraceAnalysis(trace_files={0: sys.argv[1]}, trace_dir=os.path.dirname(sys.argv[1]))
+frame = analysis.get_idle_time_breakdown(visualize=False)[0]
+rows = frame.groupby('idle_category')['idle_time'].sum()
+print('BUSY-CAUSE', ', '.join(f'{name} {100 * value / max(1e-9, rows.sum()):.0f} %' for name, value in rows.sort_values(ascending=False).items()))
+"""
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=600)
+    for line in done.stdout.splitlines():
+        if line.startswith("BUSY-CAUSE"):
+            return line.split(" ", 1)[1]
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return ("fails: " + lines[-1] if lines else f"fails with status {done.returncode}")[:90]
+
+
+def planted(program):
+    """A table: the planted limit, busy time by plain union, and what each reader makes of the same file."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([program, "bench", "--suite", "planted", "--quiet", "--out", folder], check=False, stdout=subprocess.DEVNULL)
+        print("| planted limit | busy by union | nsys-ai: gaps | nsys-ai: diagnose | HTA: busy | HTA: idle by | headroom: Nsight export | Kineto trace |")
+        print("|---|---|---|---|---|---|---|---|")
+        for name in PLANTED:
+            place = next((os.path.join(folder, f) for f in sorted(os.listdir(folder)) if f.startswith(name + "-")), None)
+            if place is None:
+                print(f"| {name} | not written |")
+                continue
+            nsight, kineto = os.path.join(place, "trace.sqlite"), os.path.join(place, "trace.json")
+            cells = [name, plain(nsight)]
+            for reader, path in ((nsys_ai, nsight), (nsys_ai_cause, nsight), (hta, kineto), (hta_cause, kineto)):
+                try:
+                    cells.append(reader(path))
+                except Exception as error:  # a reader that fails is a cell, not the end
+                    cells.append(f"fails: {type(error).__name__}: {error}"[:90])
+            cells += [headroom(program, nsight), headroom(program, kineto)]
+            print("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+")
+    parser.add_argument("files", nargs="*")
     parser.add_argument("--headroom")
+    parser.add_argument("--planted", action="store_true")
     given = parser.parse_args()
+    if given.planted:
+        if not given.headroom:
+            parser.error("--planted needs --headroom")
+        planted(os.path.abspath(given.headroom))
+        return 0
+    if not given.files:
+        parser.error("give files, or --planted")
     readers = {"union": plain, "HTA": hta, "nsys-ai": nsys_ai, "TraceLens": tracelens}
     if given.headroom:
         readers["headroom"] = lambda path: headroom(given.headroom, path)

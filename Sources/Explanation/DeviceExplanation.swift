@@ -17,10 +17,14 @@ public struct DeviceExplanation: Sendable {
   public var busy: BusyTime
   /// Idle time by cause.
   public var idle: IdleTime
+  /// The call that allocates, loads or queries and in which most of the idle time lies; nil for none.
+  public var waitedCall: String?
   /// Kernels.
   public var kernels: KernelUse
   /// Copies.
   public var copies: CopyUse
+  /// Matrix products whose shapes the trace tells; nil where it tells none.
+  public var products: ProductUse?
   /// What counters would have shown.
   public var counters: PredictedCounters
   /// Kernel-busy share of each quarter of the span.
@@ -53,16 +57,19 @@ public struct DeviceExplanation: Sendable {
     span = activity.span
     discarded = activity.discarded
     let busy = BusyTime(of: activity, shortGap: Int64(saturating: CounterConstants.engineNanosecondsPerStart))
-    let idle = IdleTime(of: activity, host: host, trace: trace)
-    let kernels = KernelUse(of: activity, trace: trace, facts: facts, overlap: busy.kernelsOverlap)
-    let copies = CopyUse(of: activity, trace: trace)
-    unlinked = activity.events.reduce(0) { sum, event in
-      guard let join = IdleTime.join(event, trace), host.launches.apiCall(process: join.process, correlation: join.correlation) != nil
-      else {
-        return sum + 1
-      }
-      return sum
+    let isLarge = activity.events.count > Together.fewestRows
+    let (idle, (kernels, unlinked)) = Together.both(isWorthIt: isLarge) {
+      IdleTime(of: activity, host: host, trace: trace)
+    } _: {
+      (
+        KernelUse(of: activity, trace: trace, facts: facts, overlap: busy.kernelsOverlap),
+        Self.unlinked(activity, trace, host)
+      )
     }
+    self.unlinked = unlinked
+    waitedCall = idle.byFunction.max { ($0.value, $1.key) < ($1.value, $0.key) }.flatMap { trace.names[$0.key] }
+    let copies = CopyUse(of: activity, trace: trace)
+    products = ProductUse(of: activity, trace: trace, host: host, facts: facts)
     let wall = activity.wall
     var stepRate: StepRate?
     if let rate {
@@ -82,6 +89,17 @@ public struct DeviceExplanation: Sendable {
     self.idle = idle
     self.kernels = kernels
     self.copies = copies
+  }
+
+  /// Work whose launch is not in the trace.
+  private static func unlinked(_ activity: DeviceActivity, _ trace: Trace, _ host: HostActivity) -> Int {
+    activity.events.reduce(0) { sum, event in
+      guard let join = IdleTime.join(event, trace), host.launches.apiCall(process: join.process, correlation: join.correlation) != nil
+      else {
+        return sum + 1
+      }
+      return sum
+    }
   }
 
   private static func quarters(_ activity: DeviceActivity) -> [Double] {

@@ -2,6 +2,7 @@ import CheckedNumbers
 public import Diagnosis
 public import GPUModel
 public import Trace
+public import TraceFormats
 
 /// What a load generator measured while the program ran, with or without the profiler.
 public struct KnownLoad: Sendable, Hashable {
@@ -48,10 +49,20 @@ public struct TraceContext: Sendable {
   public var device: Int64?
   /// What a load generator measured.
   public var load: KnownLoad?
-  /// Requests of a step, where the rate comes from a load result: a batch carries several.
-  public var requestsPerStep = 1.0
+  /// Requests of a step, where the rate comes from a load result: a batch carries several. Nil for those of the trace's batches, else one.
+  public var requestsPerStep: Double?
   /// What somebody saw: "gpu-util" and the like, 0...1.
   public var observed: [PredictedCounter.Counter: Double] = [:]
+  /// How the clock of the requests was joined with the trace's, where they come from a file of their own.
+  public var requestClock: ClockJoin?
+  /// What was passed over of that file.
+  public var requestNotes: [String] = []
+  /// What counters and the driver said.
+  public var metrics: GPUMetrics?
+  /// The server's statistics over a window of the same load.
+  public var server: ServerWindow?
+  /// The model that ran.
+  public var model: ModelBesideTrace?
 
   /// Nothing is known.
   public init() {}
@@ -79,6 +90,16 @@ public struct TraceExplanation: Sendable {
   public var mismatches: [Mismatch]
   /// What a load generator measured, where that is known.
   public var load: KnownLoad?
+  /// Where requests were while the main device worked and idled, where the trace or a file beside it says so.
+  public var requests: RequestUse?
+  /// How their clock was joined with the trace's.
+  public var requestClock: ClockJoin?
+  /// What counters and the driver said of the main device.
+  public var metrics: GPUMetrics?
+  /// The model that ran.
+  public var model: ModelUse?
+  /// Steps in the trace, where they were given.
+  public var steps: Double?
 
   /// Rows by table.
   public struct Contents: Sendable, Hashable {
@@ -116,8 +137,13 @@ public struct TraceExplanation: Sendable {
     isSimulated = trace.run["kind"] == "simulated"
     let kind: Figure.Kind = isSimulated ? .simulated : .measured
     progress("joining launches and kernels")
-    let host = HostActivity(of: trace)
-    var activities = DeviceActivity.all(of: trace, window: context.window)
+    let window = context.window
+    let isLarge = trace.apiCalls.count + trace.kernels.count > Together.fewestRows
+    var (activities, host) = Together.both(isWorthIt: isLarge) {
+      DeviceActivity.all(of: trace, window: window)
+    } _: {
+      HostActivity(of: trace)
+    }
     if let device = context.device { activities = activities.filter { $0.ordinal == device } }
     let launches = host.launchCount(trace)
     contents = Contents(
@@ -126,34 +152,91 @@ public struct TraceExplanation: Sendable {
       processes: Set(trace.streams.map(\.process) + host.threads.keys.map(GlobalID.process(ofThread:))).count)
     progress("attributing idle time")
     load = context.load
-    let rate = context.rate ?? context.load.map { $0.requestsPerSecond / max(1e-9, context.requestsPerStep) }
+    steps = context.steps
+    let perBatch = trace.batches.isEmpty ? 1 : max(1, Double(trace.requests.count) / Double(trace.batches.count))
+    let rate = context.rate ?? context.load.map { $0.requestsPerSecond / max(1e-9, context.requestsPerStep ?? perBatch) }
     devices = activities.map { activity in
       DeviceExplanation(
         activity, trace: trace, host: host, facts: DeviceFacts(activity.gpu, named: context.gpu), rate: rate, steps: context.steps,
         launches: launches, kind: kind)
     }
-    verdicts = devices.map { device in
-      var verdict = TraceVerdict(device)
-      if let load = context.load { verdict.weigh(load) }
-      return verdict
-    }
+    verdicts = devices.map(TraceVerdict.init)
     let busy = devices.map(\.busy.device)
     main = busy.indices.max { left, right in (busy[left], right) < (busy[right], left) } ?? 0
+    notes = context.requestNotes
+    mismatches = []
+    findings = []
+    weigh(trace, activities, context)
     progress("replaying")
     let graph = context.window == nil && context.device == nil ? ReplayGraph(of: trace, host: host, devices: activities) : nil
-    mismatches = []
-    notes = []
-    findings = []
-    for (device, verdict) in zip(devices, verdicts) { findings.append(TraceFindings(device, verdict: verdict, graph: graph)) }
+    for (index, (device, verdict)) in zip(devices, verdicts).enumerated() {
+      findings.append(
+        TraceFindings(
+          device, verdict: verdict, graph: graph, requests: index == main ? requests : nil, metrics: index == main ? metrics : nil,
+          model: index == main ? model : nil))
+    }
     addNotes(trace, context)
     if devices.indices.contains(main) {
-      for (counter, seen) in context.observed.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+      let observed = (metrics?.shares ?? [:]).merging(context.observed) { _, told in told }
+      for (counter, seen) in observed.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
         guard let figure = devices[main].counters[counter], let interval = figure.interval else { continue }
         if seen < interval.lowerBound * 0.75 - 0.02 || seen > interval.upperBound * 1.33 + 0.02 {
           mismatches.append(Mismatch(counter: counter, observed: seen, predicted: figure))
         }
       }
     }
+  }
+
+  /// What the files beside the trace decide, of the device with the most work.
+  private mutating func weigh(_ trace: Trace, _ activities: [DeviceActivity], _ context: TraceContext) {
+    requestClock = context.requestClock
+    guard devices.indices.contains(main), activities.indices.contains(main) else { return }
+    let device = devices[main]
+    if let wait = InputWait(trace, device: activities[main]) { verdicts[main].weigh(wait, device) }
+    if !trace.requests.isEmpty { requests = RequestUse(trace, device: activities[main]) }
+    if let requests {
+      verdicts[main].weigh(requests, device)
+    } else if let server = context.server {
+      verdicts[main].weigh(server, device)
+    }
+    if let load = context.load { for index in verdicts.indices { verdicts[index].weigh(load) } }
+    if let clock = requestClock, clock.isAmbiguous {
+      notes.append(
+        "the clocks of requests and trace fit as well a batch earlier or later: shares of time hold, single requests may be another batch's"
+      )
+    }
+    metrics = GPUMetrics(trace, device: device.ordinal)
+    if let given = context.metrics {
+      if metrics == nil { metrics = given } else { metrics?.add(given) }
+    }
+    if let metrics { verdicts[main].weigh(metrics, device) }
+    if let beside = context.model {
+      let batched = trace.batches.rows.filter { $0 > 0 }
+      let mean = batched.isEmpty ? nil : Double(batched.reduce(0) { $0 + Double($1) }) / Double(batched.count)
+      if let rows = beside.rows ?? mean.map({ Int(saturating: $0.rounded()) }) ?? beside.graph.fixedRows {
+        if let gpu = device.facts.gpu {
+          switch ModelUse.plan(beside, rows: rows, on: gpu) {
+          case .success(let use):
+            model = use
+            if verdicts[main].named == nil { verdicts[main].weigh(use, device) }
+          case .failure(let error): notes.append("the model cannot be planned: \(error)")
+          }
+        } else {
+          notes.append("the model is not planned: \(device.facts.source)")
+        }
+      } else {
+        notes.append("the model is not planned: how many rows a step has is not in the trace; give --rows")
+      }
+    }
+  }
+
+  /// Steps per second of the main device: the rate without the profiler, else the trace's own.
+  public var stepsPerSecond: Double? {
+    if let rate = device?.counters.rate, let perSecond = rate.unprofiledPerSecond { return perSecond }
+    guard let device else { return nil }
+    let seconds = Double(device.wall) / 1e9
+    if let steps { return steps / seconds }
+    return requests.flatMap { $0.batches > 0 ? Double($0.batches) / seconds : nil }
   }
 
   private mutating func addNotes(_ trace: Trace, _ context: TraceContext) {
@@ -171,6 +254,10 @@ public struct TraceExplanation: Sendable {
           "\(device.name): the steps in the trace could not be told from the kernels' counts, so the rate was not used: give --steps or --requests-per-step"
         )
       }
+    }
+    if context.rate == nil, context.load != nil, context.requestsPerStep == nil, trace.batches.isEmpty, device?.counters.rate != nil {
+      notes.append(
+        "the load's rate is taken as steps per second: one request a step; give --requests-per-step where a batch carries several")
     }
     if trace.graphExecutions.count > 0 {
       notes.append(

@@ -17,6 +17,10 @@ public struct TraceVerdict: Sendable, Hashable {
   public var evidence: [Prose]
   /// The cheapest measurement that would decide or confirm.
   public var confirm: String
+  /// The finding that names the limit where no regime does: a held clock, another process, work done twice. Nil for the regime itself.
+  public var named: TraceFinding.Code?
+  /// The limit before the GPU is the fetching of inputs.
+  public var isWaitingForInput = false
 
   /// Above this share of the span kernels, or copies, are the limit by time.
   static let limitingShare = 0.7
@@ -128,8 +132,13 @@ public struct TraceVerdict: Sendable, Hashable {
         device.idle.byCause[.blocked, default: 0] > device.idle.byCause[.hostOutsideCUDA, default: 0]
         ? GapCause.blocked.nextMeasurement ?? "" : GapCause.hostOutsideCUDA.nextMeasurement ?? ""
     case .calls:
-      title = "the GPU waits for CUDA calls that allocate, load or query"
-      confirm = "repeat after a warm-up, with a caching allocator"
+      title = "the GPU waits for CUDA calls that allocate, load or query" + (device.waitedCall.map { ", most for \($0)" } ?? "")
+      confirm = "repeat after a warm-up; with a caching allocator, and without queries in the loop"
+    case .overhead:
+      title = "inconclusive: the GPU mostly waits while the profiler or the driver works for itself"
+      regime = nil
+      certainty = .cannotTell
+      confirm = "record again after a warm-up, with fewer kinds of events"
     case .dependency:
       title = "inconclusive: queued work waits for something that the trace does not show"
       regime = nil
@@ -175,31 +184,13 @@ public struct TraceVerdict: Sendable, Hashable {
     }
   }
 
-  /// What a load result says of a limit before the GPU: the generator itself where it says so, the offered load where an open one kept its schedule.
-  public mutating func weigh(_ load: KnownLoad) {
-    guard isUpstream else { return }
-    if load.isClientBound == true {
-      regime = .clientBound
-      title = "the load generator: it could not send more (\(load.tool))"
-      certainty = .certain
-      confirm = "the same users from two generator processes: throughput rises"
-    } else if load.isClientBound == false, load.isOpen == true {
-      regime = .loadLimited
-      title = "load-limited: the server keeps up with the offered load (\(load.tool))"
-      certainty = .certain
-      confirm = "offer twice the load: throughput should double"
-    } else if load.isClientBound == false {
-      title += "; the load generator had room"
-    }
-  }
-
   static func regime(of family: GapCause.Family) -> Regime? {
     switch family {
     case .launch: .hostLaunchBound
     case .device: .deviceDispatch
     case .loop, .calls: .serializedLoop
     case .transfer: .transferBound
-    case .upstream, .dependency, .unknown: nil
+    case .upstream, .dependency, .unknown, .overhead: nil
     }
   }
 
@@ -213,6 +204,7 @@ public struct TraceVerdict: Sendable, Hashable {
     case .upstream: "host outside CUDA"
     case .calls: "other CUDA calls"
     case .unknown: "launch not recorded"
+    case .overhead: "profiler or driver overhead"
     }
   }
 

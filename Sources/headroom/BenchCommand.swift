@@ -50,7 +50,7 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help:
-      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up traces."
+      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up programs' files (--out keeps them)."
   )
   var suite: String?
 
@@ -158,7 +158,8 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     if (suite ?? experiment) == "planted" {
-      if !PlantedSuite.run(json: json, quiet: quiet) { throw ExitCode(.thresholdCrossed) }
+      // The files are kept where a folder is named.
+      if !(try PlantedSuite.run(json: json, quiet: quiet, folder: out == "report" ? nil : out)) { throw ExitCode(.thresholdCrossed) }
       return
     }
     if printsTemplate { return Terminal.print(ExperimentFile.template) }

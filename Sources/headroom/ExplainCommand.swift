@@ -7,7 +7,6 @@ import Experiments
 import Explanation
 import FileAccess
 import JSONText
-import LoadResults
 import Reporting
 import Summaries
 import Trace
@@ -36,6 +35,9 @@ struct ExplainCommand: ParsableCommand {
         headroom explain report.sqlite
         headroom explain trace.json.gz --rate 1344/s --html page.html
         headroom explain rank0.json rank1.json
+        headroom explain report.sqlite --triton-trace trace.json --load locust.csv
+        headroom explain trace.json --onnx m.onnx --rows 256 \\
+          --gpu-metrics smi.csv
         headroom explain report.sqlite --report cuda_gpu_kern_sum --format csv
         headroom explain --url http://gpu7:8000 --metrics http://gpu7:8002/metrics \\
           --for 30s --slo 'p99<100ms' --observed gpu-util=30%
@@ -99,8 +101,24 @@ struct ExplainCommand: ParsableCommand {
       valueName: "file"))
   var load: String?
 
-  @Option(help: ArgumentHelp("Requests of a step, for the rate of --load.", valueName: "number"))
-  var requestsPerStep = 1.0
+  @Option(
+    help: ArgumentHelp(
+      "Triton's request trace of the same time (--trace-config triton,file=...,rate=1,level=TIMESTAMPS): its clock is joined with the trace's, and says where requests were while the GPU idled.",
+      valueName: "file"))
+  var tritonTrace: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What counters said: a DCGM exporter's page, or CSV of nvidia-smi --query-gpu=utilization.gpu,clocks.sm,clocks.max.sm,power.draw,power.limit,clocks_event_reasons.active or --query-compute-apps=pid. May be given several times.",
+      valueName: "file"))
+  var gpuMetrics: [String] = []
+
+  @Option(help: ArgumentHelp("Rows of a step, for --onnx. (default: those of the trace's batches)", valueName: "number"))
+  var rows: Int?
+
+  @Option(
+    help: ArgumentHelp("Requests of a step, for the rate of --load. (default: those of the trace's batches, else 1)", valueName: "number"))
+  var requestsPerStep: Double?
 
   @Option(help: ArgumentHelp("What somebody saw: gpu-util=30%, sm-active=5%, tensor-active=1%.", valueName: "name=value"))
   var observed: [String] = []
@@ -117,7 +135,9 @@ struct ExplainCommand: ParsableCommand {
   @OptionGroup(visibility: .hidden) var modelOptions: ModelOptions
 
   func validate() throws {
-    let sources = (files.isEmpty ? 0 : 1) + (server.isAsked ? 1 : 0) + (metric == nil ? 0 : 1) + (demo ? 1 : 0)
+    // Statistics of a server may stand beside its trace.
+    let isServer = server.isAsked && !(server.url == nil && !files.isEmpty)
+    let sources = (files.isEmpty ? 0 : 1) + (isServer ? 1 : 0) + (metric == nil ? 0 : 1) + (demo ? 1 : 0)
     if sources != 1 {
       throw ValidationError(
         sources == 0
@@ -128,7 +148,10 @@ struct ExplainCommand: ParsableCommand {
       if let value, !(value >= 0 && value <= 1e9) { throw ValidationError("\(name) \(value): seconds from 0 to 1e9") }
     }
     if let from, let to, to <= from { throw ValidationError("--to \(to) is not after --from \(from)") }
-    if !(requestsPerStep > 0 && requestsPerStep <= 1e9) { throw ValidationError("--requests-per-step \(requestsPerStep): more than 0") }
+    if let requestsPerStep, !(requestsPerStep > 0 && requestsPerStep <= 1e9) {
+      throw ValidationError("--requests-per-step \(requestsPerStep): more than 0")
+    }
+    if let rows, !(rows > 0 && rows <= 1 << 20) { throw ValidationError("--rows \(rows): 1 to 1048576") }
     if let steps, !(steps > 0 && steps <= 1e12) { throw ValidationError("--steps \(steps): more than 0") }
     if SummaryTable.Format(rawValue: format) == nil { throw ValidationError("--format \(format): table, csv or json") }
     if range != nil, report == nil { throw ValidationError("--range belongs to --report") }
@@ -146,7 +169,7 @@ struct ExplainCommand: ParsableCommand {
       Terminal.print(json ? entry.json(version: Headroom.version).serialized() : entry.lines.joined(separator: "\n"))
       return
     }
-    if server.isAsked {
+    if server.isAsked, files.isEmpty {
       let status = try server.explain(
         json: json, verbose: verbose, quiet: quiet, observed: try observations()[.nvidiaSMI], gpus: gpus, models: modelOptions)
       if status != 0 { throw ExitCode(status) }
@@ -182,10 +205,16 @@ struct ExplainCommand: ParsableCommand {
     context.rate = try rate.map(Self.perSecond)
     context.steps = steps
     context.requestsPerStep = requestsPerStep
-    if let load { context.load = try knownLoad(load) }
     context.device = device
     context.observed = try observations()
     if gpus.gpu != nil { context.gpu = try gpus.choose().first?.model.gpu }
+    if let onnx = server.onnx {
+      context.model = ModelBesideTrace(
+        name: onnx, graph: try modelOptions.load(onnx, for: .plan).graph, rows: rows, type: server.dtype.rawValue)
+    }
+    if server.isAsked { context.server = try server.windowBesideTrace() }
+    var companions = TraceCompanions()
+    (companions.load, companions.tritonTrace, companions.gpuMetrics) = (load, tritonTrace, gpuMetrics)
     let requests = try reports()
     var explanations: [TraceExplanation] = []
     var failures: [(path: String, reason: String)] = []
@@ -210,11 +239,17 @@ struct ExplainCommand: ParsableCommand {
           continue
         }
         var own = context
+        var trace = imported.trace
+        do throws(CompanionError) { try companions.read(into: &own, &trace) { try Files.readText($0) } } catch {
+          progress.clear()
+          Terminal.note("headroom explain: \(error)")
+          return 1
+        }
         own.window = window(imported.trace)
-        var explanation = TraceExplanation(of: imported.trace, name: path, context: own) { progress.report("\(path): \($0)") }
+        var explanation = TraceExplanation(of: trace, name: path, context: own) { progress.report("\(path): \($0)") }
         explanation.notes = imported.notes.map(\.text) + explanation.notes
         explanations.append(explanation)
-        if let chrome { try writeChrome(imported.trace, to: chrome) }
+        if let chrome { try writeChrome(trace, to: chrome) }
       } catch {
         failures.append((path, error.description))
       }
@@ -233,23 +268,6 @@ struct ExplainCommand: ParsableCommand {
     }
     if !failures.isEmpty { return 1 }
     return explanations.contains { $0.verdict.map { $0.certainty != .cannotTell } ?? false } ? 0 : 3
-  }
-
-  /// The run of a load result with the most requests.
-  private func knownLoad(_ path: String) throws -> KnownLoad {
-    let runs: [ObservedLoad]
-    do { runs = try LoadResultReader.read(path) } catch {
-      Terminal.note("headroom explain: \(error)")
-      throw ExitCode(1)
-    }
-    guard let run = runs.max(by: { ($0.requests ?? 0) < ($1.requests ?? 0) }), let rate = run.requestsPerSecond, rate > 0 else {
-      Terminal.note("headroom explain: \(path): no rate of requests in it")
-      throw ExitCode(1)
-    }
-    return KnownLoad(
-      tool: run.tool.rawValue, requestsPerSecond: rate, meanMilliseconds: run.meanSeconds.map { $0 * 1e3 },
-      isClientBound: run.isClientBound,
-      isOpen: run.loop.map { $0 == .open })
   }
 
   /// TensorRT's files among those given, told by content, and the rest.

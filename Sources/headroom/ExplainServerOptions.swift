@@ -142,6 +142,14 @@ struct ExplainServerOptions: ParsableArguments {
     return 1
   }
 
+  /// The window between two readings of statistics, beside a trace of the same load.
+  func windowBesideTrace() throws -> ServerWindow {
+    do { return try windowOfFiles() } catch let error as ServerStatisticsError {
+      Terminal.note("headroom explain: \(error)")
+      throw ExitCode(1)
+    }
+  }
+
   private func windowOfFiles() throws -> ServerWindow {
     guard let tritonStats, let stats = Self.pair(tritonStats), let observedSeconds else {
       throw ServerStatisticsError("--triton-stats and --observed-seconds are needed")

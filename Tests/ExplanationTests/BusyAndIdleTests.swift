@@ -85,6 +85,28 @@ import TraceFormats
     #expect(device.idle.byCause[.blocked] == 800_000)
   }
 
+  @Test func theProfilersOwnWorkIsACauseOfItsOwn() throws {
+    func device(thread: Int64?) throws -> DeviceExplanation {
+      var maker = TraceMaker()
+      maker.kernel(launch: (0, 3), 5, 15)
+      maker.kernel(launch: (1_000, 1_103), 1_106, 1_110)
+      let name = maker.trace.names.intern("Buffer Flush")
+      maker.trace.overheads.append(
+        OverheadEvent(start: 200_000, end: 900_000, thread: thread ?? Trace.unknown, name: name, isProfilers: true))
+      // Inside the launch call, and twice over: it counts once.
+      for _ in 0..<2 { maker.trace.overheads.append(OverheadEvent(start: 1_010_000, end: 1_090_000, thread: maker.thread, name: name)) }
+      return try #require(explain(maker).device)
+    }
+    for thread in [nil, TraceMaker().thread] {
+      let idle = try device(thread: thread).idle
+      #expect(idle.byCause[.profiler] == 780_000)
+      #expect(idle[.overhead] == 780_000 && idle.total == 1_091_000)
+      #expect(idle.byCause[.launchCall] == 26_000)
+    }
+    // Another thread's is nothing to the launch thread.
+    #expect(try device(thread: 2 << 24 | 9).idle.byCause[.profiler] == 80_000)
+  }
+
   @Test func nodesOfOneGraphLaunchAreTold() throws {
     var maker = TraceMaker()
     maker.call("cudaGraphLaunch_v10000", 0, 9, correlation: 77)

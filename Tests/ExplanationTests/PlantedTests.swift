@@ -1,5 +1,9 @@
 import Explanation
+import FileAccess
+import Glibc
 import Testing
+import Trace
+import TraceFormats
 
 @Suite struct PlantedTests {
   @Test func firstVerdictsOnPlantedLimitsAreRightAndHealthyWorldsRaiseNoAlarm() {
@@ -29,5 +33,74 @@ import Testing
     let world = PlantedWorld(.launchBound, strength: 2, seed: 3)
     #expect(world.trace(steps: 5) == world.trace(steps: 5))
     #expect(world.trace(steps: 5) != PlantedWorld(.launchBound, strength: 2, seed: 4).trace(steps: 5))
+  }
+}
+
+/// Worlds as files, read back by the importers: what a user would hand in.
+@Suite struct PlantedFilesTests {
+  @Test func causesAreFoundInFilesAndNamedWithWhatStandsBesideThem() throws {
+    var worlds = PlantedWorld.all(healthy: 8, seed: 11)
+    // One strength of each cause is enough here; the command runs all.
+    worlds = worlds.enumerated().filter { $1.cause.isHealthy || $1.strength == $0 % 3 }.map(\.element)
+    let folder = try TemporaryTraces()
+    for form in PlantedFiles.Form.allCases {
+      var (alone, everything) = (PlantedScore(.alone), PlantedScore(.everything))
+      for world in worlds {
+        let files = PlantedFiles(world, in: folder.path)
+        try files.write(steps: 40)
+        alone.add(world, try files.explainAlone(form))
+        everything.add(world, try files.explainWithEverything(form))
+        folder.empty()
+      }
+      for score in [alone, everything] {
+        #expect(score.accuracy >= 0.9, "\(form), \(score.evidence)\n\(score.lines.joined(separator: "\n"))")
+        #expect(score.falseAlarmShare <= 0.05)
+      }
+    }
+  }
+
+  @Test func anExportOfAWorldHoldsNoTableOfOurs() throws {
+    let folder = try TemporaryTraces()
+    let files = PlantedFiles(PlantedWorld(.frontEnd, strength: 1, seed: 3), in: folder.path)
+    try files.write(steps: 5)
+    let bytes = try Files.read("\(folder.path)/trace.sqlite")
+    #expect(!String(decoding: bytes, as: UTF8.self).contains("HEADROOM_"))
+    let trace = try TraceImporters.read("\(folder.path)/trace.sqlite").trace
+    #expect(trace.requests.isEmpty && trace.batches.isEmpty && trace.kernels.count == 50)
+    #expect(try TraceImporters.read("\(folder.path)/trace.json").trace.kernels.count == 50)
+    folder.empty()
+  }
+
+  @Test func statisticsTellTheBatchersDelayFromWhatLiesBeforeTheQueue() throws {
+    let folder = try TemporaryTraces()
+    func verdict(_ cause: PlantedWorld.Cause) throws -> TraceVerdict {
+      let files = PlantedFiles(PlantedWorld(cause, strength: 1, seed: 5), in: folder.path)
+      try files.write()
+      defer { folder.empty() }
+      return try #require(try files.explainWithStatistics(.nsight).verdict)
+    }
+    #expect(try verdict(.batchingDelay).regime == .batchingBound)
+    #expect(try verdict(.noPipelining).regime == .serializedLoop)
+    let before = try verdict(.frontEnd)
+    #expect(before.isUpstream && before.title.hasPrefix("before the server's queue"))
+    // A limit that the trace shows by itself stays.
+    #expect(try verdict(.launchBound).regime == .hostLaunchBound)
+  }
+}
+
+/// A folder for a world's files.
+final class TemporaryTraces {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/headroom-planted-XXXXXX".utf8CString)
+    path = String(cString: try #require(mkdtemp(&template)))
+  }
+
+  func empty() { for name in PlantedFiles.names { unlink("\(path)/\(name)") } }
+
+  deinit {
+    empty()
+    rmdir(path)
   }
 }

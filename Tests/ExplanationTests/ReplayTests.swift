@@ -82,6 +82,35 @@ import TraceFormats
     #expect(graph.reproductionError < ReplayGraph.gate)
   }
 
+  @Test func aHigherClockShortensProductsAndNotWhatMovesData() throws {
+    var maker = TraceMaker.saturated(kernels: 100)
+    for index in 0..<100 {
+      // Launched when the wait for the products is over.
+      let start = 11_000 + Double(index) * 101
+      maker.kernel(
+        "void at::native::vectorized_elementwise_kernel<8>(int)", launch: (10_200 + Double(index) * 4, 10_203 + Double(index) * 4), start,
+        start + 100)
+    }
+    let graph = try graph(maker)
+    let after = try #require(graph.edited(.largerClock(ratio: 1.25))).graph.run()
+    // A hundred products of 100 us become 80; a hundred others stay.
+    #expect((graph.recorded.kernelBusy - after.kernelBusy - 2_000_000).magnitude < 1_000)
+    #expect(graph.edited(.largerClock(ratio: 1)) == nil)
+  }
+
+  @Test func slowRunsOfAKernelTakeItsFastMode() throws {
+    var maker = TraceMaker()
+    for index in 0..<100 {
+      let start = Double(index) * 400
+      maker.kernel(launch: (start, start + 5), start + 8, start + (index % 5 == 0 ? 308 : 108))
+      maker.call("cudaStreamSynchronize", start + 6, start + (index % 5 == 0 ? 312 : 112))
+    }
+    let graph = try graph(maker)
+    let edited = try #require(graph.edited(.fastMode))
+    #expect(edited.places == 20)
+    #expect(edited.graph.run().kernelBusy == 10_000_000)
+  }
+
   @Test func aChangeWithNothingToChangeIsNone() throws {
     let graph = try graph(TraceMaker.eager(steps: 5, layers: 4))
     #expect(graph.edited(.withoutScalarReads) == nil)

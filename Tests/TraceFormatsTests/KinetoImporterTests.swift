@@ -51,6 +51,31 @@ import Trace
     #expect(CorrelationIndex(trace).apiCall(process: stream.process, correlation: 11) == 0)
   }
 
+  @Test func spansInTwoEventsAreRead() throws {
+    let imported = try Self.read(
+      """
+      {"traceEvents": [
+        {"ph": "B", "cat": "cpu_op", "name": "outer", "pid": 5, "tid": 6, "ts": 10},
+        {"ph": "B", "cat": "cuda_runtime", "name": "cudaLaunchKernel", "pid": 5, "tid": 6, "ts": 11, "args": {"correlation": 9}},
+        {"ph": "E", "pid": 5, "tid": 6, "ts": 13.5},
+        {"ph": "B", "cat": "kernel", "name": "k", "pid": 0, "tid": 7, "ts": 14, "args": {"device": 0, "stream": 7, "correlation": 9}},
+        {"ph": "E", "pid": 5, "tid": 6, "ts": 20},
+        {"ph": "E", "pid": 0, "tid": 7, "ts": 19},
+        {"ph": "E", "pid": 5, "tid": 6, "ts": 21},
+        {"ph": "B", "cat": "user_annotation", "name": "never ended", "pid": 5, "tid": 6, "ts": 30},
+        {"ph": "B", "cat": "user_annotation", "name": "ends before it begins", "pid": 5, "tid": 8, "ts": 30},
+        {"ph": "E", "pid": 5, "tid": 8, "ts": 3}
+      ]}
+      """)
+    let trace = imported.trace
+    #expect(trace.apiCalls.first.map { [$0.start, $0.end, $0.correlation] } == [11_000, 13_500, 9])
+    #expect(trace.kernels.first.map { [$0.start, $0.end] } == [14_000, 19_000])
+    #expect(trace.operators.first.map { [$0.start, $0.end] } == [10_000, 20_000])
+    #expect(trace.ranges.allSatisfy { $0.start == $0.end } && trace.ranges.count == 2)
+    // An end too many and a begin too many.
+    #expect(imported.notes.contains { $0.kind == .incomplete && $0.text.hasPrefix("2 spans") })
+  }
+
   @Test func aListAtTopLevelWithOldNamesAndWholeMicrosecondsIsRead() throws {
     let imported = try Self.read(
       """

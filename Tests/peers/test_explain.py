@@ -183,7 +183,10 @@ def test_doctor_and_demo(headroom):
 
 def test_planted_limits_are_found(headroom):
     document = check(headroom("bench", "--suite", "planted", "--json"), "bench-planted")
-    assert document["accuracyShare"] >= 0.9 and document["falseAlarmShare"] <= 0.05
+    assert {(s["form"], s["evidence"]) for s in document["scores"]} == {
+        (form, evidence) for form in ("nsight", "kineto") for evidence in ("alone", "everything")}
+    for score in document["scores"]:
+        assert score["accuracyShare"] >= 0.9 and score["falseAlarmShare"] <= 0.05, score
 
 
 def test_a_load_result_gives_the_rate(headroom, trace, tmp_path):

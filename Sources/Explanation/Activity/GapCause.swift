@@ -98,7 +98,8 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case .synchronize, .hostAfterSynchronize: .loop
     case .copyCall: .transfer
     case .hostOutsideCUDA, .blocked: .upstream
-    case .memoryManagement, .moduleLoad, .otherCall, .profiler: .calls
+    case .memoryManagement, .moduleLoad, .otherCall: .calls
+    case .profiler: .overhead
     case .launchNotRecorded: .unknown
     }
   }
@@ -119,6 +120,8 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case upstream
     /// Calls that should not be in a serving loop.
     case calls
+    /// The profiler's or the driver's own work.
+    case overhead
     /// Not to be told from the trace.
     case unknown
   }

@@ -22,6 +22,10 @@ public struct HostActivity: Sendable {
   /// Call rows by (process, correlation).
   public let launches: CorrelationIndex
 
+  /// Time of the profiler's and the driver's own work, by thread, in order and without overlaps; under `Trace.unknown` where the trace does not
+  /// say which thread.
+  private var overheads: [Int64: [Range<Int64>]] = [:]
+
   /// Indexes a trace's calls.
   public init(of trace: Trace) {
     kinds = trace.names.texts.map(APIKind.init(function:))
@@ -29,9 +33,19 @@ public struct HostActivity: Sendable {
     threads = [:]
     let table = trace.apiCalls
     var rows: [Int64: [Int32]] = [:]
+    // Calls of one thread mostly follow each other: a list is found once for all of them.
+    var (last, list) = (Int64?.none, [Int32]())
     for row in 0..<min(table.count, Int(Int32.max)) where Self.isPlausible(table.start[row], table.end[row]) {
-      rows[table.thread[row], default: []].append(Int32(clamping: row))
+      let thread = table.thread[row]
+      if thread != last {
+        if let last { rows[last] = list }
+        list = []
+        swap(&list, &rows[thread, default: []])
+        last = thread
+      }
+      list.append(Int32(clamping: row))
     }
+    if let last { rows[last] = list }
     for (id, unsorted) in rows {
       let sorted = Self.sorted(unsorted, by: table.start)
       var outer: [Int32] = []
@@ -50,6 +64,48 @@ public struct HostActivity: Sendable {
       threads[id]?.launchInterval = interval
     }
     addWaits(trace)
+    addOverheads(trace)
+  }
+
+  private mutating func addOverheads(_ trace: Trace) {
+    let table = trace.overheads
+    if table.count == 0 { return }
+    var ranges: [Int64: [Range<Int64>]] = [:]
+    for row in 0..<table.count where table.end[row] > table.start[row] && Self.isPlausible(table.start[row], table.end[row]) {
+      ranges[table.thread[row], default: []].append(table.start[row]..<table.end[row])
+    }
+    for (thread, list) in ranges {
+      var merged: [Range<Int64>] = []
+      for range in list.sorted(by: { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }) {
+        if let last = merged.last, range.lowerBound <= last.upperBound {
+          merged[merged.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+        } else {
+          merged.append(range)
+        }
+      }
+      overheads[thread] = merged
+    }
+  }
+
+  /// Nanoseconds of a stretch in which the profiler or the driver worked for itself on a thread, as far as the trace says on which.
+  func overhead(_ thread: Int64, _ stretch: Range<Int64>) -> Int64 {
+    if overheads.isEmpty || stretch.isEmpty { return 0 }
+    var most: Int64 = 0
+    for id in thread == Trace.unknown ? [thread] : [thread, Trace.unknown] {
+      guard let list = overheads[id] else { continue }
+      var (low, high) = (0, list.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if list[middle].upperBound <= stretch.lowerBound { low = middle + 1 } else { high = middle }
+      }
+      var sum: Int64 = 0
+      while low < list.count, list[low].lowerBound < stretch.upperBound {
+        sum += min(stretch.upperBound, list[low].upperBound) - max(stretch.lowerBound, list[low].lowerBound)
+        low += 1
+      }
+      most = max(most, sum)
+    }
+    return most
   }
 
   /// Ends no sooner than it starts, at times that a clock shows.

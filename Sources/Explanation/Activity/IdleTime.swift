@@ -46,6 +46,8 @@ public struct IdleTime: Sendable {
   public private(set) var patterns: [Pattern] = []
   /// Median length, nanoseconds; 0 without gaps.
   public private(set) var medianLength: Int64 = 0
+  /// Idle time inside calls that allocate, load or query, nanoseconds by function.
+  public private(set) var byFunction: [NameID: Int64] = [:]
   /// Work that began with the device idle and whose launch is in the trace.
   public private(set) var launchedGaps = 0
 
@@ -90,6 +92,7 @@ public struct IdleTime: Sendable {
       parts[GapCause.launchNotRecorded.position] = gap.upperBound - gap.lowerBound
       note(gap, parts, before: latest, after: nil, trace: trace, &patterns, &lengths)
     }
+    settle(&patterns)
     for (cause, sum) in zip(Self.causes, sums) where sum > 0 { byCause[cause] = sum }
     for (cause, count) in zip(Self.causes, mainCounts) where count > 0 { counts[cause] = count }
     longest.sort { ($1.length, $0.range.lowerBound) < ($0.length, $1.range.lowerBound) }
@@ -124,8 +127,12 @@ public struct IdleTime: Sendable {
     }
     mainCounts[main.position] += 1
     let key = PatternKey(before: Self.label(before, trace), after: Self.label(after, trace), cause: main)
-    let known = patterns[key] ?? (0, 0)
-    patterns[key] = (known.count + 1, known.total + length)
+    if key == lastKey {
+      lastPattern = (lastPattern.count + 1, lastPattern.total + length)
+    } else {
+      settle(&patterns)
+      (lastKey, lastPattern) = (key, (1, length))
+    }
     if longest.count < 2 * Self.kept {
       longest.append(Gap(range: gap, cause: main, before: before, after: after))
     } else if length > longestFloor {
@@ -138,6 +145,17 @@ public struct IdleTime: Sendable {
     }
   }
 
+  /// Adds the run of gaps alike that has just ended: gaps of one kind mostly follow each other.
+  private mutating func settle(_ patterns: inout [PatternKey: (count: Int, total: Int64)]) {
+    guard let key = lastKey else { return }
+    let run = lastPattern
+    func add(_ value: inout (count: Int, total: Int64)) { value = (value.count + run.count, value.total + run.total) }
+    add(&patterns[key, default: (0, 0)])
+    lastKey = nil
+  }
+
+  private var lastKey: PatternKey?
+  private var lastPattern: (count: Int, total: Int64) = (0, 0)
   private static let causes = GapCause.allCases
   /// `byCause` and `counts` while gaps are being counted, by position of the cause.
   private var sums = [Int64](repeating: 0, count: GapCause.allCases.count)
@@ -163,7 +181,7 @@ public struct IdleTime: Sendable {
       if length <= Self.longestDispatch { return give(table.end[call] <= gap.lowerBound ? .dispatch : callCause(kind), length) }
       if table.end[call] > gap.lowerBound {
         let inCall = min(table.end[call], gap.upperBound) - gap.lowerBound
-        give(callCause(kind), inCall)
+        piece(gap.lowerBound..<gap.lowerBound + inCall, callCause(kind), thread, host, give)
         if inCall < length { give(.dispatch, length - inCall) }
         return
       }
@@ -171,7 +189,7 @@ public struct IdleTime: Sendable {
     }
     // Late: from the launch call on it is the launch's own time, before it the thread's.
     let launched = min(start, gap.upperBound)
-    if launched < gap.upperBound { give(callCause(kind), gap.upperBound - launched) }
+    if launched < gap.upperBound { piece(launched..<gap.upperBound, callCause(kind), thread, host, give) }
     walk(gap.lowerBound..<launched, thread: thread, host: host, trace: trace, give)
   }
 
@@ -184,8 +202,18 @@ public struct IdleTime: Sendable {
     }
   }
 
+  /// Gives a stretch of the launch thread's time to a cause, less what the profiler or the driver took of it for itself.
+  private func piece(
+    _ stretch: Range<Int64>, _ cause: GapCause, _ thread: HostActivity.Thread, _ host: HostActivity, _ give: (GapCause, Int64) -> Void
+  ) {
+    let length = stretch.upperBound - stretch.lowerBound
+    let own = min(length, host.overhead(thread.id, stretch))
+    if own > 0 { give(.profiler, own) }
+    if own < length { give(cause, length - own) }
+  }
+
   /// Gives each part of a stretch to what the launch thread did then, from its end backwards.
-  private func walk(
+  private mutating func walk(
     _ stretch: Range<Int64>, thread: HostActivity.Thread, host: HostActivity, trace: Trace, _ give: (GapCause, Int64) -> Void
   ) {
     let table = trace.apiCalls
@@ -210,7 +238,11 @@ public struct IdleTime: Sendable {
       }
       guard let previous else { return }
       let callStart = max(table.start[previous], stretch.lowerBound)
-      if callStart < callEnd { give(cause(of: previous, host, table), callEnd - callStart) }
+      if callStart < callEnd {
+        let cause = cause(of: previous, host, table)
+        if cause.family == .calls { byFunction[table.name[previous], default: 0] += callEnd - callStart }
+        piece(callStart..<callEnd, cause, thread, host, give)
+      }
       to = callStart
       position -= 1
     }
@@ -247,9 +279,11 @@ public struct IdleTime: Sendable {
     _ trace: Trace, _ give: (GapCause, Int64) -> Void
   ) {
     let length = stretch.upperBound - stretch.lowerBound
-    let waited = min(length, host.waited(thread, stretch, trace.osCalls))
+    let own = min(length, host.overhead(thread.id, stretch))
+    if own > 0 { give(.profiler, own) }
+    let waited = min(length - own, host.waited(thread, stretch, trace.osCalls))
     if waited > 0 { give(.blocked, waited) }
-    let rest = length - waited
+    let rest = length - own - waited
     if rest == 0 { return }
     if whole >= outside { return give(.hostOutsideCUDA, rest) }
     guard let call else { return give(.launchLate, rest) }

@@ -4,12 +4,17 @@ public import Diagnosis
 public struct TraceFinding: Sendable, Hashable {
   /// Codes as in `Docs/findings`; a code is never given to another finding.
   public enum Code: String, Sendable, Hashable, CaseIterable {
-    case HR103, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR203, HR204, HR205, HR213, HR301, HR302
+    case HR101, HR102, HR103, HR111, HR121, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR203, HR204, HR205, HR211, HR213,
+      HR301, HR302
 
     /// What is found, in a few words.
     public var title: String {
       switch self {
+      case .HR101: "client-saturated"
+      case .HR102: "load-limited"
       case .HR103: "not steady"
+      case .HR111: "front-end-saturated"
+      case .HR121: "batch-diluted"
       case .HR131: "no batch pipelining"
       case .HR132: "launch-bound"
       case .HR133: "inter-kernel gaps"
@@ -21,6 +26,7 @@ public struct TraceFinding: Sendable, Hashable {
       case .HR203: "wrong kernel class"
       case .HR204: "glue kernels"
       case .HR205: "wave quantization"
+      case .HR211: "redundant work"
       case .HR213: "unfused attention"
       case .HR301: "clock-limited"
       case .HR302: "shared GPU"
@@ -112,7 +118,11 @@ public struct TraceFinding: Sendable, Hashable {
 
   private static func slug(_ code: Code) -> String {
     switch code {
+    case .HR101: "client-saturated"
+    case .HR102: "load-limited"
     case .HR103: "not-steady"
+    case .HR111: "front-end-saturated"
+    case .HR121: "batch-diluted"
     case .HR131: "serialized-loop"
     case .HR132: "host-launch-paced"
     case .HR133: "device-dispatch"
@@ -124,6 +134,7 @@ public struct TraceFinding: Sendable, Hashable {
     case .HR203: "wrong-kernel-class"
     case .HR204: "glue-kernels"
     case .HR205: "wave-tail"
+    case .HR211: "redundant-work"
     case .HR213: "unfused-attention"
     case .HR301: "clock-limited"
     case .HR302: "shared-gpu"

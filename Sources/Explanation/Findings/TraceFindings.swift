@@ -5,7 +5,7 @@ import GPUModel
 /// Findings of one device's trace, largest gain first.
 public struct TraceFindings: Sendable {
   /// Found.
-  public private(set) var found: [TraceFinding] = []
+  public internal(set) var found: [TraceFinding] = []
   /// Relative error with which the unedited replay reproduces the trace; nil where nothing could be replayed.
   public private(set) var replayError: Double?
   /// Why nothing was replayed; nil where it was.
@@ -16,15 +16,24 @@ public struct TraceFindings: Sendable {
   /// More of the device's work without a launch than this cannot be replayed.
   static let largestUnlinkedShare = 0.05
 
-  private let device: DeviceExplanation
-  private let graph: ReplayGraph?
-  private let verdict: TraceVerdict
-  private let before: ReplayGraph.Outcome?
+  let device: DeviceExplanation
+  let graph: ReplayGraph?
+  let verdict: TraceVerdict
+  let before: ReplayGraph.Outcome?
+  let requests: RequestUse?
+  let metrics: GPUMetrics?
+  let model: ModelUse?
 
   /// Looks for every finding that a trace can show. `graph` replays the whole trace; nil where there is none.
-  public init(_ device: DeviceExplanation, verdict: TraceVerdict, graph: ReplayGraph?) {
+  public init(
+    _ device: DeviceExplanation, verdict: TraceVerdict, graph: ReplayGraph?, requests: RequestUse? = nil, metrics: GPUMetrics? = nil,
+    model: ModelUse? = nil
+  ) {
     self.device = device
     self.verdict = verdict
+    self.requests = requests
+    self.metrics = metrics
+    self.model = model
     var usable = graph
     if let graph {
       if graph.unlinkedShare > Self.largestUnlinkedShare {
@@ -46,9 +55,11 @@ public struct TraceFindings: Sendable {
     before = usable?.run()
     addSteadiness()
     if found.contains(where: { $0.code == .HR103 }) { refusal = "the window is not steady" }
+    if device.busy.kernels + device.busy.copies < TraceVerdict.fewestKernels { refusal = "the trace holds too few kernels and copies" }
     addIdleFindings()
     addCopyFindings()
     addKernelFindings()
+    addServingFindings()
     if verdict.isUpstream { limitToArrivals() }
     // What is quantified first, then by size; codes break ties.
     found.sort { left, right in
@@ -74,12 +85,12 @@ public struct TraceFindings: Sendable {
     return Array((worth + unknown).prefix(3))
   }
 
-  private var wall: Double { Double(device.wall) }
+  var wall: Double { Double(device.wall) }
 
-  private func share(_ nanoseconds: Int64) -> Double { Double(nanoseconds) / wall }
+  func share(_ nanoseconds: Int64) -> Double { Double(nanoseconds) / wall }
 
   /// Throughput with an edit made, by replay; the reason where it cannot be had.
-  private func replay(_ edit: ReplayEdit) -> TraceFinding.Gain {
+  func replay(_ edit: ReplayEdit) -> TraceFinding.Gain {
     if let refusal { return .notQuantified(refusal) }
     guard let graph, let before, let edited = graph.edited(edit) else { return .notQuantified("nothing in the trace to change") }
     let after = edited.graph.run()
@@ -96,7 +107,10 @@ public struct TraceFindings: Sendable {
   }
 
   /// A bound: the span without so many nanoseconds, but no shorter than what is left of the device's work.
-  private func bound(without nanoseconds: Double, floor: Double) -> TraceFinding.Gain {
+  func bound(without nanoseconds: Double, floor: Double) -> TraceFinding.Gain {
+    if device.busy.kernels + device.busy.copies < TraceVerdict.fewestKernels {
+      return .notQuantified("the trace holds too few kernels and copies")
+    }
     let after = max(floor, wall - nanoseconds)
     guard after > 0 else { return .notQuantified("nothing would be left") }
     return .atMost(Figure(wall / after - 1, .share, .estimated, source: "the span without this time"))
@@ -257,6 +271,7 @@ public struct TraceFindings: Sendable {
           gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))
     }
     addSlowing(total)
+    addRedundantWork()
   }
 
   private mutating func addKernelClass(_ gpu: GPU, _ total: Double, _ busy: Double, _ figure: (Double) -> Figure) {
@@ -285,28 +300,6 @@ public struct TraceFindings: Sendable {
           seen: ["Products in kernels for compute capability 8.0 take \(figure(old)) of kernel time on a \(gpu.name)."],
           fix: "pad N and K to multiples of 8, or rebuild the engine on this GPU", effect: .gpuTime,
           gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))
-    }
-  }
-
-  private mutating func addSlowing(_ total: Double) {
-    if let drift = device.drift, drift.last > 1.08 * drift.first {
-      found.append(
-        TraceFinding(
-          .HR301, .likely,
-          seen: [
-            "The longest-running kernel slows from \(Figure(drift.first / 1e3, .microseconds, device.kind, source: "trace: median of the first tenth")) to \(Figure(drift.last / 1e3, .microseconds, device.kind, source: "trace: median of the last tenth")) with the same grid."
-          ],
-          fix: "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE during the run", effect: .gpuTime,
-          gain: .notQuantified("clocks are not in the trace")))
-    } else if !device.busy.kernelsOverlap, device.busy.kernels >= 200, Double(device.kernels.slowTime) > 0.15 * total {
-      found.append(
-        TraceFinding(
-          .HR302, .likely,
-          seen: [
-            "Runs that took over twice their kernel's usual time cost \(Figure(Double(device.kernels.slowTime) / total, .share, device.kind, source: "trace")) of kernel time, with nothing beside them in this trace."
-          ],
-          fix: "nvidia-smi pmon -c 5: is another process on this GPU?", effect: .gpuTime,
-          gain: .notQuantified("the other process is not in the trace")))
     }
   }
 }

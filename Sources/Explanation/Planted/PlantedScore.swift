@@ -3,23 +3,44 @@ import Reporting
 
 /// How often the first verdict is right on worlds whose limit is known.
 public struct PlantedScore: Sendable {
+  /// What a verdict was given from.
+  public enum Evidence: String, Sendable, Hashable, CaseIterable {
+    /// The trace alone.
+    case alone
+    /// The trace, and what a user has beside it.
+    case everything
+
+    /// As printed.
+    public var text: String { self == .alone ? "the trace alone" : "the trace and the files beside it" }
+  }
+
+  /// From what.
+  public var evidence: Evidence
   /// Right of all, by cause.
   public private(set) var byCause: [PlantedWorld.Cause: (right: Int, all: Int)] = [:]
-  /// Titles of the verdicts that were given, by cause.
+  /// First verdicts that were given, by cause.
   public private(set) var titles: [PlantedWorld.Cause: [String: Int]] = [:]
   /// Healthy worlds, and those with a claimed change of 2 % or more.
   public private(set) var healthy = (alarms: 0, all: 0)
 
   /// Nothing is scored yet.
-  public init() {}
+  public init(_ evidence: Evidence = .alone) { self.evidence = evidence }
 
   /// Counts a world's explanation.
   public mutating func add(_ world: PlantedWorld, _ explanation: TraceExplanation) {
     let known = byCause[world.cause] ?? (0, 0)
-    byCause[world.cause] = (known.right + (world.isRight(explanation) ? 1 : 0), known.all + 1)
+    let isRight = evidence == .alone ? world.isRight(explanation) : world.isNamed(explanation)
+    byCause[world.cause] = (known.right + (isRight ? 1 : 0), known.all + 1)
     let title = explanation.verdict.map { String($0.title.prefix { $0 != ":" && $0 != "," }) } ?? "none"
     titles[world.cause, default: [:]][title, default: 0] += 1
     if world.cause.isHealthy { healthy = (healthy.alarms + (world.isFalseAlarm(explanation) ? 1 : 0), healthy.all + 1) }
+  }
+
+  /// Counts a world whose files could not be read: no verdict is a wrong one.
+  public mutating func addFailure(_ world: PlantedWorld) {
+    let known = byCause[world.cause] ?? (0, 0)
+    byCause[world.cause] = (known.right, known.all + 1)
+    titles[world.cause, default: [:]]["cannot be read", default: 0] += 1
   }
 
   /// Share of worlds with a planted cause whose first verdict is right.
@@ -31,17 +52,34 @@ public struct PlantedScore: Sendable {
   /// Share of healthy worlds with a false alarm.
   public var falseAlarmShare: Double { Double(healthy.alarms) / Double(max(1, healthy.all)) }
 
+  /// At least 90 % right and at most 5 % false alarms.
+  public var isMet: Bool { accuracy >= 0.9 && falseAlarmShare <= 0.05 }
+
   /// The confusion matrix as a table, and both shares.
   public var lines: [String] {
-    var table = TextTable([.init("planted", .left), .init("right"), .init("of"), .init("verdicts", .left)])
-    for cause in PlantedWorld.Cause.allCases {
-      guard let counts = byCause[cause] else { continue }
-      let given = (titles[cause] ?? [:]).sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }
-      table.add([cause.rawValue, "\(counts.right)", "\(counts.all)", given.joined(separator: "; ")])
+    var table = TextTable([.init("planted", .left), .init("right"), .init("of"), .init("first verdicts", .left)])
+    for (cause, counts) in rows {
+      table.add([cause.rawValue, "\(counts.right)", "\(counts.all)", given(cause)])
     }
     return table.lines + [
       "", "first verdict right: \(NumberText.percent(accuracy)) (at least 90 % wanted)",
       "false alarms on healthy worlds: \(NumberText.percent(falseAlarmShare)) (at most 5 %)",
     ]
+  }
+
+  /// The same for a page of documentation.
+  public var markdown: [String] {
+    ["| planted | right | of | first verdicts |", "|---|---|---|---|"]
+      + rows.map { "| \($0.0.rawValue) | \($0.1.right) | \($0.1.all) | \(given($0.0)) |" } + [
+        "", "First verdict right: \(NumberText.percent(accuracy)). False alarms on healthy worlds: \(NumberText.percent(falseAlarmShare)).",
+      ]
+  }
+
+  private var rows: [(PlantedWorld.Cause, (right: Int, all: Int))] {
+    PlantedWorld.Cause.allCases.compactMap { cause in byCause[cause].map { (cause, $0) } }
+  }
+
+  private func given(_ cause: PlantedWorld.Cause) -> String {
+    (titles[cause] ?? [:]).sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }.joined(separator: "; ")
   }
 }

@@ -60,15 +60,22 @@ extension PlantedWorld {
     return step
   }
 
-  /// The trace: about so many steps as make a few thousand kernels at most.
-  public func trace(steps: Int = 60) -> Trace {
+  /// The trace alone: about so many steps as make a few thousand kernels at most.
+  public func trace(steps: Int = 60) -> Trace { recording(steps: steps).trace }
+
+  /// The trace, and where requests were meanwhile.
+  public func recording(steps: Int = 60) -> PlantedRecording {
     var random = SplitMix64(seed: seed)
     var writer = TraceWriter()
     let step = step
     // Accidents: each time a tenth more or less.
     func near(_ nanoseconds: Double) -> Double { nanoseconds * (0.9 + 0.2 * random.nextUnitDouble()) }
+    var batches: [PlantedRecording.Batch] = []
     for index in 0..<steps {
+      let idleFrom = writer.host
       writer.host += near(step.upstream)
+      if cause == .starvation { writer.range("enumerate(DataLoader)#_MultiProcessingDataLoaderIter.__next__", from: idleFrom) }
+      let begin = Int64(saturating: writer.host)
       if step.copyBytes > 0 {
         writer.copy(bytes: step.copyBytes, nanoseconds: near(step.copyBytes / step.copyRate * 1e9), pageable: step.isPageable)
       }
@@ -85,8 +92,16 @@ extension PlantedWorld {
         writer.synchronize()
         writer.host += near(step.afterWait)
       }
+      batches.append(PlantedRecording.Batch(begin: begin, end: max(begin + 1, Int64(saturating: writer.host))))
     }
-    return writer.trace
+    var recording = PlantedRecording(trace: writer.trace, batches: batches)
+    let period = batches.count > 1 ? ((batches.last?.begin ?? 0) - (batches.first?.begin ?? 0)) / Int64(clamping: batches.count - 1) : 1
+    for (index, batch) in batches.enumerated() {
+      recording.requests += requests(
+        batch: index, begin: batch.begin, previousEnd: index > 0 ? batches[index - 1].end : 0, end: batch.end, period: period
+      ) { random.nextUnitDouble() }
+    }
+    return recording
   }
 }
 
@@ -131,6 +146,12 @@ private struct TraceWriter {
       KernelEvent(
         start: Int64(saturating: begin), end: Int64(saturating: device), description: description, stream: stream, correlation: correlation)
     )
+  }
+
+  /// A framework's range from a moment to now.
+  mutating func range(_ name: String, from start: Double) {
+    trace.ranges.append(
+      RangeEvent(start: Int64(saturating: start), end: Int64(saturating: host), thread: thread, text: trace.names.intern(name)))
   }
 
   mutating func copy(bytes: Double, nanoseconds: Double, pageable: Bool) {

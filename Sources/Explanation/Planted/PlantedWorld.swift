@@ -97,6 +97,30 @@ public struct PlantedWorld: Sendable, Hashable {
     }
   }
 
+  /// Whether the first verdict names the cause, with what a user has beside the trace: nothing is left open there.
+  public func isNamed(_ explanation: TraceExplanation) -> Bool {
+    guard let verdict = explanation.verdict else { return false }
+    let busyRegimes: [Regime] = [.computeBound, .deviceBound]
+    let isBusy = verdict.regime.map(busyRegimes.contains) ?? false
+    switch cause {
+    case .client: return verdict.regime == .clientBound
+    case .frontEnd: return verdict.regime == .frontEndBound
+    case .batchingDelay: return verdict.regime == .batchingBound
+    case .starvation: return verdict.isWaitingForInput
+    case .pageableTransfer, .pinnedTransfer: return verdict.regime == .transferBound && verdict.named == nil
+    case .launchBound: return verdict.regime == .hostLaunchBound && verdict.named == nil
+    case .needlessSynchronization: return verdict.title.hasPrefix("needless") && verdict.named == nil
+    case .noPipelining: return verdict.regime == .serializedLoop && verdict.named == nil
+    case .smallGEMM: return verdict.regime == .underfilled && verdict.named == nil
+    case .memoryBound: return verdict.regime == .memoryBound && verdict.named == nil
+    case .computeBound, .healthySaturated: return isBusy && verdict.named == nil
+    case .redundantWork: return verdict.named == .HR211
+    case .coTenant: return verdict.named == .HR302
+    case .clockLimited: return verdict.named == .HR301
+    case .healthyLoadLimited: return verdict.regime == .loadLimited
+    }
+  }
+
   /// Whether something is claimed to gain on a world that nothing is wrong with.
   public func isFalseAlarm(_ explanation: TraceExplanation) -> Bool {
     cause.isHealthy && explanation.findings.contains { $0.found.contains { ($0.gain.change ?? 0) >= TraceFinding.smallestChange } }

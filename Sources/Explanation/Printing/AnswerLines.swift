@@ -78,9 +78,14 @@ extension TraceExplanation {
         ", \(NumberText.grouped(device.busy.kernels)) kernels, median of the top one \(NumberText.time(nanoseconds: Double(top.median)))"
     }
     if let fill = kernels.fill { now += ", SM fill \(NumberText.percent(fill))" }
+    if verdict.regime == .transferBound, let top = device.copies.rows.first {
+      now += "; \(NumberText.grouped(top.count)) x \(top.name) at \(Figure(top.rate, .bytesPerSecond, device.kind, source: "trace").text)"
+    }
     if let load { now += ", load \(load.text)" }
     answer.add("Now", now, kind: device.counters.rate == nil ? measured : "estimated")
     answer.add("GPU time", timeLine(device), kind: measured)
+    if let requests { answer.add("Requests", requestLine(requests, device), kind: measured) }
+    if let model { answer.add("Model", modelLine(model, device), kind: "estimated") }
     answer.add("Predicted", counterLine(device), kind: "estimated")
     for mismatch in mismatches.prefix(2) {
       answer.add(
@@ -92,10 +97,16 @@ extension TraceExplanation {
     for (index, finding) in (found?.recommendations ?? []).enumerated() {
       answer.add(change: index + 1, effect: finding.effect.rawValue, fix: finding.fix, gain: finding.gain.text, kind: finding.gain.kind)
     }
+    if verdict.regime == .transferBound, found?.recommendations.isEmpty ?? true {
+      let left = Double(max(1, device.wall - device.busy.copyOnly))
+      let most = Figure(Double(device.wall) / left - 1, .share, .estimated, source: "the span without copies that run alone")
+      answer.add(
+        change: 1, effect: "throughput", fix: "copy less: keep data on the GPU, smaller types", gain: "at most +\(most.text)", kind: "bound"
+      )
+    }
     if verdict.isUpstream {
       answer.add(
-        change: 1 + (found?.recommendations.count ?? 0), effect: "measure", fix: "requests beside the trace: --load, --triton-trace",
-        gain: "", kind: "decides")
+        change: 1 + (found?.recommendations.count ?? 0), effect: "measure", fix: measureNext, gain: "", kind: "decides")
     }
     if let text = noEffect(device) { answer.add("No effect", text) }
     answer.add("Confirm", verdict.confirm)
@@ -113,11 +124,58 @@ extension TraceExplanation {
     let busy = min(1, Double(device.busy.device) * scale)
     guard busy > 0 else { return answer.add("Headroom", "unknown") }
     let times = 1 / busy
+    if verdict?.regime == .transferBound {
+      let copies = Double(device.busy.copyOnly) / Double(device.wall)
+      let without = 1 / max(0.001, 1 - copies)
+      answer.add(
+        "Headroom",
+        "\(NumberText.significant(times, digits: 2))x with these copies; at most \(NumberText.significant(without, digits: 2))x without them: kernels need \(NumberText.percent(Double(device.busy.kernel) / Double(device.wall))) of the time",
+        kind: "estimated")
+      return
+    }
     let text =
       times < 1.15
       ? "\(NumberText.significant(times, digits: 2))x: the GPU works nearly all the time; more needs faster kernels"
       : "at most \(NumberText.significant(times, digits: 2))x with the same kernels and copies: the GPU works \(NumberText.percent(busy)) of the time"
     answer.add("Headroom", text, kind: "estimated")
+  }
+
+  /// What a file beside the trace would decide that no file decided yet.
+  private var measureNext: String {
+    switch (requests == nil, load?.isClientBound == nil) {
+    case (true, true): "requests beside the trace: --load, --triton-trace"
+    case (true, false): "requests beside the trace: --triton-trace"
+    case (false, true): "the generator's own CPU and send lag: --load"
+    case (false, false): "twice the load: does throughput double?"
+    }
+  }
+
+  /// "240 in batches of 4.0: front end 0.02 ms, queue 1.2 ms, batch 1.1 ms; while the GPU idled: 80 % queued, no batch running".
+  private func requestLine(_ requests: RequestUse, _ device: DeviceExplanation) -> String {
+    func time(_ name: String, _ value: Double?) -> String? { value.map { "\(name) \(NumberText.time(nanoseconds: $0))" } }
+    let parts = [
+      time("front end", requests.frontEnd), time("queue", requests.queue), time("batch", requests.compute),
+      time("answer", requests.response),
+    ].compactMap { $0 }
+    var text =
+      "\(NumberText.grouped(requests.requests)) in batches of \(NumberText.significant(requests.requestsPerBatch)): \(parts.joined(separator: ", "))"
+    let total = Double(requests.idle.values.reduce(0, +))
+    if total > 0, let top = requests.idle.max(by: { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }) {
+      text += "; while the GPU idled: \(NumberText.percent(Double(top.value) / total)) \(top.key.text)"
+    }
+    if let clock = requestClock { text += "; clocks joined to +-\(NumberText.time(nanoseconds: Double(clock.residual)))" }
+    return text
+  }
+
+  /// "m.onnx of 256 rows: 1.2 ms of kernels planned, 1.3 measured; 64 % of FLOPs redundant; MFU 12 %".
+  private func modelLine(_ model: ModelUse, _ device: DeviceExplanation) -> String {
+    var text = "\(model.name), \(model.rows) rows: \(NumberText.time(nanoseconds: model.plannedNanoseconds)) of kernels planned"
+    if let steps = device.counters.rate?.stepsInTrace ?? steps ?? requests.map({ Double($0.batches) }), steps > 0 {
+      text += ", \(NumberText.time(nanoseconds: Double(device.kernels.total) / steps)) in the trace"
+    }
+    if model.redundantShare > 0.005 { text += "; \(NumberText.percent(model.redundantShare)) of its FLOPs on copies of rows" }
+    if let perSecond = stepsPerSecond, let mfu = model.mfu(stepsPerSecond: perSecond) { text += "; MFU \(mfu.text)" }
+    return text
   }
 
   private func timeLine(_ device: DeviceExplanation) -> String {

@@ -14,6 +14,8 @@ extension TraceExplanation {
         "processes": JSONValue(contents.processes),
       ],
       "devices": .array(devices.indices.map { deviceJSON($0) }),
+      "requests": requests.map(requestsJSON) ?? .null, "metrics": metrics.map(Self.metricsJSON) ?? .null,
+      "model": model.map(modelJSON) ?? .null,
       "mismatches": .array(
         mismatches.map {
           ["counter": .string($0.counter.rawValue), "observedShare": JSONValue($0.observed), "predicted": $0.predicted.json]
@@ -35,7 +37,7 @@ extension TraceExplanation {
       "verdict": [
         "bottleneck": .string(verdict.title), "regime": JSONValue(verdict.regime?.rawValue),
         "secondRegime": JSONValue(verdict.second?.rawValue),
-        "upstream": .bool(verdict.isUpstream), "certainty": .string(verdict.certainty.text),
+        "finding": JSONValue(verdict.named?.rawValue), "upstream": .bool(verdict.isUpstream), "certainty": .string(verdict.certainty.text),
         "evidence": .array(verdict.evidence.map { .string($0.text) }), "confirm": .string(verdict.confirm),
       ],
       "idle": .array(
@@ -63,6 +65,7 @@ extension TraceExplanation {
             ]
           }),
       ],
+      "products": device.products.map { Self.productsJSON($0, device) } ?? .null,
       "kernelTable": .array(device.kernels.rows.prefix(200).map(Self.kernelJSON)),
       "smFill": device.kernels.fill.map { Figure($0, .share, .estimated, source: "grids and SM count, weighted by time").json } ?? .null,
       "counters": [

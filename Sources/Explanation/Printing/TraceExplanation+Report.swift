@@ -27,10 +27,12 @@ extension TraceExplanation {
 
   private func sections(_ index: Int) -> [Report.Section] {
     let device = devices[index]
-    return [
+    var sections = [
       verdictSection(index), timeSection(device), countersSection(device), gapsSection(device), kernelsSection(device),
-      copiesSection(device), findingsSection(index),
     ]
+    if index == main, let requests { sections.insert(requestsSection(requests, device), at: 2) }
+    if let products = device.products { sections.append(productsSection(products, device)) }
+    return sections + [copiesSection(device), findingsSection(index)]
   }
 
   private func verdictSection(_ index: Int) -> Report.Section {
@@ -72,10 +74,12 @@ extension TraceExplanation {
   private static let styles = [0, 1, 2, 3, 5, 6, 8, 9]
 
   private func countersSection(_ device: DeviceExplanation) -> Report.Section {
+    let measured = devices.indices.contains(main) && devices[main].ordinal == device.ordinal ? metrics : nil
     let rows = device.counters.counters.map { counter in
       FigureTable.Row(
         counter.counter.text,
         cells: [
+          measured?.shares[counter.counter].map { .figure(Figure($0, .share, .measured, source: measured?.source ?? "")) } ?? .unknown,
           counter.figure.map { .figure($0) } ?? .unknown,
           counter.figure?.interval.map { .text("\(NumberText.percent($0.lowerBound)) to \(NumberText.percent($0.upperBound))") }
             ?? .unknown,
@@ -83,7 +87,7 @@ extension TraceExplanation {
     }
     return Report.Section(
       id: "counters", heading: "Predicted counters", explanation: "What the counters would have shown, from \(device.counters.basis).",
-      blocks: [.table(FigureTable(columns: ["predicted", "interval"], rows: rows))])
+      blocks: [.table(FigureTable(columns: ["measured", "predicted", "interval"], rows: rows))])
   }
 
   private func gapsSection(_ device: DeviceExplanation) -> Report.Section {

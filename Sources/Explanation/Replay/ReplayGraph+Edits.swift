@@ -14,6 +14,10 @@ public enum ReplayEdit: Sendable, Hashable {
   case shorterDispatch
   /// Element-wise, normalization and layout kernels vanish: the most that fusing them can bring.
   case withoutGlueKernels
+  /// Products run at a clock so many times as high: what waits for memory keeps its time.
+  case largerClock(ratio: Double)
+  /// Runs that took over twice their kernel's fast mode take that.
+  case fastMode
 }
 
 extension ReplayGraph {
@@ -49,6 +53,8 @@ extension ReplayGraph {
         count += 1
       }
       places = count
+    case .largerClock(let ratio): places = copy.raiseClock(ratio)
+    case .fastMode: places = copy.restoreFastMode()
     case .withoutGlueKernels:
       var count = 0
       for index in copy.work.indices where copy.work[index].isKernel && copy.work[index].role.isGlue {
@@ -58,6 +64,35 @@ extension ReplayGraph {
       places = count
     }
     return places > 0 ? (copy, places) : nil
+  }
+
+  /// Shortens products by the clocks' ratio.
+  private mutating func raiseClock(_ ratio: Double) -> Int {
+    guard ratio > 1, ratio.isFinite else { return 0 }
+    var count = 0
+    for index in work.indices
+    where work[index].isKernel && (work[index].role == .tensorGEMM || work[index].role == .plainGEMM || work[index].role == .attention) {
+      work[index].duration = Int64(saturating: Double(work[index].duration) / ratio)
+      count += 1
+    }
+    return count
+  }
+
+  /// Gives slow runs of a kernel the duration that a tenth of its runs stay below.
+  private mutating func restoreFastMode() -> Int {
+    var durations: [Int32: [Int64]] = [:]
+    for item in work where item.isKernel { durations[item.description, default: []].append(item.duration) }
+    let fast = durations.mapValues { values in
+      let sorted = values.sorted()
+      return sorted[sorted.count / 10]
+    }
+    var count = 0
+    for index in work.indices where work[index].isKernel {
+      guard let usual = fast[work[index].description], work[index].duration > 2 * usual else { continue }
+      work[index].duration = usual
+      count += 1
+    }
+    return count
   }
 
   /// What is left when a call goes: its host time before it, too, as that was spent on making it.

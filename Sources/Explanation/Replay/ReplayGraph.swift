@@ -60,6 +60,8 @@ public struct ReplayGraph: Sendable {
     var role: KernelName.Role
     /// Node of a graph launch.
     var isGraphNode: Bool
+    /// Position in `Trace.kernelDescriptions`; -1 for no kernel.
+    var description: Int32 = -1
   }
 
   /// What a run of the graph came to, nanoseconds.
@@ -163,7 +165,7 @@ public struct ReplayGraph: Sendable {
     // The last few pieces of work of each stream: what another stream may wait for.
     var recent: [Int32: [(work: Int32, end: Int64)]] = [:]
     let roles = trace.kernelDescriptions.map { KernelName(trace.names[$0.demangledName] ?? trace.names[$0.shortName] ?? "").role }
-    launchLatency = Self.medianLatency(trace, host, byCall) ?? launchLatency
+    launchLatency = Self.latency(trace, host, byCall, rows.map(\.row)) ?? launchLatency
     for (row32, thread) in rows {
       let row = Int(row32)
       let (start, end) = (table.start[row], table.end[row])
@@ -181,7 +183,8 @@ public struct ReplayGraph: Sendable {
           stream: stream, duration: event.end - event.start, afterCall: event.start - start, afterStream: 0,
           isKernel: event.kind == .kernel || event.kind == .graph,
           role: event.kind == .kernel ? roles[Int(trace.kernels.description[Int(event.row)].rawValue)] : .other,
-          isGraphNode: kind == .graphLaunch)
+          isGraphNode: kind == .graphLaunch,
+          description: event.kind == .kernel ? trace.kernels.description[Int(event.row)].rawValue : -1)
         let previous = streamEnd[Int(stream)]
         if previous == .min || previous <= start {
           item.afterStream = previous == .min ? 0 : min(event.start - previous, Self.queuedGap)
@@ -271,14 +274,27 @@ public struct ReplayGraph: Sendable {
     return best
   }
 
-  private static func medianLatency(_ trace: Trace, _ host: HostActivity, _ byCall: [Int: [DeviceEvent]]) -> Int64? {
+  /// From a launch call's start to its kernel's, where the stream had nothing left to do: what a launch costs when nothing is queued before it.
+  private static func latency(_ trace: Trace, _ host: HostActivity, _ byCall: [Int: [DeviceEvent]], _ rows: [Int32]) -> Int64? {
     var latencies: [Int64] = []
-    for (row, events) in byCall where host.kind(ofCall: row, trace.apiCalls) == .launch {
-      if let first = events.first { latencies.append(first.start - trace.apiCalls.start[row]) }
+    var streamEnd = [Int64](repeating: .min, count: trace.streams.count)
+    for row32 in rows {
+      let row = Int(row32)
+      guard let events = byCall[row] else { continue }
+      let start = trace.apiCalls.start[row]
+      if let first = events.min(by: { ($0.start, $0.row) < ($1.start, $1.row) }), host.kind(ofCall: row, trace.apiCalls) == .launch,
+        streamEnd[Int(stream(first, trace))] <= start
+      {
+        latencies.append(first.start - start)
+      }
+      for event in events {
+        let stream = Int(stream(event, trace))
+        streamEnd[stream] = max(streamEnd[stream], event.end)
+      }
     }
-    if latencies.isEmpty { return nil }
+    // A handful of launches on an idle stream is a program's beginning.
+    if latencies.count < 10 { return nil }
     latencies.sort()
-    // The lower quartile: launches that found the device busy take longer.
     return max(1_000, latencies[latencies.count / 4])
   }
 

@@ -29,7 +29,9 @@ struct ChromeTraceWriter {
   mutating func write() throws(FileError) {
     out.raw("{\"displayTimeUnit\":\"ns\",\"otherData\":{")
     writeRun()
-    out.raw("},\"traceEvents\":[")
+    out.raw("},\"schemaVersion\":1,\"deviceProperties\":[")
+    writeDevices()
+    out.raw("],\"traceEvents\":[")
     writeMetadata()
     try writeAPICalls()
     try writeOSCalls()
@@ -131,6 +133,26 @@ struct ChromeTraceWriter {
       out.raw(name(id))
     }
     out.raw("]")
+  }
+
+  /// The devices as Kineto describes them, so that readers of its traces know SMs and limits. The id is the CUDA ordinal.
+  private mutating func writeDevices() {
+    for (index, gpu) in trace.gpus.filter({ $0.cudaDevice != Trace.unknown }).enumerated() {
+      if index > 0 { out.raw(",") }
+      out.raw("{\"id\":")
+      out.number(gpu.cudaDevice)
+      out.raw(",\"name\":")
+      out.raw(JSONBuffer.quoted(gpu.name))
+      let threads = gpu.maxWarpsPerSM > 0 && gpu.maxWarpsPerSM < 1 << 20 ? gpu.maxWarpsPerSM * 32 : Trace.unknown
+      let members: [(StaticString, Int64)] = [
+        (",\"numSms\":", gpu.smCount), (",\"computeMajor\":", gpu.computeMajor), (",\"computeMinor\":", gpu.computeMinor),
+        (",\"totalGlobalMem\":", gpu.totalMemoryBytes), (",\"regsPerMultiprocessor\":", gpu.maxRegistersPerSM),
+        (",\"sharedMemPerMultiprocessor\":", gpu.maxSharedMemoryBytesPerSM), (",\"maxThreadsPerMultiprocessor\":", threads),
+        (",\"warpSize\":", threads == Trace.unknown ? Trace.unknown : 32),
+      ]
+      for (name, value) in members where value != Trace.unknown { member(name, value) }
+      out.raw("}")
+    }
   }
 
   private mutating func writeMetadata() {

@@ -36,11 +36,81 @@ struct KinetoBuilder {
     events += 1
     switch event.phase {
     case UInt8(ascii: "X"): complete(event, cursor)
+    case UInt8(ascii: "B"): begin(event, cursor)
+    case UInt8(ascii: "E"): end(event, cursor)
     case UInt8(ascii: "M"): metadata(event, cursor)
     case UInt8(ascii: "C"): counter(event, cursor)
     case UInt8(ascii: "i"), UInt8(ascii: "I"): instants += 1
     default: flows += 1
     }
+  }
+
+  // MARK: - Spans in two events
+
+  /// A row whose end has not come yet.
+  private struct Open {
+    var table: Table
+    var row: Int
+  }
+
+  /// Tables that an event of a category may land in.
+  private enum Table { case kernels, copies, memsets, synchronizations, apiCalls, operators, ranges, overheads, none }
+
+  /// Begun and not ended, by thread: ends close the last that began ("Trace Event Format", duration events).
+  private var open: [Int64: [Open]] = [:]
+  /// Ends that nothing began, and begins that nothing ended.
+  private(set) var unpaired = 0
+  /// No more are kept open on a thread: deeper is no program's call stack but a file's mistake.
+  private static let deepest = 4096
+
+  private mutating func begin(_ event: KinetoEvent, _ cursor: JSONCursor) {
+    let track = thread(event, cursor)
+    guard open[track]?.count ?? 0 < Self.deepest else {
+      unpaired += 1
+      return
+    }
+    var event = event
+    (event.hasDuration, event.duration) = (true, 0)
+    let before = counts
+    complete(event, cursor)
+    let after = counts
+    let grown = after.indices.first { after[$0].count > before[$0].count }
+    open[track, default: []].append(grown.map { Open(table: after[$0].table, row: after[$0].count - 1) } ?? Open(table: .none, row: 0))
+  }
+
+  private mutating func end(_ event: KinetoEvent, _ cursor: JSONCursor) {
+    guard let time = event.time else {
+      withoutTime += 1
+      return
+    }
+    let track = thread(event, cursor)
+    guard let last = open[track]?.popLast() else {
+      unpaired += 1
+      return
+    }
+    if isWholeMicroseconds, time % 1000 != 0 { isWholeMicroseconds = false }
+    func later(_ start: Int64) -> Int64 {
+      time >= start && time.subtractingSaturated(start) <= ImportLimits.longestNanoseconds ? time : start
+    }
+    switch last.table {
+    case .kernels: trace.kernels.end[last.row] = later(trace.kernels.start[last.row])
+    case .copies: trace.copies.end[last.row] = later(trace.copies.start[last.row])
+    case .memsets: trace.memsets.end[last.row] = later(trace.memsets.start[last.row])
+    case .synchronizations: trace.synchronizations.end[last.row] = later(trace.synchronizations.start[last.row])
+    case .apiCalls: trace.apiCalls.end[last.row] = later(trace.apiCalls.start[last.row])
+    case .operators: trace.operators.end[last.row] = later(trace.operators.start[last.row])
+    case .ranges: trace.ranges.end[last.row] = later(trace.ranges.start[last.row])
+    case .overheads: trace.overheads.end[last.row] = later(trace.overheads.start[last.row])
+    case .none: break
+    }
+  }
+
+  private var counts: [(table: Table, count: Int)] {
+    [
+      (.kernels, trace.kernels.count), (.copies, trace.copies.count), (.memsets, trace.memsets.count),
+      (.synchronizations, trace.synchronizations.count), (.apiCalls, trace.apiCalls.count), (.operators, trace.operators.count),
+      (.ranges, trace.ranges.count), (.overheads, trace.overheads.count),
+    ]
   }
 
   private mutating func complete(_ event: KinetoEvent, _ cursor: JSONCursor) {
@@ -235,6 +305,8 @@ struct KinetoBuilder {
 
   /// The trace, complete: device work belongs to the process that made the calls, where there is one.
   mutating func finish() -> Trace {
+    unpaired += open.values.reduce(0) { $0 + $1.count }
+    open = [:]
     let process = callers.count == 1 ? callers.first ?? Trace.unknown : Trace.unknown
     for stream in streams {
       var stream = stream

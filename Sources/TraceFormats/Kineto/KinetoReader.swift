@@ -242,6 +242,13 @@ struct KinetoReader {
     header.apply(to: &builder.trace)
     var trace = builder.finish()
     trace.run["source"] = TraceFileFormat.kineto.rawValue
+    if builder.unpaired > 0 {
+      notes.append(
+        ImportNote(
+          .warning, .incomplete,
+          "\(builder.unpaired) spans have a begin without an end or an end without a begin (\"B\", \"E\"); they last no time, or are left out"
+        ))
+    }
     if builder.isWholeMicroseconds, !trace.kernels.isEmpty {
       trace.run["timeResolutionNanoseconds"] = "1000"
       notes.append(ImportNote(.information, .resolution, "times are whole microseconds: a kernel of 1 us may have lasted 0.5 to 1.5"))

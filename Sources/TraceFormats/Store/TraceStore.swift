@@ -8,6 +8,12 @@ public enum TraceStore {
     try TraceStoreWriter(trace, path).write()
   }
 
+  /// Writes what Nsight Systems would have exported: its tables alone, none of ours. Requests, batches, operators and counters are left out, as no
+  /// table of Nsight's holds them.
+  public static func writeExport(_ trace: Trace, to path: String) throws(TraceStoreError) {
+    try TraceStoreWriter(trace, path, isOwn: false).write()
+  }
+
   /// Reads a trace written by `write` or exported by Nsight Systems. Tables and columns that are not there are unknown, others are
   /// passed over. The file is opened for reading only.
   public static func read(_ path: String) throws(TraceStoreError) -> Trace {

@@ -7,10 +7,13 @@ import Trace
 struct TraceStoreWriter {
   private let trace: Trace
   private let path: String
+  /// With the tables that are ours alone.
+  private let isOwn: Bool
 
-  init(_ trace: Trace, _ path: String) {
+  init(_ trace: Trace, _ path: String, isOwn: Bool = true) {
     self.trace = trace
     self.path = path
+    self.isOwn = isOwn
   }
 
   func write() throws(TraceStoreError) {
@@ -44,7 +47,7 @@ struct TraceStoreWriter {
     try writeTarget(database)
     try writeDeviceWork(database)
     try writeHostWork(database)
-    try writeServing(database)
+    if isOwn { try writeServing(database) }
     try writeEnums(database)
     try database.execute("COMMIT")
   }
@@ -52,7 +55,7 @@ struct TraceStoreWriter {
   private func writeNames(_ database: SQLiteDatabase) throws(TraceStoreError) {
     let version = TraceSchema.version
     let metadata = [
-      ("EXPORT_PRODUCT_NAME", "headroom"),
+      ("EXPORT_PRODUCT_NAME", isOwn ? "headroom" : "NVIDIA Nsight Systems"),
       ("EXPORT_SCHEMA_VERSION", "\(version.major).\(version.minor).\(version.micro)"),
       ("EXPORT_SCHEMA_VERSION_MAJOR", "\(version.major)"),
       ("EXPORT_SCHEMA_VERSION_MINOR", "\(version.minor)"),
@@ -62,7 +65,7 @@ struct TraceStoreWriter {
       row.text(metadata[index].0)
       row.text(metadata[index].1)
     }
-    let run = trace.run.sorted { $0.key < $1.key }
+    let run = isOwn ? trace.run.sorted { $0.key < $1.key } : []
     try database.insert(TraceSchema.run, count: run.count) { index, row in
       row.text(run[index].key)
       row.text(run[index].value)
@@ -120,6 +123,7 @@ struct TraceStoreWriter {
       row.int64(GlobalID.processNumber(processes[index].process))
       row.text(names[processes[index].name])
     }
+    if !isOwn { return }
     let descriptions = trace.kernelDescriptions
     try database.insert(TraceSchema.kernelDescriptions, count: descriptions.count) { index, row in row.kernel(descriptions[index]) }
     let streams = trace.streams
@@ -223,7 +227,7 @@ struct TraceStoreWriter {
       row.int64(range.category)
     }
     let operators = trace.operators
-    try database.insert(TraceSchema.operators, count: operators.count) { index, row in
+    try database.insert(TraceSchema.operators, count: isOwn ? operators.count : 0) { index, row in
       row.int64(operators.start[index])
       row.int64(operators.end[index])
       row.int64(operators.thread[index])

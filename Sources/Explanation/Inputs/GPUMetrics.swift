@@ -1,0 +1,220 @@
+import CheckedNumbers
+public import Trace
+
+/// What counters and the driver said of a GPU while a program ran: a DCGM exporter's page, nvidia-smi's CSV, or the samples that Nsight
+/// Systems took beside its records (`--gpu-metrics-devices`).
+public struct GPUMetrics: Sendable, Hashable {
+  /// Why the driver holds the clock below what was asked for.
+  public enum Throttle: UInt64, Sendable, Hashable, CaseIterable {
+    // Bits of nvmlClocksEventReasons (NVML API reference, "Clocks Event Reasons").
+    case applicationClocks = 0x2
+    case powerCap = 0x4
+    case hardwareSlowdown = 0x8
+    case softwareThermal = 0x20
+    case hardwareThermal = 0x40
+    case powerBrake = 0x80
+
+    /// As printed.
+    public var text: String {
+      switch self {
+      case .applicationClocks: "application clocks"
+      case .powerCap: "power cap"
+      case .hardwareSlowdown: "hardware slowdown"
+      case .softwareThermal, .hardwareThermal: "temperature"
+      case .powerBrake: "power brake"
+      }
+    }
+  }
+
+  /// Means of the samples, 0...1.
+  public private(set) var shares: [PredictedCounter.Counter: Double] = [:]
+  /// The SM clock while the GPU worked, megahertz.
+  public private(set) var clockMegahertz: Double?
+  /// The largest one that the board allows, where given.
+  public private(set) var largestClockMegahertz: Double?
+  /// Watts drawn and allowed.
+  public internal(set) var watts: (drawn: Double, limit: Double)? {
+    get { wattsDrawn.flatMap { drawn in wattsAllowed.map { (drawn, $0) } } }
+    set {
+      wattsDrawn = newValue?.drawn
+      wattsAllowed = newValue?.limit
+    }
+  }
+  private var wattsDrawn: Double?
+  private var wattsAllowed: Double?
+  /// Reasons for a lower clock that were active in at least a tenth of the samples.
+  public private(set) var throttles: [Throttle] = []
+  /// Processes with memory on the GPU, where listed.
+  public private(set) var processes: Int?
+  /// Where it comes from.
+  public private(set) var source: String
+
+  /// Clock over the largest clock; nil where either is unknown.
+  public func clockShare(largest: Double?) -> Double? {
+    guard let clockMegahertz, let most = largestClockMegahertz ?? largest, most > 0 else { return nil }
+    return clockMegahertz / most
+  }
+
+  /// Nothing was seen.
+  var isEmpty: Bool { shares.isEmpty && clockMegahertz == nil && processes == nil }
+
+  /// The samples in a trace, of one device; nil where there are none.
+  public init?(_ trace: Trace, device: Int64) {
+    source = "GPU metrics in the trace"
+    let table = trace.counters
+    if table.count == 0 { return nil }
+    // By position of the name: what it is, or -1.
+    let counters = PredictedCounter.Counter.allCases
+    var meaning: [NameID: Int] = [:]
+    for (index, text) in trace.names.texts.enumerated() {
+      let name = text.lowercased()
+      let id = NameID(rawValue: Int32(clamping: index))
+      // Names as Nsight Systems gives them: "SMs Active [Throughput %]"; older versions write "SM Active".
+      if name.hasPrefix("gr active") {
+        meaning[id] = counters.firstIndex(of: .graphicsActive)
+      } else if name.hasPrefix("sms active") || name.hasPrefix("sm active") {
+        meaning[id] = counters.firstIndex(of: .smActive)
+      } else if name.hasPrefix("tensor active") {
+        meaning[id] = counters.firstIndex(of: .tensorActive)
+      } else if name.hasPrefix("gpc clock frequency") {
+        meaning[id] = 100
+      } else if name.hasPrefix("dram read") && name.contains("%") || name.hasPrefix("dram write") && name.contains("%") {
+        meaning[id] = 101
+      }
+    }
+    if meaning.isEmpty { return nil }
+    var sums: [(sum: Double, count: Double)] = Array(repeating: (0, 0), count: counters.count)
+    var (clock, clocks, dram, dramNames) = (0.0, 0.0, 0.0, Set<NameID>())
+    var dramSamples: [NameID: Double] = [:]
+    for row in 0..<table.count where table.device[row] == device || table.device[row] == Trace.unknown {
+      guard let what = meaning[table.counter[row]], table.value[row].isFinite, table.value[row] >= 0 else { continue }
+      let value = table.value[row]
+      if what == 100 {
+        // In hertz or megahertz, by version.
+        if value > 0 { (clock, clocks) = (clock + (value > 1e6 ? value / 1e6 : value), clocks + 1) }
+      } else if what == 101 {
+        dram += min(100, value) / 100
+        dramNames.insert(table.counter[row])
+        dramSamples[table.counter[row], default: 0] += 1
+      } else {
+        sums[what] = (sums[what].sum + min(100, value) / 100, sums[what].count + 1)
+      }
+    }
+    for (counter, sum) in zip(counters, sums) where sum.count > 0 { shares[counter] = sum.sum / sum.count }
+    // Reads and writes are two counters of one bus: their sum is its use.
+    if let samples = dramSamples.values.max(), samples > 0 { shares[.memoryActive] = min(1, dram / samples) }
+    if clocks > 0 { clockMegahertz = clock / clocks }
+    if isEmpty { return nil }
+  }
+
+  /// A DCGM exporter's or Triton's metrics page, or CSV of `nvidia-smi --query-gpu=... --format=csv` or `--query-compute-apps=...`.
+  ///
+  /// - Parameter device: of pages that name several GPUs the one of this number counts.
+  public init(_ text: String, path: String, device: Int64 = 0) throws(CompanionError) {
+    source = path
+    let first = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: true).first ?? ""
+    if first.contains(",")
+      && (first.contains("pid") || first.contains("utilization") || first.contains("clocks") || first.contains("power"))
+    {
+      readCSV(text)
+    } else {
+      readPage(PrometheusText(text), device: device)
+    }
+    if isEmpty {
+      throw CompanionError(
+        path: path,
+        reason:
+          "neither metrics of a GPU (DCGM_FI_*, nv_gpu_*) nor nvidia-smi's CSV: nvidia-smi --query-gpu=utilization.gpu,clocks.sm,clocks.max.sm,power.draw,power.limit,clocks_event_reasons.active --format=csv -lms 200"
+      )
+    }
+  }
+
+  /// Takes what another source knows and this one does not.
+  public mutating func add(_ other: GPUMetrics) {
+    shares.merge(other.shares) { own, _ in own }
+    if clockMegahertz == nil { (clockMegahertz, largestClockMegahertz) = (other.clockMegahertz, other.largestClockMegahertz) }
+    if largestClockMegahertz == nil { largestClockMegahertz = other.largestClockMegahertz }
+    if watts == nil { watts = other.watts }
+    if throttles.isEmpty { throttles = other.throttles }
+    if processes == nil { processes = other.processes }
+  }
+
+  private mutating func note(_ masks: [UInt64]) {
+    let needed = max(1, (masks.count + 9) / 10)
+    throttles = Throttle.allCases.filter { reason in masks.reduce(0) { $0 + ($1 & reason.rawValue != 0 ? 1 : 0) } >= needed }
+  }
+
+  private static func mean(_ values: [Double]) -> Double? { values.isEmpty ? nil : values.reduce(0, +) / Double(values.count) }
+
+  private mutating func readPage(_ page: PrometheusText, device: Int64) {
+    func values(_ name: String) -> [Double] {
+      let samples = page.samples.filter { $0.name == name && $0.value.isFinite && $0.value >= 0 }
+      let own = samples.filter { $0.labels["gpu"] == "\(device)" }
+      return (own.isEmpty ? samples : own).map(\.value)
+    }
+    func share(_ counter: PredictedCounter.Counter, _ names: [(String, Double)]) {
+      for (name, scale) in names {
+        if shares[counter] == nil, let value = Self.mean(values(name)) { shares[counter] = min(1, value * scale) }
+      }
+    }
+    share(.nvidiaSMI, [("DCGM_FI_DEV_GPU_UTIL", 0.01), ("nv_gpu_utilization", 1)])
+    share(.graphicsActive, [("DCGM_FI_PROF_GR_ENGINE_ACTIVE", 1)])
+    share(.smActive, [("DCGM_FI_PROF_SM_ACTIVE", 1)])
+    share(.tensorActive, [("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", 1)])
+    share(.memoryActive, [("DCGM_FI_PROF_DRAM_ACTIVE", 1)])
+    clockMegahertz = Self.mean(values("DCGM_FI_DEV_SM_CLOCK"))
+    largestClockMegahertz = Self.mean(values("DCGM_FI_DEV_MAX_SM_CLOCK"))
+    if let drawn = Self.mean(values("DCGM_FI_DEV_POWER_USAGE") + values("nv_gpu_power_usage")),
+      let limit = Self.mean(values("DCGM_FI_DEV_POWER_MGMT_LIMIT") + values("nv_gpu_power_limit"))
+    {
+      watts = (drawn, limit)
+    }
+    note(
+      (values("DCGM_FI_DEV_CLOCK_THROTTLE_REASONS") + values("DCGM_FI_DEV_CLOCKS_EVENT_REASONS")).map {
+        UInt64(clamping: Int64(saturating: $0))
+      })
+  }
+
+  private mutating func readCSV(_ text: String) {
+    let lines = text.split(whereSeparator: \.isNewline).map { line in
+      line.split(separator: ",", omittingEmptySubsequences: false).map { String($0.filter { $0 != " " && $0 != "\t" }) }
+    }
+    guard let header = lines.first else { return }
+    func column(_ names: [String]) -> Int? {
+      header.firstIndex { cell in names.contains { cell == $0 || cell.hasPrefix($0 + "[") } }
+    }
+    func numbers(_ column: Int?) -> [Double?] {
+      guard let column else { return [] }
+      return lines.dropFirst().map { cells in
+        guard cells.indices.contains(column) else { return nil }
+        let cell = cells[column]
+        if cell.hasPrefix("0x") { return UInt64(cell.dropFirst(2), radix: 16).map { Double($0) } }
+        return Double(cell.prefix { $0.isNumber || $0 == "." || $0 == "-" }).flatMap { $0.isFinite ? $0 : nil }
+      }
+    }
+    if let pid = column(["pid"]) {
+      processes = Set(lines.dropFirst().compactMap { $0.indices.contains(pid) ? Int($0[pid]) : nil }).count
+      return
+    }
+    let use = numbers(column(["utilization.gpu"]))
+    if let value = Self.mean(use.compactMap { $0 }) { shares[.nvidiaSMI] = min(1, value / 100) }
+    // The clock of an idle GPU says nothing of the one it works at.
+    func whileBusy(_ values: [Double?]) -> [Double] {
+      let busy = values.indices.compactMap { index in
+        use.indices.contains(index) && (use[index] ?? 0) >= 5 ? values[index] : nil
+      }
+      return busy.isEmpty ? values.compactMap { $0 } : busy
+    }
+    clockMegahertz = Self.mean(whileBusy(numbers(column(["clocks.sm", "clocks.current.sm"]))))
+    largestClockMegahertz = Self.mean(numbers(column(["clocks.max.sm"])).compactMap { $0 })
+    if let drawn = Self.mean(whileBusy(numbers(column(["power.draw", "power.draw.average", "power.draw.instant"])))),
+      let limit = Self.mean(numbers(column(["power.limit", "enforced.power.limit"])).compactMap { $0 })
+    {
+      watts = (drawn, limit)
+    }
+    note(
+      numbers(column(["clocks_event_reasons.active", "clocks_throttle_reasons.active"])).compactMap { $0 }.map {
+        UInt64(clamping: Int64(saturating: $0))
+      })
+  }
+}
