@@ -259,7 +259,7 @@ let package = Package(
     tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests(
       "ExplanationTests",
-      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "Trace", "TraceFormats"]),
+      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("ProcessContractTests", ["ProcessContract"]),
     tests("TimeBaseTests", ["TimeBase"]),

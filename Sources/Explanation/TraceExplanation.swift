@@ -173,7 +173,7 @@ public struct TraceExplanation: Sendable {
       findings.append(
         TraceFindings(
           device, verdict: verdict, graph: graph, requests: index == main ? requests : nil, metrics: index == main ? metrics : nil,
-          model: index == main ? model : nil))
+          model: index == main ? model : nil, load: load))
     }
     addNotes(trace, context)
     if devices.indices.contains(main) {

@@ -77,6 +77,11 @@ extension TraceVerdict {
       title = "no pipelining: requests wait, no batch runs, and the GPU idles until the next one begins"
       confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
       evidence.append("The GPU idled \(share) of the time with requests queued, more of them than the next batch took.")
+    case .queue where requests.filledByArrivalShare > Self.backlogShare:
+      (regime, second, isUpstream, certainty) = (.loadLimited, nil, true, .likely)
+      title = "too few requests: batches fill as slowly as requests arrive, and the GPU idles meanwhile"
+      confirm = "offer twice the load: throughput should double; max_queue_delay_microseconds: 0 shortens the wait, not the limit"
+      evidence.append("The GPU idled \(share) of the time with requests queued; batches began the moment another request arrived.")
     case .queue:
       (regime, second, isUpstream, certainty) = (.batchingBound, nil, false, sure)
       title = "batching delay: requests wait for company while no batch runs and the GPU idles"

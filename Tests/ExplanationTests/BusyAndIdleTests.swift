@@ -1,7 +1,8 @@
 import Diagnosis
-import Explanation
+@testable import Explanation
 import FileAccess
 import Testing
+import TimeBase
 import Trace
 import TraceFormats
 
@@ -149,6 +150,24 @@ import TraceFormats
     #expect(explanation.devices.map(\.ordinal) == [0, 1])
     #expect(explanation.devices.map { $0.facts.smCount } == [108, 84])
     #expect(explanation.device?.ordinal == 1)
+  }
+
+  @Test func aRankIsFoundWithoutSorting() {
+    var random = SplitMix64(seed: 4)
+    for count in 1...60 {
+      // Few different values, and many.
+      for limit in [UInt64(3), 1_000] {
+        let values = (0..<count).map { _ in Int64(clamping: random.next() % limit) }
+        for rank in values.indices {
+          for order in [values, values.sorted(), values.sorted(by: >)] {
+            var list = order
+            #expect(Selection.value(&list, rank: rank) == values.sorted()[rank])
+          }
+        }
+      }
+    }
+    var none: [Int64] = []
+    #expect(Selection.value(&none, rank: 0) == nil)
   }
 
   @Test func causesHavePlacesOfTheirOwn() throws {

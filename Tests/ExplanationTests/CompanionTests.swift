@@ -69,6 +69,43 @@ import TraceFormats
     #expect(inside.regime == .serializedLoop && !inside.isUpstream)
   }
 
+  @Test func aBatchThatAnArrivalFillsWaitsForTheLoadAndNotForATimer() throws {
+    // Four requests a batch, 240 us apart; the fourth one sends it.
+    func maker(last: Double) -> TraceMaker {
+      var maker = Self.served(request: (received: 390, queued: 395, answered: 660))
+      maker.trace.requests = RequestTable()
+      let model = maker.trace.names.intern("m")
+      for index in 0..<40 {
+        for place in 0..<4 {
+          let at = Int64((Double(index) * 1_000 + last - Double(3 - place) * 240) * 1e3)
+          maker.trace.requests.append(
+            RequestEvent(
+              id: Int64(index * 4 + place), batch: Int64(index), model: model, rows: 8, received: at - 5_000, parsed: at, enqueued: at,
+              responseStart: Int64(index * 1_000 + 660) * 1_000, responseEnd: Int64(index * 1_000 + 660) * 1_000))
+        }
+      }
+      return maker
+    }
+    let filled = try Self.verdict(maker(last: 398))
+    #expect(filled.regime == .loadLimited && filled.title.hasPrefix("too few requests"))
+    // The last one came 150 us before: a timer sent it.
+    #expect(try Self.verdict(maker(last: 250)).regime == .batchingBound)
+  }
+
+  @Test func aGainBeforeTheGPUIsBoundByTheRequestsOwnCycle() throws {
+    let maker = Self.served(request: (received: -330, queued: -300, answered: 660))
+    var context = TraceContext()
+    func gain() throws -> Double {
+      let explanation = TraceExplanation(of: maker.trace, name: "", context: context)
+      return try #require(explanation.findings.first?.found.first { $0.code == .HR121 }?.gain.change)
+    }
+    // 700 us queued of a server's 990.
+    #expect(try gain() <= 990.0 / 290 - 1 + 1e-9)
+    // A client that waits 10 ms for each answer gains 7.5 %.
+    context.load = KnownLoad(tool: "locust", requestsPerSecond: 1_000, meanMilliseconds: 10)
+    #expect((try gain() - (10 / 9.3 - 1)).magnitude < 1e-6)
+  }
+
   @Test func theGeneratorDecidesWhetherMissingRequestsAreItsOwn() throws {
     var context = TraceContext()
     context.load = KnownLoad(tool: "headroom", requestsPerSecond: 1_000, isClientBound: true)

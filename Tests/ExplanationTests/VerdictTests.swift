@@ -74,6 +74,38 @@ import TraceFormats
     #expect(explanation.findings.first?.found.contains { $0.code == .HR141 } == true)
   }
 
+  @Test func copiesThatFillTheSpanAreNotCalledAGPUThatWorks() throws {
+    var maker = TraceMaker()
+    for index in 0..<40 {
+      let start = Double(index) * 1_000
+      maker.copy(bytes: 40 << 20, call: (start, start + 5), start + 10, start + 960)
+      maker.kernel(launch: (start + 6, start + 10), start + 962, start + 982)
+    }
+    let explanation = explain(maker)
+    #expect(explanation.verdict?.regime == .transferBound)
+    let text = explanation.answer.joined(separator: " ").split(separator: " ").joined(separator: " ")
+    #expect(text.contains("without them: kernels need 2.0 % of the time"))
+    // Beside kernels of two percent nothing is hidden: what is left is to copy less.
+    #expect(text.contains("copy less") && !text.contains("the GPU works nearly all the time; more needs"))
+  }
+
+  @Test func theCallThatTheGPUWaitsForIsNamed() throws {
+    var maker = TraceMaker()
+    for index in 0..<40 {
+      let start = Double(index) * 300
+      maker.call("cudaMalloc_v3020", start + 15, start + 240)
+      maker.call("cudaStreamIsCapturing_v10000", start + 242, start + 246)
+      maker.kernel(launch: (start + 250, start + 254), start + 257, start + 310)
+    }
+    let verdict = try #require(explain(maker).verdict)
+    #expect(verdict.title.contains("most for cudaMalloc"))
+  }
+
+  @Test func gainsOfAHandfulOfKernelsAreNone() throws {
+    let explanation = explain(TraceMaker.eager(steps: 2, layers: 4))
+    #expect(explanation.findings.allSatisfy { $0.found.allSatisfy { $0.gain.change == nil } })
+  }
+
   @Test func scalarsReadBackAreNeedlessSynchronization() throws {
     var maker = TraceMaker()
     var time = 0.0

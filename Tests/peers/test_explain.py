@@ -181,12 +181,27 @@ def test_doctor_and_demo(headroom):
     check(headroom("explain", "--demo", "--json"), "explain")
 
 
-def test_planted_limits_are_found(headroom):
-    document = check(headroom("bench", "--suite", "planted", "--json"), "bench-planted")
+def test_planted_limits_are_found(headroom, tmp_path):
+    document = check(headroom("bench", "--suite", "planted", "--out", tmp_path, "--json"), "bench-planted")
     assert {(s["form"], s["evidence"]) for s in document["scores"]} == {
         (form, evidence) for form in ("nsight", "kineto") for evidence in ("alone", "everything")}
     for score in document["scores"]:
         assert score["accuracyShare"] >= 0.9 and score["falseAlarmShare"] <= 0.05, score
+    # The kept files are what a user would hand in, and every option takes them.
+    folder = next(path for path in sorted(tmp_path.iterdir()) if path.name.startswith("frontEnd-1-"))
+    alone = check(headroom("explain", folder / "trace.sqlite", "--json"), "explain")["traces"][0]
+    assert alone["requests"] is None and alone["devices"][0]["verdict"]["upstream"]
+    trace = check(
+        headroom("explain", folder / "trace.json", "--triton-trace", folder / "triton-trace.json", "--load", folder / "load.json",
+                 "--gpu-metrics", folder / "smi.csv", "--gpu-metrics", folder / "apps.csv", "--onnx", folder / "model.onnx", "--rows", "50",
+                 "--chrome", folder / "chrome.json", "--json"), "explain")["traces"][0]
+    assert trace["devices"][0]["verdict"]["regime"] == "front-end-bound"
+    assert trace["requests"]["clock"]["residualNanoseconds"] < 100_000 and trace["metrics"]["processes"] == 1 and trace["model"]["rows"] == 50
+    # Requests stand over the kernels.
+    assert any(event.get("cat") == "request" for event in json.loads((folder / "chrome.json").read_text())["traceEvents"])
+    sums = headroom("explain", folder / "trace.sqlite", "--triton-stats", f"{folder / 'stats-before.json'},{folder / 'stats-after.json'}",
+                    "--observed-seconds", "1")
+    assert "queue" in sums
 
 
 def test_a_load_result_gives_the_rate(headroom, trace, tmp_path):

@@ -137,8 +137,7 @@ public struct HostActivity: Sendable {
       }
     }
     if intervals.count < 10 { return nil }
-    intervals.sort()
-    return intervals[intervals.count / 2]
+    return Selection.value(&intervals, rank: intervals.count / 2)
   }
 
   private static func sorted(_ rows: [Int32], by start: [Int64]) -> [Int32] {

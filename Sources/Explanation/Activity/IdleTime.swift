@@ -101,8 +101,7 @@ public struct IdleTime: Sendable {
       Pattern(
         before: Self.name(key.before, trace), after: Self.name(key.after, trace), cause: key.cause, count: value.count, total: value.total)
     }.sorted { ($1.total, $0.before, $0.after) < ($0.total, $1.before, $1.after) }
-    lengths.sort()
-    medianLength = lengths.isEmpty ? 0 : lengths[lengths.count / 2]
+    medianLength = Selection.value(&lengths, rank: lengths.count / 2) ?? 0
   }
 
   /// Nanoseconds of a family of causes.

@@ -27,7 +27,7 @@ extension TraceFindings {
           .HR121, verdict.certainty,
           seen: ["The GPU idled \(device.share(queued)) of the time while requests that left together were queued and no batch ran."],
           fix: "max_queue_delay_microseconds: 0", effect: .throughput,
-          gain: bound(without: Double(queued), floor: Double(device.busy.device))))
+          gain: bound(without: Double(queued), floor: Double(device.busy.device), cycle: (requests.queue ?? 0, requests))))
     }
     let outside = requests.idle[.frontEnd] ?? 0
     if verdict.regime == .frontEndBound, share(outside) >= Self.smallestIdleShare {
@@ -36,8 +36,21 @@ extension TraceFindings {
           .HR111, verdict.certainty,
           seen: ["The GPU idled \(device.share(outside)) of the time while requests were read, decoded or answered."],
           fix: "binary tensors, shared memory or gRPC; more front-end threads", effect: .throughput,
-          gain: bound(without: Double(outside), floor: Double(device.busy.device))))
+          gain: bound(
+            without: Double(outside), floor: Double(device.busy.device),
+            cycle: ((requests.frontEnd ?? 0) + (requests.response ?? 0), requests))))
     }
+  }
+
+  /// A bound by the device's time and by the requests' own: in a closed loop a request's cycle shortens by no more than what is taken out of it.
+  private func bound(without nanoseconds: Double, floor: Double, cycle: (taken: Double, requests: RequestUse)) -> TraceFinding.Gain {
+    let gain = bound(without: nanoseconds, floor: floor)
+    let times = [cycle.requests.frontEnd, cycle.requests.queue, cycle.requests.compute, cycle.requests.response].compactMap { $0 }
+    let whole = max(times.reduce(0, +), (load?.meanMilliseconds ?? 0) * 1e6)
+    guard case .atMost(let figure) = gain, whole > cycle.taken else { return gain }
+    let most = whole / (whole - cycle.taken) - 1
+    return figure.value <= most
+      ? gain : .atMost(Figure(most, .share, .estimated, source: "the request's cycle without this time"))
   }
 
   /// Work that the graph proves to be done more than once.

@@ -23,17 +23,19 @@ public struct TraceFindings: Sendable {
   let requests: RequestUse?
   let metrics: GPUMetrics?
   let model: ModelUse?
+  let load: KnownLoad?
 
   /// Looks for every finding that a trace can show. `graph` replays the whole trace; nil where there is none.
   public init(
     _ device: DeviceExplanation, verdict: TraceVerdict, graph: ReplayGraph?, requests: RequestUse? = nil, metrics: GPUMetrics? = nil,
-    model: ModelUse? = nil
+    model: ModelUse? = nil, load: KnownLoad? = nil
   ) {
     self.device = device
     self.verdict = verdict
     self.requests = requests
     self.metrics = metrics
     self.model = model
+    self.load = load
     var usable = graph
     if let graph {
       if graph.unlinkedShare > Self.largestUnlinkedShare {

@@ -104,7 +104,7 @@ extension TraceExplanation {
         change: 1, effect: "throughput", fix: "copy less: keep data on the GPU, smaller types", gain: "at most +\(most.text)", kind: "bound"
       )
     }
-    if verdict.isUpstream {
+    if verdict.isUpstream, !verdict.isWaitingForInput {
       answer.add(
         change: 1 + (found?.recommendations.count ?? 0), effect: "measure", fix: measureNext, gain: "", kind: "decides")
     }

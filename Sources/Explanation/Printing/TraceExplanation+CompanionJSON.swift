@@ -15,7 +15,8 @@ extension TraceExplanation {
       "requestsPerBatch": JSONValue(requests.requestsPerBatch), "requestsPerSecond": JSONValue(requests.requestsPerSecond),
       "meanFrontEndNanoseconds": JSONValue(requests.frontEnd), "meanQueueNanoseconds": JSONValue(requests.queue),
       "meanBatchNanoseconds": JSONValue(requests.compute), "meanAnswerNanoseconds": JSONValue(requests.response),
-      "batchesThatLeftRequestsBehindShare": JSONValue(requests.leftBehindShare), "gpuIdle": places(requests.idle),
+      "batchesThatLeftRequestsBehindShare": JSONValue(requests.leftBehindShare),
+      "batchesFilledByAnArrivalShare": JSONValue(requests.filledByArrivalShare), "gpuIdle": places(requests.idle),
       "gpuBusy": places(requests.busy),
       "clock": requestClock.map { clock in
         [

@@ -45,8 +45,10 @@ public struct RequestUse: Sendable, Hashable {
   public private(set) var compute: Double?
   /// From its batch's end to its answer.
   public private(set) var response: Double?
-  /// Share of batches that began while other requests stayed behind in the queue: a backlog, not a delay.
+  /// Share of batches that began while at least half of a batch stayed behind in the queue: a backlog, not a delay.
   public private(set) var leftBehindShare = 0.0
+  /// Share of batches that began the moment a request arrived in the queue: it filled them, no timer sent them.
+  public private(set) var filledByArrivalShare = 0.0
   /// Requests per second over what was recorded.
   public private(set) var requestsPerSecond = 0.0
 
@@ -114,18 +116,22 @@ public struct RequestUse: Sendable, Hashable {
     guard requests > 0, last > first else { return nil }
     func mean(_ index: Int) -> Double? { sums[index].count > 0 ? sums[index].sum / Double(sums[index].count) : nil }
     (frontEnd, queue, compute, response) = (mean(0), mean(1), mean(2), mean(3))
+    // Arrivals are this far apart on average; an arrival that sends a batch does so in a fraction of that.
+    let apart = Double(last.subtractingSaturated(first)) / Double(requests)
     requestsPerSecond = Double(requests) / (Double(last.subtractingSaturated(first)) / 1e9)
     // At one moment departures come before arrivals: a request that leaves the queue for a batch is not left behind by it.
     edges.sort { ($0.time, $0.step, $0.place) < ($1.time, $1.step, $1.place) }
-    let segments = segments(edges, first: first, last: last)
+    let segments = segments(edges, first: first, last: last, atOnce: Int64(saturating: 0.1 * apart))
     attribute(device, segments)
   }
 
   /// Stretches of one place each, in order, without holes from the first to the last request.
-  private mutating func segments(_ edges: [Edge], first: Int64, last: Int64) -> [(start: Int64, place: Place)] {
+  private mutating func segments(_ edges: [Edge], first: Int64, last: Int64, atOnce: Int64) -> [(start: Int64, place: Place)] {
     var counts = [0, 0, 0]
     var segments: [(start: Int64, place: Place)] = []
-    var leftBehind = 0
+    var (leftBehind, filled) = (0, 0)
+    var arrived = Int64.min
+    let backlog = max(1, Int(saturating: requestsPerBatch / 2))
     var index = 0
     while index < edges.count {
       let time = edges[index].time
@@ -133,13 +139,16 @@ public struct RequestUse: Sendable, Hashable {
       while index < edges.count, edges[index].time == time {
         counts[edges[index].place] += edges[index].step
         if edges[index].begins { begins += 1 }
+        if edges[index].place == Place.queue.rawValue, edges[index].step > 0 { arrived = time }
         index += 1
       }
-      if begins > 0, counts[Place.queue.rawValue] > 0 { leftBehind += begins }
+      if begins > 0, counts[Place.queue.rawValue] >= backlog { leftBehind += begins }
+      if begins > 0, arrived != .min, time - arrived <= atOnce { filled += begins }
       let place: Place = counts[0] > 0 ? .batch : counts[1] > 0 ? .queue : counts[2] > 0 ? .frontEnd : .nowhere
       if segments.last?.place != place { segments.append((time, place)) }
     }
     leftBehindShare = Double(leftBehind) / Double(max(1, batches))
+    filledByArrivalShare = Double(filled) / Double(max(1, batches))
     if segments.isEmpty { segments.append((first, .nowhere)) }
     segments.append((max(last, segments.last?.start ?? last), .unrecorded))
     return segments
