@@ -161,7 +161,10 @@ let package = Package(
       ]),
     module(
       "ServingDiagnosis",
-      ["Diagnosis", "JSONText", "KServe", "Planning", "Reporting", "Serving", "Threads", "TimeBase", "Trace", "Vocabulary"]),
+      [
+        "DeviceModel", "Diagnosis", "Explanation", "GPUModel", "HostModel", "JSONText", "KServe", "ModelGraph", "Planning", "Reporting",
+        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "Vocabulary", "Workload",
+      ]),
     module(
       "LoadRuns",
       [
@@ -179,8 +182,8 @@ let package = Package(
     module(
       "Experiments",
       [
-        "CLinux", "Calibration", "Capture", "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GPUModel", "HostModel", "JSONText",
-        "KServe", "KernelFitting", "LoadModel",
+        "CLinux", "Calibration", "Capture", "DeviceModel", "Diagnosis", "Execution", "Explanation", "FileAccess", "GPUModel", "HostModel",
+        "JSONText", "KServe", "KernelFitting", "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "ProcessContract",
         "Reporting",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", "YAMLFields",

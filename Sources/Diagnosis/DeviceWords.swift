@@ -9,7 +9,7 @@ extension DeviceClass {
   /// multiprocessors or a GPU's memory.
   public var findings: Set<FindingCode>? {
     switch self {
-    case .processor: [.HR101, .HR102, .HR103, .HR111, .HR121, .HR123, .HR124, .HR131, .HR211]
+    case .processor: [.HR101, .HR102, .HR103, .HR104, .HR111, .HR121, .HR123, .HR124, .HR131, .HR211]
     case .gpu, .simulatedGPU: nil
     }
   }
@@ -20,36 +20,52 @@ extension Station {
   public func text(on device: DeviceClass) -> String {
     let isProcessor = device == .processor
     return switch self {
-    case .client: "client"
-    case .wire: "wire"
+    case .client: "load generator"
+    case .wire: "network"
     case .frontEnd: "front end"
     case .batcher: "batcher"
     case .gatherAndUpload: isProcessor ? "gather" : "gather + H2D"
-    case .issuingThread: "issuing thread"
+    case .issuingThread: "launch thread"
     case .gpu: device.noun
     case .downloadAndResponse: isProcessor ? "output" : "D2H + response"
     }
   }
 
-  /// "in the client", as a verdict says it of a run on such a device.
-  public func place(on device: DeviceClass) -> String {
+  /// "the load generator", as a verdict names it in a run on such a device.
+  public func subject(on device: DeviceClass) -> String {
     let isProcessor = device == .processor
     return switch self {
-    case .client: "in the client"
-    case .wire: "on the wire"
-    case .frontEnd: "in the front end"
-    case .batcher: "in the batcher"
-    case .gatherAndUpload: isProcessor ? "in gather" : "in gather and H2D"
-    case .issuingThread: "in the issuing thread"
-    case .gpu: "in the \(device.noun)"
-    case .downloadAndResponse: isProcessor ? "in output" : "in D2H and response"
+    case .client: "the load generator"
+    case .wire: "the network"
+    case .frontEnd: "the front end"
+    case .batcher: "the batcher"
+    case .gatherAndUpload: isProcessor ? "gathering inputs" : "gathering inputs and the host-to-device copy"
+    case .issuingThread: "the launch thread"
+    case .gpu: "the \(device.noun)"
+    case .downloadAndResponse: isProcessor ? "output" : "the device-to-host copy and the response"
     }
   }
 }
 
 extension Regime {
   /// As sentences about a run on such a device name it. The raw value is what programs read.
-  public func text(on device: DeviceClass) -> String { self == .deviceBound ? "\(device.noun)-bound" : rawValue }
+  public func text(on device: DeviceClass) -> String {
+    switch self {
+    case .clientBound: "client-bound"
+    case .frontEndBound: "front-end-bound"
+    case .batchingBound: "batching-bound"
+    case .transferBound: "transfer-bound"
+    case .hostLaunchBound: "launch-bound"
+    case .serializedLoop: "no batch pipelining"
+    case .deviceDispatch: "inter-kernel gaps"
+    case .underfilled: "GEMMs too small to fill the \(device.noun)"
+    case .memoryBound: "memory-bandwidth-bound"
+    case .computeBound: "compute-bound"
+    case .deviceBound: "\(device.noun)-bound"
+    case .loadLimited: "load-limited"
+    case .notSteady: "not steady"
+    }
+  }
 }
 
 extension Summary.Report {

@@ -89,6 +89,7 @@ public struct Assessment: Sendable, Hashable {
     of run: RunEvidence, goal: Goal? = nil, codes: Set<FindingCode>? = nil, estimator: (any GainEstimator)?, unlockSteps: Int = 4,
     pairs: Int = 15
   ) {
+    let wanted = goal
     let goal = goal ?? Goal.standard(for: run.load)
     let findings = Findings(of: run, codes: codes)
     self.verdict = run.verdict
@@ -108,8 +109,11 @@ public struct Assessment: Sendable, Hashable {
       let sorted = fixes.enumerated().sorted { Self.isBetter($0.element.keys, $1.element.keys, $0.offset, $1.offset) }.map(\.element)
       ranked.append((RankedFinding(finding: finding, fixes: sorted.map(\.fix)), sorted.first?.keys ?? [], order))
     }
-    self.ranked = ranked.sorted { Self.isBetter($0.keys, $1.keys, $0.order, $1.order) }.map(\.finding)
-    self.unlockPath = ledger.refusal == nil ? ledger.unlockPath(self.ranked, goal: goal, steps: unlockSteps, pairs: pairs) : []
+    self.ranked = OneDirection(of: run, goal: goal).filtered(
+      ranked.sorted { Self.isBetter($0.keys, $1.keys, $0.order, $1.order) }.map(\.finding))
+    self.unlockPath =
+      ledger.refusal == nil
+      ? ledger.unlockPath(self.ranked, goal: goal, paysFor: wanted != nil, steps: unlockSteps, pairs: pairs) : []
   }
 
   /// Lexicographic, larger first; by original order where all are equal. Half a percent apart is equal: intervals of a two-minute run are wider.
@@ -134,8 +138,50 @@ public struct UnlockStep: Sendable, Hashable {
   public var total: GainEstimate
   /// Ratio of the goal's quantity after this step to before it.
   public var stepRatio: Figure?
+  /// What the step makes worse, as its figures say: `gpuSecondsPerMillionRows` or `p99Latency`, against what was before it.
+  public var costs: [StepCost]
   /// Why it is not known what limits after this step, where that was asked for and could not be found.
   public var unknownLimit: GainRefusal?
+}
+
+/// A quantity that a step makes worse.
+public struct StepCost: Sendable, Hashable {
+  /// Which.
+  public enum Quantity: String, Sendable, Hashable, CaseIterable {
+    /// Kernel time per row.
+    case gpuSecondsPerMillionRows
+    /// 99th percentile of the latency at this load.
+    case p99Latency
+    /// Answers per second at this load.
+    case throughput
+  }
+
+  /// Which.
+  public var quantity: Quantity
+  /// By how much, as a share of what it was before the step.
+  public var change: Figure
+
+  /// What `after` makes worse than `before`, by more than a step must be worth.
+  static func costs(of after: GainEstimate, against before: GainEstimate?) -> [StepCost] {
+    func change(_ path: KeyPath<GainEstimate, Gain?>) -> Figure? {
+      guard let gain = after[keyPath: path], gain.sureChange != 0 || before != nil else { return nil }
+      let base = 1 + (before?[keyPath: path]?.change.value ?? 0)
+      guard base > 0 else { return nil }
+      return Figure.combined(
+        (1 + gain.change.value) / base - 1, .share, [gain.change], source: "change of this step alone")
+    }
+    var costs: [StepCost] = []
+    if let gpu = change(\.gpuSecondsPerMillionRows), gpu.value >= GainLedger.smallestStep {
+      costs.append(StepCost(quantity: .gpuSecondsPerMillionRows, change: gpu))
+    }
+    if let p99 = change(\.p99Latency), p99.value >= GainLedger.smallestStep {
+      costs.append(StepCost(quantity: .p99Latency, change: p99))
+    }
+    if let throughput = change(\.throughput), throughput.value <= -GainLedger.smallestStep {
+      costs.append(StepCost(quantity: .throughput, change: throughput))
+    }
+    return costs
+  }
 }
 
 /// Estimates, each computed once, under the rules that say when none is printed.
@@ -181,7 +227,9 @@ struct GainLedger {
 
   /// Greedy: the fix that is worth most, then the one that is worth most with it, and so on. Where no single fix is worth anything, pairs
   /// are tried, best-ranked first: of two stations that are equally full, opening one alone gains nothing.
-  mutating func unlockPath(_ findings: [RankedFinding], goal: Goal, steps: Int, pairs: Int) -> [UnlockStep] {
+  ///
+  /// - Parameter paysFor: the goal was asked for, so that a step may make cost or latency worse and says so; else such a step is not taken.
+  mutating func unlockPath(_ findings: [RankedFinding], goal: Goal, paysFor: Bool = true, steps: Int, pairs: Int) -> [UnlockStep] {
     var candidates: [(code: FindingCode, fix: Fix)] = findings.flatMap { ranked in
       ranked.fixes.map(\.fix).filter { !$0.changes.isEmpty }.map { (ranked.finding.code, $0) }
     }
@@ -198,9 +246,10 @@ struct GainLedger {
         let ratio = (1 + (quantity.sureChange == 0 ? 0 : quantity.change.value)) / (1 + base)
         return goal == .throughput ? ratio - 1 : 1 - ratio
       }
+      func isTaken(_ estimate: GainEstimate) -> Bool { paysFor || StepCost.costs(of: estimate, against: best).isEmpty }
       for (index, candidate) in candidates.enumerated() {
         let changes = Self.merged(applied, candidate.fix.changes)
-        guard changes != applied, case .success(let estimate) = gains(changes) else { continue }
+        guard changes != applied, case .success(let estimate) = gains(changes), isTaken(estimate) else { continue }
         let worth = worth(estimate)
         if worth >= Self.smallestStep, worth > choice?.worth ?? 0 { choice = ([index], changes, estimate, worth) }
       }
@@ -209,7 +258,7 @@ struct GainLedger {
           for (second, right) in candidates.enumerated() where second > first && left.code != right.code && pairsLeft > 0 {
             pairsLeft -= 1
             let changes = Self.merged(Self.merged(applied, left.fix.changes), right.fix.changes)
-            guard case .success(let estimate) = gains(changes) else { continue }
+            guard case .success(let estimate) = gains(changes), isTaken(estimate) else { continue }
             let worth = worth(estimate)
             if worth >= Self.smallestStep, worth > choice?.worth ?? 0 { choice = ([first, second], changes, estimate, worth) }
           }
@@ -227,7 +276,8 @@ struct GainLedger {
       var unknownLimit: GainRefusal?
       do throws(GainRefusal) { seen = try estimator?.evidence(choice.changes) } catch { unknownLimit = error }
       total.verdict = total.verdict ?? seen?.verdict
-      path.append(UnlockStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio, unknownLimit: unknownLimit))
+      let costs = StepCost.costs(of: choice.estimate, against: best)
+      path.append(UnlockStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio, costs: costs, unknownLimit: unknownLimit))
       applied = choice.changes
       best = choice.estimate
       let taken = Set(choice.indices)
@@ -252,7 +302,7 @@ struct GainLedger {
 
 extension Change {
   /// Which setting it changes: two changes of one setting exclude each other.
-  var setting: String {
+  public var setting: String {
     switch self {
     case .clientCores: "clientCores"
     case .frontEndCores: "frontEndCores"

@@ -124,7 +124,33 @@ extension RunEvidence {
     return capped(certainty)
   }
 
+  /// A stage with a utilization below this has room for bursts: waiting there is at most 2.3 service times on average (rho / (1 - rho),
+  /// M/M/1).
+  static let roomyUtilization = 0.7
+
+  /// True where nothing limits, by what a server sees of itself: every stage that was watched below `roomyUtilization`, and no request that
+  /// waited longer than the batcher's delay and one batch's service time. Of a closed loop only with a generator that was watched and has
+  /// room: one that is full keeps any server below its limits.
+  var keepsUpWithLoad: Bool {
+    guard batching.keepsUp == true, stations[.issuingThread]?.utilization != nil || stations[.gpu]?.utilization != nil else { return false }
+    guard stations.loads.allSatisfy({ ($0.utilization?.value ?? 0) < Self.roomyUtilization }) else { return false }
+    switch load.loop {
+    case nil: break
+    case .open?: if load.isOpenBelowSaturation == false { return false }
+    case .closed?: guard client.hasRoom else { return false }
+    }
+    return (client.fullestShare?.value ?? 0) < ClientEvidence.roomyShare
+  }
+
   private func verdictFromUtilizations() -> Verdict {
+    if keepsUpWithLoad {
+      // Event loops that nobody sampled may be full without a trace behind them.
+      let certainty = capped(frontEnd.coreShare != nil || stations[.frontEnd]?.utilization != nil ? .certain : .likely)
+      return Verdict(
+        side: .upstream, sideCertainty: certainty,
+        claims: [RegimeClaim(.loadLimited, station: nil, certainty: certainty, weight: stations.busiest?.utilization)],
+        redundantShare: kernels.redundantShare, missing: nil)
+    }
     var candidates: [RegimeClaim] = []
     for load in stations.loads {
       guard let utilization = load.utilization, utilization.value >= Self.limitingUtilization else { continue }

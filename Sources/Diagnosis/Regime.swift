@@ -88,10 +88,12 @@ public struct Verdict: Sendable, Hashable {
   /// As `sentence`, with another name for what lies downstream: a server that looks at itself knows its own queue.
   public func sentence(upstreamOf downstream: String) -> Prose {
     guard let first = claims.first else {
-      if side == .upstream { return "upstream of \(downstream): \(sideCertainty.text); where: \(Certainty.cannotTell.text)" }
-      return "cannot tell what limits"
+      if side == .upstream { return "upstream of \(downstream) (\(sideCertainty.confidence)); where is inconclusive" }
+      return "inconclusive: what limits cannot be told"
     }
-    if claims.contains(where: { $0.regime == .notSteady }) { return "not steady: no verdict and no gain holds for this window" }
+    if claims.contains(where: { $0.regime == .notSteady }) {
+      return "not steady: no verdict and no predicted change holds for this window"
+    }
     if isCoLimited {
       let names = claims.map { worded($0) }
       var prose: Prose = "co-limited: "
@@ -100,26 +102,29 @@ public struct Verdict: Sendable, Hashable {
       }
       return prose
     }
-    if first.regime == .loadLimited { return "load-limited (nothing limits: no more work was offered): \(first.certainty.text)" }
+    if first.regime == .loadLimited {
+      return "load-limited: the server keeps up with the offered load (\(first.certainty.confidence))"
+    }
     if side == .upstream, let station = first.station {
-      return "upstream of \(downstream): \(sideCertainty.text); \(station.place(on: deviceClass)): \(first.certainty.text)"
+      let probably = first.certainty == .certain ? "" : "probably "
+      return
+        "upstream of \(downstream) (\(sideCertainty.confidence)), \(probably)\(station.subject(on: deviceClass)) (\(first.certainty.shortConfidence))"
     }
     return worded(first)
   }
 
-  /// "compute-bound, 127/128 of it redundant"; less than certain is said.
+  /// "compute-bound, 127/128 of it redundant work (high confidence)".
   func worded(_ claim: RegimeClaim) -> Prose {
     var prose: Prose = "\(claim.regime.text(on: deviceClass))"
     if claim.station == .gpu, claim.regime != .deviceDispatch, let redundantShare, redundantShare.value >= HR211RedundantWork.shareThreshold
     {
       if let fraction = redundantShare.asFractionOfWhole {
-        prose = "\(prose), \(fraction) of it redundant"
+        prose = "\(prose), \(fraction) of it redundant work"
       } else {
-        prose = "\(prose), \(redundantShare) of it redundant"
+        prose = "\(prose), \(redundantShare) of it redundant work"
       }
     }
-    if claim.certainty != .certain { prose = "\(prose) (\(claim.certainty.text))" }
-    return prose
+    return "\(prose) (\(claim.certainty.confidence))"
   }
 }
 

@@ -13,6 +13,24 @@ public enum Certainty: Int, Sendable, Hashable, Comparable, CaseIterable {
     }
   }
 
+  /// As sentences for people say it.
+  public var confidence: String {
+    switch self {
+    case .cannotTell: "inconclusive"
+    case .likely: "medium confidence"
+    case .certain: "high confidence"
+    }
+  }
+
+  /// The same, second in a sentence.
+  public var shortConfidence: String {
+    switch self {
+    case .cannotTell: "inconclusive"
+    case .likely: "medium"
+    case .certain: "high"
+    }
+  }
+
   /// Less sure comes first.
   public static func < (left: Certainty, right: Certainty) -> Bool { left.rawValue < right.rawValue }
 }

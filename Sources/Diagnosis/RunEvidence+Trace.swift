@@ -166,6 +166,13 @@ extension RunEvidence {
     for reason in table.reason {
       if let departure = trace.names[reason].flatMap(DepartureReason.init(rawValue:)) { batching.departures[departure, default: 0] += 1 }
     }
+    var longest: Int64 = 0
+    for (start, end) in zip(table.gatherStart, table.outputEnd) where start != Trace.unknown && end != Trace.unknown {
+      longest = max(longest, end.subtractingSaturated(start))
+    }
+    if longest > 0 {
+      batching.longestBatch = Figure(Double(longest) / 1e6, .milliseconds, kind, source: "longest batch, gathering to outputs")
+    }
     guard trace.requests.count > 0 else { return }
     var rejections: [RejectionReason: Int] = [:]
     for status in trace.requests.status {
@@ -181,10 +188,14 @@ extension RunEvidence {
     batching.offeredRequests = trace.requests.count
     var formed: [Int64: Int64] = [:]
     for (id, time) in zip(table.id, table.formed) where time != Trace.unknown { formed[id] = time }
-    var waited = 0.0
+    var (waited, longestWait) = (0.0, Int64(0))
     for (batch, enqueued) in zip(trace.requests.batch, trace.requests.enqueued) {
-      if let left = formed[batch], enqueued != Trace.unknown { waited += Double(max(0, left - enqueued)) }
+      if let left = formed[batch], enqueued != Trace.unknown {
+        waited += Double(max(0, left - enqueued))
+        longestWait = max(longestWait, left - enqueued)
+      }
     }
+    batching.longestWait = Figure(Double(longestWait) / 1e6, .milliseconds, kind, source: "longest time between queue and batch")
     batching.meanQueuedRequests = Figure(
       waited / Double(window.upperBound - window.lowerBound), .count, kind, source: "time between queue and batch, over the window")
   }

@@ -11,10 +11,24 @@ public struct Waterfall: Sendable, Hashable {
     public var ofBusy: Figure?
     /// Computed with a model rather than read off the trace: drawn hatched.
     public var isEstimated: Bool
+
+    /// A bar with every field stated.
+    public init(step: Step, ofWall: Figure, ofBusy: Figure?, isEstimated: Bool) {
+      self.step = step
+      self.ofWall = ofWall
+      self.ofBusy = ofBusy
+      self.isEstimated = isEstimated
+    }
   }
 
   /// Steps in their order.
   public enum Step: String, Sendable, Hashable, CaseIterable {
+    /// Nothing ran because the load generator held requests back.
+    case generatorIdle
+    /// Nothing ran because requests were still on the network.
+    case networkIdle
+    /// Nothing ran because requests were still in the front end.
+    case frontEndIdle
     /// No work existed.
     case starvedIdle
     /// The batcher kept requests for company.
@@ -37,37 +51,84 @@ public struct Waterfall: Sendable, Hashable {
     /// As printed.
     public var text: String {
       switch self {
-      case .starvedIdle: "starved idle (no request waited)"
-      case .heldIdle: "held idle (batcher waiting for company)"
-      case .stalledIdle: "stalled idle (a batch was due)"
-      case .unattributedIdle: "idle, cause unseen"
-      case .copyOnly: "copies alone"
-      case .emptySMs: "kernel-busy, SMs empty"
-      case .belowRoof: "SM active, below the binding roof"
-      case .redundant: "at the roof, redundant rows"
-      case .useful: "at the roof, useful"
+      case .generatorIdle: "idle: waiting for the load generator"
+      case .networkIdle: "idle: waiting for the network"
+      case .frontEndIdle: "idle: waiting for the front end"
+      case .starvedIdle: "idle: no requests"
+      case .heldIdle: "idle: batching delay"
+      case .stalledIdle: "idle: host overhead between batches"
+      case .unattributedIdle: "idle: cause not recorded"
+      case .copyOnly: "non-overlapped memcpy"
+      case .emptySMs: "busy: SMs without a block"
+      case .belowRoof: "busy: SMs active, below the roofline"
+      case .redundant: "busy: at the roofline, redundant work"
+      case .useful: "busy: at the roofline, useful work"
       }
     }
 
     /// One sentence.
     public var explanation: String {
       switch self {
-      case .starvedIdle: "Nothing ran and no request had reached the batcher: the limit lies upstream."
+      case .generatorIdle:
+        "Nothing ran and the load generator limits: the queue was empty, or its requests were too few to fill a batch before the batching delay."
+      case .networkIdle: "Nothing ran and the network limits: requests were on their way."
+      case .frontEndIdle: "Nothing ran and the front end limits: requests were being received and parsed."
+      case .starvedIdle: "Nothing ran and the queue was empty."
       case .heldIdle:
-        "Nothing ran while the batcher, with an instance waiting, let requests wait for more rows: its delay, or a size never reached. Where requests come slowly this is the limit upstream, seen from the device."
-      case .stalledIdle: "Nothing ran although a batch was due: wake-up, hand-over, gathering, launching, and gaps between its kernels."
+        "Nothing ran while the batcher, with an instance free, waited for more requests: max_queue_delay_microseconds, or a preferred_batch_size that is never reached."
+      case .stalledIdle:
+        "Nothing ran although a batch was due: wake-up, hand-off, gathering inputs, launches, and gaps between its kernels."
       case .unattributedIdle: "Nothing ran, and the trace does not show why."
       case .copyOnly: "Only copies between host and device ran."
       case .emptySMs: "A kernel ran on a part of the SMs: 1 - SM fill of kernel-busy time."
-      case .belowRoof: "SMs held blocks, and the kernel was slower than its binding roof (arithmetic or bandwidth) allows."
-      case .redundant: "What the roof allows, spent on rows that are copies of other rows."
-      case .useful: "What the roof allows, spent on work that is in the answer; padding and cancelled work are not known here."
+      case .belowRoof: "SMs held blocks, and the kernel was slower than the roofline (arithmetic or bandwidth) allows."
+      case .redundant: "What the roofline allows, spent on rows that are copies of other rows."
+      case .useful: "What the roofline allows, spent on useful work; padding and cancelled work are not known here."
       }
     }
+
+    /// Which of a page's nine colours: a category keeps its own, wherever it is drawn.
+    public var style: Int {
+      switch self {
+      case .generatorIdle, .networkIdle, .frontEndIdle, .starvedIdle: 7
+      case .heldIdle: 3
+      case .stalledIdle: 5
+      case .unattributedIdle: 6
+      case .copyOnly: 4
+      case .emptySMs: 1
+      case .belowRoof: 0
+      case .redundant: 8
+      case .useful: 2
+      }
+    }
+
+    /// For a bar in a terminal, so that no part is told by colour alone.
+    public var letter: Character {
+      switch self {
+      case .generatorIdle: "G"
+      case .networkIdle: "N"
+      case .frontEndIdle: "F"
+      case .starvedIdle: "R"
+      case .heldIdle: "D"
+      case .stalledIdle: "H"
+      case .unattributedIdle: "?"
+      case .copyOnly: "C"
+      case .emptySMs: "e"
+      case .belowRoof: "b"
+      case .redundant: "r"
+      case .useful: "u"
+      }
+    }
+
+    /// True for the steps in which a kernel ran.
+    public var isBusy: Bool { self == .emptySMs || self == .belowRoof || self == .redundant || self == .useful }
   }
 
   /// Bars in their order; those that are zero too.
   public var bars: [Bar]
+
+  /// Bars that are known already.
+  public init(bars: [Bar]) { self.bars = bars }
 
   /// From attributed device time and what the kernels are.
   ///
@@ -104,6 +165,30 @@ public struct Waterfall: Sendable, Hashable {
     add(.useful, busy * roof * (1 - redundant), source: plan, isEstimated: true, isBusy: true)
     self.bars = bars
   }
+
+  /// The same with idle time under the name the verdict gives its cause. Where a place upstream of the queue limits, time without requests
+  /// and the batcher's waiting for more of them are one and the same: that place sends too few.
+  public func attributed(to verdict: Verdict) -> Waterfall {
+    guard verdict.side == .upstream, let claim = verdict.claims.first, let station = claim.station else { return self }
+    let step: Step
+    switch station {
+    case .client: step = .generatorIdle
+    case .wire: step = .networkIdle
+    case .frontEnd: step = .frontEndIdle
+    default: return self
+    }
+    guard let starved = self[.starvedIdle], let held = self[.heldIdle] else { return self }
+    var copy = self
+    copy.bars.removeAll { $0.step == .starvedIdle || $0.step == .heldIdle || $0.step == step }
+    let sum = Figure(
+      starved.ofWall.value + held.ofWall.value, .share, min(starved.ofWall.kind, held.ofWall.kind),
+      source: "\(starved.ofWall.source); idle without requests and while the batcher waited, by the verdict")
+    copy.bars.insert(Bar(step: step, ofWall: sum, ofBusy: nil, isEstimated: false), at: 0)
+    return copy
+  }
+
+  /// Share of wall time in which nothing ran.
+  public var idle: Double { bars.filter { !$0.step.isBusy && $0.step != .copyOnly }.reduce(0) { $0 + $1.ofWall.value } }
 
   /// A step's bar.
   public subscript(step: Step) -> Bar? { bars.first { $0.step == step } }

@@ -14,7 +14,6 @@ extension KServeApplication {
       guard isGet, exchange.head.acceptsHTML else { return nil }
       return HTTPAnswer(status: 302, contentType: .plain, fields: [("Location", "/headroom")])
     case .headroomPage: return isGet ? Self.answer(live.page()) : .error(405, "Method Not Allowed", .plain)
-    case .headroom: return isGet ? Self.answer(live, Self.value(of: "model", in: exchange.query)) : .error(405, "Method Not Allowed")
     default: return nil
     }
   }
@@ -25,11 +24,23 @@ extension KServeApplication {
       fields: [("Content-Security-Policy", page.contentSecurityPolicy)] + closed + [("Referrer-Policy", "no-referrer")])
   }
 
-  private static func answer(_ live: any LivePages, _ model: String?) -> HTTPAnswer {
-    do throws(KServeError) {
-      return HTTPAnswer(body: [ByteBuffer(string: try live.answer(ofModel: model))], fields: closed)
-    } catch {
-      return .error(error)
+  /// The answer for `/v2/headroom`, worked out on another thread.
+  func liveAnswer(_ exchange: HTTPExchange, _ answer: @escaping (HTTPAnswer) -> Void) {
+    guard let live else { return answer(.error(404, "Not Found", .plain)) }
+    guard exchange.head.method == .get else { return answer(.error(405, "Method Not Allowed")) }
+    let asked = Self.value(of: "format", in: exchange.query) ?? LiveFormat.json.rawValue
+    guard let format = LiveFormat(rawValue: asked) else {
+      return answer(.error(KServeError(.invalidArgument, "format '\(asked)': expected json or text")))
+    }
+    let (loop, bound) = (exchange.loop, NIOLoopBound(answer, eventLoop: exchange.loop))
+    live.answer(ofModel: Self.value(of: "model", in: exchange.query), as: format) { result in
+      loop.execute {
+        switch result {
+        case .success(let text):
+          bound.value(HTTPAnswer(contentType: format == .text ? .plain : .json, body: [ByteBuffer(string: text)], fields: Self.closed))
+        case .failure(let error): bound.value(.error(error))
+        }
+      }
     }
   }
 

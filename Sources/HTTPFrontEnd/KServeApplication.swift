@@ -85,7 +85,8 @@ struct KServeApplication: HTTPApplication {
       do throws(KServeError) { answer(try body()) } catch { answer(.error(error)) }
     }
     switch route {
-    case .root, .headroomPage, .headroom:
+    case .headroom: liveAnswer(exchange, answer)
+    case .root, .headroomPage:
       if let page = livePage(route, exchange) { answer(page) } else { answer(.error(404, "Not Found", .plain)) }
     case .serverMetadata: only(.get) { .json(KServeJSON.metadata(service.metadata)) }
     case .live: only(.get, type: .plain) { service.isLive ? .empty(.plain) : .error(400, "Server not live", .plain) }

@@ -1,6 +1,6 @@
 extension HostProfile {
   /// Profiles that ship.
-  public static let builtIn = [triton, local, h200PyTorch, h200Native]
+  public static let builtIn = [triton, tritonServer, local, h200PyTorch, h200Native]
 
   /// A profile that ships, by name.
   public static func named(_ name: String) -> HostProfile? { builtIn.first { $0.name == name } }
@@ -36,6 +36,16 @@ extension HostProfile {
       .eventWakeUp: Entry(30, .assumed, "a blocking event: interrupt, futex wake, scheduling"),
       .responsePerBatch: Entry(20, .assumed, "scatter of a few kilobytes of outputs"),
     ])
+
+  /// The same server, asked by a load generator that costs nothing: what limits is the server's. Where nothing else is named.
+  public static let tritonServer: HostProfile = {
+    let free = "no load generator in the way: name a profile with one to model it"
+    var profile = triton.with(.clientPerRequest, 0, .assumed, free).with(.clientPerByte, 0, .assumed, free)
+      .with(.clientCores, 64, .assumed, free)
+    profile.name = "triton-26.02"
+    profile.about = "Triton 26.02 with its TensorRT backend on a PCIe 5 workstation, over loopback; the load generator costs nothing"
+    return profile
+  }()
 
   /// A small server of our own kind on the local machine. Nothing of it is measured on yours: `calibrate` will write one that is.
   public static let local = HostProfile(

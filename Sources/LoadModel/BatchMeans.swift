@@ -43,12 +43,12 @@ public enum Stability: Sendable, Hashable {
   case stable
   /// Fewer than six seconds.
   case tooShort
-  /// What went where, last third over first third, as a factor.
-  case drifting(Quantity, factor: Double)
+  /// What went where: a stretch of the window (shares of it, 0...1) against the rest, as a factor.
+  case drifting(Quantity, factor: Double, stretch: ClosedRange<Double>)
 
   /// What may drift.
   public enum Quantity: String, Sendable, Hashable {
-    /// Answers a second.
+    /// Answers per second.
     case throughput
     /// Mean latency.
     case latency
@@ -70,46 +70,91 @@ public enum Stability: Sendable, Hashable {
     }
   }
 
-  /// From the window's intervals: the last third against the first, beyond 10 % and beyond what their spread explains.
+  /// From the window's intervals, all of them: a trend, a step, or a stretch in the middle that is unlike the rest.
   public init(throughput: [Double], latency: [Double]) {
     guard throughput.count >= 6 else {
       self = .tooShort
       return
     }
     for (quantity, values) in [(Quantity.throughput, throughput), (.latency, latency)] {
-      if let factor = Self.drift(values) {
-        self = .drifting(quantity, factor: factor)
+      if let (factor, stretch) = ChangePoint.largest(in: values) {
+        self = .drifting(quantity, factor: factor, stretch: stretch)
         return
       }
     }
     self = .stable
   }
 
-  private static func drift(_ values: [Double]) -> Double? {
-    let third = values.count / 3
-    guard third >= 2 else { return nil }
-    let (first, firstError) = meanAndError(values.prefix(third))
-    let (last, lastError) = meanAndError(values.suffix(third))
-    guard first > 0 else { return nil }
-    let noise = 3 * (firstError * firstError + lastError * lastError).squareRoot()
-    return (last / first - 1).magnitude > 0.1 && (last - first).magnitude > noise ? last / first : nil
-  }
-
-  private static func meanAndError(_ values: ArraySlice<Double>) -> (Double, Double) {
-    let count = Double(values.count)
-    let mean = values.reduce(0, +) / count
-    let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
-    return (mean, (variance / count).squareRoot())
-  }
-
   /// One sentence.
   public var words: String {
     switch self {
-    case .stable: "stable: throughput and latency of the window's last third are those of its first"
-    case .tooShort: "too short to say whether it is stable: give at least 6 s"
-    case .drifting(let quantity, let factor):
-      "not stable: \(quantity.rawValue) \(factor > 1 ? "rose" : "fell") by \(Int(saturating: ((factor - 1).magnitude * 100).rounded())) % "
-        + "from the window's first third to its last; warm up or run longer"
+    case .stable: return "stable: throughput and latency show no trend and no change point in the measurement window"
+    case .tooShort: return "too short to say whether it is stable: give at least 6 s"
+    case .drifting(let quantity, let factor, let stretch):
+      func percent(_ share: Double) -> Int { Int(saturating: (share * 100).rounded()) }
+      let place =
+        stretch.lowerBound <= 0
+        ? "in the first \(percent(stretch.upperBound)) % of the window"
+        : stretch.upperBound >= 1
+          ? "in the last \(percent(1 - stretch.lowerBound)) % of the window"
+          : "from \(percent(stretch.lowerBound)) to \(percent(stretch.upperBound)) % of the window"
+      return
+        "not stable: \(quantity.rawValue) \(factor > 1 ? "rose" : "fell") by \(percent((factor - 1).magnitude)) % \(place), against the rest; "
+        + "warm up or run longer"
+    }
+  }
+}
+
+/// The stretch of a series that is most unlike the rest, over all stretches: a trend shows as one half against the other, a step as what
+/// comes after it, a dip as itself. The search is that of circular binary segmentation (Olshen, Venkatraman, Lucito and Wigler 2004).
+enum ChangePoint {
+  /// A difference of less than a tenth moves no figure by more than a tenth.
+  static let smallestChange = 0.1
+  /// Largest standardized difference that chance makes of some thousand stretches: of as many independent ones it passes 4.5 once in 150.
+  static let largestByChance = 4.5
+  /// Stretches of as many values are compared at most: more are added up to pairs, and so on.
+  static let mostValues = 128
+
+  /// Factor of the stretch against the rest, and where it lies (0...1); nil where nothing is unlike the rest.
+  static func largest(in all: [Double]) -> (factor: Double, stretch: ClosedRange<Double>)? {
+    let step = (all.count + mostValues - 1) / mostValues
+    let values = stride(from: 0, to: all.count - all.count % max(1, step), by: max(1, step)).map { start in
+      all[start..<start + step].reduce(0, +) / Double(step)
+    }
+    let count = values.count
+    // A stretch and its rest of two values each at least: one slow second is no state of a server.
+    guard count >= 6 else { return nil }
+    var sums = [0.0]
+    var squares = [0.0]
+    for value in values {
+      sums.append((sums.last ?? 0) + value)
+      squares.append((squares.last ?? 0) + value * value)
+    }
+    let (total, totalSquares) = (sums[count], squares[count])
+    var best: (score: Double, factor: Double, start: Int, end: Int)?
+    for start in 0..<count {
+      for end in (start + 2)...max(start + 2, count) where end <= count && count - (end - start) >= 2 {
+        let (inside, outside) = (Double(end - start), Double(count - end + start))
+        let sum = sums[end] - sums[start]
+        let (mean, rest) = (sum / inside, (total - sum) / outside)
+        guard rest > 0, (mean / rest - 1).magnitude > smallestChange else { continue }
+        // What is left of the spread when both parts have their own means.
+        let square = squares[end] - squares[start]
+        let spread = max(0, square - sum * mean) + max(0, totalSquares - square - (total - sum) * rest)
+        let error = (spread / Double(count - 2) * (1 / inside + 1 / outside)).squareRoot()
+        // Floating-point noise of a series that is constant on both sides.
+        let score = (mean - rest).magnitude / max(error, 1e-9 * rest)
+        if score > largestByChance, score > best?.score ?? 0 { best = (score, mean / rest, start, end) }
+      }
+    }
+    return best.map { best in
+      // Of a stretch and its rest the shorter one is what happened, of two halves the later one.
+      var best = best
+      let isLong = (best.end - best.start) * 2 > count || best.start == 0 && (best.end - best.start) * 2 == count
+      if isLong, best.start == 0 || best.end == count {
+        best = (best.score, 1 / best.factor, best.start == 0 ? best.end : 0, best.start == 0 ? count : best.start)
+      }
+      return (best.factor, Double(best.start) / Double(count)...Double(best.end) / Double(count))
     }
   }
 }

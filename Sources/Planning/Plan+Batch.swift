@@ -187,15 +187,24 @@ extension BatchPlan {
   }
 
   /// Share of the binding roof: for each launch the larger of FLOPs over peak and bytes over bandwidth, over its time; averaged by time.
+  ///
+  /// Bytes whose transfer from memory would take longer than the launch does did not all come from there: operands that were just written,
+  /// or weights that stay, are in L2. The roof of such a launch is what all SMs can draw from L2, not the memory's bandwidth; measured
+  /// against the latter it would be above 100 %.
   public func shareOfBindingRoof(on gpu: GPU, type: ComputeType) -> Double? {
     guard let peak = gpu.peakFLOPs(type), predictedNanoseconds > 0 else { return nil }
     let bandwidth = gpu.memoryGigabytesPerSecond * 1e9
+    let l2Bandwidth = max(bandwidth, Self.l2BytesPerClockPerSM * Double(gpu.smCount) * gpu.modelGigahertz * 1e9)
     let ideal = launches.reduce(0) { sum, launch in
       let math = launch.gemm == nil ? 0 : launch.floatingPointOperations / peak
-      return sum + max(math, launch.bytes / bandwidth) * 1e9
+      let isFromMemory = launch.bytes / bandwidth * 1e9 <= launch.predictedNanoseconds
+      return sum + max(math, launch.bytes / (isFromMemory ? bandwidth : l2Bandwidth)) * 1e9
     }
     return ideal / (predictedNanoseconds / Double(runs))
   }
+
+  /// The width of an SM's path to L2 (NVIDIA, "CUDA C++ Programming Guide" and the architecture papers from Volta on: 64 bytes per clock).
+  static let l2BytesPerClockPerSM = 64.0
 
   /// Half-width of the 80 % band of the batch's time: errors of kernels with one cause do not cancel, so shares add linearly.
   public var relativeErrorBand: Double {

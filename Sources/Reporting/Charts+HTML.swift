@@ -50,10 +50,10 @@ extension StackedBars {
         "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(x))\" y=\"\(SVGPatterns.number(total - 4))\">\(Int(saturating: tick * 100)) %</text>"
     }
     text += "</svg></div><div class=\"legend\">"
-    for part in bars.first?.parts ?? [] {
+    for part in legend {
       text += "<span>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated))\(HTMLText.escaped(part.label))</span>"
     }
-    return text + "</div><figcaption>Shares of wall time, one bar a variant. Hatched: estimated with the plan.</figcaption></figure>\n"
+    return text + "</div><figcaption>Shares of wall time, one bar per variant. Hatched: estimated with the plan.</figcaption></figure>\n"
   }
 }
 

@@ -7,12 +7,19 @@ extension Report {
     page += "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">"
     page += "<title>\(HTMLText.escaped(title))\(banner == nil ? "" : " (SIMULATED)")</title><style>\(HTMLStyle.css)</style></head><body>\n"
     page += SVGPatterns.definitions
-    page += "<header><h1>\(HTMLText.escaped(title))</h1><p class=\"lead\">\(HTMLText.escaped(question))</p>"
+    page += "<header><h1>\(HTMLText.escaped(title))</h1>"
+    page += "<p class=\"lead\(cards.isEmpty ? "" : " question")\">\(HTMLText.escaped(question))</p>"
     if let banner { page += "<p class=\"banner\" role=\"note\">\(HTMLText.escaped(banner))</p>" }
-    page += "<dl>"
-    for fact in facts { page += "<dt>\(HTMLText.escaped(fact.name))</dt><dd>\(HTMLText.escaped(fact.text))</dd>" }
-    page += "</dl>"
-    for note in notes { page += "<p class=\"soft\">Note: \(HTMLText.escaped(note)).</p>" }
+    var about = "<dl>"
+    for fact in facts { about += "<dt>\(HTMLText.escaped(fact.name))</dt><dd>\(HTMLText.escaped(fact.text))</dd>" }
+    about += "</dl>"
+    for note in notes { about += "<p class=\"soft\">Note: \(HTMLText.escaped(note)).</p>" }
+    if cards.isEmpty {
+      page += about
+    } else {
+      page += "<div class=\"cards\">" + cards.map(\.html).joined() + "</div>"
+      page += "<details class=\"about\"><summary>Device, load, serving configuration and host profile</summary>\(about)</details>"
+    }
     page += "<nav aria-label=\"Sections\">"
     let isMixed = Set(sections.map { tag(of: $0) }).count > 1
     for section in sections {
@@ -66,13 +73,14 @@ extension Report.Block {
   func html(isVerdict: Bool) -> String {
     switch self {
     case .table(let table): return table.html
-    case .sentences(let heading, let sentences):
+    case .sentences(let heading, let sentences, let anchor):
       let list = "<ul>" + sentences.map { "<li>\($0.html)</li>" }.joined() + "</ul>"
       if isVerdict, let first = sentences.first {
         let rest = sentences.dropFirst().map { "<li>\($0.html)</li>" }.joined()
         return "<div class=\"verdict\"><h3>\(HTMLText.escaped(heading ?? ""))</h3><strong>\(first.html)</strong><ul>\(rest)</ul></div>\n"
       }
-      return (heading.map { "<h3>\(HTMLText.escaped($0))</h3>" } ?? "") + list + "\n"
+      let identity = anchor.map { " id=\"\(HTMLText.escaped($0))\"" } ?? ""
+      return (heading.map { "<h3\(identity)>\(HTMLText.escaped($0))</h3>" } ?? "") + list + "\n"
     case .bars(let bars): return bars.html
     case .histogram(let histogram): return histogram.html
     case .timeline(let timeline): return timeline.html

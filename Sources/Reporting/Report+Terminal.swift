@@ -51,7 +51,7 @@ extension Report.Block {
   func terminalLines(width: Int) -> [String] {
     switch self {
     case .table(let table): return table.terminalLines
-    case .sentences(let heading, let sentences):
+    case .sentences(let heading, let sentences, _):
       var lines: [String] = []
       if let heading { lines.append("  " + heading) }
       for sentence in sentences { lines += Report.wrap(sentence.text, width: width, indent: "      ", first: "    ") }
@@ -86,6 +86,13 @@ extension FigureTable.Cell {
 }
 
 extension StackedBars {
+  /// Every part that any bar has, once, in the order of the bars.
+  var legend: [Part] {
+    var parts: [Part] = []
+    for part in bars.flatMap(\.parts) where !parts.contains(where: { $0.label == part.label }) { parts.append(part) }
+    return parts
+  }
+
   /// One bar a line, a letter a part, so that no part is told by colour alone.
   func terminalLines(width: Int) -> [String] {
     let letters = Array("SHTUCEBRW")
@@ -99,12 +106,13 @@ extension StackedBars {
         carried += max(0, part.figure.value) * Double(space)
         let cells = Int(saturating: carried.rounded())
         carried -= Double(cells)
-        text += String(repeating: letters[part.style % letters.count], count: max(0, cells))
+        text += String(repeating: part.letter ?? letters[part.style % letters.count], count: max(0, cells))
       }
       lines.append("  " + bar.name + String(repeating: " ", count: longest - bar.name.count) + "  " + String(text.prefix(space)))
     }
-    if let parts = bars.first?.parts {
-      let legend = parts.map { "\(letters[$0.style % letters.count]) \($0.label)\($0.isEstimated ? " (estimated)" : "")" }
+    let parts = legend
+    if !parts.isEmpty {
+      let legend = parts.map { "\($0.letter ?? letters[$0.style % letters.count]) \($0.label)\($0.isEstimated ? " (estimated)" : "")" }
       lines += Report.wrap(legend.joined(separator: "; "), width: width, indent: "    ", first: "    ")
     }
     return lines

@@ -12,8 +12,56 @@ public struct Report: Sendable {
   public var facts: [(name: String, text: String)]
   /// Remarks.
   public var notes: [String]
+  /// What is said first, one for each thing compared.
+  public var cards: [Card] = []
   /// In reading order.
   public var sections: [Section]
+
+  /// An answer in ten lines, with a picture of where time went and the first change as a diff.
+  public struct Card: Sendable {
+    /// A line of it.
+    public struct Line: Sendable {
+      /// "Headroom".
+      public var name: String
+      /// The rest.
+      public var text: String
+      /// In brackets behind it; nil for nothing.
+      public var kind: String?
+      /// A finding's heading on this page, where the line belongs to one.
+      public var anchor: String?
+
+      /// A line.
+      public init(name: String, text: String, kind: String?, anchor: String? = nil) {
+        self.name = name
+        self.text = text
+        self.kind = kind
+        self.anchor = anchor
+      }
+    }
+
+    /// Variant or model.
+    public var name: String
+    /// Device and host profile.
+    public var setting: String
+    /// What limits.
+    public var title: String
+    /// In reading order.
+    public var lines: [Line]
+    /// One bar of shares of wall time.
+    public var parts: [StackedBars.Part]
+    /// Lines of a configuration that go and come; empty for none.
+    public var diff: [String]
+
+    /// A card.
+    public init(name: String, setting: String, title: String, lines: [Line], parts: [StackedBars.Part], diff: [String]) {
+      self.name = name
+      self.setting = setting
+      self.title = title
+      self.lines = lines
+      self.parts = parts
+      self.diff = diff
+    }
+  }
 
   /// A report.
   public init(
@@ -53,8 +101,8 @@ public struct Report: Sendable {
   public enum Block: Sendable {
     /// Figures side by side.
     case table(FigureTable)
-    /// A heading of its own with sentences.
-    case sentences(heading: String?, [Prose])
+    /// A heading of its own with sentences; a card may lead to it by its anchor.
+    case sentences(heading: String?, [Prose], anchor: String? = nil)
     /// Stacked bars.
     case bars(StackedBars)
     /// Counts by size.
@@ -124,14 +172,17 @@ public struct StackedBars: Sendable {
     public var figure: Figure
     /// Position among the parts: gives its colour and pattern.
     public var style: Int
+    /// In a terminal's bar; nil: by the style.
+    public var letter: Character?
     /// Drawn hatched.
     public var isEstimated: Bool
 
     /// A part.
-    public init(label: String, figure: Figure, style: Int, isEstimated: Bool) {
+    public init(label: String, figure: Figure, style: Int, letter: Character? = nil, isEstimated: Bool) {
       self.label = label
       self.figure = figure
       self.style = style
+      self.letter = letter
       self.isEstimated = isEstimated
     }
   }

@@ -1,4 +1,5 @@
 import Diagnosis
+import Explanation
 import Glibc
 import JSONText
 import Reporting
@@ -6,7 +7,7 @@ import Vocabulary
 
 extension LiveAnswer {
   /// Version of the JSON output.
-  static let schema = "headroom.live/1"
+  static let schema = "headroom.live/2"
 
   /// Everything that is said, for machines.
   var json: JSONValue {
@@ -23,6 +24,10 @@ extension LiveAnswer {
     }
     return [
       "schema": .string(Self.schema), "headroom": .string(version), "mode": .string(isSimulated ? "simulated" : "measured"),
+      "answers": .array(
+        models.map { model in
+          ["model": .string(model.state.name), "headroom": headrooms[model.state.number]?.json ?? .null, "answer": answer(of: model).json]
+        }),
       "windowSeconds": JSONValue(windowSeconds), "uptimeSeconds": JSONValue(uptime.seconds), "model": JSONValue(filter),
       "summary": .string(summary), "busiestModel": JSONValue(focus?.state.name), "regime": focus?.regime ?? .null,
       "requestsPerSecond": sum(\.requestsPerSecond, .requestsPerSecond), "rowsPerSecond": sum(\.rowsPerSecond, .rowsPerSecond),
@@ -118,7 +123,7 @@ extension LiveDiagnosis {
     let why: String? =
       switch station {
       case .client, .wire: "lies outside this server"
-      case .batcher: "it waits and does not work: see held idle"
+      case .batcher: "a wait and no work: see idle: batching delay"
       case .frontEnd: load == nil ? "not sampled twice yet" : nil
       default: nil
       }
@@ -146,7 +151,7 @@ extension LiveDiagnosis {
     if let busy = evidence.device.kernelBusy {
       bars.append(
         bar(
-          "kernelBusy", "kernels ran",
+          "kernelBusy", "busy: kernels ran",
           "At least one kernel ran. How full the device was and how much of the work was useful is not known from here.", busy, false))
     }
     return bars

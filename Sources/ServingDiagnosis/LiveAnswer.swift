@@ -1,5 +1,6 @@
 import CheckedNumbers
 import Diagnosis
+import Explanation
 import Glibc
 import Serving
 import TimeBase
@@ -29,10 +30,16 @@ struct LiveAnswer: Sendable {
   let slices: [Slice]
   let notes: [String]
   let uptime: TimeSpan
+  /// Of each model, by its number.
+  let headrooms: [Int32: Headroom]
 
+  /// Finds out how much more a model can take; asked for each model that is shown.
+  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.Surroundings) -> Headroom
+
+  /// - Parameter search: nil leaves headroom unknown.
   init(
     version: String, filter: String?, states: [LiveModelState], events: LiveTrace.Events, start: Instant, now: Instant, uptime: TimeSpan,
-    frontEnd: FrontEndClock.Usage?
+    frontEnd: FrontEndClock.Usage?, search: HeadroomSearch? = nil
   ) {
     self.version = version
     self.filter = filter
@@ -41,14 +48,20 @@ struct LiveAnswer: Sendable {
     let window = start.nanoseconds..<max(start.nanoseconds + 1, now.nanoseconds)
     windowRange = window
     let byModel = states.map { events.of($0.number) }
+    var headrooms: [Int32: Headroom] = [:]
     models = zip(states, byModel).filter { filter == nil || $0.0.name == filter }.map { state, own in
       var surroundings = LiveDiagnosis.Surroundings(frontEnd: frontEnd, loops: frontEnd?.loops)
       surroundings.allRequests = events.requests.count
       surroundings.neighbours = zip(states, byModel).filter {
         $0.0.number != state.number && $0.0.device.name == state.device.name && !$0.1.batches.isEmpty
       }.map(\.0.name)
-      return LiveDiagnosis(state, events: own, window: window, surroundings: surroundings)
+      let diagnosis = LiveDiagnosis(state, events: own, window: window, surroundings: surroundings)
+      headrooms[state.number] =
+        search.map { $0(diagnosis, own, surroundings) }
+        ?? Headroom(goal: .assumed, today: diagnosis.figures.requestsPerSecond, unknownBecause: "nothing was simulated")
+      return diagnosis
     }
+    self.headrooms = headrooms
     let shown = Set(models.map(\.state.number))
     let requests = events.requests.filter { shown.contains($0.model) }
     slices = Self.slices(requests, window: window)
@@ -74,6 +87,21 @@ struct LiveAnswer: Sendable {
 
   var isSimulated: Bool { models.contains { $0.state.device.isSimulated } }
   var windowSeconds: Double { Double(windowRange.upperBound - windowRange.lowerBound) / 1e9 }
+
+  /// What is said first of a model.
+  func answer(of model: LiveDiagnosis) -> RunAnswer {
+    model.answer(headrooms[model.state.number] ?? Headroom(goal: .assumed, today: nil, unknownBecause: "nothing was simulated"))
+  }
+
+  /// The ten lines of each model, the busiest first.
+  var text: String {
+    guard !models.isEmpty else { return "no model is loaded\n" }
+    let first = focus?.state.number
+    let order = models.filter { $0.state.number == first } + models.filter { $0.state.number != first }
+    let simulated = isSimulated ? "SIMULATED devices are marked sim:. " : ""
+    let footer = "the last \(LiveDiagnosis.seconds(windowRange)) s of this server. \(simulated)Tables and charts: /headroom"
+    return AnswerList(order.map(answer), footer: footer).lines(isWhole: true).joined(separator: "\n") + "\n"
+  }
 
   /// One sentence for a human.
   var summary: String {

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import Diagnosis
+import Explanation
 import Planning
 import Reporting
 import Serving
@@ -79,6 +80,8 @@ struct LiveDiagnosis: Sendable {
     evidence.copies = CopyEvidence()
     if let analysis { evidence.batching.departures = Self.departures(analysis, events) }
     evidence.load.throughput = figures.requestsPerSecond
+    evidence.load.medianLatency = figures.medianLatency
+    evidence.load.p99Latency = figures.p99Latency
     if live.linkedRequests > 0 {
       let wall = Double(max(1, window.upperBound - window.lowerBound))
       evidence.batching.meanQueuedRequests = Figure(
@@ -133,12 +136,32 @@ struct LiveDiagnosis: Sendable {
     if let assessment {
       let verdict = assessment.verdict
       if let held = verdict.claims.first, held.regime == .batchingBound, held.certainty == .cannotTell, let weight = held.weight {
-        return "batching-bound or too few requests: cannot tell (the batcher held requests for company for \(weight.text) of the time)"
+        return "batching-bound, or too few requests: inconclusive (idle for batching delay \(weight.text) of the time)"
       }
       return verdict.sentence(upstreamOf: "this model's queue").text
     }
     if failed > 0, answered == 0 { return "\(failed) requests failed and none was answered in the last \(Self.seconds(window)) s" }
     return notes.first ?? "unknown"
+  }
+
+  /// What is said first of the model, in ten lines.
+  func answer(_ headroom: Headroom) -> RunAnswer {
+    guard let assessment else {
+      return RunAnswer(
+        name: state.name, setting: state.deviceText, run: evidence,
+        assessment: Assessment(of: RunEvidence(), estimator: nil), waterfall: nil, headroom: headroom, kind: kind, rejected: failed,
+        bottleneck: "Inconclusive: \(sentence)", confirm: "send it requests, and ask again after some seconds")
+    }
+    return RunAnswer(
+      name: state.name, setting: state.deviceText, run: evidence, assessment: assessment, waterfall: analysis?.waterfall,
+      headroom: headroom, kind: kind, rejected: failed, upstreamOf: "this model's queue",
+      bottleneck: isHeld ? "Inconclusive: \(sentence)" : nil, confirm: wouldDecide)
+  }
+
+  /// Whether the batcher's delay and a small load look alike.
+  private var isHeld: Bool {
+    guard let held = assessment?.verdict.claims.first else { return false }
+    return held.regime == .batchingBound && held.certainty == .cannotTell
   }
 
   // MARK: - Parts
@@ -212,7 +235,7 @@ struct LiveDiagnosis: Sendable {
   var wouldDecide: String? {
     guard let verdict = assessment?.verdict, let missing = verdict.missing else { return nil }
     if state.isProcessor, verdict.claims.contains(where: { $0.regime == .deviceBound }) {
-      return "`perf stat -p PID` under this load: instructions a cycle and memory stalls say whether arithmetic or memory limits"
+      return "`perf stat -p PID` under this load: instructions per cycle and memory stalls say whether arithmetic or memory limits"
     }
     return missing.cheapestMeasurement
   }
@@ -241,7 +264,7 @@ extension TraceAnalysis {
     let wall = Double(max(1, device.wall))
     func share(_ nanoseconds: Int64, _ source: String) -> Figure { Figure(Double(nanoseconds) / wall, .share, kind, source: source) }
     evidence.device.starvedIdle = share(device.starvedIdle, "idle before the next batch's first request, or with an empty queue now")
-    evidence.device.heldIdle = share(device.heldIdle, "idle while the batcher waited for company")
+    evidence.device.heldIdle = share(device.heldIdle, "idle while the batcher waited for more requests")
     evidence.device.stalledIdle = share(device.stalledIdle, "idle after the next batch was due")
     evidence.device.unattributed = share(device.unattributedIdle, "idle without a seen cause")
   }

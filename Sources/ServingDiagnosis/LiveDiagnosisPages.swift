@@ -1,4 +1,6 @@
 import CheckedNumbers
+public import Diagnosis
+import Dispatch
 import JSONText
 public import KServe
 public import Serving
@@ -10,25 +12,42 @@ import TimeBase
 public final class LiveDiagnosisPages: LivePages {
   private let server: InferenceServer
   private let clock = FrontEndClock()
-  /// Answers by filter. Within this time an answer is given again: however many ask, the loops work out five a second of each.
+  /// Answers by filter. Within this time an answer is given again: however many ask, five a second of each are worked out.
   private let recent = Mutex<[String: (time: Instant, answer: String)]>([:])
   private static let reuse = TimeSpan.milliseconds(200)
-  /// The diagnosis of so many events takes about 30 ms of an event loop; a busier server is looked at for less than the whole window.
+  /// By a model's number.
+  private let headrooms = Mutex<[Int32: (time: Instant, headroom: Headroom)]>([:])
+  private let goal: LatencyGoal
+  private let queue = DispatchQueue(label: "headroom live diagnosis")
+  /// The diagnosis of so many events takes about 30 ms; a busier server is looked at for less than the whole window.
   private static let limits = LiveRecorder.Limits(requests: 1 << 15, batches: 1 << 14, kernels: 1 << 16)
 
-  /// Of this server.
-  public init(_ server: InferenceServer) { self.server = server }
+  /// Of this server; `goal`: the latency at which headroom is stated.
+  public init(_ server: InferenceServer, goal: LatencyGoal = .assumed) {
+    self.server = server
+    self.goal = goal
+  }
 
   /// The page; nothing of the server's state stands in it.
   public func page() -> LivePageText { LivePage.text() }
 
-  /// The diagnosis of the last seconds. At most five a second of each filter are worked out.
-  public func answer(ofModel name: String?) throws(KServeError) -> String {
+  /// The diagnosis of the last seconds, worked out on a thread of its own: an event loop has requests to serve.
+  public func answer(
+    ofModel name: String?, as format: LiveFormat, whenDone: @escaping @Sendable (Result<String, KServeError>) -> Void
+  ) {
+    queue.async { [self] in
+      do throws(KServeError) { whenDone(.success(try answer(ofModel: name, as: format))) } catch { whenDone(.failure(error)) }
+    }
+  }
+
+  /// At most five a second of each filter are worked out.
+  private func answer(ofModel name: String?, as format: LiveFormat) throws(KServeError) -> String {
     guard server.recordsEvents else {
       throw KServeError(.unavailable, "this server keeps no events, and diagnoses nothing: start it without --live-events false")
     }
     let now = MonotonicClock.now
-    if let kept = recent.withLock({ $0[name ?? ""] }), now - kept.time < Self.reuse { return kept.answer }
+    let key = "\(format.rawValue)/\(name ?? "")"
+    if let kept = recent.withLock({ $0[key] }), now - kept.time < Self.reuse { return kept.answer }
     let states = server.modelStates
     if let name, !states.contains(where: { $0.name == name }) {
       throw KServeError(.notFound, "Request for unknown model: '\(name)' is not found")
@@ -39,13 +58,35 @@ public final class LiveDiagnosisPages: LivePages {
     let start = Self.start(of: events, since: since)
     let live = LiveAnswer(
       version: server.version, filter: name, states: states, events: events, start: start, now: now, uptime: now - server.started,
-      frontEnd: usage)
-    let answer = live.json.serialized(pretty: false)
+      frontEnd: usage, search: { self.headroom(of: $0, $1, $2, now: now) })
+    let answer =
+      switch format {
+      case .json: live.json.serialized(pretty: false)
+      case .text: live.text
+      }
     recent.withLock { recent in
       recent = recent.filter { now - $0.value.time < Self.reuse }
-      recent[name ?? ""] = (now, answer)
+      recent[key] = (now, answer)
     }
     return answer
+  }
+
+  /// How much more a model can take. A simulation is fitted once in ten seconds of each model; in between only today's rate is new.
+  private func headroom(
+    of diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ surroundings: LiveDiagnosis.Surroundings, now: Instant
+  ) -> Headroom {
+    let number = diagnosis.state.number
+    if let kept = headrooms.withLock({ $0[number] }), now - kept.time < LiveAnswer.window, kept.headroom.maximumRate != nil {
+      var headroom = kept.headroom
+      headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
+      return headroom
+    }
+    let headroom = LiveHeadroom.headroom(of: diagnosis, events: events, surroundings: surroundings, goal: goal)
+    headrooms.withLock { headrooms in
+      headrooms = headrooms.filter { now - $0.value.time < LiveAnswer.window }
+      headrooms[number] = (now, headroom)
+    }
+    return headroom
   }
 
   /// Where there were more events than are read, the window begins with the oldest that was.

@@ -26,25 +26,27 @@ enum LivePage {
     <nav id="models" aria-label="Models"></nav></header>
     <noscript><p class="banner">This page needs JavaScript. The same answer as JSON: <a href="/v2/headroom">/v2/headroom</a></p></noscript>
     <main id="main" aria-busy="true">
-    <section id="verdict" class="verdict" aria-live="polite"><h2>What limits now</h2><p id="sentence" class="lead">No answer yet.</p><ul id="claims"></ul></section>
+    <section id="verdict" class="verdict" aria-live="polite"><h2>What limits now</h2><p id="sentence" class="lead">No answer yet.</p><div id="answer"></div>
+    <details><summary>How that is known</summary><ul id="claims"></ul></details></section>
+    <section id="others" class="cards" aria-label="Other models"></section>
     <section id="tiles" class="tiles" aria-label="Figures now"></section>
     <div class="pair">
-    <section><h2>Requests</h2><div id="requests" class="chart"></div><p class="soft">Answers per second over all models shown. Failed requests are drawn hatched on top.</p></section>
+    <section><h2>Requests</h2><div id="requests" class="chart"></div><p class="soft">Responses per second over all models shown. Failed requests are drawn hatched on top.</p></section>
     <section><h2>Latency</h2><div id="latency" class="chart"></div><p class="soft">From the first byte read to the answer written, in ms. What a client waits outside this server is not in it.</p></section>
     </div>
     <section id="model"><h2 id="modelName">Model</h2><p id="modelAbout" class="soft"></p>
-    <h3>Where wall time went</h3><div id="waterfall" class="chart"></div><p class="soft">Bookkeeping: the bars add up to 100 % of the window. None of them is a gain.</p>
+    <h3>Where wall time went</h3><div id="waterfall" class="chart"></div><p class="soft">Time breakdown: the bars add up to 100 % of the window. Not an achievable speedup.</p>
     <div class="pair">
     <div><h3>Batch sizes</h3><div id="batches" class="chart"></div><p class="soft" id="batchText"></p></div>
-    <div><h3>Why batches left the queue</h3><div id="departures"></div></div>
+    <div><h3>Dispatch reasons</h3><div id="departures"></div></div>
     </div>
-    <h3>Stations</h3><div id="stations" class="scroll"></div><p class="soft">What a request asks of each place it passes, how much of itself the place uses, and what it could pass alone.</p>
+    <h3>Pipeline stages</h3><div id="stations" class="scroll" tabindex="0"></div><p class="soft">Service time per request, utilization and stage capacity.</p>
     <h3>Findings</h3><div id="findings"></div></section>
     <section><h2>Models</h2><div id="table" class="scroll"></div></section>
     <section><h2>Notes</h2><ul id="notes" class="soft"></ul></section>
     </main>
     <footer class="soft"><p id="status" role="status"></p><p>Small letters behind figures: m measured, e estimated, s simulated. Point at a figure to read where it comes from.
-    The same as JSON: <a id="json" href="/v2/headroom">/v2/headroom</a>.</p></footer>
+    The same as JSON: <a id="json" href="/v2/headroom">/v2/headroom</a>, in ten lines: <a id="text" href="/v2/headroom?format=text">text</a>.</p></footer>
     <script nonce="\(nonce)">\(LivePageScript.text)</script></body></html>
 
     """

@@ -96,7 +96,7 @@ enum LivePageScript {
 
     function drawRequests(now, total) {
       const place = $("requests"), height = 150, left = 62, top = 10, bottom = 22;
-      const {image, width} = canvas(place, height, "Requests a second over the last minute; now " + number(total));
+      const {image, width} = canvas(place, height, "Requests per second over the last minute; now " + number(total));
       const most = nice(Math.max(0, ...past.map(point => point.answered + point.failed)));
       const inner = height - top - bottom, from = now - horizon;
       axes(image, left, width, top, inner, most, "");
@@ -192,7 +192,7 @@ enum LivePageScript {
     }
     function drawDepartures(model) {
       const entries = Object.entries(model.departures), total = entries.reduce((sum, entry) => sum + entry[1], 0);
-      if (!total) { $("departures").replaceChildren(el("p", {}, "No batch left in the window.")); return; }
+      if (!total) { $("departures").replaceChildren(el("p", {}, "No batch was dispatched in the window.")); return; }
       entries.sort((a, b) => b[1] - a[1]);
       $("departures").replaceChildren(table(["reason", "batches", "share"], entries.map(([reason, count]) =>
         [reasons[reason] || reason, digits(count), number({value: count / total, unit: "share"})])));
@@ -201,7 +201,7 @@ enum LivePageScript {
     function drawStations(model) {
       if (!model.stations.length) { $("stations").replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
       const bare = figure => figure ? el("span", {title: figure.kind + ": " + figure.source}, digits(figure.value), el("span", {class: "kind"}, figure.kind[0])) : shown(null);
-      $("stations").replaceChildren(table(["station", "busy", "a request asks (ms)", "own capacity (requests/s)"], model.stations.map(station => {
+      $("stations").replaceChildren(table(["stage", "utilization", "service time per request (ms)", "stage capacity (requests/s)"], model.stations.map(station => {
         if (station.unknownBecause) return [station.text, el("span", {class: "soft"}, "unknown: " + station.unknownBecause)];
         const share = station.utilization ? Math.min(1, station.utilization.value) : 0;
         const meter = svg("svg", {class: "meter", viewBox: "0 0 80 11", preserveAspectRatio: "none", "aria-hidden": "true"},
@@ -218,15 +218,49 @@ enum LivePageScript {
       const nodes = model.findings.map(finding => el("article", {class: "finding"}, el("h4", {}, `${finding.code} ${finding.name} (${finding.certainty})`),
         el("ul", {}, ...finding.seen.map(text => el("li", {}, prose(text)))), el("p", {class: "soft"}, finding.why),
         finding.fixes.length ? el("p", {}, "What would help: ", finding.fixes.map(fix => fix).join("; "), ".") : null,
-        finding.wouldDecide ? el("p", {class: "soft"}, "Would decide: ", prose(finding.wouldDecide), ".") : null));
+        finding.wouldDecide ? el("p", {class: "soft"}, "To confirm: ", prose(finding.wouldDecide), ".") : null));
       if (!nodes.length) nodes.push(el("p", {}, model.regime ? "None of the findings that can be told from here holds." : "Nothing ran, so nothing was found."));
       if (model.undecided.length) {
         const more = el("details", {id: "undecided"}, el("summary", {}, `${model.undecided.length} that cannot be told from here`),
-          el("ul", {}, ...model.undecided.map(item => el("li", {}, `${item.code} ${item.name}. Would decide: `, prose(item.wouldDecide)))));
+          el("ul", {}, ...model.undecided.map(item => el("li", {}, `${item.code} ${item.name}. To confirm: `, prose(item.wouldDecide)))));
         more.open = open.has("undecided");
         nodes.push(more);
       }
       $("findings").replaceChildren(...nodes);
+    }
+
+    // The ten lines of a model, less the first, as a list; where its wall time went, as one bar; the first change as a diff.
+    function card(entry, model) {
+      const said = entry.answer, rows = [["Headroom", entry.headroom.text, entry.headroom.maximumRequestsPerSecond ? entry.headroom.maximumRequestsPerSecond.kind : "unknown"], ["Now", said.now, ""]];
+      if (said.batches) rows.push(["Batches", said.batches, ""]);
+      said.changes.forEach((change, index) => rows.push([`${index + 1} ${change.effect}`, change.setting + (change.gain ? ": " + change.gain : "") + (change.costs.length ? "; costs " + change.costs.join(", ") : ""), change.kind]));
+      if (said.noEffect.length) rows.push(["No effect", said.noEffect.join(", "), ""]);
+      rows.push(["Confirm", said.confirm, ""]);
+      const part = document.createDocumentFragment(), bars = (model ? model.waterfall : []).filter(bar => bar.ofWall.value > 0);
+      if (bars.length) {
+        const image = svg("svg", {viewBox: "0 0 1000 20", height: 20, preserveAspectRatio: "none", role: "img", "aria-label": "Where wall time went: " + bars.map(bar => bar.text + " " + number(bar.ofWall)).join(", ")});
+        let x = 0;
+        for (const bar of bars) {
+          const width = Math.min(1, bar.ofWall.value) * 1000, style = barStyles[bar.step] || "f2";
+          image.append(svg("rect", {class: style.startsWith("url") ? "f6" : style, x: round(x), y: 0, width: round(width), height: 20}, svg("title", {}, `${bar.text}: ${number(bar.ofWall)}`)));
+          x += width;
+        }
+        part.append(image, legend(bars.filter(bar => bar.ofWall.value >= 0.005).map(bar => {
+          const style = barStyles[bar.step] || "f2";
+          return [style.startsWith("url") ? "f6" : style, number(bar.ofWall) + " " + bar.text];
+        })));
+      }
+      part.append(el("dl", {class: "lines"}, ...rows.flatMap(([name, text, kind]) => [el("dt", {}, name), el("dd", {}, text, kind ? el("span", {class: "soft"}, ` [${kind}]`) : null)])));
+      const diff = said.changes.length ? said.changes[0].configurationDiff : [];
+      if (diff.length) part.append(el("pre", {"aria-label": "First change, as lines of config.pbtxt"}, diff.join("\n")));
+      return part;
+    }
+    function drawAnswers(answer) {
+      const model = name => answer.models.find(entry => entry.name === name);
+      const first = answer.answers.find(entry => entry.model === answer.busiestModel) || answer.answers[0];
+      $("answer").replaceChildren(first ? card(first, model(first.model)) : "");
+      $("others").replaceChildren(...answer.answers.filter(entry => entry !== first && model(entry.model) && model(entry.model).regime).slice(0, 8).map(entry =>
+        el("article", {class: "verdict"}, el("h2", {}, entry.model), el("p", {class: "lead"}, entry.answer.bottleneck), card(entry, model(entry.model)))));
     }
 
     function drawVerdict(answer) {
@@ -237,10 +271,10 @@ enum LivePageScript {
         const side = {upstream: "before this model's queue", device: "in this server, behind the queue", both: "on both sides of the queue"}[regime.side] || "unknown";
         lines.push(el("li", {}, `Side: ${side} (${regime.sideCertainty}).`));
         for (const claim of regime.claims) {
-          const weight = claim.weight ? `, station busy ${number(claim.weight)}` : "";
+          const weight = claim.weight ? `, utilization ${number(claim.weight)}` : "";
           lines.push(el("li", {}, `${claim.regime}: ${claim.certainty}${claim.station ? weight : ""}.`));
         }
-        if (regime.wouldDecide) lines.push(el("li", {}, "Would decide: ", prose(regime.wouldDecide), "."));
+        if (regime.wouldDecide) lines.push(el("li", {}, "To confirm: ", prose(regime.wouldDecide), "."));
         if (several) lines.push(el("li", {class: "soft"}, "Said of the model whose instances were busiest; every model has its own below."));
       }
       $("claims").replaceChildren(...lines);
@@ -259,6 +293,7 @@ enum LivePageScript {
       $("banner").textContent = "SIMULATED: kernels take the time that a model of the GPU predicts, and outputs are zeros. Only the host's path is real.";
       $("main").setAttribute("aria-busy", "false");
       drawVerdict(answer);
+      drawAnswers(answer);
       const figures = model ? model.figures : null, front = answer.frontEnd;
       $("tiles").replaceChildren(tile("answered, all models shown", answer.requestsPerSecond), tile("rows, all models shown", answer.rowsPerSecond),
         tile("median latency", figures && figures.medianLatencyMilliseconds), tile("p99 latency", figures && figures.p99LatencyMilliseconds),
@@ -273,7 +308,7 @@ enum LivePageScript {
         $("modelAbout").textContent = `${model.regime ? model.regime.sentence + ". " : ""}${model.device.hardware}${model.mode === "simulated" ? " SIMULATED" : ""}; ${model.instances} instance${model.instances === 1 ? "" : "s"}. ${model.notes.map(note => note[0].toUpperCase() + note.slice(1) + ".").join(" ")}`;
         drawWaterfall(model.waterfall); drawBatches(model); drawDepartures(model); drawStations(model); drawFindings(model);
       }
-      $("table").replaceChildren(answer.models.length ? table(["model", "what limits", "answers", "rows a batch", "p99", "instances busy", "queued"], answer.models.map(entry => [
+      $("table").replaceChildren(answer.models.length ? table(["model", "what limits", "responses/s", "rows per batch", "p99", "instances busy", "queued"], answer.models.map(entry => [
         el("a", {href: "?model=" + encodeURIComponent(entry.name)}, entry.name + (entry.mode === "simulated" ? " (SIMULATED)" : "")),
         entry.regime ? entry.regime.sentence : entry.notes[0] || "", shown(entry.figures.requestsPerSecond), shown(entry.figures.rowsPerBatch),
         shown(entry.figures.p99LatencyMilliseconds), shown(entry.figures.instanceBusyShare), shown(entry.figures.queuedRequests)]), 1) : el("p", {}, "No model is loaded."));
@@ -308,6 +343,7 @@ enum LivePageScript {
     document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : ask());
     addEventListener("resize", () => last && draw(last, lastTime));
     $("json").setAttribute("href", query);
+    $("text").setAttribute("href", query + (filter ? "&" : "?") + "format=text");
     ask();
     """#
 }

@@ -27,7 +27,9 @@ enum LivePageStyle {
     .meter{display:inline-block;width:5rem;height:.7rem;margin-right:.4rem;vertical-align:baseline}.kind{color:var(--soft);font-size:.72em;vertical-align:super;margin-left:.12em}
     .finding{border:1px solid var(--line);border-radius:6px;padding:.5rem .8rem;margin:.5rem 0}.finding h4{margin:0 0 .2rem;font-size:1rem}.finding ul{margin:.2rem 0;padding-left:1.2rem}
     details{margin:.5rem 0;font-size:.92rem}summary{cursor:pointer;color:var(--accent)}code{font-size:.92em;overflow-wrap:anywhere}
-    .stale main{opacity:.55}
+    .stale main{opacity:.55}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:0 .8rem}.cards .lead{font-size:1rem}
+    .lines{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.92rem}.lines dt{color:var(--soft)}.lines dd{margin:0;overflow-wrap:anywhere}
+    pre{margin:.3rem 0;font-size:.85rem;white-space:pre-wrap;border:1px solid var(--line);border-radius:4px;padding:.3rem .5rem}
     @media(max-width:44rem){body{padding:.75rem .75rem 2rem;font-size:15px}.pair{grid-template-columns:1fr}.meter{display:none}th,td{padding:.25rem .3rem}
     .tiles{grid-template-columns:1fr 1fr}.tile b{font-size:1.1rem}}
     """

@@ -18,13 +18,13 @@ public enum DepartureReason: String, Sendable, Hashable, CaseIterable {
   /// As printed.
   public var text: String {
     switch self {
-    case .unbatched: "the model does not batch"
-    case .preferredSize: "preferred size reached"
-    case .full: "full"
-    case .delay: "delay over"
-    case .zeroDelay: "no delay set"
+    case .unbatched: "no dynamic batching"
+    case .preferredSize: "preferred_batch_size reached"
+    case .full: "max_batch_size reached"
+    case .delay: "max queue delay reached"
+    case .zeroDelay: "no queue delay set"
     case .shapeMismatch: "next request's shape differs"
-    case .wouldExceed: "next request would exceed the largest size"
+    case .wouldExceed: "would exceed max_batch_size"
     }
   }
 }

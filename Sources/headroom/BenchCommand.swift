@@ -3,6 +3,7 @@ import ArgumentParser
 import ProcessContract
 import Diagnosis
 import Experiments
+import Explanation
 import FileAccess
 import GPUModel
 import Glibc
@@ -23,11 +24,13 @@ struct BenchCommand: ParsableCommand {
       in virtual time. Everything simulated says so. With --device cpu the same heads are served for real: each variant's server and the \
       load generator are processes of this program, and the same diagnosis reads the server's trace.
 
-      Prints the comparison, and writes report.html, figures.csv and report.json into --out.
+      Prints headroom and an answer in ten lines per variant (--verbose: every table behind them), and writes report.html, figures.csv \
+      and report.json into --out. Headroom is the highest request rate that keeps the latency goal: --slo, else 100 ms at p99.
 
       EXAMPLES
         headroom bench
         headroom bench --seconds 30 --goal cost
+        headroom bench experiment.yaml --slo 'p99<25ms'
         headroom bench --variant seqlen --device sim:h100 --trace run.sqlite \\
           --chrome run.json
         headroom bench --init > experiment.yaml
@@ -57,7 +60,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(name: .customLong("init"), help: "Print a commented experiment file and end.")
   var printsTemplate = false
 
-  @Flag(help: "Fit three worlds (client, front end, think time only) to the document's table and print each one's errors.")
+  @Flag(help: "Fit three hypotheses (client, front end, think time only) to the published case study's table and print each one's errors.")
   var rivals = false
 
   @Flag(help: "Print the document's figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
@@ -91,13 +94,13 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Only this variant; may be repeated.")
   var variant: [String] = []
 
-  @Option(help: "Length of the window looked at, seconds of virtual time.")
+  @Option(help: "Length of the measurement window, seconds of virtual time.")
   var seconds: Double?
 
   @Option(help: "Users of every closed loop.")
   var users: Int?
 
-  @Option(help: "Rows a request, as 50 or 1-100.")
+  @Option(help: "Rows per request, as 50 or 1-100.")
   var rows: String?
 
   @Option(help: "Runs of each variant with seeds of their own.")
@@ -109,8 +112,15 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Rank findings by throughput, latency or cost. (default: throughput in a closed loop, latency in an open one)")
   var goal: GoalArgument?
 
-  @Option(name: .customLong("p99-goal-ms"), help: "p99 latency at which capacity is stated, milliseconds. (default: 100)")
+  @Option(
+    help: ArgumentHelp("Latency goal at which headroom is stated, as 'p99<100ms'. (default: the file's, else 100 ms)", valueName: "goal"))
+  var slo: String?
+
+  @Option(name: .customLong("p99-goal-ms"), help: "The same in milliseconds.")
   var p99GoalMilliseconds: Double?
+
+  @Flag(help: "Print every table, not only the ten lines of each variant.")
+  var verbose = false
 
   @Option(help: ArgumentHelp("Keep the trace as SQLite; with several variants their names are added.", valueName: "file.sqlite"))
   var trace: String?
@@ -126,7 +136,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Write no report files.")
   var noFiles = false
 
-  @Flag(help: "Leave out elasticities and gains: most of the time.")
+  @Flag(help: "Leave out throughput sensitivities and what changes would buy: most of the time.")
   var noGains = false
 
   @Flag(help: "Print one JSON object in place of the tables.")
@@ -139,6 +149,8 @@ struct BenchCommand: ParsableCommand {
     if let seconds, !(seconds >= 1 && seconds <= 86_400) { throw ValidationError("--seconds \(seconds): from 1 to 86400") }
     if let users, !(1...1_000_000).contains(users) { throw ValidationError("--users \(users): from 1 to 1000000") }
     if let repetitions, !(1...100).contains(repetitions) { throw ValidationError("--repetitions \(repetitions): from 1 to 100") }
+    if let slo, LatencyGoal(text: slo) == nil { throw ValidationError("--slo \(slo): write 'p99<100ms'") }
+    if slo != nil, p99GoalMilliseconds != nil { throw ValidationError("give the latency goal once: --slo or --p99-goal-ms") }
     if let p99GoalMilliseconds, !(p99GoalMilliseconds > 0 && p99GoalMilliseconds <= 3_600_000) {
       throw ValidationError("--p99-goal-ms \(p99GoalMilliseconds): above 0, at most 3600000")
     }
@@ -201,7 +213,7 @@ struct BenchCommand: ParsableCommand {
       let tree: JSONValue =
         trees.count == 1
         ? trees[0]
-        : ["schema": "headroom.bench-both/1", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
+        : ["schema": "headroom.bench-both/2", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
       if !noFiles {
         try Files.createFolder(out)
         try Files.write(out + "/report.html", Array(report.html.utf8))
@@ -211,7 +223,14 @@ struct BenchCommand: ParsableCommand {
       if json {
         Terminal.print(tree.serialized(pretty: true))
       } else {
-        Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
+        let runs = (outcome?.variants.map(\.compared) ?? []) + (measured?.runs ?? [])
+        let simulated = outcome == nil ? "" : "SIMULATED, no GPU ran and no request was sent. "
+        let answers = AnswerList(runs.map(\.answer), footer: "\(report.title): \(simulated)--verbose prints every table.")
+        if verbose || runs.isEmpty {
+          Terminal.print((answers.lines(isWhole: false) + report.terminalLines(width: Terminal.width)).joined(separator: "\n"))
+        } else {
+          Terminal.print(answers.lines(isWhole: true).joined(separator: "\n"))
+        }
         if !noFiles { Terminal.print("\nwritten: \(out)/report.html, \(out)/figures.csv, \(out)/report.json") }
       }
       let verdicts = (outcome?.variants.map(\.assessment) ?? []) + (measured?.runs.map(\.assessment) ?? [])
@@ -298,7 +317,9 @@ struct BenchCommand: ParsableCommand {
     if let repetitions { chosen.repetitions = repetitions }
     if let seed { chosen.seed = seed }
     if let goal { chosen.goal = goal.goal }
-    if let p99GoalMilliseconds { chosen.p99GoalMilliseconds = p99GoalMilliseconds }
+    if let goal = slo.flatMap({ LatencyGoal(text: $0) }) ?? p99GoalMilliseconds.map({ LatencyGoal(p99Milliseconds: $0) }) {
+      chosen.latencyGoal = goal
+    }
     return chosen
   }
 

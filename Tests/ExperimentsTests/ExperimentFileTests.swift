@@ -1,5 +1,6 @@
 import Diagnosis
 import Experiments
+import HostModel
 import Scheduling
 import Simulation
 import Testing
@@ -29,6 +30,18 @@ import Workload
       #expect(mine.gpu == theirs.gpu)
       #expect(mine.type == theirs.type)
     }
+  }
+
+  /// Nobody's load generator slows an experiment that does not name one.
+  @Test func withoutAHostTheLoadGeneratorCostsNothing() throws {
+    let experiment = try ExperimentFile.parse(Self.minimal, file: "e.yaml")
+    let host = try #require(experiment.variants.first?.host)
+    #expect(host.name == "triton-26.02" && host[.clientPerRequest].value == 0 && host[.clientPerByte].value == 0)
+    #expect(HostProfile.named("triton-26.02") == host)
+    #expect(host[.batchHandOver] == HostProfile.triton[.batchHandOver])
+    #expect(experiment.latencyGoal == .assumed)
+    let goal = try ExperimentFile.parse("p99GoalMilliseconds: 25\n" + Self.minimal, file: "e.yaml").latencyGoal
+    #expect(goal == LatencyGoal(p99Milliseconds: 25) && !goal.isAssumed)
   }
 
   @Test func variantsInheritAndReplace() throws {

@@ -35,11 +35,43 @@ import Testing
     Case(.HR101, "a full generator that was fitted", .found(.likely)) {
       $0.client.coreShare = Figure(0.99, .share, .fitted, source: "test")
     },
-    Case(.HR101, "sends late", .found(.certain)) { $0.client.sendLagP99 = m(16, .milliseconds) },
-    Case(.HR101, "sends late by less than a tenth", .clear) { $0.client.sendLagP99 = m(15, .milliseconds) },
-    Case(.HR101, "late in other units", .found(.certain)) { $0.client.sendLagP99 = m(16_000, .microseconds) },
+    Case(.HR101, "sends late, at work for most of its time", .found(.certain)) {
+      ($0.client.coreShare, $0.client.sendLagP99) = (m(0.85), m(16, .milliseconds))
+    },
+    Case(.HR101, "sends late by less than a tenth", .clear) {
+      ($0.client.coreShare, $0.client.sendLagP99) = (m(0.85), m(15, .milliseconds))
+    },
+    Case(.HR101, "late in other units", .found(.certain)) {
+      ($0.client.coreShare, $0.client.sendLagP99) = (m(0.85), m(16_000, .microseconds))
+    },
+    Case(.HR101, "one thread of sixteen cores is full", .found(.certain)) {
+      ($0.client.coreShare, $0.client.busiestThreadShare, $0.client.cores) = (m(0.06), m(0.92), 16)
+    },
+    Case(.HR101, "a generator with room that sends on time, whatever passes outside the measured latency", .clear) {
+      ($0.client.busiestThreadShare, $0.client.sendLagP99) = (m(0.79), m(0.99, .milliseconds))
+      $0.load.meanThinkTime = m(10, .milliseconds)
+    },
+    Case(.HR101, "an open loop from 64 simulated cores, late by its own work per request", .clear) {
+      $0.load.loop = .open(arrivalRate: m(1000, .requestsPerSecond))
+      $0.load.medianLatency = m(3, .milliseconds)
+      $0.client = ClientEvidence()
+      ($0.client.cores, $0.client.coreShare, $0.client.sendLagP99) = (64, Runs.simulated(0.013), Runs.simulated(0.86, .milliseconds))
+    },
+    // HR104
+    Case(.HR104, "late with nothing to do", .found(.certain)) { $0.client.sendLagP99 = m(16, .milliseconds) },
+    Case(.HR104, "late, at work for most of its time: that is HR101's", .clear) {
+      ($0.client.busiestThreadShare, $0.client.sendLagP99) = (m(0.6), m(16, .milliseconds))
+    },
+    Case(.HR104, "late by less than a tenth of the latency", .clear) { $0.client.sendLagP99 = m(15, .milliseconds) },
+    Case(.HR104, "late by less than a millisecond", .clear) {
+      ($0.client.sendLagP99, $0.load.medianLatency) = (m(0.9, .milliseconds), m(1, .milliseconds))
+    },
+    Case(.HR104, "nobody watched the generator", .cannotTell) { $0.client = ClientEvidence() },
     // 200 users / 1000 per second = 200 ms a cycle; 150 ms on the watch, 50 ms outside.
-    Case(.HR101, "more outside the stopwatch than the users think", .found(.likely)) { $0.load.meanThinkTime = m(40, .milliseconds) },
+    Case(.HR101, "more outside the measured latency than the users think", .found(.likely)) {
+      $0.client = ClientEvidence()
+      $0.load.meanThinkTime = m(40, .milliseconds)
+    },
     Case(.HR101, "think time explains it", .clear) { $0.load.meanThinkTime = m(48, .milliseconds) },
     Case(.HR101, "outside grows between runs", .found(.likely)) {
       $0.client = ClientEvidence()
@@ -47,6 +79,7 @@ import Testing
       $0.client.otherRuns = [.init(users: 100, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
     },
     Case(.HR101, "outside grows with the users, though their think time is stated", .found(.likely)) {
+      $0.client = ClientEvidence()
       $0.load.meanThinkTime = m(48, .milliseconds)
       $0.client.otherRuns = [.init(users: 100, throughput: m(800, .requestsPerSecond), timeOutsideStopwatch: m(35, .milliseconds))]
     },
@@ -140,6 +173,14 @@ import Testing
     Case(.HR121, "small, but by shape", .clear) {
       $0.batching.meanRows = m(20, .rows)
       $0.batching.departures = [.delay: 400, .shapeMismatch: 600]
+    },
+    Case(.HR121, "one batch of a single request", .cannotTell) {
+      $0.batching.meanRows = m(1, .rows)
+      $0.batching.departures = [.delay: 1]
+    },
+    Case(.HR121, "just enough batches", .found(.certain)) {
+      $0.batching.meanRows = m(20, .rows)
+      $0.batching.departures = [.delay: 60]
     },
     Case(.HR121, "no batching at all", .clear) {
       $0.batching.maximumRows = 1
@@ -348,14 +389,26 @@ import Testing
     }
   }
 
-  /// More processes on the same cores would be kept from them too.
-  @Test(arguments: [(0.1, 0), (0.6, 2)]) func aLateGeneratorThatIdlesNeedsACore(share: Double, computableFixes: Int) throws {
+  /// More processes on the same cores would be kept from them too: the two are never claimed together.
+  @Test(arguments: [(0.1, FindingCode.HR104, 0), (0.6, .HR101, 2)])
+  func aLateGeneratorThatIdlesNeedsACore(share: Double, code: FindingCode, computableFixes: Int) throws {
     var run = Runs.healthy
     run.client.coreShare = Self.m(share)
     run.client.sendLagP99 = Self.m(16, .milliseconds)
-    let observation = try #require(Findings(of: run).found.first { $0.code == .HR101 }?.observation)
-    #expect(observation.fixes.count { !$0.changes.isEmpty } == computableFixes)
-    #expect(observation.seen.contains { $0.text.contains("had none") } == (share < 0.5))
+    let found = Findings(of: run).found.filter { $0.code == .HR101 || $0.code == .HR104 }
+    #expect(found.map(\.code) == [code])
+    #expect(try #require(found.first).observation.fixes.count { !$0.changes.isEmpty } == computableFixes)
+  }
+
+  /// Without an estimator the evidence chooses: an idle device gains nothing by waiting, a full one by fuller batches.
+  @Test(arguments: [(0.3, 0), (0.8, 2000)]) func dilutedBatchesAreAdvisedOneDirection(utilization: Double, delay: Int) throws {
+    var run = Runs.healthy
+    run.batching.meanRows = Self.m(20, .rows)
+    run.batching.departures = [.delay: 600, .full: 400]
+    run.batching.instances = 1
+    run.stations[.gpu] = StationLoad(.gpu, utilization: Self.m(utilization))
+    let assessment = Assessment(of: run, codes: [.HR121], estimator: nil)
+    #expect(assessment.ranked.flatMap(\.fixes).map(\.fix.changes) == [[.batchDelay(microseconds: delay)]])
   }
 
   @Test func onlyWhatWasAskedForIsLookedFor() {
@@ -410,7 +463,7 @@ import Testing
     let finding = try #require(Findings(of: Runs.linear).found.first { $0.code == .HR123 })
     let text = finding.observation.seen.map(\.text).joined(separator: " ")
     #expect(text.contains("Requests of 50 rows cannot add up to any of them"))
-    #expect(text.contains("next request would exceed"))
+    #expect(text.contains("would exceed max_batch_size"))
     #expect(finding.observation.fixes.map(\.changes) == [[.preferredSizes([])], [.preferredSizes([250])]])
   }
 

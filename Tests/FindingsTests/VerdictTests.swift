@@ -13,9 +13,9 @@ import Testing
   }
 
   @Test func theDocumentsThreeRuns() {
-    #expect(Runs.linear.verdict.sentence.text == "upstream of the GPU: certain; in the client: likely")
-    #expect(Runs.stacked.verdict.sentence.text == "upstream of the GPU: certain; in the client: likely")
-    #expect(Runs.seqlen.verdict.sentence.text == "compute-bound, 127/128 of it redundant")
+    #expect(Runs.linear.verdict.sentence.text == "upstream of the GPU (high confidence), probably the load generator (medium)")
+    #expect(Runs.stacked.verdict.sentence.text == "upstream of the GPU (high confidence), probably the load generator (medium)")
+    #expect(Runs.seqlen.verdict.sentence.text == "compute-bound, 127/128 of it redundant work (high confidence)")
     #expect(Runs.seqlen.verdict.sideCertainty == .certain)
   }
 
@@ -23,7 +23,7 @@ import Testing
     let run = Self.edited(Runs.linear) {
       $0.elasticities = Runs.elasticities([.thinkTime: 0.9, .clientWork: 0.02, .kernels: 0.03, .wakeUp: 0.05])
     }
-    #expect(run.verdict.sentence.text == "load-limited (nothing limits: no more work was offered): certain")
+    #expect(run.verdict.sentence.text == "load-limited: the server keeps up with the offered load (high confidence)")
     #expect(run.verdict.claims.map(\.regime) == [.loadLimited])
   }
 
@@ -32,12 +32,12 @@ import Testing
       $0.kernels.redundantShare = Figure(0, .share, .estimated, source: "test")
       $0.elasticities = Runs.linear.elasticities
     }
-    #expect(run.verdict.sentence.text == "upstream of the GPU: certain; in the client: likely")
+    #expect(run.verdict.sentence.text == "upstream of the GPU (high confidence), probably the load generator (medium)")
   }
 
   @Test func oneRowRequestsLoadTheFrontEnd() {
     let run = Self.edited(Runs.linear) { $0.elasticities = Runs.elasticities([.frontEndWork: 0.95, .kernels: 0.05]) }
-    #expect(run.verdict.sentence.text == "upstream of the GPU: certain; in the front end: certain")
+    #expect(run.verdict.sentence.text == "upstream of the GPU (high confidence), the front end (high)")
     #expect(run.verdict.claims.first?.regime == .frontEndBound)
   }
 
@@ -46,7 +46,9 @@ import Testing
     let verdict = run.verdict
     #expect(verdict.isCoLimited)
     #expect(verdict.side == .both)
-    #expect(verdict.sentence.text == "co-limited: compute-bound, 127/128 of it redundant and client-bound (likely)")
+    #expect(
+      verdict.sentence.text
+        == "co-limited: compute-bound, 127/128 of it redundant work (high confidence) and client-bound (medium confidence)")
   }
 
   /// As of a measured run's twin: its world was fitted, whatever its draws say.
@@ -55,7 +57,7 @@ import Testing
       $0.elasticities = Elasticities(
         [TimeTerm.thinkTime: 0.95, .kernels: 0.05].mapValues { Figure($0, .ratio, .fitted, source: "test") })
     }
-    #expect(run.verdict.sentence.text == "load-limited (nothing limits: no more work was offered): likely")
+    #expect(run.verdict.sentence.text == "load-limited: the server keeps up with the offered load (medium confidence)")
     #expect(run.verdict.sideCertainty == .likely)
   }
 
@@ -75,7 +77,7 @@ import Testing
       $0.device.unattributed = Runs.measured(0.21)
       $0.client.coreShare = Runs.measured(0.98)
     }
-    #expect(run.verdict.sentence.text == "upstream of the GPU: likely; in the client: likely")
+    #expect(run.verdict.sentence.text == "upstream of the GPU (medium confidence), probably the load generator (medium)")
   }
 
   @Test func anUnsteadyWindowHasNoVerdict() {
@@ -103,15 +105,16 @@ import Testing
   @Test(
     arguments: [
       ([Bound.math: 0.7, .memory: 0.3], 0.9, "compute-bound"), ([.power: 0.6, .memory: 0.4], 0.9, "compute-bound"),
-      ([.memory: 0.4, .l2: 0.2, .math: 0.4], 0.9, "memory-bound"), ([.latency: 0.6, .math: 0.4], 0.9, "underfilled"),
-      ([.math: 0.9], 0.3, "underfilled"), ([.math: 0.5, .memory: 0.5], 0.9, "GPU-bound"), ([:], 0.9, "GPU-bound"),
+      ([.memory: 0.4, .l2: 0.2, .math: 0.4], 0.9, "memory-bandwidth-bound"),
+      ([.latency: 0.6, .math: 0.4], 0.9, "GEMMs too small to fill the GPU"),
+      ([.math: 0.9], 0.3, "GEMMs too small to fill the GPU"), ([.math: 0.5, .memory: 0.5], 0.9, "GPU-bound"), ([:], 0.9, "GPU-bound"),
     ] as [([Bound: Double], Double, String)])
   func kernelsSayWhichRoof(shares: [Bound: Double], fill: Double, expected: String) {
     let run = Self.edited(Runs.healthy) {
       $0.kernels.boundShares = shares.mapValues { Runs.measured($0) }
       $0.kernels.smFill = Runs.measured(fill)
     }
-    #expect(run.verdict.sentence.text == expected)
+    #expect(run.verdict.sentence.text == expected + " (high confidence)")
   }
 
   @Test func aLoopSpreadOverStationsIsStillALoop() {
@@ -155,7 +158,7 @@ import Testing
 
   @Test func nothingKnownIsAVerdictToo() {
     let verdict = RunEvidence().verdict
-    #expect(verdict.sentence.text == "cannot tell what limits")
+    #expect(verdict.sentence.text == "inconclusive: what limits cannot be told")
     #expect(verdict.claims.isEmpty)
     #expect(verdict.side == nil)
     #expect(verdict.missing?.cheapestMeasurement.contains("two generator processes") == true)
@@ -170,7 +173,7 @@ import Testing
       $0.device.starvedIdle = Runs.measured(0.9)
       $0.device.stalledIdle = Runs.measured(0.05)
     }
-    #expect(run.verdict.sentence.text == "upstream of the GPU: certain; where: cannot tell")
+    #expect(run.verdict.sentence.text == "upstream of the GPU (high confidence); where is inconclusive")
     let half = Self.edited(run) { $0.device.starvedIdle = nil }
     #expect(half.verdict.sideCertainty == .likely)
     let busy = Self.edited(run) {
@@ -219,7 +222,7 @@ import Testing
   @Test(arguments: [(127.0 / 128, "127/128"), (0.5, "1/2"), (0.99218749, "127/128"), (0.9, "9/10")])
   func redundancyIsSaidAsAFraction(share: Double, text: String) {
     let run = Self.edited(Runs.healthy) { $0.kernels.redundantShare = Figure(share, .share, .estimated, source: "test") }
-    #expect(run.verdict.sentence.text == "compute-bound, \(text) of it redundant")
+    #expect(run.verdict.sentence.text == "compute-bound, \(text) of it redundant work (high confidence)")
   }
 
   @Test func redundancyThatIsNoFractionIsSaidInPercent() {

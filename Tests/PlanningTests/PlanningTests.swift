@@ -45,6 +45,19 @@ import Testing
     #expect(batch.launches.count == 3)
   }
 
+  /// A share of a roof above 100 % would say that the roof is wrong: what is in L2 is not bound by the memory's bandwidth.
+  @Test(arguments: ["rtx-pro-6000", "h100", "l40s", "l4", "a100", "t4"]) func noKernelIsAboveItsRoof(gpu: String) throws {
+    for head in [
+      BuiltInHead.linear(layers: 4), .stacked(layers: 3), .seqlen(layers: 3), .encoder(layers: 2, hidden: 384, heads: 12, sequence: 128),
+    ] {
+      let plan = try plan(head, gpu: gpu, maxRows: 256)
+      for rows in [1, 8, 64, 256] {
+        let share = try #require(try plan.at(rows: rows).shareOfBindingRoof(on: plan.gpu, type: .fp16))
+        #expect(share > 0 && share <= 1, "\(head.name) of \(rows) rows on \(gpu): \(share)")
+      }
+    }
+  }
+
   @Test func geometryFollowsFromTheTile() throws {
     for launch in try plan(.seqlen(layers: 4)).at(rows: 256).launches {
       guard case .gpu(let shape) = launch.shape, let gemm = launch.gemm, let m = shape.tileM, let n = shape.tileN else { continue }

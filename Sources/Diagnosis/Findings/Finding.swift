@@ -3,6 +3,7 @@ public enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case HR101
   case HR102
   case HR103
+  case HR104
   case HR111
   case HR121
   case HR123

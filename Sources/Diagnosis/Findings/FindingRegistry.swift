@@ -5,6 +5,7 @@ public enum FindingRegistry {
     HR101ClientSaturated.self,
     HR102LoadLimited.self,
     HR103NotSteady.self,
+    HR104DescheduledGenerator.self,
     HR111FrontEndSaturated.self,
     HR121BatchDiluted.self,
     HR123PreferredNeverHit.self,

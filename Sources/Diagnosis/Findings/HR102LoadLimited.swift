@@ -23,10 +23,20 @@ public enum HR102LoadLimited: FindingRule {
       guard load.value > 1 - RunEvidence.limitingElasticity else { return .clear }
       return found(
         run,
-        seen: ["A percent less think time or inter-arrival time is worth \(load) percent of throughput: the load itself is what limits."])
+        seen: ["Throughput sensitivity to think time and inter-arrival time: \(load) % per 1 % less time; the load itself is what limits."])
+    }
+    if run.keepsUpWithLoad, let busiest = run.stations.busiest, let utilization = busiest.utilization {
+      var seen: [Prose] = [
+        "The busiest pipeline stage, \(busiest.station.text(on: run.deviceClass)), has a utilization of \(utilization)."
+      ]
+      if let wait = run.batching.longestWait {
+        seen.append("No request waited longer than \(wait): within max_queue_delay_microseconds and one batch's service time.")
+      }
+      return found(run, seen: seen)
     }
     guard let starved = run.device.starvedIdle, let stalled = run.device.stalledIdle else {
-      return .cannotTell(MissingEvidence(["starved and stalled idle"], measure: "a trace with request and batch events"))
+      return .cannotTell(
+        MissingEvidence(["idle without requests and idle between batches"], measure: "a trace with request and batch events"))
     }
     let idle = starved.value + stalled.value
     guard idle > 0, starved.value >= starvedShareOfIdle * idle else { return .clear }
@@ -34,14 +44,16 @@ public enum HR102LoadLimited: FindingRule {
       return .clear
     }
     if let busiest = run.stations.busiest, let utilization = busiest.utilization, utilization.value >= stationThreshold { return .clear }
-    if let share = run.client.coreShare, share.value >= stationThreshold { return .clear }
-    var seen: [Prose] = ["The device is idle without work for \(starved) of the time and stalled for \(stalled)."]
+    if let share = run.client.fullestShare, share.value >= stationThreshold { return .clear }
+    var seen: [Prose] = [
+      "The device is idle without requests for \(starved) of the time, and for host overhead between batches for \(stalled)."
+    ]
     // An empty queue alone cannot tell a saturated generator or front end from a small load.
     switch run.load.isOpenBelowSaturation {
     case true?: seen.append("Everything that arrived was served.")
     case false?: return .clear
     case nil:
-      guard run.client.coreShare != nil || run.stations[.client]?.utilization != nil,
+      guard run.client.fullestShare != nil || run.stations[.client]?.utilization != nil,
         run.frontEnd.coreShare != nil || run.stations[.frontEnd]?.utilization != nil
       else {
         return .cannotTell(
@@ -51,7 +63,7 @@ public enum HR102LoadLimited: FindingRule {
       }
     }
     if let busiest = run.stations.busiest, let utilization = busiest.utilization {
-      seen.append("The busiest station, \(busiest.station.text(on: run.deviceClass)), uses \(utilization) of itself.")
+      seen.append("The busiest pipeline stage, \(busiest.station.text(on: run.deviceClass)), has a utilization of \(utilization).")
     }
     return found(run, seen: seen)
   }

@@ -13,37 +13,57 @@ public enum HR121BatchDiluted: FindingRule {
   /// More batches than not leave because the delay was over.
   public static let delayThreshold = 0.5
 
+  /// Rule of three: below 60 batches the share that was dispatched for a reason is known no better than to a twentieth.
+  public static let fewestBatches = 60
+
+  /// From this utilization on of the launch thread or the device, fuller batches are worth their wait; below it a batch that waits only
+  /// lengthens latency.
+  public static let busyThreshold = 0.7
+
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     let batching = run.batching
     guard let rows = batching.meanRows, let maximum = batching.maximumRows else {
       return .cannotTell(
         MissingEvidence(
-          ["rows a batch", "max_batch_size"], measure: "the model's statistics (inference count over execution count) and its config.pbtxt")
+          ["rows per batch", "max_batch_size"],
+          measure: "the model's statistics (inference count over execution count) and its config.pbtxt")
       )
     }
     guard maximum > 1, rows.value < fillThreshold * Double(maximum) else { return .clear }
     guard let byDelay = batching.share(leftBy: .delay, kind: rows.kind) else {
-      return .cannotTell(MissingEvidence(["why batches left"], measure: "a trace with batch events"))
+      return .cannotTell(MissingEvidence(["dispatch reasons"], measure: "a trace with batch events"))
+    }
+    guard batching.recordedBatches >= fewestBatches else {
+      return .cannotTell(
+        MissingEvidence(["dispatch reasons of at least \(fewestBatches) batches"], measure: "a longer window under the same load"))
     }
     let instances = max(1, batching.instances ?? 1)
     guard byDelay.value >= delayThreshold else { return .clear }
-    var seen: [Prose] = ["A batch holds \(rows) of \(setting: maximum).", "\(byDelay) of the batches left because the delay was over."]
+    var seen: [Prose] = [
+      "A batch holds \(rows) of \(setting: maximum).",
+      "\(byDelay) of the batches were dispatched because max_queue_delay_microseconds was reached.",
+    ]
     var fixes: [Fix] = []
     if instances > 1 {
       seen.append("\(setting: instances) instances divide the arrivals among them.")
-      fixes.append(Fix("One instance: the same requests fill one batch in place of \(instances)", [.instances(1)]))
+      fixes.append(Fix("instance_group { count: 1 }: the same requests fill one batch in place of \(instances)", [.instances(1)]))
     }
     if let delay = batching.maximumQueueDelayMicroseconds, delay > 0 {
-      fixes.append(
-        Fix("Wait longer: twice the delay holds up to twice the rows", [.batchDelay(microseconds: delay.multipliedClamping(by: 2))]))
-      fixes.append(Fix("Do not wait: the delay costs latency and does not fill the batch", [.batchDelay(microseconds: 0)]))
+      let longer = Fix(
+        "max_queue_delay_microseconds: \(delay.multipliedClamping(by: 2)): twice the delay holds up to twice the rows",
+        [.batchDelay(microseconds: delay.multipliedClamping(by: 2))])
+      let none = Fix(
+        "max_queue_delay_microseconds: 0: the delay adds latency and does not fill the batch", [.batchDelay(microseconds: 0)])
+      // Both are put to an estimator, which leaves one. Without one the first is kept: a full device wants fuller batches, an idle one none.
+      let utilization = [Station.issuingThread, .gpu].compactMap { run.stations[$0]?.utilization?.value }.max() ?? 0
+      fixes += utilization >= busyThreshold ? [longer, none] : [none, longer]
     }
     return .found(
       Observation(
         .certain, seen: seen,
         whyBad:
-          "A kernel costs nearly the same for few rows as for many, so each row pays for the empty places beside it; the delay was waited for in vain.",
+          "A kernel costs nearly the same for few rows as for many, so each row pays for the unused batch slots; the delay added latency without filling the batch.",
         fixes: fixes))
   }
 }

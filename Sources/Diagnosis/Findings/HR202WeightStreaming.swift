@@ -17,9 +17,10 @@ public enum HR202WeightStreaming: FindingRule {
       return .cannotTell(
         MissingEvidence(["FLOPs per byte", "memory bandwidth used"], measure: "the model, so that its launches are planned"))
     }
-    guard intensity.value < ridge.value, used.value > bandwidthThreshold else { return .clear }
+    // More than all of it cannot come from memory: then the weights are in L2.
+    guard intensity.value < ridge.value, used.value > bandwidthThreshold, used.value <= 1 else { return .clear }
     var seen: [Prose] = [
-      "The kernels do \(intensity) FLOP a byte; the device's roofs meet at \(ridge).",
+      "Arithmetic intensity is \(intensity) FLOP/B; the ridge point is \(ridge).",
       "They use \(used) of the memory's bandwidth while they run.",
     ]
     if let weights = run.kernels.weightBytes { seen.append("A batch reads \(weights) of weights.") }

@@ -19,6 +19,15 @@ public struct Prose: Sendable, Hashable, ExpressibleByStringInterpolation {
   /// What an interpolated literal was collected into.
   public init(stringInterpolation: StringInterpolation) { self.parts = stringInterpolation.parts }
 
+  /// "1,151 to 2,282 requests/s (+98 %)": absolute beside relative; from a factor of ten on "22x".
+  public init(changeOf gain: Gain) {
+    let change = gain.change
+    self =
+      1 + change.value >= 9.95
+      ? "\(gain.before) to \(gain.after) (\(Figure.timesText(1 + change.value)))"
+      : "\(gain.before) to \(gain.after) (\(change.value > 0 ? "+" : "")\(change))"
+  }
+
   /// The figures in reading order.
   public var figures: [Figure] {
     parts.compactMap { part in

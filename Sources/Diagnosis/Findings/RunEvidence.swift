@@ -89,6 +89,9 @@ public struct LoadEvidence: Sendable, Hashable {
 public struct ClientEvidence: Sendable, Hashable {
   /// CPU time used over CPU time available to the generator's processes, 0...1.
   public var coreShare: Figure?
+  /// CPU time of the generator's busiest thread, or of the busiest process where each has one thread, over one core, 0...1. That thread is
+  /// full long before the cores of its machine are.
+  public var busiestThreadShare: Figure?
   /// Cores the generator may use (1 for one Locust process).
   public var cores: Int?
   /// 99th percentile of (sent - intended).
@@ -116,8 +119,26 @@ public struct ClientEvidence: Sendable, Hashable {
   /// Nothing known.
   public init() {}
 
+  /// How full the place is that fills first: the busiest thread, else all cores; nil where neither was watched.
+  public var fullestShare: Figure? {
+    guard let busiestThreadShare else { return coreShare }
+    guard let coreShare, coreShare.value > busiestThreadShare.value else { return busiestThreadShare }
+    return coreShare
+  }
+
+  /// Below this share of a core no thread is the limit: at 0.8 a request waits four service times on average (rho / (1 - rho), M/M/1).
+  public static let roomyShare = 0.8
+  /// A generator that sends within this of the due instant, 99 times of 100, is on time.
+  public static let promptMilliseconds = 1.0
+
+  /// True where the generator was watched and has room: its fullest thread below `roomyShare`, and sends on time as far as that is known.
+  public var hasRoom: Bool {
+    guard let fullestShare, fullestShare.value < Self.roomyShare else { return false }
+    return (sendLagP99?.inMilliseconds ?? 0) < Self.promptMilliseconds
+  }
+
   /// True where the generator itself was watched on a real machine: a simulated or fitted client says what our world assumes of it.
-  public var isWitnessed: Bool { coreShare?.kind == .measured || sendLagP99?.kind == .measured }
+  public var isWitnessed: Bool { fullestShare?.kind == .measured || sendLagP99?.kind == .measured }
 }
 
 /// The server's threads outside the issuing loop.
@@ -179,15 +200,29 @@ public struct BatchingEvidence: Sendable, Hashable {
   public var timeoutMicroseconds: Int?
   /// Requests waiting in the batcher's queue, averaged over time.
   public var meanQueuedRequests: Figure?
+  /// The longest any request waited between queue and batch.
+  public var longestWait: Figure?
+  /// The longest any batch took, from gathering its inputs to its outputs.
+  public var longestBatch: Figure?
 
   /// Nothing known.
   public init() {}
+
+  /// Whether no request waited longer than the batcher's delay and one batch's service time: the queue is empty whenever a batch ends. nil
+  /// where waits were not recorded.
+  public var keepsUp: Bool? {
+    guard let longestWait, let longestBatch else { return nil }
+    return longestWait.inMilliseconds <= Double(maximumQueueDelayMicroseconds ?? 0) / 1000 + longestBatch.inMilliseconds
+  }
+
+  /// Batches whose dispatch reason was recorded.
+  public var recordedBatches: Int { departures.values.reduce(0) { $0.addingClamping($1) } }
 
   /// Share of the batches that left for `reason`; nil where reasons were not recorded. `kind` is the batches' own.
   public func share(leftBy reason: DepartureReason, kind: Figure.Kind) -> Figure? {
     let recorded = departures.values.reduce(0, +)
     guard recorded > 0 else { return nil }
-    return Figure(Double(departures[reason] ?? 0) / Double(recorded), .share, kind, source: "batches by why they left")
+    return Figure(Double(departures[reason] ?? 0) / Double(recorded), .share, kind, source: "batches by dispatch reason")
   }
 }
 

@@ -1,5 +1,6 @@
 import CheckedNumbers
 public import Diagnosis
+public import Explanation
 import Reporting
 import Simulation
 import TimeBase
@@ -19,6 +20,10 @@ public struct ComparedRun: Sendable {
   public var evidence: RunEvidence
   /// Verdict, findings, gains.
   public var assessment: Assessment
+  /// How much more it can take.
+  public var headroom: Headroom
+  /// Device and host profile, in a line.
+  public var setting: String
   /// What happened.
   public var trace: Trace
 }
@@ -64,6 +69,13 @@ public struct RunTotals: Sendable {
 }
 
 extension ComparedRun {
+  /// What is said of it first.
+  public var answer: RunAnswer {
+    RunAnswer(
+      name: name, setting: setting, run: evidence, assessment: assessment, waterfall: analysis.waterfall, headroom: headroom,
+      kind: analysis.kind, rejected: run.refused)
+  }
+
   static func gains(_ gains: Result<GainEstimate, GainRefusal>, on device: DeviceClass) -> Prose {
     switch gains {
     case .failure(let refusal): return refusal.text
@@ -72,14 +84,13 @@ extension ComparedRun {
       func add(_ name: String, _ gain: Gain?) {
         guard let gain else { return }
         let separator = prose.parts.isEmpty ? "" : ", "
-        let sign = gain.change.value > 0 ? "+" : ""
-        prose = "\(prose)\(separator)\(name) \(sign)\(gain.change)"
+        prose = "\(prose)\(separator)\(name) \(Prose(changeOf: gain))"
       }
       add("throughput", estimate.throughput)
       add("p99", estimate.p99Latency)
-      add("capacity at the goal", estimate.capacityAtGoal)
-      add("\(device.noun)-seconds a million rows", estimate.gpuSecondsPerMillionRows)
-      return prose.parts.isEmpty ? "no gain known" : prose
+      add("max requests/s at the goal", estimate.capacityAtGoal)
+      add("\(device.noun)-seconds per million inferences", estimate.gpuSecondsPerMillionRows)
+      return prose.parts.isEmpty ? "not quantified" : prose
     }
   }
 

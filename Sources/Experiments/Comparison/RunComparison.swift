@@ -14,6 +14,41 @@ struct RunComparison {
   /// Of what is counted here: all runs are of one kind.
   var kind: Figure.Kind { runs.first?.analysis.kind ?? .measured }
 
+  // MARK: - The answer
+
+  /// One for each run, for the top of the page.
+  var cards: [Report.Card] {
+    runs.map { run in
+      let answer = run.answer
+      // The bar and its legend are the line of where time went.
+      let lines = answer.rows.filter { $0.name != answer.timeName }.map { row in
+        let change = answer.changes.first { row.name == "\((answer.changes.firstIndex(of: $0) ?? 0) + 1) \($0.effect.rawValue)" }
+        return Report.Card.Line(
+          name: row.name, text: row.text, kind: row.kind, anchor: change.map { "\($0.code.rawValue)-\(run.name)" })
+      }
+      let parts = run.analysis.waterfall.bars.map {
+        StackedBars.Part(label: $0.step.text, figure: $0.ofWall, style: $0.step.style, letter: $0.step.letter, isEstimated: $0.isEstimated)
+      }
+      return Report.Card(
+        name: run.name, setting: answer.setting, title: answer.bottleneck, lines: lines, parts: parts,
+        diff: answer.changes.first?.diff ?? [])
+    }
+  }
+
+  /// The first lines of tables and CSV: how much more each run can take.
+  var headroomSection: Report.Section {
+    let rows: [FigureTable.Row] = [
+      .init(
+        "max requests/s at \(runs.first?.headroom.goal.text ?? "the goal")", runs.map(\.headroom.maximumRate),
+        explanation: "The highest request rate that keeps the latency goal: open loop, Poisson arrivals, the same mix of rows."),
+      .init("times today's rate", runs.map(\.headroom.times)), .init("requests/s today", runs.map(\.headroom.today)),
+    ]
+    let lines = runs.map { run -> Prose in "\(run.name): \(run.headroom.text) [\(run.headroom.kindText)]" }
+    return Report.Section(
+      id: "headroom", heading: "Headroom", explanation: "How much more each variant can take before it misses the latency goal.",
+      blocks: [.table(FigureTable(columns: names, rows: rows)), .sentences(heading: nil, lines)])
+  }
+
   // MARK: - Verdicts
 
   var verdictSection: Report.Section {
@@ -21,21 +56,21 @@ struct RunComparison {
       var lines: [Prose] = ["\(result.assessment.verdict.sentence)"]
       lines += littlesLaw(result)
       if let missing = result.assessment.verdict.missing {
-        lines.append("would decide: \(missing.cheapestMeasurement)")
+        lines.append("to confirm: \(missing.cheapestMeasurement)")
       }
       if let elasticities = result.evidence.elasticities {
         let parts = TimeTerm.allCases.compactMap { term in elasticities.values[term].map { (term, $0) } }
           .filter { $0.1.value.magnitude >= 0.02 }.sorted { $0.1.value > $1.1.value }
-        var prose: Prose = "one percent less of it is worth so many percent of throughput: "
+        var prose: Prose = "throughput sensitivity (% per 1 % less time): "
         for (index, part) in parts.enumerated() { prose = "\(prose)\(index == 0 ? "" : ", ")\(part.0.text) \(part.1)" }
         let sum = Figure(elasticities.sum, .ratio, kind, source: "sum of the elasticities (1 by Euler's theorem)")
-        lines.append("\(prose); they add up to \(sum)")
+        lines.append("\(prose); sum \(sum) (expected 1)")
       }
       return .sentences(heading: result.name, lines)
     }
     return Report.Section(
       id: "verdict", heading: "What limits",
-      explanation: "From elasticities: the stations whose time is worth more than a fifth of a percent of throughput a percent.",
+      explanation: "From throughput sensitivities: the pipeline stages where 1 % less time is worth more than 0.2 % of throughput.",
       blocks: blocks)
   }
 
@@ -49,40 +84,41 @@ struct RunComparison {
       ]
     }
     var prose: Prose =
-      "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) a cycle passed outside the stopwatch"
-    if let think = result.evidence.load.meanThinkTime { prose = "\(prose), \(think) of it thinking" }
+      "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) per request cycle passed outside the measured latency"
+    if let think = result.evidence.load.meanThinkTime { prose = "\(prose), \(think) of it think time" }
     return [prose]
   }
 
   var loadSection: Report.Section {
     func percentile(_ result: ComparedRun, _ share: Double) -> Figure? {
       result.run.latencyMilliseconds(percentile: share).map {
-        Figure($0, .milliseconds, kind, source: "client's stopwatch, \(result.run.answered) answers")
+        Figure($0, .milliseconds, kind, source: "client-side latency, \(result.run.answered) responses")
       }
     }
     let rows: [FigureTable.Row] = [
       .init(
         "throughput", runs.map { $0.throughputFigure },
-        explanation: "Answers a second in the window; the interval is of the repetitions."),
-      .init("median latency", runs.map { percentile($0, 50) }, explanation: "By the generator's stopwatch."),
+        explanation: "Responses per second in the measurement window; the interval is of the repetitions."),
+      .init("median latency", runs.map { percentile($0, 50) }, explanation: "As the load generator measured it."),
       .init("p95 latency", runs.map { percentile($0, 95) }), .init("p99 latency", runs.map { percentile($0, 99) }),
       .init("mean latency", runs.map { $0.evidence.load.meanLatency }),
       .init(
         "requests answered", runs.map { Figure(Double($0.run.answered), .count, kind, source: "answers in the window") }),
       .init(
-        "requests turned away",
+        "requests rejected",
         runs.map { result in
           Figure(Double(result.run.refused), .count, kind, source: "errors in the window")
         }),
       .init("users in flight", runs.map { $0.evidence.load.meanInFlight }, explanation: "Little's law: throughput x mean latency."),
       .init(
-        "time outside the stopwatch", runs.map { $0.evidence.load.timeOutsideStopwatch }, explanation: "N/X - R, closed loops only."),
+        "think time plus client-side queueing", runs.map { $0.evidence.load.timeOutsideStopwatch },
+        explanation: "N/X - R, closed loops only."),
     ]
     var blocks: [Report.Block] = [.table(FigureTable(columns: names, rows: rows))]
     blocks.append(.histogram(latencyHistogram))
     return Report.Section(
       id: "throughput-latency", heading: "Throughput and latency",
-      explanation: "As the load generator saw it. Latency is between the generator's start and stop of its watch.", blocks: blocks)
+      explanation: "As the load generator measured it: client-side latency.", blocks: blocks)
   }
 
   var latencyHistogram: Histogram {
@@ -100,7 +136,7 @@ struct RunComparison {
         bins: counts.indices.map { (low: Double($0) * width, high: Double($0 + 1) * width, count: counts[$0]) })
     }
     return Histogram(
-      title: "Latency", xLabel: "ms by the client's stopwatch", yLabel: "requests", series: series,
+      title: "Latency", xLabel: "ms, client-side", yLabel: "requests", series: series,
       explanation: "How many requests took how long. Two humps mean two kinds of requests, a long tail a queue that comes and goes.")
   }
 
@@ -108,15 +144,15 @@ struct RunComparison {
     func count(_ value: Int, _ source: String) -> Figure { Figure(Double(value), .count, kind, source: source) }
     var rows: [FigureTable.Row] = [
       .init("batches", runs.map { count($0.run.batches, "batches started in the window") }),
-      .init("requests a batch", runs.map { $0.evidence.batching.meanRequests }),
-      .init("rows a batch", runs.map { $0.evidence.batching.meanRows }),
-      .init("kernels a batch", runs.map { $0.evidence.launches.launchesPerBatch }, explanation: "Kernel records over batches."),
+      .init("requests per batch", runs.map { $0.evidence.batching.meanRequests }),
+      .init("rows per batch", runs.map { $0.evidence.batching.meanRows }),
+      .init("kernels per batch", runs.map { $0.evidence.launches.launchesPerBatch }, explanation: "Kernel records over batches."),
     ]
     for departure in DepartureReason.allCases where runs.contains(where: { ($0.evidence.batching.departures[departure] ?? 0) > 0 }) {
       rows.append(
         .init(
-          "left: \(departure.text)", runs.map { $0.evidence.batching.share(leftBy: departure, kind: kind) },
-          explanation: "Share of the batches that left for this reason."))
+          "dispatched: \(departure.text)", runs.map { $0.evidence.batching.share(leftBy: departure, kind: kind) },
+          explanation: "Share of the batches with this dispatch reason."))
     }
     let series = runs.map { result in
       Histogram.Series(
@@ -124,11 +160,11 @@ struct RunComparison {
         bins: result.analysis.batchSizes.sorted { $0.key < $1.key }.map { (low: Double($0.key), high: Double($0.key), count: $0.value) })
     }
     let histogram = Histogram(
-      title: "Batch sizes", xLabel: "rows a batch", yLabel: "batches", series: series,
+      title: "Batch sizes", xLabel: "rows per batch", yLabel: "batches", series: series,
       explanation:
         "How many batches held how many rows. Mass far below max_batch_size is capacity that each batch pays for and does not use.")
     return Report.Section(
-      id: "batches", heading: "Batches", explanation: "What the batcher made of the requests, and why each batch left.",
+      id: "batches", heading: "Batches", explanation: "Size and dispatch reason of the batches.",
       blocks: [.table(FigureTable(columns: names, rows: rows)), .histogram(histogram)])
   }
 
@@ -182,12 +218,15 @@ struct RunComparison {
       bars: runs.map { result in
         (
           name: result.name,
-          parts: result.analysis.waterfall.bars.enumerated().map { index, bar in
-            StackedBars.Part(label: bar.step.text, figure: bar.ofWall, style: index, isEstimated: bar.isEstimated)
+          parts: result.analysis.waterfall.bars.filter { $0.ofWall.value > 0 }.map { bar in
+            StackedBars.Part(
+              label: bar.step.text, figure: bar.ofWall, style: bar.step.style, letter: bar.step.letter, isEstimated: bar.isEstimated)
           }
         )
       })
-    let rows = Waterfall.Step.allCases.map { step in
+    // Names of idle time that no run's verdict gives are left out.
+    let steps = Waterfall.Step.allCases.filter { step in runs.contains { $0.analysis.waterfall[step] != nil } }
+    let rows = steps.map { step in
       FigureTable.Row(step.text, runs.map { $0.analysis.waterfall[step]?.ofWall }, explanation: step.explanation)
     }
     let busy = Waterfall.Step.allCases.suffix(4).map { step in
@@ -195,20 +234,20 @@ struct RunComparison {
     }
     return Report.Section(
       id: "waterfall", heading: "Where wall time went",
-      explanation: "Bookkeeping: it adds up to 100 % of wall time by construction, in an order that is a convention. No bar is a gain.",
+      explanation: "Time breakdown: it adds up to 100 % of wall time, in an order that is a convention. Not an achievable speedup.",
       blocks: [.bars(bars), .table(FigureTable(columns: runs.map(\.name), rows: rows + busy))])
   }
 
   var stationSection: Report.Section {
     var rows: [FigureTable.Row] = []
     for station in Station.allCases {
-      rows.append(.init("\(station.text(on: deviceClass)): demand a request", runs.map { $0.evidence.stations[station]?.demand }))
+      rows.append(.init("\(station.text(on: deviceClass)): service time per request", runs.map { $0.evidence.stations[station]?.demand }))
       rows.append(.init("  utilization", runs.map { $0.evidence.stations[station]?.utilization }))
-      rows.append(.init("  own capacity", runs.map { $0.evidence.stations[station]?.capacity }))
+      rows.append(.init("  stage capacity", runs.map { $0.evidence.stations[station]?.capacity }))
     }
     return Report.Section(
-      id: "stations", heading: "Stations",
-      explanation: "What a request asks of each place it passes, how much of itself the place uses, and what it could pass alone.",
+      id: "stations", heading: "Pipeline stages",
+      explanation: "Service time per request, utilization and stage capacity.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
@@ -228,30 +267,50 @@ struct RunComparison {
         var lines: [Prose] = finding.observation.seen
         lines.append("why: \(finding.observation.whyBad)")
         for fix in ranked.fixes.prefix(2) { lines.append("fix: \(fix.fix.title): \(ComparedRun.gains(fix.gains, on: deviceClass))") }
-        if let missing = finding.observation.missing { lines.append("would decide: \(missing.cheapestMeasurement)") }
+        if let missing = finding.observation.missing { lines.append("to confirm: \(missing.cheapestMeasurement)") }
         blocks.append(
           .sentences(
-            heading: "\(result.name): \(finding.code.rawValue) \(finding.name) (\(finding.observation.certainty.text))", lines))
+            heading: "\(result.name): \(finding.code.rawValue) \(finding.name) (\(finding.observation.certainty.confidence))", lines,
+            anchor: "\(finding.code.rawValue)-\(result.name)"))
       }
       var path: [Prose] = []
       for (index, step) in assessment.unlockPath.enumerated() {
         let codes = step.codes.map(\.rawValue).joined(separator: " + ")
         let titles = step.fixes.map(\.title).joined(separator: " and ")
         var prose: Prose = "\(setting: index + 1). \(codes): \(titles): \(ComparedRun.gains(.success(step.total), on: deviceClass))"
+        if !step.costs.isEmpty { prose = "\(prose); this step costs \(Self.text(step.costs))" }
         if let verdict = step.total.verdict { prose = "\(prose). Then: \(verdict.sentence)" }
         if let unknown = step.unknownLimit { prose = "\(prose). Then: unknown (\(unknown.text))" }
         path.append(prose)
       }
       if path.isEmpty {
         let computed = assessment.ranked.contains { $0.fixes.contains { if case .success = $0.gains { true } else { false } } }
-        path = [computed ? "no fix or pair of fixes is worth 2 % of the goal" : "not computed: no gain of a fix is known in this run"]
+        path = [
+          computed
+            ? "no change or pair of changes is worth 2 % of the goal without making cost or latency worse (--goal takes those too)"
+            : "not quantified: no change's effect is known in this run"
+        ]
       }
-      blocks.append(.sentences(heading: "\(result.name): unlock path, all steps so far against the run as it is", path))
+      blocks.append(.sentences(heading: "\(result.name): cumulative improvement plan, each step with all before it", path))
     }
     return Report.Section(
-      id: "findings", heading: "Findings, best first",
+      id: "findings", heading: "Recommendations by impact",
       explanation:
-        "Ranked by --goal. Gains: throughput and p99 at this load, capacity at the p99 goal, \(deviceClass.noun)-seconds per million rows; each by re-simulation with the same draws.",
+        "Ranked by --goal. Effects: throughput and p99 at this load, max requests/s at the p99 goal, \(deviceClass.noun)-seconds per million inferences; each by re-simulation with the same random seed.",
       blocks: blocks)
+  }
+
+  private static func text(_ costs: [StepCost]) -> Prose {
+    var prose = Prose(parts: [])
+    for cost in costs {
+      let name =
+        switch cost.quantity {
+        case .gpuSecondsPerMillionRows: "device time per inference"
+        case .p99Latency: "p99"
+        case .throughput: "throughput"
+        }
+      prose = "\(prose)\(prose.parts.isEmpty ? "" : ", ")\(name) \(cost.change.value > 0 ? "+" : "")\(cost.change)"
+    }
+    return prose
   }
 }

@@ -82,7 +82,7 @@ extension Experiment {
       preferredSizes: [], maximumQueueDelay: .microseconds(500), defaultQueuePolicy: QueuePolicy(maximumQueueSize: 20_480))
     // A generator and a front end with room, so that what lies behind them shows; pageable copies for the mid-size model, as a backend
     // does that is given unpinned buffers.
-    let host = HostProfile.triton.with(.clientCores, 16, .assumed, "a generator with room").with(.frontEndCores, 16, .assumed, "with room")
+    let host = HostProfile.tritonServer.with(.frontEndCores, 16, .assumed, "with room")
     func workload(_ users: Int, _ rows: Int) -> Workload {
       Workload(
         load: .closed(users: users, spawnRate: Double(users), think: .constant(.zero)), rows: .fixed(rows), warmUp: .milliseconds(2000),
@@ -118,7 +118,7 @@ extension Experiment {
   /// Is it the architecture, or the rows? Linear with B rows against SeqLen with B x S of the same product: shape is M.
   public static func isoM(seconds: Double = 10) throws(ExperimentError) -> Experiment {
     let gpu = try gpu("rtx-pro-6000")
-    let host = HostProfile.triton.with(.clientCores, 64, .assumed, "a generator with room").with(.frontEndCores, 64, .assumed, "with room")
+    let host = HostProfile.tritonServer.with(.frontEndCores, 64, .assumed, "with room")
       .with(.networkPerByte, 0, .assumed, "no wire in the way").with(.gatherPerByte, 0, .assumed, "inputs already on the device")
       .with(.copyPerByte, 0, .assumed, "inputs already on the device").with(.frontEndPerByte, 0, .assumed, "inputs already on the device")
     func variant(_ name: String, _ head: BuiltInHead, rows: Int) -> Variant {

@@ -20,8 +20,8 @@ public struct Experiment: Sendable {
   public var variants: [Variant]
   /// What findings are ranked by; nil for the load's own.
   public var goal: Goal?
-  /// The p99 latency at which a variant's capacity is stated, milliseconds.
-  public var p99GoalMilliseconds: Double
+  /// The latency at which headroom and capacity are stated; assumed where nobody gave one.
+  public var latencyGoal: LatencyGoal
   /// Runs of each variant with seeds of their own; the figures are the first one's, the spread is all of theirs.
   public var repetitions: Int
   /// Seed of the first run.
@@ -31,14 +31,14 @@ public struct Experiment: Sendable {
 
   /// An experiment.
   public init(
-    name: String, question: String, variants: [Variant], goal: Goal? = nil, p99GoalMilliseconds: Double = 100, repetitions: Int = 3,
+    name: String, question: String, variants: [Variant], goal: Goal? = nil, latencyGoal: LatencyGoal = .assumed, repetitions: Int = 3,
     seed: UInt64 = 1, notes: [String] = []
   ) {
     self.name = name
     self.question = question
     self.variants = variants
     self.goal = goal
-    self.p99GoalMilliseconds = p99GoalMilliseconds
+    self.latencyGoal = latencyGoal
     self.repetitions = max(1, repetitions)
     self.seed = seed
     self.notes = notes

@@ -20,7 +20,7 @@ struct ExperimentReader {
   /// What variants inherit and may replace.
   struct Setting {
     var gpu: GPU?
-    var host = HostProfile.triton
+    var host = HostProfile.tritonServer
     var type = ComputeType.fp16
     var deviceTimeScale = 1.0
     var rewrites: [String] = []
@@ -42,7 +42,7 @@ struct ExperimentReader {
     let name = try fields.string("name") ?? "experiment"
     let question = try fields.string("question") ?? "What limits, and what would each change buy?"
     let goal = try fields.value("goal", "throughput, latency or cost") { Goal(rawValue: $0) }
-    let p99 = try fields.number("p99GoalMilliseconds", 0.001...3_600_000) ?? 100
+    let p99 = try fields.number("p99GoalMilliseconds", 0.001...LatencyGoal.largestMilliseconds)
     let repetitions = try fields.int("repetitions", 1...100) ?? 3
     let seed = try fields.value("seed", "a whole number") { UInt64($0) } ?? 1
     var setting = Setting()
@@ -60,7 +60,8 @@ struct ExperimentReader {
       variants.append(variant)
     }
     return Experiment(
-      name: name, question: question, variants: variants, goal: goal, p99GoalMilliseconds: p99, repetitions: repetitions, seed: seed)
+      name: name, question: question, variants: variants, goal: goal,
+      latencyGoal: p99.map { LatencyGoal(p99Milliseconds: $0) } ?? .assumed, repetitions: repetitions, seed: seed)
   }
 
   private func variant(_ all: YAMLFields, from shared: Setting) throws(ExperimentError) -> Variant {

@@ -1,4 +1,5 @@
 import Diagnosis
+import Explanation
 public import JSONText
 import LoadModel
 public import Reporting
@@ -15,8 +16,9 @@ extension MeasuredResult {
     let shared = RunComparison(runs: variants.map(\.compared))
     var verdict = shared.verdictSection
     verdict.explanation =
-      "From the stations' utilization: the one that has no time left is the limit. Where a twin of the run in virtual time reproduces it, from what 3 % of each kind of time is worth there; likely at most, for it was fitted."
-    report.sections = [verdict, utilizationSection, shared.loadSection, shared.batchSection]
+      "From the pipeline stages' utilization: the one that has no time left is the limit. Where a simulation fitted to this run reproduces it, from the throughput sensitivity to 3 % of each kind of time there; medium confidence at most, for it was fitted."
+    report.cards = shared.cards
+    report.sections = [shared.headroomSection, verdict, utilizationSection, shared.loadSection, shared.batchSection]
     if variants.contains(where: { $0.atEqualRows != nil }) { report.sections.append(equalRowsSection) }
     report.sections += [
       kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, findingsSection(shared),
@@ -37,7 +39,7 @@ extension MeasuredResult {
     for variant in variants {
       if variant.generator.kind == .clientBound { notes.append("\(variant.variant.name): \(variant.generator.clause)") }
       if let foreign = variant.foreignCores, foreign.value > 0.12 {
-        notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are not to be quoted")
+        notes.append("\(variant.variant.name): other programs used \(foreign.text) cores meanwhile; its figures are unreliable")
       }
       if variant.stability.kind == .drifting { notes.append("\(variant.variant.name): \(variant.stability.words)") }
     }
@@ -58,7 +60,7 @@ extension MeasuredResult {
     add("load") { variant in
       let workload = variant.workload
       let window =
-        "\(workload.rows.text) row\(workload.rows == .fixed(1) ? "" : "s") a request, \(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s cut off"
+        "\(workload.rows.text) row\(workload.rows == .fixed(1) ? "" : "s") per request, \(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s warm-up"
       switch workload.load {
       case .closed(let users, _, let think): return "closed loop, \(NumberText.grouped(users)) users, think \(think.text) s, \(window)"
       case .open(let arrivals):
@@ -79,17 +81,17 @@ extension MeasuredResult {
   private var utilizationSection: Report.Section {
     let rows: [FigureTable.Row] = [
       .init(
-        "kernel-busy", variants.map { $0.compared.evidence.device.kernelBusy },
+        "busy time (kernels)", variants.map { $0.compared.evidence.device.kernelBusy },
         explanation: "Share of wall time in which at least one kernel runs on the instance; temporal, not a share of the cores."),
-      .init("dominant-kernel active", variants.map { $0.dominant?.active }),
+      .init("dominant kernel's share of time", variants.map { $0.dominant?.active }),
       .init(
-        "server CPU a request", variants.map { $0.serverCPUPerRequest },
+        "server CPU per request", variants.map { $0.serverCPUPerRequest },
         explanation: "User and system time of all the server's threads over answers."),
       .init(
         "event loops", variants.map { $0.compared.evidence.frontEnd.coreShare },
         explanation: "CPU time of the front end's threads over their wall time."),
       .init(
-        "generator's busiest thread", variants.map { $0.compared.evidence.client.coreShare },
+        "generator's busiest thread", variants.map { $0.compared.evidence.client.fullestShare },
         explanation: "Near 100 % the generator is the limit, and the figures are its own."),
       .init(
         "cores used by others", variants.map { $0.foreignCores }, explanation: "Other programs of this machine, over the window."),
@@ -106,13 +108,13 @@ extension MeasuredResult {
     }
     let rows = [
       row("rows offered", { $0.offered }, "Four fifths of what the slowest variant did."), row("rows answered", { $0.answered }),
-      row("server CPU a million rows", { $0.cpuSecondsPerMillionRows }, "What a row costs, whatever share of the time is busy."),
-      row("kernel time a million rows", { $0.kernelSecondsPerMillionRows }), row("rows a batch", { $0.rowsPerBatch }),
-      row("kernel-busy", { $0.kernelBusy }), row("median latency", { $0.medianLatency }, "From the instant a request was due."),
+      row("server CPU per million inferences", { $0.cpuSecondsPerMillionRows }, "What a row costs, whatever share of the time is busy."),
+      row("kernel time per million inferences", { $0.kernelSecondsPerMillionRows }), row("rows per batch", { $0.rowsPerBatch }),
+      row("busy time (kernels)", { $0.kernelBusy }), row("median latency", { $0.medianLatency }, "From the instant a request was due."),
       row("p99 latency", { $0.p99Latency }),
     ]
     return Report.Section(
-      id: "equal-rows", heading: "At equal rows a second",
+      id: "equal-rows", heading: "At equal rows per second",
       explanation: "An open loop at a rate that every variant can serve: a busier device is here a costlier row, nothing else.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
@@ -135,26 +137,30 @@ extension MeasuredResult {
 
   /// Steps before the kernels as everywhere; what the kernels made of the cores is not in the trace.
   private var waterfallSection: Report.Section {
-    let idle = Waterfall.Step.allCases.dropLast(4)
+    let idle = Waterfall.Step.allCases.filter { step in
+      !step.isBusy && variants.contains { $0.compared.analysis.waterfall[step] != nil }
+    }
     var rows = idle.map { step in
       FigureTable.Row(step.text, variants.map { $0.compared.analysis.waterfall[step]?.ofWall }, explanation: step.explanation)
     }
     rows.append(
       .init(
-        "kernels ran", variants.map { $0.compared.evidence.device.kernelBusy },
+        "busy: kernels ran", variants.map { $0.compared.evidence.device.kernelBusy },
         explanation: "How much of the cores' arithmetic or bandwidth they used is not in the trace."))
     return Report.Section(
       id: "waterfall", heading: "Where wall time went",
-      explanation: "Bookkeeping: it adds up to 100 % of wall time by construction. No line is a gain.",
+      explanation: "Time breakdown: it adds up to 100 % of wall time. Not an achievable speedup.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
   private func findingsSection(_ shared: RunComparison) -> Report.Section {
     var section = shared.findingsSection
     let remarks = variants.compactMap { variant in variant.twinRemark.map { "\(variant.variant.name): \($0)" as Prose } }
-    if !remarks.isEmpty { section.blocks.insert(.sentences(heading: "How well the twins reproduce their runs", remarks), at: 0) }
+    if !remarks.isEmpty {
+      section.blocks.insert(.sentences(heading: "How well the fitted simulations reproduce their runs", remarks), at: 0)
+    }
     section.explanation +=
-      " What was seen is measured. Gains and the unlock path are simulated: each change is made to a twin of the run in virtual time, which must reproduce the run's requests/s and kernel-busy to 3 %."
+      " What was seen is measured. Effects and the improvement plan are simulated: each change is made to a simulation fitted to the run, which must reproduce the run's requests/s and busy time to 3 %."
     return section
   }
 
@@ -169,9 +175,10 @@ extension MeasuredResult {
   /// Everything that is said, for machines.
   public func json(version: String) -> JSONValue {
     [
-      "schema": "headroom.bench-measured/1", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
+      "schema": "headroom.bench-measured/2", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
       "question": .string(experiment.question), "device": .string(device),
-      "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)), "p99GoalMilliseconds": JSONValue(experiment.p99GoalMilliseconds),
+      "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)),
+      "p99GoalMilliseconds": JSONValue(experiment.latencyGoal.p99Milliseconds),
       "notes": .array(notes.map { .string($0) }),
       "variants": .array(variants.map(\.json)),
     ]
@@ -220,7 +227,7 @@ extension MeasuredVariant {
     add("dominantKernelInstances", dominant?.instances)
     add("dominantKernelMeanMicroseconds", dominant?.mean)
     add("serverCPUPerRequestMicroseconds", serverCPUPerRequest)
-    add("generatorCoreShare", evidence.client.coreShare)
+    add("generatorCoreShare", evidence.client.fullestShare)
     add("foreignCores", foreignCores)
     add("equalRowsOffered", atEqualRows?.offered)
     add("equalRowsCPUSecondsPerMillionRows", atEqualRows?.cpuSecondsPerMillionRows)
@@ -241,7 +248,8 @@ extension MeasuredVariant {
       ]
     }
     return [
-      "name": .string(variant.name), "model": .string(variant.model.text), "verdict": compared.assessment.verdict.json,
+      "name": .string(variant.name), "headroom": compared.headroom.json, "answer": compared.answer.json,
+      "model": .string(variant.model.text), "verdict": compared.assessment.verdict.json,
       "figures": .object(figures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
       "goal": .string(compared.assessment.goal.rawValue), "findings": .array(compared.assessment.ranked.map { $0.json }),
       "undecided": .array(compared.assessment.undecided.map { $0.json }),
@@ -267,6 +275,7 @@ extension Report {
     let kind = banner == nil ? "" : "simulated: "
     both.facts = facts.map { (kind + $0.name, $0.text) } + other.facts.map { ("measured: " + $0.name, $0.text) }
     both.notes = notes + other.notes
+    both.cards = cards + other.cards
     if banner != nil {
       both.banner =
         "Sections marked SIMULATED: no GPU ran and no request was sent. Sections marked MEASURED ran on this machine's processor."

@@ -169,7 +169,8 @@ public struct MeasuredRunner: Sendable {
   private func variant(_ seen: SeenVariant, of experiment: Experiment, timings: ProcessorTimings?) throws(ExperimentError)
     -> MeasuredVariant
   {
-    let (variant, trace, load, analysis) = (seen.variant, seen.trace, seen.load, seen.analysis)
+    let (variant, trace, load) = (seen.variant, seen.trace, seen.load)
+    var analysis = seen.analysis
     var evidence = seen.evidence
     let largest = analysis.batchSizes.keys.max() ?? 1
     let (twin, remark) = twin(variant, seen.plan, trace, load, evidence, largest: largest, timings: timings)
@@ -178,10 +179,15 @@ public struct MeasuredRunner: Sendable {
       evidence.elasticities = try twin.elasticities(rate: load.result.answersPerSecond)
       progress("\(variant.name): what each change would buy")
     }
-    let assessment = Assessment(
-      of: evidence, goal: experiment.goal,
-      estimator: twin?.estimator(rate: load.result.answersPerSecond, p99GoalMilliseconds: experiment.p99GoalMilliseconds))
+    let estimator = twin?.estimator(rate: load.result.answersPerSecond, p99GoalMilliseconds: experiment.latencyGoal.p99Milliseconds)
+    let assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
     let outcome = load.result
+    let headroom =
+      estimator?.headroom(today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .estimated)
+      ?? Headroom(
+        goal: experiment.latencyGoal, today: evidence.load.throughput,
+        unknownBecause: (remark ?? "no simulation was fitted to this run").replacing("no gain is computed: ", with: ""))
+    analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
     let latencies = outcome.latency.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
     let throughput = Figure(outcome.answersPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
     let compared = ComparedRun(
@@ -189,7 +195,8 @@ public struct MeasuredRunner: Sendable {
       run: RunTotals(
         answered: Int(clamping: outcome.completed), refused: Int(clamping: outcome.errorCount), batches: trace.batches.count,
         latencies: latencies),
-      throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, trace: trace)
+      throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, headroom: headroom,
+      setting: "\(trace.gpus.first?.name ?? device), measured on this machine", trace: trace)
     var result = MeasuredVariant(
       variant: variant, compared: compared, atEqualRows: seen.atEqualRows, serverCPUPerRequest: nil, foreignCores: nil,
       twinRemark: remark, reproductionError: twin?.reproductionError, generator: outcome.verdict,
@@ -268,7 +275,8 @@ extension RunEvidence {
     load.medianLatency = percentile(50)
     load.p99Latency = percentile(99)
     client.cores = outcome.health.threads
-    client.coreShare = Figure(outcome.health.busiestThreadShare, .share, .measured, source: "CPU time of the generator's busiest thread")
+    client.busiestThreadShare = Figure(
+      outcome.health.busiestThreadShare, .share, .measured, source: "CPU time of the generator's busiest thread")
     client.sendLagP99 = outcome.health.sendLag.value(atPercentile: 99).map {
       Figure(Double($0) / 1e6, .milliseconds, .measured, source: "generator: sent less due")
     }

@@ -1,19 +1,20 @@
 public import Diagnosis
 public import JSONText
 import Reporting
+import Explanation
 import Simulation
 import Vocabulary
 
 extension ExperimentResult {
   /// Version of the JSON output.
-  public static let schema = "headroom.bench/1"
+  public static let schema = "headroom.bench/2"
 
   /// Everything that is said, for machines. Every number that was computed is a figure with unit, kind and source.
   public func json(version: String) -> JSONValue {
     [
       "schema": .string(Self.schema), "headroom": .string(version), "mode": "simulated", "experiment": .string(experiment.name),
       "question": .string(experiment.question), "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)),
-      "repetitions": JSONValue(experiment.repetitions), "p99GoalMilliseconds": JSONValue(experiment.p99GoalMilliseconds),
+      "repetitions": JSONValue(experiment.repetitions), "p99GoalMilliseconds": JSONValue(experiment.latencyGoal.p99Milliseconds),
       "notes": .array(experiment.notes.map { .string($0) }), "variants": .array(variants.map { $0.json }),
     ]
   }
@@ -75,7 +76,8 @@ extension VariantResult {
       elasticities = ["terms": .object(terms), "sum": JSONValue(known.sum), "isConsistent": .bool(known.isConsistent)]
     }
     return [
-      "name": .string(variant.name), "model": .string(variant.model.text), "device": .string("sim:" + variant.gpu.name),
+      "name": .string(variant.name), "headroom": headroom.json, "answer": compared.answer.json,
+      "model": .string(variant.model.text), "device": .string("sim:" + variant.gpu.name),
       "hostProfile": .string(variant.host.name), "verdict": assessment.verdict.json, "figures": .object(figures),
       "departures": .object(departures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
       "elasticities": elasticities, "goal": .string(assessment.goal.rawValue), "findings": .array(assessment.ranked.map { $0.json }),
@@ -157,6 +159,7 @@ extension UnlockStep {
     [
       "codes": .array(codes.map { .string($0.rawValue) }), "fixes": .array(fixes.map { .string($0.title) }), "total": total.json,
       "thenLimits": JSONValue(total.verdict?.sentence.text), "stepRatio": stepRatio?.json ?? .null,
+      "costs": .array(costs.map { ["quantity": .string($0.quantity.rawValue), "change": $0.change.json] }),
     ]
   }
 }

@@ -17,8 +17,10 @@ extension ExperimentResult {
       banner:
         "SIMULATED: no GPU ran and no request was sent. Kernel times are predictions, host costs are those of the named host profile.",
       facts: facts, notes: experiment.notes)
+    report.cards = shared.cards
     report.sections = [
-      shared.verdictSection, utilizationSection(names), shared.loadSection, shared.batchSection, shared.summarySection(.cudaAPI),
+      shared.headroomSection, shared.verdictSection, utilizationSection(names), shared.loadSection, shared.batchSection,
+      shared.summarySection(.cudaAPI),
       kernelSection(names), shared.summarySection(.gpuMemory), shared.summarySection(.osRuntime), shared.waterfallSection,
       shared.stationSection, shared.timelineSection, shared.findingsSection,
     ]
@@ -46,9 +48,9 @@ extension ExperimentResult {
     }
     add("load") { result in
       let workload = result.variant.workload
-      let rows = "\(workload.rows.text) rows a request"
+      let rows = "\(workload.rows.text) rows per request"
       let window =
-        "\(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s cut off"
+        "\(NumberText.significant(workload.duration.seconds)) s after \(NumberText.significant(workload.warmUp.seconds)) s warm-up"
       switch workload.load {
       case .closed(let users, _, let think):
         return "closed loop, \(NumberText.grouped(users)) users, think \(think.text) s, \(rows), \(window)"
@@ -65,7 +67,7 @@ extension ExperimentResult {
         "max batch \(result.variant.scheduler.maximumBatchRows) rows, preferred \(preferred), delay \(NumberText.significant(batching.maximumQueueDelay.milliseconds)) ms, \(result.variant.scheduler.instances) instance(s), issuing \(result.variant.execution.issuing.rawValue)"
     }
     add("host") { "\($0.variant.host.name): \($0.variant.host.about)" }
-    add("seed") { _ in "\(experiment.seed), \(experiment.repetitions) run(s) a variant; figures are the first run's" }
+    add("seed") { _ in "\(experiment.seed), \(experiment.repetitions) run(s) per variant; figures are the first run's" }
     return facts
   }
 
@@ -75,27 +77,31 @@ extension ExperimentResult {
     var rows: [FigureTable.Row] = []
     rows.append(
       .init(
-        "kernel-busy (what nvidia-smi shows)", variants.map { $0.evidence.device.kernelBusy },
+        "GPU busy time (NVML utilization.gpu)", variants.map { $0.evidence.device.kernelBusy },
         explanation: "Share of wall time in which at least one kernel runs; NVML's utilization.gpu, temporal."))
     rows.append(
       .init(
-        "dominant-kernel active", variants.map { $0.dominant?.active },
+        "dominant kernel's share of time", variants.map { $0.dominant?.active },
         explanation: "Instances of the dominant kernel x their mean time over wall time."))
     rows.append(
       .init(
-        "copies alone", variants.map { $0.evidence.copies.copyOnly }, explanation: "Share of wall time in which copies run and no kernel."))
+        "non-overlapped memcpy", variants.map { $0.evidence.copies.copyOnly },
+        explanation: "Share of wall time in which copies run and no kernel."))
     rows.append(
       .init(
-        "SM fill while busy", variants.map { $0.evidence.kernels.smFillOfAll },
+        "SMs with a resident block, while busy", variants.map { $0.evidence.kernels.smFillOfAll },
         explanation: "SMs holding at least one block over all SMs, averaged over kernel time, tails included."))
-    rows.append(.init("SM active (busy x fill)", variants.map { $0.smActive }, explanation: "What DCGM 1002 estimates: space times time."))
     rows.append(
       .init(
-        "tensor throughput", variants.map { $0.tensorThroughput },
+        "SM active (busy time x SMs with a block)", variants.map { $0.smActive }, explanation: "What DCGM 1002 estimates: space times time."
+      ))
+    rows.append(
+      .init(
+        "achieved tensor FLOP/s over peak", variants.map { $0.tensorThroughput },
         explanation: "Executed FLOP/s over the dense peak; computed from the trace, never called tensor active."))
     rows.append(
       .init(
-        "of it in the answer", variants.map { $0.usefulThroughput },
+        "useful tensor throughput (MFU-like)", variants.map { $0.usefulThroughput },
         explanation: "The same less work on rows that are copies of other rows."))
     return Report.Section(
       id: "gpu-utilization", heading: "GPU utilization",
@@ -113,8 +119,8 @@ extension ExperimentResult {
       .init("share of the second", variants.map { $0.kernel(at: 1)?.share }),
       .init("SM fill of GEMMs", variants.map { $0.evidence.kernels.smFill }),
       .init(
-        "share of the binding roof", variants.map { $0.roofShare },
-        explanation: "Larger of FLOPs over peak and bytes over bandwidth, over the time taken."),
+        "% of roofline", variants.map { $0.roofShare },
+        explanation: "Larger of FLOPs over peak and bytes over bandwidth (memory's, or L2's for what is in L2), over the time taken."),
     ]
     return Report.Section(
       id: "kernels", heading: Summary.Report.gpuKernels.title(on: .simulatedGPU),

@@ -33,6 +33,8 @@ public struct VariantResult: Sendable {
   public var analysis: TraceAnalysis
   /// The trace's evidence, completed by what only the simulation knows.
   public var evidence: RunEvidence
+  /// How much more it can take.
+  public var headroom: Headroom
   /// Verdict, findings, gains, unlock path.
   public var assessment: Assessment
   /// Answers a second of every repetition.

@@ -123,29 +123,37 @@ public struct ExperimentRunner: Sendable {
     let (variant, plan, run) = (seen.variant, seen.plan, seen.run)
     var evidence = seen.evidence
     let assessment: Assessment
+    let estimator = Self.estimator(of: variant, plan: plan, rate: run.throughput, experiment: experiment)
     if explains {
       progress("\(variant.name): what limits")
       evidence.elasticities = try ElasticityProbe.elasticities(
         of: variant.world(plan, seed: experiment.seed), rate: run.throughput, seeds: [21, 22])
       progress("\(variant.name): what each change would buy")
-      assessment = Self.assess(evidence, variant: variant, plan: plan, rate: run.throughput, experiment: experiment)
+      assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
     } else {
       assessment = Assessment(of: evidence, goal: experiment.goal, estimator: nil)
     }
+    progress("\(variant.name): how much more it can take")
+    // A generator that limits today hides what the server can do; that it is the generator is this world's assumption.
+    let isGenerator = assessment.verdict.claims.first?.station == .client
+    let headroom = estimator.headroom(
+      today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .simulated,
+      condition: isGenerator ? "with a faster load generator" : "")
+    var analysis = seen.analysis
+    analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
     progress("\(variant.name): done")
     return VariantResult(
-      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: seen.analysis, evidence: evidence,
-      assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
+      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: analysis, evidence: evidence,
+      headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
   }
 
-  /// Findings with gains by re-simulation.
-  static func assess(_ evidence: RunEvidence, variant: Variant, plan: Plan, rate: Double, experiment: Experiment) -> Assessment {
-    let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: experiment.p99GoalMilliseconds)
-    let estimator = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: experiment.p99GoalMilliseconds) {
-      changes throws(GainRefusal) in
+  /// Gains and headroom by re-simulation.
+  static func estimator(of variant: Variant, plan: Plan, rate: Double, experiment: Experiment) -> SimulatedEstimator {
+    let goal = experiment.latencyGoal.p99Milliseconds
+    let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal)
+    return SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal) { changes throws(GainRefusal) in
       try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
     }
-    return Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
   }
 }
 

@@ -23,7 +23,7 @@ public final class SimulatedEstimator: GainEstimator {
   private let tellsLatency: Bool
   private let findsEvidence: ([Change]) throws(GainRefusal) -> RunEvidence?
   private var runs: [[Change]: [SimulationResult]] = [:]
-  private var capacities: [[Change]: ClosedRange<Double>] = [:]
+  private var capacities: [[Change]: CapacitySearch.Outcome] = [:]
   private var plans: [[String]: Plan] = [:]
 
   /// For a variant and its plan.
@@ -146,50 +146,42 @@ public final class SimulatedEstimator: GainEstimator {
     }
   }
 
-  /// Answers a second at which the p99 goal is just met: open loop, Poisson arrivals, a generator without limits. From the capacity found
-  /// without changes upwards or downwards in steps of a half, then by bisection to about 3 %.
-  private func capacity(_ changes: [Change]) throws(GainRefusal) -> ClosedRange<Double> {
+  /// The highest request rate that keeps the p99 goal with changes made. From the capacity found without changes, which saves trials.
+  private func capacity(_ changes: [Change]) throws(GainRefusal) -> CapacitySearch.Outcome {
     if let known = capacities[changes] { return known }
-    var world = try world(changes, seed: seeds[0])
-    world.host = world.host.with(.clientPerRequest, 0).with(.clientPerByte, 0)
-    func meetsGoal(_ rate: Double) throws(GainRefusal) -> Bool {
-      // Some ten thousand requests, and ten times the goal at least: enough for a 99th percentile, too short for a slow overload
-      // only where that takes longer than ten goals to show.
-      let seconds = min(20, max(10_000 / rate, p99GoalMilliseconds / 100))
-      world.workload.warmUp = TimeSpan(clampingSeconds: seconds / 4)
-      world.workload.duration = TimeSpan(clampingSeconds: seconds)
-      world.workload.load = .open(.poisson(perSecond: rate))
-      let result = try Self.run(world)
-      let refused = result.refused.values.reduce(0, +)
-      // Nothing is said of a rate at which work piles up or is turned away.
-      guard Double(result.answered) >= 0.97 * rate * result.window.seconds - 3 * (rate * result.window.seconds).squareRoot(), refused == 0
-      else { return false }
-      return (result.latencyMilliseconds(percentile: 99) ?? .infinity) <= p99GoalMilliseconds
+    let start = changes.isEmpty ? max(8, rate) : try capacity([]).rate.lowerBound
+    let search = CapacitySearch(try world(changes, seed: seeds[0]), p99Milliseconds: p99GoalMilliseconds)
+    do throws(PlanError) {
+      let outcome = try search.run(from: start)
+      capacities[changes] = outcome
+      return outcome
+    } catch { throw .failed("the highest rate could not be searched for: \(error)") }
+  }
+
+  /// How much more the run as it is can take, by the same search that states what changes buy.
+  ///
+  /// - Parameters:
+  ///   - today: requests per second answered.
+  ///   - kind: simulated, or estimated for a world that was fitted to a measured run.
+  ///   - condition: what has to be so for the rate to hold; empty for nothing.
+  func headroom(today: Figure?, goal: LatencyGoal, kind: Figure.Kind, condition: String = "") -> Headroom {
+    guard tellsLatency else {
+      return Headroom(
+        goal: goal, today: today, unknownBecause: "the simulation fitted to this run does not reproduce its median latency")
     }
-    let start = changes.isEmpty ? 1000 : try capacity([]).lowerBound
-    var low = 0.0
-    var high = max(8, start)
-    if try meetsGoal(high) {
-      repeat {
-        low = high
-        high *= 1.5
-        if high >= 1e6 { break }
-      } while try meetsGoal(high)
-    } else {
-      low = high / 1.5
-      while low > 1 {
-        if try meetsGoal(low) { break }
-        high = low
-        low /= 1.5
-      }
-      if low <= 1 { low = 0 }
+    if let error = reproductionError, !(error.value.magnitude <= Assessment.largestReproductionError) {
+      return Headroom(
+        goal: goal, today: today, unknownBecause: "the simulation fitted to this run reproduces it only to within \(error.text)")
     }
-    while low > 0, high / low > 1.03 {
-      let middle = (low * high).squareRoot()
-      if try meetsGoal(middle) { low = middle } else { high = middle }
-    }
-    capacities[changes] = low...high
-    return low...high
+    do throws(GainRefusal) {
+      let outcome = try capacity([])
+      return Headroom(
+        goal: goal, today: today,
+        maximumRate: Figure(
+          outcome.rate.lowerBound, .requestsPerSecond, kind,
+          source: "simulation: open loop, Poisson arrivals, load generator without cost, \(goal.text), \(outcome.trials) short runs",
+          interval: outcome.rate), isLowerBound: outcome.isLowerBound, condition: condition)
+    } catch { return Headroom(goal: goal, today: today, unknownBecause: error.text.text) }
   }
 
   /// The four gains of `changes`, all together.
@@ -207,7 +199,7 @@ public final class SimulatedEstimator: GainEstimator {
       return Gain(before: figure(old), after: figure(new), changeInterval: least...most)
     }
     var capacityGain: Gain?
-    if tellsLatency, case let (oldCapacity, newCapacity) = (try capacity([]), try capacity(changes)), oldCapacity.lowerBound > 0 {
+    if tellsLatency, case let (oldCapacity, newCapacity) = (try capacity([]).rate, try capacity(changes).rate), oldCapacity.lowerBound > 0 {
       let source = "re-simulation, open loop, generator without limits, p99 at most \(p99GoalMilliseconds) ms"
       func figure(_ range: ClosedRange<Double>) -> Figure {
         Figure(range.lowerBound, .requestsPerSecond, .simulated, source: source, interval: range)

@@ -6,7 +6,7 @@ import Reporting
 /// that holds figures ends with one kind in brackets.
 public struct AnswerLines: Sendable, Hashable {
   /// Columns.
-  static let width = 80
+  public static let width = 80
   /// Columns of a line's name.
   static let indent = 11
   /// As printed.
@@ -44,7 +44,7 @@ public struct AnswerLines: Sendable, Hashable {
       lines.append(line + String(repeating: " ", count: Self.width - line.count - tail.count) + tail)
       return
     }
-    lines += Report.wrap(fix, width: Self.width, indent: String(repeating: " ", count: 14), first: padded)
+    lines += Report.wrap(fix, width: Self.width, indent: String(repeating: " ", count: 14), first: padded + " ")
     let last = lines.last ?? ""
     if last.count + 2 + tail.count <= Self.width {
       lines[lines.count - 1] = last + String(repeating: " ", count: Self.width - last.count - tail.count) + tail

@@ -17,6 +17,10 @@ enum MetricsText {
     let models = server.manager.table.allReady
     let values = models.map { ($0, $0.counters.current) }
     var page = MetricsPage()
+    let isSimulated = models.contains { $0.device.isSimulated }
+    if isSimulated { page.comment("SIMULATED: device times on this page are predictions of a model of a GPU; no GPU ran") }
+    page.family("headroom_build_info", .gauge, "The program that serves; simulated: whether a device is a model of one")
+    page.sample("headroom_build_info", [("version", server.version), ("simulated", isSimulated ? "true" : "false")], 1)
     triton(values, server.options.metrics, &page)
     host(server, &page)
     own(values, server, &page)
@@ -174,6 +178,9 @@ struct MetricsPage {
   enum Kind: String { case counter, gauge, histogram }
 
   private(set) var text = ""
+
+  /// A line for people, which programs pass over.
+  mutating func comment(_ text: String) { self.text += "# \(text)\n" }
 
   mutating func family(_ name: String, _ kind: Kind, _ help: String) { text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n" }
 

@@ -4,8 +4,17 @@ public import KServe
 public protocol LivePages: Sendable {
   /// The page for browsers, made anew for each of them.
   func page() -> LivePageText
-  /// The answer as a JSON text, of one model or (nil) of all. Throws for a model that is not known, and where nothing is recorded.
-  func answer(ofModel name: String?) throws(KServeError) -> String
+  /// The answer, of one model or (nil) of all; fails for a model that is not known, and where nothing is recorded. It takes longer than an
+  /// event loop may wait: `whenDone` is called on another thread.
+  func answer(ofModel name: String?, as format: LiveFormat, whenDone: @escaping @Sendable (Result<String, KServeError>) -> Void)
+}
+
+/// How the live answer is written.
+public enum LiveFormat: String, Sendable, Hashable, CaseIterable {
+  /// One object with everything.
+  case json
+  /// Ten lines per model.
+  case text
 }
 
 /// A page and what browsers are told to let it do.

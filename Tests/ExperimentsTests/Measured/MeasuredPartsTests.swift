@@ -93,7 +93,9 @@ import Workload
     return ComparedRun(
       name: name, run: RunTotals(answered: latencies.count, refused: 0, batches: 0, latencies: latencies.map { ($0, 1) }),
       throughputFigure: Figure(rate, .requestsPerSecond, .measured, source: "test"), analysis: analysis, evidence: analysis.evidence,
-      assessment: Assessment(of: analysis.evidence, estimator: nil), trace: trace)
+      assessment: Assessment(of: analysis.evidence, estimator: nil),
+      headroom: Headroom(goal: .assumed, today: nil, unknownBecause: "a test"),
+      setting: "test", trace: trace)
   }
 
   @Test func aPredictionIsJudgedByItsAims() throws {

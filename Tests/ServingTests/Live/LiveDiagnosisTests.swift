@@ -18,7 +18,7 @@ struct LiveDiagnosisTests {
     #expect(verdict.side == .device)
     #expect(verdict.claims.map(\.regime) == [.deviceBound])
     #expect(verdict.claims.map(\.certainty) == [.likely])
-    #expect(diagnosis.sentence == "device-bound (likely)")
+    #expect(diagnosis.sentence == "device-bound (medium confidence)")
     #expect(diagnosis.instanceBusyShare > 0.99)
     let rate = diagnosis.figures.requestsPerSecond.value
     #expect((398...399).contains(rate))
@@ -27,14 +27,14 @@ struct LiveDiagnosisTests {
     #expect((capacity / rate - 1).magnitude < 0.02)
   }
 
-  @Test("a server that waits for requests is limited upstream; where is not claimed")
+  @Test("a server at a steady low rate is load-limited, and that is decided")
   func starved() throws {
     let diagnosis = LiveWorld.starved().diagnosis(.init(frontEnd: Self.idleLoops, loops: 2, allRequests: 199))
     let verdict = try #require(diagnosis.assessment?.verdict)
     #expect(verdict.side == .upstream)
     #expect(verdict.sideCertainty == .certain)
-    #expect(verdict.claims.isEmpty)
-    #expect(diagnosis.sentence == "upstream of this model's queue: certain; where: cannot tell")
+    #expect(verdict.claims.map(\.regime) == [.loadLimited])
+    #expect(diagnosis.sentence == "load-limited: the server keeps up with the offered load (high confidence)")
     let starved = try #require(diagnosis.evidence.device.starvedIdle?.value)
     #expect(starved > 0.9)
   }
@@ -74,7 +74,7 @@ struct LiveDiagnosisTests {
     let verdict = try #require(diagnosis.assessment?.verdict)
     #expect(verdict.side == nil && verdict.sideCertainty == .cannotTell)
     #expect(verdict.claims.map(\.regime) == [.batchingBound] && verdict.claims.map(\.certainty) == [.cannotTell])
-    #expect(diagnosis.sentence.hasPrefix("batching-bound or too few requests: cannot tell"))
+    #expect(diagnosis.sentence.hasPrefix("batching-bound, or too few requests: inconclusive"))
     #expect(diagnosis.wouldDecide?.contains("max_queue_delay_microseconds") == true)
   }
 
@@ -117,7 +117,7 @@ struct LiveDiagnosisTests {
     world.events.requests.removeAll { $0.responseStart > LiveWorld.at(5_000_000) }
     world.state.readyInstances = 0
     let diagnosis = world.diagnosis()
-    #expect(diagnosis.sentence == "device-bound (likely)")
+    #expect(diagnosis.sentence == "device-bound (medium confidence)")
     #expect(diagnosis.notes.contains { $0.contains("batches that still run are not counted") })
     // The same events of a server where all instances wait: five seconds of nothing.
     world.state.readyInstances = 1
@@ -165,12 +165,41 @@ struct LiveDiagnosisTests {
     let worlds = [LiveWorld.starved(name: "a", number: 1), LiveWorld.saturated(name: "b", number: 2)]
     let answer = LiveWorld.answer(worlds)
     #expect(answer.focus?.state.name == "b")
-    #expect(answer.summary == "b: device-bound (likely)")
+    #expect(answer.summary == "b: device-bound (medium confidence)")
     #expect(answer.models.map(\.answered) == [199, 3984])
     let one = LiveWorld.answer(worlds, filter: "a")
     #expect(one.models.map(\.state.name) == ["a"])
     #expect(one.slices.reduce(0) { $0 + $1.answered } == 199)
     #expect(one.models.first?.notes.contains { $0.hasPrefix("b also used this device") } == true)
+  }
+
+  @Test("headroom is searched on a simulation fitted to the window, and the ten lines begin with it")
+  func headroom() throws {
+    func answer(_ world: LiveWorld) -> LiveAnswer {
+      LiveAnswer(
+        version: "1", filter: nil, states: [world.state], events: world.events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
+        now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: Self.idleLoops
+      ) { LiveHeadroom.headroom(of: $0, events: $1, surroundings: $2, goal: .assumed) }
+    }
+    // 20 requests/s of 2 ms in batches of one: batches of eight were never seen, and count as eight times as long.
+    let starved = answer(.starved())
+    let headroom = try #require(starved.headrooms[1])
+    let rate = try #require(headroom.maximumRate)
+    #expect(headroom.isLowerBound && rate.kind == .estimated && rate.value > 350 && rate.value < 520, "\(headroom.text)")
+    let lines = starved.text.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines[0].hasPrefix("m  headroom at least ") && lines[0].contains("p99 <= 100 ms"))
+    #expect(lines.contains("Load-limited: the server keeps up with the offered load (high confidence)"))
+    #expect(lines.allSatisfy { $0.count <= 80 })
+    // Eight requests in 20 ms, always eight ahead: there is no more.
+    let saturated = try #require(answer(.saturated()).headrooms[1])
+    let times = try #require(saturated.times)
+    #expect(!saturated.isLowerBound && times.value > 0.7 && times.value < 1.1, "\(saturated.text)")
+    // Nothing is simulated from nothing.
+    let idle = try #require(answer(LiveWorld()).headrooms[1])
+    #expect(idle.text == "unknown, because no request was answered in the last 10 s")
+    var few = LiveWorld()
+    for index in 0..<5 { few.batch(arrivals: [Double(index) * 1e6], gather: Double(index) * 1e6 + 40, kernels: 2000) }
+    #expect(try #require(answer(few).headrooms[1]).unknownBecause?.hasPrefix("5 batches in the window are too few") == true)
   }
 
   @Test("slices hold every answer once, and the client is never claimed")

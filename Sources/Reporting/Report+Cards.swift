@@ -1,0 +1,52 @@
+import CheckedNumbers
+import Diagnosis
+
+extension Report.Card {
+  /// The answer, the bar and the diff, as one block that stands at the top of the page.
+  var html: String {
+    let identity = "card-" + HTMLText.escaped(name.map { $0.isLetter || $0.isNumber ? String($0) : "-" }.joined())
+    var text = "<article class=\"card\" id=\"\(identity)\"><header><h2>\(HTMLText.escaped(name))</h2>"
+    text += "<span class=\"soft\">\(HTMLText.escaped(setting))</span></header><p class=\"lead\">\(HTMLText.escaped(title))</p>"
+    text += bar
+    text += "<dl class=\"lines\">"
+    for line in lines {
+      let name =
+        line.anchor.map { "<a href=\"#\(HTMLText.escaped($0))\">\(HTMLText.escaped(line.name))</a>" } ?? HTMLText.escaped(line.name)
+      let kind = line.kind.map { " <span class=\"soft\">[\(HTMLText.escaped($0))]</span>" } ?? ""
+      text += "<dt>\(name)</dt><dd>\(HTMLText.escaped(line.text))\(kind)</dd>"
+    }
+    text += "</dl>"
+    if !diff.isEmpty {
+      text += "<pre class=\"diff\" aria-label=\"First change, as lines of config.pbtxt\">"
+      text += diff.map { line in
+        let style = line.hasPrefix("-") ? "del" : "ins"
+        return "<\(style)>\(HTMLText.escaped(line))</\(style)>"
+      }.joined(separator: "\n")
+      text += "</pre>"
+    }
+    return text + "</article>\n"
+  }
+
+  /// Shares of wall time as one bar with its legend; what takes no time is left out.
+  private var bar: String {
+    let shown = parts.filter { $0.figure.value > 0 }
+    guard !shown.isEmpty else { return "" }
+    let label = shown.sorted { $0.figure.value > $1.figure.value }.map { "\($0.label) \($0.figure.text)" }.joined(separator: ", ")
+    var text = "<svg class=\"bar\" viewBox=\"0 0 1000 24\" preserveAspectRatio=\"none\" role=\"img\" "
+    text += "aria-label=\"Where wall time went: \(HTMLText.escaped(label))\">"
+    var x = 0.0
+    for part in shown {
+      let width = max(0, min(part.figure.value, 1)) * 1000
+      text += "<rect x=\"\(SVGPatterns.number(x))\" y=\"0\" width=\"\(SVGPatterns.number(width))\" height=\"24\" "
+      text += "style=\"\(SVGPatterns.fill(part.style, isEstimated: part.isEstimated))\">"
+      text += "<title>\(HTMLText.escaped("\(part.label): \(part.figure.text)"))</title></rect>"
+      x += width
+    }
+    text += "</svg><div class=\"legend\">"
+    for part in shown.sorted(by: { $0.figure.value > $1.figure.value }) where part.figure.value >= 0.005 {
+      text += "<span>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated))"
+      text += "\(HTMLText.escaped("\(part.figure.text) \(part.label)"))</span>"
+    }
+    return text + "</div>"
+  }
+}
