@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -236,3 +237,28 @@ def test_an_empty_server_says_so(tmp_path):
     with serve(tmp_path) as running:
         dom = chromium(running, folder=tmp_path / "profile")
         assert element(dom, "sentence").startswith("no requests in the last")
+
+
+def test_the_ten_lines_of_a_live_server(headroom, tmp_path):
+    """Word for word, figures masked; the line of where time went is left out, for its order is the figures'."""
+    add(tmp_path, "small8", identity("small8", [16], 8))
+    with serve(tmp_path, "--model", "enc=builtin:linear", "--device", "sim:l4") as running:
+        asker = threading.Thread(
+            target=headroom, args=("load", "--model", "enc", "--url", f"127.0.0.1:{running.http_port}", "--rate", "100", "--poisson", "--duration", "13"),
+            kwargs=dict(status=(0, 1, 2, 3, 4)))
+        asker.start()
+        time.sleep(11.5)
+        text = running.get("/v2/headroom?model=enc&format=text").body.decode()
+        asker.join()
+    assert text.startswith("enc  headroom at least ") and all(len(line) <= 80 for line in text.splitlines()), text
+    lines = []
+    for line in text.split("\n\n")[1].splitlines()[1:]:
+        if line.startswith(" "):
+            lines[-1] += " " + line
+        else:
+            lines.append(line)
+    # "p99" is a word of the answer; every other figure is the run's.
+    masked = [re.sub(r"\s+", " ", re.sub(r"(?<![\w.])\d[\d,.]*", "#", line)) for line in lines]
+    masked = [line for line in masked if not line.startswith("GPU time")]
+    golden = (ROOT / "Tests/Data/answers/live.txt").read_text().splitlines()
+    assert masked == golden, "\n".join(masked)
