@@ -8,28 +8,28 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench bench-gpu build test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist install fuzz clean
+.PHONY: help bench bench-gpu build test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist deps install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install:
+deps: ## the Debian packages that a build needs and that are missing
 	@Scripts/install-packages
 	@# Optional: without it the CPU device runs its own kernels.
 	@Scripts/fetch-onednn || true
 
-build: install ## the release build of the program
+build: deps ## the release build of the program
 	@# One command, as each plans the whole package anew: the program, its interposer, and what stands beside it in tests and measurements.
 	swift build -c release
 
-bench: build ## the document's experiment: its GPU in virtual time, and this machine's processor for real; one report in report/
+bench: build ## the published case study: its GPU in virtual time, and this machine's processor for real; one report in report/
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
 	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
-test: install lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
+test: deps lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
 
-test-swift: install
+test-swift: deps
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
 	swift build --build-tests
@@ -71,7 +71,7 @@ triton-qa: build ## Triton's own QA files against this server, into Docs/triton-
 	.venv-qa/bin/pip install --quiet --disable-pip-version-check -r Tests/triton-qa/requirements.txt
 	.venv-qa/bin/python Tests/triton-qa/run.py --triton "$(TRITON)" --headroom $(RELEASE) --report Docs/triton-qa.md
 
-test-sanitized: install ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
+test-sanitized: deps ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.
 	HEADROOM_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
 	HEADROOM_SANITIZED=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer-suppressions.txt" swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
@@ -86,10 +86,17 @@ graph: ## the package's modules: layers, lines, imports, cycles
 format: ## rewrite all sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)
 
-dist: install ## a self-contained, stripped, xz-compressed binary in dist/
-	Scripts/make-dist
+PREFIX ?= /usr/local
+install: build ## the program, completions and manual pages into PREFIX (/usr/local); DESTDIR for packagers
+	@Scripts/install .build/release "$(PREFIX)" "$(DESTDIR)"
+	@echo "installed in $(DESTDIR)$(PREFIX): headroom --help, man headroom"
 
-fuzz: install ## fuzz campaigns, SECONDS each (default 60)
+dist: deps ## in dist/: a self-contained, stripped, xz-compressed binary, a .deb, and an image where a builder is at hand
+	Scripts/make-dist
+	Scripts/make-deb
+	Scripts/make-image
+
+fuzz: deps ## fuzz campaigns, SECONDS each (default 60)
 	Fuzz/run.sh all $${SECONDS_EACH:-60}
 
 clean: ## remove everything that was built

@@ -195,7 +195,8 @@ let package = Package(
       dependencies: [
         "Calibration", "Capture", "CheckedNumbers", "Console", "DeviceModel", "Diagnosis", "Execution", "Experiments", "Explanation",
         "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
-        "LoadResults", "LoadRuns", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract", "Reporting", "Scheduling",
+        "LoadResults", "LoadRuns", "ModelConfiguration", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract",
+        "Reporting", "Scheduling",
         "Serving", "ServingDiagnosis", "Simulation", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", "YAMLFields",
         argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),

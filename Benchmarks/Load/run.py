@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The limits of the load generator: its CPU a request beside wrk's, its memory with 10,000 users, how late it sends at 20,000 requests/s.
+"""The limits of the load generator: its CPU per request beside wrk's, its memory with 10,000 users, how late it sends at 20,000 requests/s.
 
     Benchmarks/Load/run.py [--seconds 6] [--rounds 3] [--only cpu,checked,users,lag] [--own-cores] [--quiet-within MINUTES] [--output FOLDER]
 
@@ -73,7 +73,7 @@ def cpu(target, folder, seconds, rounds):
     """wrk and we in turn, 64 connections each."""
     url = f"http://{target.http}/"
     ours = lambda: headroom(url, folder, seconds, "--users", 64, "--spawn-rate", 100_000)  # noqa: E731
-    return beside_wrk("CPU a request, 64 users", target, url, ours, folder, seconds, rounds)
+    return beside_wrk("CPU per request, 64 users", target, url, ours, folder, seconds, rounds)
 
 
 def checked(_, folder, seconds, rounds):

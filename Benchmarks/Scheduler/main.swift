@@ -58,8 +58,8 @@ let document = DynamicBatchingPolicy(
   preferredSizes: [128, 256], maximumQueueDelay: .milliseconds(10), preservesOrdering: true,
   defaultQueuePolicy: QueuePolicy(defaultTimeout: .milliseconds(120_000), maximumQueueSize: 20_480))
 let cases: [(String, SchedulerConfiguration, Int32)] = [
-  ("the document's configuration, 50 rows a request", SchedulerConfiguration(maximumBatchRows: 256, batching: document), 50),
-  ("the document's configuration, 1 row a request", SchedulerConfiguration(maximumBatchRows: 256, batching: document), 1),
+  ("the case study's configuration, 50 rows per request", SchedulerConfiguration(maximumBatchRows: 256, batching: document), 50),
+  ("the case study's configuration, 1 row a request", SchedulerConfiguration(maximumBatchRows: 256, batching: document), 1),
   (
     "defaults, 1 row a request, 4 instances", SchedulerConfiguration(maximumBatchRows: 64, batching: DynamicBatchingPolicy(), instances: 4),
     1
@@ -72,6 +72,6 @@ for (name, configuration, rows) in cases {
   isAllocating = isAllocating || outcome.allocations > 0
   let millions = (outcome.requestsPerSecond / 1e4).rounded() / 100
   let size = (outcome.requestsPerBatch * 100).rounded() / 100
-  print("\(name): \(millions) M requests/s, \(size) requests a batch, \(outcome.allocations) allocations over 5 M requests")
+  print("\(name): \(millions) M requests/s, \(size) requests per batch, \(outcome.allocations) allocations over 5 M requests")
 }
 exit(isAllocating ? 1 : 0)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "Tests/peers"))
 os.environ.setdefault("HEADROOM_BINARY", str(ROOT / ".build/release/headroom"))
 import serving  # noqa: E402
 
-# name: (elements a row, has a product, users)
+# name: (elements per row, has a product, users)
 MODELS = {"small": (16, False, 1), "small, 16 users": (16, False, 16), "large": (1 << 20, False, 2), "product": (1024, True, 4)}
 
 

@@ -90,7 +90,7 @@ def main():
         document = json.loads((folder / "profile.json").read_text())
         calls = document["recordedCalls"] + document["belowThresholdCalls"]
         print(f"throughput: {100 * (1 - statistics.median(ratios)):.1f} % less (median of {len(ratios)} pairs; "
-              f"{100 * (1 - max(ratios)):.1f} to {100 * (1 - min(ratios)):.1f} %), server CPU a request "
+              f"{100 * (1 - max(ratios)):.1f} to {100 * (1 - min(ratios)):.1f} %), server CPU per request "
               f"{statistics.median(microseconds):+.2f} us; {document['recordedCalls']:,} calls recorded, {document['belowThresholdCalls']:,} shorter, "
               f"{document['droppedCalls']:,} dropped")
         for row in document["osRuntime"][:6]:

@@ -57,9 +57,9 @@ MODELS = {"identity": ("input", 16), "identity_document": ("input", 16), "linear
 CASES = {
     "identity": "identity FP32[16], HTTP binary, 64 connections",
     "grpc": "identity FP32[16], gRPC, 64 connections",
-    "document-closed": "identity, the document's batching, 1000 connections",
-    "document-open": "identity, the document's batching, open loop at 15,000/s",
-    "linear": "LinearHead, the document's batching, 1000 connections",
+    "document-closed": "identity, the case study's batching, 1000 connections",
+    "document-open": "identity, the case study's batching, open loop at 15,000/s",
+    "linear": "LinearHead, the case study's batching, 1000 connections",
 }
 
 
@@ -385,7 +385,7 @@ def main():
     ours = next((row for row in rows if row["server"] == "headroom" and row["case"] == "identity"), None)
     if floor and ours:
         share = ours["serverMicroseconds"] / floor["serverMicroseconds"]
-        print(f"identity costs {share:.2f} times nginx's `return 200` in server CPU a request")
+        print(f"identity costs {share:.2f} times nginx's `return 200` in server CPU per request")
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "serving.md").write_text(text)

@@ -1,4 +1,4 @@
-// The document's three runs, 120 s each with 1,000 users, in virtual time: wall time with and without the trace.
+// The case study's three runs, 120 s each with 1,000 users, in virtual time: wall time with and without the trace.
 //
 //   swift run -c release benchmark-simulation
 import GPUModel

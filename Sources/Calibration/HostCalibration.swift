@@ -6,11 +6,11 @@ import Threads
 import TimeBase
 import Trace
 
-/// Measures this machine's host profile: our own server in this process, asked over loopback by a client of its own.
+/// Measures this machine's host profile: our own server in this process, driven over loopback by a client of its own.
 ///
-/// What the simulation adds up is measured so that it adds up: the front end's CPU time of all its threads a request, the batch's phases as the
+/// What the simulation adds up is measured so that it adds up: the front end's CPU time of all its threads per request, the batch's phases as the
 /// server itself noted them, and the network as what is left of a round trip. `headroom load`, once there is one, is a client like this
-/// one: its CPU time a request replaces `clientPerRequest` (`HostMeasurement` takes any sample).
+/// one: its CPU time per request replaces `clientPerRequest` (`HostMeasurement` takes any sample).
 package struct HostCalibration {
   package let measurements: [HostMeasurement]
   package let facts: [MachineTimings.Fact]
@@ -100,7 +100,7 @@ package struct HostCalibration {
     func affine(_ small: [Double], _ large: [Double], times: Double = 1) -> (fixed: [Double], perByte: [Double]) {
       HostMeasurement.affine(small: small, smallBytes: bytes.small * times, large: large, largeBytes: bytes.large * times)
     }
-    // Of the event loops' time a request, parsing and answering have the shares that the server's own stamps have.
+    // Of the event loops' time per request, parsing and answering have the shares that the server's own stamps have.
     let requests = smallTrace.requests
     let parsing = HostMeasurement.summary(requests.map { Double($0.parsed - $0.received) })?.median ?? 1
     let answering = HostMeasurement.summary(requests.map { Double($0.responseEnd - $0.responseStart) })?.median ?? 1
@@ -122,20 +122,20 @@ package struct HostCalibration {
       HostMeasurement(.clientCores, [1], how: "the calibration's own client is one thread"),
       HostMeasurement(
         .clientPerRequest, client.fixed, how: "CPU time of the calibration's own client (blocking sockets); `headroom load` may differ"),
-      HostMeasurement(.clientPerByte, client.perByte.map { $0 * 1000 }, how: "the same client, 64 KiB against 64 bytes a request"),
+      HostMeasurement(.clientPerByte, client.perByte.map { $0 * 1000 }, how: "the same client, 64 KiB against 64 bytes per request"),
       HostMeasurement(
         .networkLatency, network.fixed.map { $0 / 2 },
         how: "half of what a round trip of one connection over loopback takes beyond client and front end: wake-ups are in it"),
-      HostMeasurement(.networkPerByte, network.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes a request"),
+      HostMeasurement(.networkPerByte, network.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes per request"),
       HostMeasurement(.frontEndCores, [Double(eventLoops)], how: "event loops that `headroom serve` starts on this machine"),
       HostMeasurement(.frontEndPerRequest, frontEnd.fixed.map { $0 * share }, how: loopTime + ", the part before the queue"),
-      HostMeasurement(.frontEndPerByte, frontEnd.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes a request"),
+      HostMeasurement(.frontEndPerByte, frontEnd.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes per request"),
       HostMeasurement(.responsePerRequest, frontEnd.fixed.map { $0 * (1 - share) }, how: loopTime + ", the part after the batch"),
       HostMeasurement(
         .batchHandOver, phases(smallTrace, \.formed, \.gatherStart),
         how: "from forming to gathering, as the server stamped \(Int(saturating: rows))-row batches"),
       HostMeasurement(.gatherPerBatch, gather.fixed, how: "gathering \(Int(saturating: rows)) requests, as stamped"),
-      HostMeasurement(.gatherPerByte, gather.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes a request"),
+      HostMeasurement(.gatherPerByte, gather.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes per request"),
       HostMeasurement(
         .eventWakeUp, wakeUps, how: "half a round trip of two threads that wake each other; a device's interrupt is not in it"),
       HostMeasurement(

@@ -75,7 +75,7 @@ public struct TraceAnalysis: Sendable {
       evidence.kernels = KernelEvidence(
         plan: batch, peakFloatingPointOperationsPerSecond: peak, bandwidthBytesPerSecond: plan.gpu.memoryGigabytesPerSecond * 1e9,
         weightBytes: plan.weightBytes, l2Bytes: plan.gpu.l2Megabytes * 1e6, kind: min(kind, .estimated))
-      if let share = batch.shareOfBindingRoof(on: plan.gpu, type: plan.type) {
+      if let share = batch.rooflineShare {
         roof = Figure(share, .share, .estimated, source: "plan at \(usual) rows: roof time over predicted time")
       }
       evidence.kernels.smFillOfAll = Figure(batch.smFill, .share, .estimated, source: "plan at \(usual) rows, all kernels by time")

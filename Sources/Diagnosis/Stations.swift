@@ -17,7 +17,7 @@ public enum Station: String, Sendable, Hashable, CaseIterable {
 public struct StationLoad: Sendable, Hashable {
   /// Which.
   public var station: Station
-  /// Service time a request asks of it, milliseconds; waiting excluded.
+  /// Service time that a request asks of it, milliseconds; waiting excluded.
   public var demand: Figure?
   /// Share of its own time it serves, 0...1.
   public var utilization: Figure?

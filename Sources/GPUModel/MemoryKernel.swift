@@ -58,6 +58,9 @@ public struct MemoryKernelPrediction: Sendable, Hashable {
   public var microseconds: Double
   /// Half-width of the 80 % band as a share of the time.
   public var relativeErrorBand: Double
+  /// The least time that the device's roofs allow: what device memory delivers at its rated bandwidth, or what L2 serves at L2's. Never more
+  /// than `microseconds`.
+  public var roofMicroseconds: Double
   /// Share of the bytes served by L2.
   public var residentShare: Double
   /// `.latency` where the fixed cost is the larger part, else `.l2` or `.memory` by where most of the transfer time goes, or `.math` where
@@ -109,6 +112,7 @@ extension KernelModel {
     let band = constants.errorBand(microseconds: fixed + body)
     return MemoryKernelPrediction(
       microseconds: fixed + body, relativeErrorBand: isOwn ? band : max(0.2, min(0.5, 2 * band)),
+      roofMicroseconds: max(fast, min(slow, (passing * missing + kernel.coldReadBytes) / (gpu.memoryGigabytesPerSecond * 1e3))),
       residentShare: kernel.bytes <= 0 ? 0 : passing * (1 - missing) / kernel.bytes, bound: bound)
   }
 }

@@ -50,7 +50,7 @@ public struct GridFit: Sendable, Hashable {
   /// A block that runs alone on its SM takes 1/r of the time that r co-resident ones take together when throughput is shared, so the
   /// duration in block-times is the largest number of blocks any SM gets, ceil(blocks / SMs). In all but the last of these every SM is
   /// busy; in the last, the remainder: fill = (blocks / SMs) / ceil(blocks / SMs). For 64 blocks on 188 SMs that is 34 %, for 2,048 it
-  /// is 99 %: the figures of `diagnosis` for the document's kernels.
+  /// is 99 %: the figures of `diagnosis` for the case study's kernels.
   public init(blocks: Int, blocksPerSM: Int, smCount: Int) {
     self.blocks = max(0, blocks)
     let sms = Double(max(1, smCount))

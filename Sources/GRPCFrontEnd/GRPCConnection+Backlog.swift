@@ -186,10 +186,11 @@ extension GRPCConnection {
   }
 
   /// Looks again in a while. A closed window is the client's right and is waited for, unless the process is short of memory for it; a socket that
-  /// takes nothing is given up after `writeSilence`.
+  /// takes nothing is given up after `writeIdleTimeout`.
   func startWatch() {
     guard watch == nil else { return }
-    watch = loop.scheduleTask(in: options.pressedWriteSilence) { [self, taken = backlog.taken, buffered = context?.bufferedBytes ?? 0] in
+    watch = loop.scheduleTask(in: options.pressedWriteIdleTimeout) {
+      [self, taken = backlog.taken, buffered = context?.bufferedBytes ?? 0] in
       watch = nil
       look(taken: taken, buffered: buffered, ticks: 1)
     }
@@ -203,13 +204,13 @@ extension GRPCConnection {
     if now == 0, context.channel.isWritable, backlog.unsent <= options.maximumUnsentBytesPerStream, backlog.waiting.isEmpty { return }
     let isIdle = backlog.taken == taken && now >= buffered
     if isIdle {
-      let silence = options.pressedWriteSilence * ticks
-      if options.unsent.isExceeded && backlog.unsent + now > 0 || !context.channel.isWritable && silence >= options.writeSilence {
+      let silence = options.pressedWriteIdleTimeout * ticks
+      if options.unsent.isExceeded && backlog.unsent + now > 0 || !context.channel.isWritable && silence >= options.writeIdleTimeout {
         context.close(promise: nil)
         return
       }
     }
-    watch = loop.scheduleTask(in: options.pressedWriteSilence) { [self, taken = backlog.taken] in
+    watch = loop.scheduleTask(in: options.pressedWriteIdleTimeout) { [self, taken = backlog.taken] in
       watch = nil
       look(taken: taken, buffered: now, ticks: isIdle ? ticks + 1 : 1)
     }

@@ -50,7 +50,7 @@ public final class GRPCServer: Sendable {
   @available(*, noasync)
   public func start(host: String, port: Int) throws -> Int { try bind(host: host, port: port).wait() }
 
-  /// Stops listening, lets open calls end and closes their connections; after `shutdownPatience` whatever is left is cut off.
+  /// Stops listening, lets open calls end and closes their connections; after `shutdownTimeout` whatever is left is cut off.
   public func shutdownGracefully() -> EventLoopFuture<Void> {
     let loop = group.next()
     let promise = loop.makePromise(of: Void.self)
@@ -67,7 +67,7 @@ public final class GRPCServer: Sendable {
     }
     for listener in listeners { listener.close(promise: nil) }
     for connection in connections { connection.drain() }
-    let cutOff = loop.scheduleTask(in: options.shutdownPatience) { [self] in
+    let cutOff = loop.scheduleTask(in: options.shutdownTimeout) { [self] in
       for connection in state.withLock({ Array($0.connections.values) }) { connection.close() }
     }
     promise.futureResult.whenComplete { _ in cutOff.cancel() }

@@ -17,7 +17,7 @@ public struct GRPCServerOptions: Sendable {
   public var maximumConcurrentStreams = 16_384
   /// Larger messages are refused. Memory grows with the bytes received, not with what a prefix claims.
   public var maximumMessageBytes = Int(Int32.max)
-  /// Bytes a call may send ahead of what was read.
+  /// Bytes that a call may send ahead of what was read.
   public var streamWindowBytes = 4 << 20
   /// Bytes all calls of a connection may send ahead.
   public var connectionWindowBytes = 16 << 20
@@ -32,9 +32,9 @@ public struct GRPCServerOptions: Sendable {
   /// Shared by all listeners of the process.
   public var unsent = UnsentBytes()
   /// A client that reads nothing from its socket is closed after this.
-  public var writeSilence: TimeAmount = .seconds(60)
+  public var writeIdleTimeout: TimeAmount = .seconds(60)
   /// One that takes nothing of its answers, while the process holds more unsent bytes than it should.
-  public var pressedWriteSilence: TimeAmount = .seconds(2)
+  public var pressedWriteIdleTimeout: TimeAmount = .seconds(2)
   /// From the beginning of a TLS connection to the end of its handshake.
   public var handshakeTime: TimeAmount = .seconds(30)
   /// Groups of calls that need a header.
@@ -49,7 +49,7 @@ public struct GRPCServerOptions: Sendable {
   /// With it the server speaks TLS; ALPN must offer "h2".
   public var tls: NIOSSLContext?
   /// How long a graceful shutdown waits for open calls.
-  public var shutdownPatience: TimeAmount = .seconds(30)
+  public var shutdownTimeout: TimeAmount = .seconds(30)
 
   /// zlib, with a message bounded at `limit` bytes too: a small message may claim to become a large one.
   public static func zlib(limit: Int) -> Inflate {

@@ -12,7 +12,7 @@ import TimeBase
 /// `src/grpc/infer_handler.h` as far as they are known.
 struct InferRequestDecoder {
   /// More tensors or parameters than this are a mistake or an attack: a claimed tensor costs two bytes on the wire and a hundred here.
-  static let mostEntries = 65_536
+  static let maximumEntries = 65_536
 
   private var message: ByteBuffer
   private var request: InferenceRequest
@@ -82,7 +82,9 @@ struct InferRequestDecoder {
       default: break
       }
       let entries = max(request.inputs.count, request.outputs.count, raw.count, request.parameters.count)
-      guard entries <= Self.mostEntries else { throw GRPCStatus.invalidArgument("more than \(Self.mostEntries) tensors or parameters") }
+      guard entries <= Self.maximumEntries else {
+        throw GRPCStatus.invalidArgument("more than \(Self.maximumEntries) tensors or parameters")
+      }
     }
   }
 

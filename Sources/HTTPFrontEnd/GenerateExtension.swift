@@ -18,7 +18,7 @@ extension KServeApplication {
     do throws(KServeError) {
       var request = try request(model, version, exchange)
       request.requiresReal = exchange.head.requiresReal
-      let bound = NIOLoopBound(AnswerBox(answer), eventLoop: exchange.loop)
+      let bound = NIOLoopBound(AnswerCallback(answer), eventLoop: exchange.loop)
       return service.infer(request, on: exchange.loop) { result in
         switch result.flatMap(Self.document) {
         case .success(let document):

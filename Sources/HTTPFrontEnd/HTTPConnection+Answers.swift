@@ -92,13 +92,13 @@ extension HTTPConnection {
   /// Looks again in a while: the only clock of a client that takes nothing. Requests do not touch it.
   private func startWatch(_ context: ChannelHandlerContext) {
     guard watch == nil else { return }
-    let span = unsent.isExceeded ? TimeSpan.milliseconds(100) : min(limits.writeSilence, limits.pressedWriteSilence)
+    let span = unsent.isExceeded ? TimeSpan.milliseconds(100) : min(limits.writeIdleTimeout, limits.pressedWriteIdleTimeout)
     watch = context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(span.nanoseconds)) { [weak self] in
       guard let self, let context = self.context else { return }
       self.watch = nil
       self.measure(context)
       if self.backlog.isStalled(
-        for: self.unsent.isExceeded ? self.limits.pressedWriteSilence : self.limits.writeSilence, at: context.loopTime)
+        for: self.unsent.isExceeded ? self.limits.pressedWriteIdleTimeout : self.limits.writeIdleTimeout, at: context.loopTime)
       {
         self.state = .closed
         context.close(promise: nil)
@@ -162,7 +162,7 @@ extension HTTPConnection {
     lingering.left = left
     let silence = now - lingering.changed
     // Acknowledged: the client's own end is waited for, since what it still sends would be answered with a reset.
-    if left == 0 ? inputHasEnded || silence >= limits.closeSilence : silence >= limits.writeSilence {
+    if left == 0 ? inputHasEnded || silence >= limits.closeIdleTimeout : silence >= limits.writeIdleTimeout {
       state = .closed
       context.close(promise: nil)
       return

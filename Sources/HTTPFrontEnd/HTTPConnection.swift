@@ -49,7 +49,7 @@ final class HTTPConnection: ChannelDuplexHandler {
   private var isHandling = false
   var needsFlush = false
   var isInRead = false
-  private var patience: Scheduled<Void>?
+  private var timeout: Scheduled<Void>?
   var context: ChannelHandlerContext?
 
   // What the client has not taken: HTTPConnection+Answers.
@@ -73,8 +73,8 @@ final class HTTPConnection: ChannelDuplexHandler {
   func channelInactive(context: ChannelHandlerContext) {
     connections.leave(self)
     state = .closed
-    patience?.cancel()
-    patience = nil
+    timeout?.cancel()
+    timeout = nil
     watch?.cancel()
     watch = nil
     unread = nil
@@ -200,7 +200,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         end(context)
       } else if bytes.readableBytes > limits.headBytes {
         send(.error(431, "the request's header is longer than \(limits.headBytes) bytes", closes: true), nil)
-      } else if patience == nil {
+      } else if timeout == nil {
         received = MonotonicClock.now
         wait(limits.headTime, "the request's header")
       }
@@ -216,7 +216,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         send(.error(431, "the request's header is longer than \(limits.headBytes) bytes", closes: true), nil)
         return false
       }
-      if patience == nil { received = MonotonicClock.now } else { stopWaiting() }
+      if timeout == nil { received = MonotonicClock.now } else { stopWaiting() }
       return begin(context, head, bytes)
     }
   }
@@ -246,7 +246,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     if length > 0 {
       state = .body(head, missing: length)
       if (unread?.readableBytes ?? 0) == 0 { unread = nil }
-      if unread == nil { wait(limits.bodySilence, "the request's body") }
+      if unread == nil { wait(limits.readIdleTimeout, "the request's body") }
       return true
     }
     finish(head)
@@ -264,7 +264,7 @@ final class HTTPConnection: ChannelDuplexHandler {
       return true
     }
     state = .body(head, missing: missing - count)
-    wait(limits.bodySilence, "the request's body")
+    wait(limits.readIdleTimeout, "the request's body")
     return false
   }
 
@@ -295,7 +295,7 @@ final class HTTPConnection: ChannelDuplexHandler {
       return true
     }
     state = .chunks(head, chunks)
-    wait(limits.bodySilence, "the request's body")
+    wait(limits.readIdleTimeout, "the request's body")
     return false
   }
 
@@ -362,11 +362,11 @@ final class HTTPConnection: ChannelDuplexHandler {
   // MARK: - Patience with requests
 
   private func wait(_ span: TimeSpan, _ what: StaticString) {
-    patience?.cancel()
+    timeout?.cancel()
     guard let context else { return }
-    patience = context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(span.nanoseconds)) { [weak self] in
+    timeout = context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(span.nanoseconds)) { [weak self] in
       guard let self, let context = self.context else { return }
-      self.patience = nil
+      self.timeout = nil
       switch self.state {
       case .head where self.unread != nil, .body, .chunks: self.send(.error(408, "timed out waiting for \(what)", closes: true), nil)
       case .head, .answering, .closing, .closed: self.end(context)
@@ -375,7 +375,7 @@ final class HTTPConnection: ChannelDuplexHandler {
   }
 
   func stopWaiting() {
-    patience?.cancel()
-    patience = nil
+    timeout?.cancel()
+    timeout = nil
   }
 }

@@ -1,6 +1,6 @@
 public import TimeBase
 
-/// What a client may ask of the server's memory and patience.
+/// What a client may ask of the server's memory and timeout.
 public struct HTTPLimits: Sendable, Hashable {
   /// Bytes of a request's head.
   public var headBytes = 64 << 10
@@ -9,13 +9,13 @@ public struct HTTPLimits: Sendable, Hashable {
   /// From a request's first byte to the end of its head.
   public var headTime = TimeSpan.milliseconds(30_000)
   /// Without a byte of a body that was announced.
-  public var bodySilence = TimeSpan.milliseconds(60_000)
+  public var readIdleTimeout = TimeSpan.milliseconds(60_000)
   /// Without a byte taken of an answer.
-  public var writeSilence = TimeSpan.milliseconds(60_000)
+  public var writeIdleTimeout = TimeSpan.milliseconds(60_000)
   /// The same while the process holds more unsent bytes than it should (`UnsentBytes`).
-  public var pressedWriteSilence = TimeSpan.milliseconds(2_000)
+  public var pressedWriteIdleTimeout = TimeSpan.milliseconds(2_000)
   /// From the last acknowledged byte of the last answer to the client's own end.
-  public var closeSilence = TimeSpan.milliseconds(2_000)
+  public var closeIdleTimeout = TimeSpan.milliseconds(2_000)
   /// From the beginning of a TLS connection to the end of its handshake.
   public var handshakeTime = TimeSpan.milliseconds(30_000)
   /// Bytes of answers not taken above which a connection begins no request, and as many of requests read ahead. It is the channel's own high

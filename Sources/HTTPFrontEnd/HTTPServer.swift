@@ -47,8 +47,10 @@ public final class HTTPServer: Sendable {
   }
 
   /// A server of the metrics port.
-  public convenience init(metricsOf server: InferenceServer, group: any EventLoopGroup, options: Options = Options()) {
-    self.init(application: MetricsApplication(server: server), group: group, options: options)
+  public convenience init(
+    metricsOf server: InferenceServer, live: (any LivePages)? = nil, group: any EventLoopGroup, options: Options = Options()
+  ) {
+    self.init(application: MetricsApplication(server: server, live: live), group: group, options: options)
   }
 
   init(application: any HTTPApplication, group: any EventLoopGroup, options: Options) {

@@ -61,7 +61,7 @@ struct KServeApplication: HTTPApplication {
       var request = decoded
       request.requiresReal = exchange.head.requiresReal
       let accepted = exchange.head.acceptedCoding
-      let bound = NIOLoopBound(AnswerBox(answer), eventLoop: exchange.loop)
+      let bound = NIOLoopBound(AnswerCallback(answer), eventLoop: exchange.loop)
       return service.infer(request, on: exchange.loop) { result in
         let box = bound.value
         switch result {
@@ -180,7 +180,7 @@ struct KServeApplication: HTTPApplication {
 
   private static func done(_ answer: @escaping (HTTPAnswer) -> Void, _ loop: any EventLoop) -> @Sendable (Result<Void, KServeError>) -> Void
   {
-    let bound = NIOLoopBound(AnswerBox(answer), eventLoop: loop)
+    let bound = NIOLoopBound(AnswerCallback(answer), eventLoop: loop)
     return { result in
       switch result {
       case .success: bound.value.answer(.empty())
@@ -219,7 +219,7 @@ struct KServeApplication: HTTPApplication {
 }
 
 /// Carries an answer's callback to where the service calls back, on the same loop.
-final class AnswerBox {
+final class AnswerCallback {
   let answer: (HTTPAnswer) -> Void
   /// The service has not returned yet.
   var isSynchronous = true
@@ -229,7 +229,7 @@ final class AnswerBox {
 
 extension InferenceHandle {
   /// The service has returned: what comes now comes from behind the queue.
-  func marking(_ box: NIOLoopBound<AnswerBox>) -> InferenceHandle {
+  func marking(_ box: NIOLoopBound<AnswerCallback>) -> InferenceHandle {
     box.value.isSynchronous = false
     return self
   }

@@ -2,9 +2,9 @@
 public enum HostCost: String, Sendable, Hashable, CaseIterable {
   /// Cores the load generator may use; one for a Python process.
   case clientCores
-  /// Generator CPU time a request, all visits together.
+  /// Generator CPU time per request, all visits together.
   case clientPerRequest
-  /// Generator CPU time a byte sent.
+  /// Generator CPU time per byte sent.
   case clientPerByte
   /// How often a request enters the generator's run queue.
   case clientVisits
@@ -12,13 +12,13 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case clientVisitsInsideStopwatch
   /// One way, beside the transfer itself.
   case networkLatency
-  /// Transfer time a byte.
+  /// Transfer time per byte.
   case networkPerByte
   /// Cores (threads) of the server's front end.
   case frontEndCores
   /// Front-end CPU time to receive and parse a request.
   case frontEndPerRequest
-  /// Front-end CPU time a byte received.
+  /// Front-end CPU time per byte received.
   case frontEndPerByte
   /// Front-end CPU time to send a response.
   case responsePerRequest
@@ -34,11 +34,11 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case copyPerByte
   /// Copying a byte from or to pageable memory.
   case copyPerBytePageable
-  /// Issuing thread's time for an operation beside its launch call: interpreter, dispatcher, allocator. 0 for compiled loops.
+  /// Launch thread's time for an operation beside its launch call: interpreter, dispatcher, allocator. 0 for compiled loops.
   case operation
-  /// Issuing thread's time for a launch call.
+  /// Launch thread's time for a launch call.
   case launch
-  /// Issuing thread's time for launching a whole CUDA graph.
+  /// Launch thread's time for launching a whole CUDA graph.
   case graphLaunch
   /// From the return of a launch call to the kernel's start on an idle device.
   case launchLatency
@@ -54,11 +54,11 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case eventWakeUp
   /// From an event on the device to the waiting thread's running, where it spins.
   case spinWakeUp
-  /// Response thread's time a batch.
+  /// Response thread's time per batch.
   case responsePerBatch
-  /// What a profiler adds to the issuing thread's time for a launch call.
+  /// What a profiler adds to the launch thread's time for a launch call.
   case profilerPerLaunch
-  /// What a profiler adds to the issuing thread's time for launching a whole CUDA graph.
+  /// What a profiler adds to the launch thread's time for launching a whole CUDA graph.
   case profilerPerGraphLaunch
   /// Time for which the graphics engine counts as active beyond the kernel's own, for each kernel that starts on an idle GPU.
   case engineStart
@@ -140,15 +140,15 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   public var explanation: String {
     switch self {
     case .clientCores: "cores the load generator may use"
-    case .clientPerRequest: "generator CPU time a request, all visits together"
-    case .clientPerByte: "generator CPU time a byte sent"
+    case .clientPerRequest: "generator CPU time per request, all visits together"
+    case .clientPerByte: "generator CPU time per byte sent"
     case .clientVisits: "how often a request enters the generator's run queue"
     case .clientVisitsInsideStopwatch: "visits inside the generator's stopwatch"
     case .networkLatency: "network, one way, beside the transfer"
-    case .networkPerByte: "network transfer time a byte"
+    case .networkPerByte: "network transfer time per byte"
     case .frontEndCores: "threads of the server's front end"
     case .frontEndPerRequest: "front-end time to receive and parse a request"
-    case .frontEndPerByte: "front-end time a byte received"
+    case .frontEndPerByte: "front-end time per byte received"
     case .responsePerRequest: "front-end time to send a response"
     case .batchHandOver: "from a batch's forming to the start of its gathering"
     case .gatherPerBatch: "gathering, per batch"
@@ -156,9 +156,9 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .copyLatency: "a copy between host and device, whatever its size"
     case .copyPerByte: "copying a byte, page-locked memory"
     case .copyPerBytePageable: "copying a byte, pageable memory"
-    case .operation: "issuing thread's time for an operation beside its launch call"
-    case .launch: "issuing thread's time for a launch call"
-    case .graphLaunch: "issuing thread's time for a CUDA-graph launch"
+    case .operation: "launch thread's time for an operation beside its launch call"
+    case .launch: "launch thread's time for a launch call"
+    case .graphLaunch: "launch thread's time for a CUDA-graph launch"
     case .launchLatency: "from a launch call's return to the kernel's start on an idle device"
     case .graphLatency: "from a graph launch's return to its first kernel's start on an idle device"
     case .kernelGap: "from a kernel's end to the next one's start, both queued, launched one by one"
@@ -166,7 +166,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .dependentKernelGap: "the same in a graph with programmatic dependent launch"
     case .eventWakeUp: "from a device event to the waiting thread's running, blocking"
     case .spinWakeUp: "from a device event to the waiting thread's running, spinning"
-    case .responsePerBatch: "response thread's time a batch"
+    case .responsePerBatch: "response thread's time per batch"
     case .profilerPerLaunch: "added to a launch call by a profiler"
     case .profilerPerGraphLaunch: "added to a CUDA-graph launch by a profiler"
     case .engineStart: "graphics engine active beyond the kernel, per kernel that starts on an idle GPU"

@@ -8,7 +8,7 @@ extension HostProfile {
   /// The document's host: a Triton server in front of a discrete GPU, asked by one Locust process.
   public static let triton = HostProfile(
     name: "triton-26.02-locust",
-    about: "Triton 26.02 with its TensorRT backend on a PCIe 5 workstation, asked over loopback by one Locust process (1,000 users)",
+    about: "Triton 26.02 with its TensorRT backend on a PCIe 5 workstation, driven over loopback by one Locust process (1,000 users)",
     entries: [
       .clientCores: Entry(1, .literature, "Locust's documentation: a process uses one core"),
       .clientPerRequest: Entry(
@@ -30,7 +30,7 @@ extension HostProfile {
       .copyLatency: Entry(6, .literature, "usual cost of a small cudaMemcpyAsync from start to end"),
       .copyPerByte: Entry(0.02, .literature, "PCIe 5 x16, about 50 GB/s page-locked"),
       .copyPerBytePageable: Entry(0.15, .literature, "staged copies, 5 to 10 GB/s"),
-      .launch: Entry(4.5, .literature, "the source document's profile: 90 to 110 us of launches a batch of 20 kernels"),
+      .launch: Entry(4.5, .literature, "the published case study's profile: 90 to 110 us of launches per batch of 20 kernels"),
       .graphLaunch: Entry(10, .literature, "about 2 us and 0.3 to 0.4 us a node; NVIDIA's blog on constant-time launch"),
       .launchLatency: Entry(3, .literature, "NVIDIA's blog on overhead and latency: 2 to 5 us"),
       .eventWakeUp: Entry(30, .assumed, "a blocking event: interrupt, futex wake, scheduling"),

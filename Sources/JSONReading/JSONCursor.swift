@@ -174,7 +174,7 @@ import CheckedNumbers
     return isNegative ? 0 &- magnitude : magnitude
   }
 
-  /// Exponents, very long numbers, and whatever is no number.
+  /// Exponents, very long numbers, and whatever is not a number.
   @usableFromInline mutating func slow(from start: Int, scaledBy digits: Int) throws(JSONFault) -> Int64? {
     position = start
     var content = Span(first: start, count: 0, isEscaped: false)

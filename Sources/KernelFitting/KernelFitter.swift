@@ -146,7 +146,7 @@ public struct KernelFitter: Sendable {
     for kernels in KernelClass.allCases {
       var own = sample
       own.measurements = sample.measurements.filter { KernelClass($0.gemm) == kernels }
-      if own.measurements.count < Self.fewestMeasurements { continue }
+      if own.measurements.count < Self.minimumMeasurements { continue }
       let before = prior.fit(for: kernels, on: sample.gpu)
       let fitted = fit([own], of: kernels, prior: before.constants, seed: 1, replayGapMicroseconds: prior.replayGapMicroseconds)
       var ensemble: [KernelConstants] = []
@@ -176,7 +176,7 @@ public struct KernelFitter: Sendable {
   }
 
   /// Measurements of a class under which it stays as it was: held near a prior, a dozen already say more than none.
-  public static let fewestMeasurements = 12
+  public static let minimumMeasurements = 12
 
   /// Whole weight shapes are dealt to folds, so that no fold has seen a weight matrix it is tested on.
   public static func folds(_ measurements: [Measurement], count: Int, seed: UInt64) -> [Int] {

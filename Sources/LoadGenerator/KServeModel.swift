@@ -124,7 +124,7 @@ public struct KServeModel: Sendable {
     var random = SplitMix64(seed: options.seed).split(0x6461_7461)
     let rows = options.rows.largest
     if maxBatchSize >= 0, rows > max(1, maxBatchSize) {
-      throw LoadError("\(rows) rows: model \(name) takes \(max(1, maxBatchSize)) rows a request at most")
+      throw LoadError("\(rows) rows: model \(name) takes \(max(1, maxBatchSize)) rows per request at most")
     }
     let variety = options.data == .zero && options.rows == .fixed(options.rows.largest) ? 1 : max(1, options.variety)
     let headerBlock: [UInt8] =

@@ -131,7 +131,7 @@ public struct LoadRun: Sendable {
     mailbox.state.withLock { $0.running = threads }
     for thread in 0..<threads {
       let (configuration, plan, endpoint) = (configuration, plan, endpoint)
-      let started = DetachedThread.start(named: "load \(thread)", isPrompt: true) {
+      let started = DetachedThread.start(named: "load \(thread)", hasShortSlice: true) {
         var worker = LoadWorker(
           configuration, plan: plan, endpoint: endpoint, thread: thread, start: start.nanoseconds, windowStart: windowStart.nanoseconds,
           mailbox: mailbox)

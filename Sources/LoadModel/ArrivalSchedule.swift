@@ -137,7 +137,7 @@ public struct ArrivalSchedule: Sendable {
 
 /// A file of recorded arrivals.
 public enum RecordedArrivals {
-  /// One time a line, seconds since the start, never going back; "#" begins a comment. Errors name the line.
+  /// One time per line, seconds since the start, never going back; "#" begins a comment. Errors name the line.
   public static func read(_ text: String) throws(LoadInputError) -> [Instant] {
     var times: [Instant] = []
     for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {

@@ -9,7 +9,7 @@ public struct ClientVerdict: Sendable, Hashable {
     case clientBound = "client-bound"
     /// The server could not take what was offered: every connection was waiting for it.
     case serverBehind = "server-behind"
-    /// The generator had room.
+    /// The load generator was not saturated.
     case notClientBound = "not-client-bound"
   }
 
@@ -30,7 +30,7 @@ public struct ClientVerdict: Sendable, Hashable {
 
   /// What was found.
   public let kind: Kind
-  /// What says so; nil where the generator had room.
+  /// What says so; nil where the load generator was not saturated.
   public let cause: Cause?
   /// From which lag on a request counts as late.
   public let lateAfter: TimeSpan
@@ -70,7 +70,7 @@ public struct ClientVerdict: Sendable, Hashable {
   /// As `words`, without the last full stop: for a list.
   public var clause: String {
     let begin = kind == .clientBound ? "client-bound" : "not client-bound"
-    guard let cause else { return "not client-bound: the generator had room; the figures are the server's and the network's" }
+    guard let cause else { return "not client-bound: the load generator was not saturated; the figures are the server's and the network's" }
     let (reason, advice) = text(of: cause)
     return "\(begin): \(reason). What to do: \(advice)"
   }

@@ -20,8 +20,8 @@ public struct Histogram: Sendable, Equatable {
   public private(set) var count: Int64 = 0
   /// How many of them were larger than `highestTrackable`.
   public private(set) var saturatedCount: Int64 = 0
-  private var leastRecorded = Int64.max
-  private var mostRecorded: Int64 = 0
+  private var minimumRecorded = Int64.max
+  private var maximumRecorded: Int64 = 0
 
   /// An hour in nanoseconds: nobody waits longer for an answer.
   public static let hourNanoseconds: Int64 = 3_600_000_000_000
@@ -81,8 +81,8 @@ public struct Histogram: Sendable, Equatable {
       value = highestTrackable
     }
     add(added, at: index(of: value))
-    leastRecorded = min(leastRecorded, value)
-    mostRecorded = max(mostRecorded, value)
+    minimumRecorded = min(minimumRecorded, value)
+    maximumRecorded = max(maximumRecorded, value)
   }
 
   private mutating func add(_ added: Int64, at index: Int) {
@@ -100,18 +100,18 @@ public struct Histogram: Sendable, Equatable {
     guard added > 0, index >= 0, index < indexLimit, !count.addingReportingOverflow(added).overflow else { return false }
     add(added, at: index)
     let (low, width) = bucket(at: index)
-    leastRecorded = min(leastRecorded, low)
-    mostRecorded = max(mostRecorded, min(low + (width - 1), highestTrackable))
+    minimumRecorded = min(minimumRecorded, low)
+    maximumRecorded = max(maximumRecorded, min(low + (width - 1), highestTrackable))
     return true
   }
 
   /// Counts everything of another histogram. Exact when both have the same layout; otherwise its values move to the middle of their bucket.
   public mutating func add(_ other: Histogram) {
     if other.count == 0 { return }
-    if other.unitMagnitude == unitMagnitude, other.significantDigits == significantDigits, other.mostRecorded <= highestTrackable {
+    if other.unitMagnitude == unitMagnitude, other.significantDigits == significantDigits, other.maximumRecorded <= highestTrackable {
       for (index, added) in other.counts.enumerated() where added != 0 { add(added, at: index) }
-      leastRecorded = min(leastRecorded, other.leastRecorded)
-      mostRecorded = max(mostRecorded, other.mostRecorded)
+      minimumRecorded = min(minimumRecorded, other.minimumRecorded)
+      maximumRecorded = max(maximumRecorded, other.maximumRecorded)
       saturatedCount += other.saturatedCount
     } else {
       for (index, added) in other.counts.enumerated() where added != 0 {
@@ -124,13 +124,13 @@ public struct Histogram: Sendable, Equatable {
   /// Forgets everything, keeps the memory.
   public mutating func removeAll() {
     for index in counts.indices { counts[index] = 0 }
-    (count, saturatedCount, leastRecorded, mostRecorded) = (0, 0, .max, 0)
+    (count, saturatedCount, minimumRecorded, maximumRecorded) = (0, 0, .max, 0)
   }
 
   /// The smallest value; nil when empty.
-  public var minimum: Int64? { count == 0 ? nil : leastRecorded }
+  public var minimum: Int64? { count == 0 ? nil : minimumRecorded }
   /// The largest value; nil when empty.
-  public var maximum: Int64? { count == 0 ? nil : mostRecorded }
+  public var maximum: Int64? { count == 0 ? nil : maximumRecorded }
 
   /// The mean, each value taken as the middle of its bucket; nil when empty.
   public var mean: Double? {
@@ -166,10 +166,10 @@ public struct Histogram: Sendable, Equatable {
       seen &+= added
       if seen >= wanted {
         let (low, width) = bucket(at: index)
-        return max(leastRecorded, min(low + (width - 1), mostRecorded))
+        return max(minimumRecorded, min(low + (width - 1), maximumRecorded))
       }
     }
-    return mostRecorded
+    return maximumRecorded
   }
 
   /// How many values lie above `value`, to the width of a bucket.

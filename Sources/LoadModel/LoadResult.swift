@@ -184,7 +184,7 @@ public struct LoadResult: Sendable, Equatable {
   }
   /// Answers a second.
   public var answersPerSecond: Double { windowSeconds > 0 ? Double(completed) / windowSeconds : 0 }
-  /// Rows a second.
+  /// Rows per second.
   public var rowsPerSecond: Double { windowSeconds > 0 ? Double(rows) / windowSeconds : 0 }
   /// A percentile in seconds; nil without answers.
   public func latencySeconds(percentile: Double) -> Double? { latency.value(atPercentile: percentile).map { Double($0) / 1e9 } }

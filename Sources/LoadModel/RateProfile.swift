@@ -1,10 +1,10 @@
-/// How many requests a second an open loop offers, over time: steps and ramps, one after the other.
+/// How many requests per second an open loop offers, over time: steps and ramps, one after the other.
 public struct RateProfile: Sendable, Hashable {
   /// A stretch in which the rate goes from one value to another in a straight line.
   public struct Segment: Sendable, Hashable {
-    /// Requests a second at its start.
+    /// Requests per second at its start.
     public var from: Double
-    /// Requests a second at its end.
+    /// Requests per second at its end.
     public var to: Double
     /// How long; infinite in a last one.
     public var seconds: Double

@@ -10,7 +10,7 @@ enum PerfAnalyzerResult {
     var loads: [ObservedLoad] = []
     for row in table.rows.indices {
       guard let rate = table.number(row, "Inferences/Second") else {
-        throw LoadResultError(path: path, place: "line \(table.rows[row].line)", reason: "Inferences/Second is no number")
+        throw LoadResultError(path: path, place: "line \(table.rows[row].line)", reason: "Inferences/Second is not a number")
       }
       var load = ObservedLoad(.perfAnalyzer)
       if let concurrency = table.number(row, "Concurrency") {

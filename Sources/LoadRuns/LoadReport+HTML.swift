@@ -46,7 +46,7 @@ extension LoadReport {
   private var throughputSection: Report.Section {
     let seconds = result.intervals.filter { $0.lengthSeconds >= 0.5 }
     let chart = LineChart(
-      title: "Throughput over time", explanation: "A point a second.", xLabel: "seconds since the start", yLabel: "answers a second",
+      title: "Throughput over time", explanation: "A point a second.", xLabel: "seconds since the start", yLabel: "answers per second",
       series: [
         .init(name: "answers/s", points: seconds.map { ($0.startSeconds, Double($0.answers) / $0.lengthSeconds) }),
         .init(name: "errors/s", points: seconds.map { ($0.startSeconds, Double($0.errors) / $0.lengthSeconds) }),

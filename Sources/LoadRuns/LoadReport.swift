@@ -146,7 +146,7 @@ package struct LoadReport {
     result.load.isClosed
       ? "latency counts from the end of think time. In a closed loop the difference to \"since send\" shows only the generator's own lag: "
         + "while the server stalls, its users ask nothing"
-      : "latency counts from the instant a request was due; \"since send\" is what a generator shows that forgets how late it sent"
+      : "latency counts from the instant a request was due; \"since send\" is what a generator shows that is not corrected for coordinated omission"
   }
 
   /// "50", "99.9".
@@ -221,7 +221,7 @@ package struct LoadReport {
     }
     var lines = [
       "CPU: busiest of \(health.threads) thread\(health.threads == 1 ? "" : "s") at \(NumberText.percent(health.busiestThreadShare)) of a core"
-        + (perRequest.map { ", \(NumberText.significant($0)) us a request" } ?? ""),
+        + (perRequest.map { ", \(NumberText.significant($0)) us per request" } ?? ""),
       "scheduling lag of its threads: \(percentiles(health.schedulingLag))",
       "send lag: \(percentiles(health.sendLag)); late by more than \(NumberText.time(nanoseconds: Double(health.lateAfter.nanoseconds))): "
         + "\(NumberText.grouped(health.lateCount)) (\(NumberText.percent(result.lateShare)))",

@@ -53,7 +53,7 @@ extension ONNXReader {
         throw fail(place, "its shape must be known and not depend on the rows")
       }
       let fill = try node.attributes["value"]?.tensor.map { message throws(ONNXError) in try tensor(message, place) }
-      if count <= Self.mostNumbers, sizes.count <= 1, let value = fill?.integers?.first {
+      if count <= Self.maximumNumbers, sizes.count <= 1, let value = fill?.integers?.first {
         numbers[output] = Numbers(values: Array(repeating: .fixed(value), count: count), isScalar: sizes.isEmpty)
         return true
       }
@@ -122,7 +122,7 @@ extension ONNXReader {
       result = Numbers(values: chosen, isScalar: first.isScalar && yes.isScalar && no.isScalar)
     default: result = nil
     }
-    guard let result, result.values.count <= Self.mostNumbers else { return false }
+    guard let result, result.values.count <= Self.maximumNumbers else { return false }
     numbers[output] = result
     return true
   }

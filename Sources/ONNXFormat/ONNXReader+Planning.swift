@@ -182,11 +182,11 @@ extension ONNXReader {
   }
 
   /// Branches in branches that are followed.
-  private static let mostDepth = 16
+  private static let maximumDepth = 16
 
   /// The branch of an If whose condition is known, in its place.
   private mutating func inline(_ node: NodeMessage, _ place: String) throws(ONNXError) -> Bool {
-    guard depth < Self.mostDepth, let condition = node.inputs.first.flatMap({ known($0) })?.values.first?.fixedSize,
+    guard depth < Self.maximumDepth, let condition = node.inputs.first.flatMap({ known($0) })?.values.first?.fixedSize,
       let branch = node.attributes[condition != 0 ? "then_branch" : "else_branch"]?.graphs.first.flatMap(body),
       branch.outputs.count == node.outputs.count
     else { return false }

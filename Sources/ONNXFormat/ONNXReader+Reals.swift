@@ -12,7 +12,7 @@ extension ONNXReader {
       return fixed.count == known.values.count ? Reals(values: fixed.map { Double($0) }, isScalar: known.isScalar) : nil
     }
     guard let id = values[name], let tensor = graph.constants[id], tensor.type.isExecutable, tensor.shape.count <= 1,
-      tensor.elementCount <= Self.mostNumbers
+      tensor.elementCount <= Self.maximumNumbers
     else { return nil }
     return Reals(values: tensor.doubles, isScalar: tensor.shape.isEmpty)
   }
@@ -27,7 +27,7 @@ extension ONNXReader {
     guard given.count == node.inputs.count, let first = given.first else { return false }
     let isIntegral = node.inputs.allSatisfy { known($0) != nil }
     func keep(_ values: [Double], scalar: Bool) -> Bool {
-      guard values.count <= Self.mostNumbers else { return false }
+      guard values.count <= Self.maximumNumbers else { return false }
       reals[output] = Reals(values: values, isScalar: scalar)
       return true
     }
@@ -40,7 +40,7 @@ extension ONNXReader {
     /// Integers, where every value is one.
     func keepIntegers(_ values: [Double], scalar: Bool) -> Bool {
       let whole = values.compactMap { Int(exactly: $0) }
-      guard whole.count == values.count, whole.count <= Self.mostNumbers else { return false }
+      guard whole.count == values.count, whole.count <= Self.maximumNumbers else { return false }
       numbers[output] = Numbers(values: whole.map { .fixed($0) }, isScalar: scalar)
       return true
     }
@@ -69,7 +69,7 @@ extension ONNXReader {
       guard isIntegral, given.count == 3, given.allSatisfy({ $0.values.count == 1 }), given[2].values[0] != 0 else { return false }
       let (start, limit, step) = (given[0].values[0], given[1].values[0], given[2].values[0])
       let count = ((limit - start) / step).rounded(.up)
-      guard count <= Double(Self.mostNumbers) else { return false }
+      guard count <= Double(Self.maximumNumbers) else { return false }
       return keepIntegers((0..<max(0, Int(saturating: count))).map { start + Double($0) * step }, scalar: false)
     default: break
     }

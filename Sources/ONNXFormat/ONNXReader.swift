@@ -291,12 +291,12 @@ public struct ONNXReader {
   /// Known integers behind a name: a folded shape, or a small integer constant.
   func known(_ name: String) -> Numbers? {
     if let known = numbers[name] { return known }
-    guard let id = values[name], let tensor = graph.constants[id], tensor.shape.count <= 1, tensor.elementCount <= Self.mostNumbers,
+    guard let id = values[name], let tensor = graph.constants[id], tensor.shape.count <= 1, tensor.elementCount <= Self.maximumNumbers,
       let integers = tensor.integers
     else { return nil }
     return Numbers(values: integers.map { .fixed($0) }, isScalar: tensor.shape.isEmpty)
   }
 
   /// Shape arithmetic stays small; larger integer tensors are data.
-  static let mostNumbers = 256
+  static let maximumNumbers = 256
 }

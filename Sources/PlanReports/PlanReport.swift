@@ -12,8 +12,10 @@ package struct PlanReport {
   package let notes: [String]
   package let type: ComputeType
   package let allLayers: Bool
+  /// Every column and lines as long as they come, in place of 80 columns.
+  package let isWide: Bool
 
-  package init(plans: [PlannedGPU], batches: [Int], notes: [String], type: ComputeType, allLayers: Bool) throws {
+  package init(plans: [PlannedGPU], batches: [Int], notes: [String], type: ComputeType, allLayers: Bool, isWide: Bool = false) throws {
     var list: [(PlannedGPU, [BatchPlan])] = []
     for planned in plans {
       var made: [BatchPlan] = []
@@ -24,6 +26,7 @@ package struct PlanReport {
     self.notes = notes
     self.type = type
     self.allLayers = allLayers
+    self.isWide = isWide
   }
 
   /// Other tiles within 5 %, the two nearest, and the classes that libraries' kernel names carry (64x64, 128x64, 128x128, in the orientation that
@@ -45,38 +48,80 @@ package struct PlanReport {
 
   // MARK: text
 
+  /// Columns of a table that is not wide.
+  private static let width = 80
+
+  private func lines(_ text: String, indent: String = "") -> [String] {
+    isWide ? [indent + text] : Report.wrap(text, width: Self.width, indent: indent + "  ", first: indent)
+  }
+
   package var text: String {
     var lines: [String] = []
     guard let first = plans.first?.planned.plan else { return "" }
     let count = first.parameterCount
-    lines.append(
-      "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(largeGEMMs(first))runs in \(type.rawValue)"
-    )
-    lines += notes.map { "note: " + $0 }
+    lines += self.lines(
+      "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(largeGEMMs(first))runs in \(type.rawValue)")
+    for note in notes { lines += self.lines("note: " + note) }
     for (planned, batches) in plans {
       let plan = planned.plan
       lines.append("")
-      lines.append(
+      lines += self.lines(
         "PREDICTED for \(plan.gpu.name) (\(plan.gpu.smCount) SMs)\(plan.model.calibration.isMeasured ? "" : ", not calibrated on this GPU")"
       )
-      lines.append("constants: \(source(plan))")
-      lines.append(
+      lines += self.lines("constants: \(source(plan))")
+      lines += self.lines(
         plan.fusion == .none
           ? "fusion: none; LayerNorm, softmax, activations and batched biases are kernels of their own, as a framework's library has them"
-          : "fusion: standard; bias and activation in the product's epilogue, LayerNorm and softmax with what follows in generated kernels")
-      if let choice = planned.statedChoice { lines.append("note: " + choice) }
+          : "fusion: standard; bias and activation in the GEMM's epilogue, LayerNorm and softmax with what follows in generated kernels")
+      if let choice = planned.statedChoice { lines += self.lines("note: " + choice) }
       for batch in batches {
         lines.append("")
-        lines.append("batch size \(NumberText.grouped(batch.rows))" + runs(batch, plan))
-        lines += table(batch, plan).lines.map { "  " + $0 }
-        lines += totals(batch, plan).map { "  " + $0 }
+        lines += self.lines("batch size \(NumberText.grouped(batch.rows))" + runs(batch, plan))
+        lines += (isWide ? table(batch, plan).lines : narrowTable(batch)).map { "  " + $0 }
+        for total in totals(batch, plan) { lines += self.lines(total, indent: "  ") }
       }
     }
     if plans.count > 1 || (plans.first?.batches.count ?? 0) > 1 {
       lines.append("")
-      lines += summary.lines
+      let side = summary.lines
+      lines += isWide || side.allSatisfy { $0.count <= Self.width } ? side : longSummary.lines
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// What a reader looks at first, in 80 columns: the layer's name gives way. `--wide`, CSV and JSON have the rest.
+  private func narrowTable(_ batch: BatchPlan) -> [String] {
+    var table = TextTable([
+      .init("layer", .left), .init("M x N x K"), .init("tile"), .init("waves"), .init("SM fill"), .init("us"), .init("+-"),
+      .init("bound", .left),
+    ])
+    for (launch, layer) in grouped(batch) {
+      guard case .gpu(let shape) = launch.shape else { continue }
+      let gemm = launch.gemm.map { ($0.batch > 1 ? "\($0.batch)*" : "") + "\($0.m)x\($0.n)x\($0.k)" } ?? "-"
+      let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
+      table.add([
+        layer, gemm, tile, NumberText.significant(shape.waves), NumberText.percent(shape.smFill),
+        NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
+        launch.bound?.rawValue ?? "undecided",
+      ])
+    }
+    return table.lines(width: Self.width - 2, clippingColumn: 0)
+  }
+
+  /// The summary with a line for each GPU and batch size, where they do not fit side by side.
+  private var longSummary: TextTable {
+    var table = TextTable([.init("GPU", .left), .init("rows"), .init("time"), .init("rows/s")])
+    for (planned, batches) in plans {
+      for batch in batches {
+        let isEmpty = batch.launches.isEmpty
+        table.add([
+          planned.plan.gpu.name, NumberText.grouped(batch.rows),
+          isEmpty ? "no kernels" : NumberText.time(nanoseconds: batch.predictedNanoseconds),
+          isEmpty ? "" : NumberText.scaled(Double(batch.computedRows) / (batch.predictedNanoseconds / 1e9), unit: "rows/s"),
+        ])
+      }
+    }
+    return table
   }
 
   /// Where the constants of the plan's own arithmetic come from.
@@ -172,7 +217,7 @@ package struct PlanReport {
         + "\(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps))) as a CUDA graph (\(Self.gaps[.launch].value) us per call, "
         + "\(Self.gaps[.kernelGap].value) and \(Self.gaps[.graphKernelGap].value) us between kernels: \(Self.gaps.name))",
       "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
-        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.shareOfBindingRoof(on: plan.gpu, type: type))) of the binding roof; SM fill \(NumberText.percent(batch.smFill))",
+        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.rooflineShare)) of roofline; SM fill \(NumberText.percent(batch.smFill))",
     ]
     let redundant = batch.redundantShare
     if redundant > 0 {
@@ -248,7 +293,7 @@ package struct PlanReport {
     guard let first = plans.first?.planned.plan else { return .null }
     let count = first.parameterCount
     return [
-      "schema": "headroom.plan/1", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated",
+      "schema": "headroom.plan/2", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated",
       "model": [
         "name": JSONValue(first.graph.name), "parameterCount": JSONValue(count),
         "parameterBytes": .object(ComputeType.allCases.map { JSONValue.Member($0.rawValue, JSONValue(count * $0.bytesPerElement)) }),
@@ -297,7 +342,7 @@ package struct PlanReport {
         "rowsPerSecond": JSONValue(nanoseconds > 0 ? Double(batch.computedRows) / nanoseconds * 1e9 : nil),
         "floatingPointOperations": JSONValue(batch.floatingPointOperations), "bytes": JSONValue(batch.bytes),
         "tensorThroughputTeraflops": JSONValue(nanoseconds > 0 ? gemmWork / nanoseconds / 1e3 : nil),
-        "shareOfBindingRoof": JSONValue(batch.shareOfBindingRoof(on: plan.gpu, type: type)),
+        "rooflineShare": JSONValue(batch.rooflineShare),
         "usefulShare": JSONValue(1 - batch.redundantShare),
         "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill),
         "launchCount": JSONValue(batch.launches.count * batch.runs),

@@ -18,6 +18,8 @@ public struct Launch: Sendable, Hashable {
   public var redundantFloatingPointOperations: Double
   /// Predicted duration on the device as a profiler records it, nanoseconds; the gap to the next kernel is not in it.
   public var predictedNanoseconds: Double
+  /// The least time that the device's roofs allow (`GEMMPrediction.roofMicroseconds`), nanoseconds; nil where no roof is known.
+  public var roofNanoseconds: Double?
   /// Half-width of the 80 % error band as a share of the prediction (0.1: +-10 %).
   public var relativeErrorBand: Double
   /// What holds it up; nil where the ranking of limits is not stable over an ensemble of fits.

@@ -10,7 +10,7 @@ extension Plan {
     var notes: [String] = []
     for (index, step) in steps.enumerated() {
       let repetitions = try elements(step.repetitions, rows, step.layer)
-      guard repetitions <= Self.mostRepetitions else {
+      guard repetitions <= Self.maximumRepetitions else {
         throw .size(layer: step.layer, shape: "\(Shapes.text(step.repetitions)) launches in turn", rows: rows)
       }
       guard let launch = try launch(step, index: index, rows: rows, &notes) else { continue }
@@ -31,7 +31,7 @@ extension Plan {
   }
 
   /// A recurrence over more steps than this is refused rather than listed.
-  static let mostRepetitions = 65536.0
+  static let maximumRepetitions = 65536.0
 
   /// Operators that are no GEMM by themselves: the kernel model's constants, and its error band, were fitted to plain GEMMs.
   private static func isPredictedAsGEMM(_ operation: String) -> Bool {
@@ -39,7 +39,7 @@ extension Plan {
     return name.contains("conv") || ["lstm", "gru", "rnn", "attention"].contains(name)
   }
 
-  /// Bytes a request's tensors take on the network and over PCIe: the model's own types, not the compute type.
+  /// Bytes that a request's tensors take on the network and over PCIe: the model's own types, not the compute type.
   private func bytes(of values: [ValueID], _ rows: Int) throws(PlanError) -> Int {
     var total = 0.0
     for id in values { total += try elements(graph[id].shape, rows, graph[id].name) * Double(graph[id].type.bytesPerElement) }
@@ -90,13 +90,15 @@ extension Plan {
       shape.isPersistent = predicted.isPersistent
       let misalignment = try misalignment(gemm, step.layer)
       if let misalignment, weighted { notes.append(Self.padding(gemm, misalignment, predicted, gpu, step.layer)) }
-      return Launch(
+      var launch = Launch(
         step: index, layer: step.layer,
         kernelName: "gemm_\(type.rawValue)_\(step.operation)_tile\(tile.name)" + (predicted.splitK > 1 ? "_splitk\(predicted.splitK)" : ""),
         gemm: gemm, floatingPointOperations: gemm.floatingPointOperations, bytes: gemm.bytes,
         redundantFloatingPointOperations: gemm.floatingPointOperations * redundantShare, predictedNanoseconds: predicted.microseconds * 1e3,
         relativeErrorBand: predicted.relativeErrorBand, bound: predicted.bound,
         shape: .gpu(shape), unplanned: step.unplanned, misalignment: misalignment)
+      launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
+      return launch
     case .memory(let warm, let cold, let written, let operations, let counted, let kind, let columns):
       var (warmBytes, coldBytes, writtenElements) = (0.0, 0.0, 0.0)
       for shape in warm { warmBytes += try elements(shape, rows, step.layer) * elementSize }
@@ -153,7 +155,7 @@ extension Plan {
     let blocks = max(1, Int(saturating: min(0x1p40, (kernel.writtenBytes / elementSize / Double(threads * 8)).rounded(.up))))
     let occupancy = Occupancy(threads: threads, registersPerThread: 32, sharedBytes: 0, on: gpu)
     let fit = GridFit(blocks: blocks, blocksPerSM: max(1, occupancy.blocksPerSM), smCount: gpu.smCount)
-    return Launch(
+    var launch = Launch(
       step: index, layer: step.layer, kernelName: "\(step.operation)_\(type.rawValue)", gemm: nil,
       floatingPointOperations: operations, bytes: kernel.bytes,
       redundantFloatingPointOperations: operations * redundantShare, predictedNanoseconds: predicted.microseconds * 1e3,
@@ -163,6 +165,8 @@ extension Plan {
           tileM: nil, tileN: nil, splitK: 1, grid: [blocks, 1, 1], block: [threads, 1, 1], registersPerThread: 32, sharedMemoryBytes: 0,
           blocksPerSM: max(1, occupancy.blocksPerSM), waves: fit.waves, smFill: fit.smFill, slotEfficiency: fit.slotEfficiency)),
       unplanned: step.unplanned)
+    launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
+    return launch
   }
 }
 
@@ -186,25 +190,17 @@ extension BatchPlan {
     } / time
   }
 
-  /// Share of the binding roof: for each launch the larger of FLOPs over peak and bytes over bandwidth, over its time; averaged by time.
-  ///
-  /// Bytes whose transfer from memory would take longer than the launch does did not all come from there: operands that were just written,
-  /// or weights that stay, are in L2. The roof of such a launch is what all SMs can draw from L2, not the memory's bandwidth; measured
-  /// against the latter it would be above 100 %.
-  public func shareOfBindingRoof(on gpu: GPU, type: ComputeType) -> Double? {
-    guard let peak = gpu.peakFLOPs(type), predictedNanoseconds > 0 else { return nil }
-    let bandwidth = gpu.memoryGigabytesPerSecond * 1e9
-    let l2Bandwidth = max(bandwidth, Self.l2BytesPerClockPerSM * Double(gpu.smCount) * gpu.modelGigahertz * 1e9)
-    let ideal = launches.reduce(0) { sum, launch in
-      let math = launch.gemm == nil ? 0 : launch.floatingPointOperations / peak
-      let isFromMemory = launch.bytes / bandwidth * 1e9 <= launch.predictedNanoseconds
-      return sum + max(math, launch.bytes / (isFromMemory ? bandwidth : l2Bandwidth)) * 1e9
+  /// Share of the roofline: the least time that the binding roof of each launch allows (`Launch.roofNanoseconds`), over the predicted time;
+  /// at most 1. nil where a launch's roof is not known, or nothing is launched.
+  public var rooflineShare: Double? {
+    guard predictedNanoseconds > 0 else { return nil }
+    var least = 0.0
+    for launch in launches {
+      guard let roof = launch.roofNanoseconds else { return nil }
+      least += roof
     }
-    return ideal / (predictedNanoseconds / Double(runs))
+    return least * Double(runs) / predictedNanoseconds
   }
-
-  /// The width of an SM's path to L2 (NVIDIA, "CUDA C++ Programming Guide" and the architecture papers from Volta on: 64 bytes per clock).
-  static let l2BytesPerClockPerSM = 64.0
 
   /// Half-width of the 80 % band of the batch's time: errors of kernels with one cause do not cancel, so shares add linearly.
   public var relativeErrorBand: Double {

@@ -62,7 +62,7 @@ struct PlanSteps {
         .gemm(
           batch: Array(graph[output].shape.dropLast(2)), m: [a[a.count - 2]], n: [b[b.count - 1]], k: [a[a.count - 1]],
           weighted: isConstant(node, 1)))
-    // Mean, difference, square and sum, root, scale and shift: eight operations an element; softmax: maximum, difference, exponential,
+    // Mean, difference, square and sum, root, scale and shift: eight operations per element; softmax: maximum, difference, exponential,
     // sum, quotient. Elementwise functions count one. They matter for totals only; these kernels are bound by bytes.
     // An engine's own normalization works a row off in one pass; a framework's kernels are its library's.
     case .layerNormalization, .normalizedActivation:

@@ -31,6 +31,24 @@ public struct TextTable: Sendable {
   /// Adds a rule between rows.
   public mutating func addRule() { rows.append(nil) }
 
+  /// The table in `width` columns where that can be: cells of column `clipped` lose their middle, down to eight characters.
+  public func lines(width: Int, clippingColumn clipped: Int) -> [String] {
+    let excess = (lines.map(\.terminalWidth).max() ?? 0) - width
+    guard excess > 0, columns.indices.contains(clipped) else { return lines }
+    let cells = rows.compactMap { $0?[clipped] } + [columns[clipped].heading]
+    let target = max(8, (cells.map(\.terminalWidth).max() ?? 0) - excess)
+    var narrow = TextTable(columns)
+    for row in rows {
+      guard var row else {
+        narrow.addRule()
+        continue
+      }
+      row[clipped] = row[clipped].clippedInTheMiddle(to: target)
+      narrow.add(row)
+    }
+    return narrow.lines
+  }
+
   /// The table as lines, without trailing spaces.
   public var lines: [String] {
     let headings = columns.map(\.heading)
@@ -57,4 +75,11 @@ public struct TextTable: Sendable {
 extension String {
   /// Columns the text takes in a terminal: one a character. Layer names and our own words hold no double-width characters.
   var terminalWidth: Int { count }
+
+  /// "transformer.layers.0.attention" in 20 columns: "transforme...attention". Names of layers differ at both ends.
+  func clippedInTheMiddle(to width: Int) -> String {
+    guard count > width, width > 3 else { return self }
+    let kept = width - 3
+    return prefix((kept + 1) / 2) + "..." + suffix(kept / 2)
+  }
 }

@@ -16,9 +16,9 @@ extension Scheduler {
   /// Forms batches until nothing more is due.
   mutating func form(at now: Instant) {
     delayEnds = .distantFuture
-    rowsWorthALook = 0
+    rowsToFormNext = 0
     while queue.count > 0, hasRoom, configuration.batching == nil ? formSingle(at: now) : formPass(at: now) {}
-    if queue.count > 0, !hasRoom { rowsWorthALook = gatheringInstances.isEmpty || !waiting.isEmpty ? .max : largestPreferred }
+    if queue.count > 0, !hasRoom { rowsToFormNext = gatheringInstances.isEmpty || !waiting.isEmpty ? .max : largestPreferred }
   }
 
   /// A model that does not batch: each request is a batch.
@@ -109,7 +109,7 @@ extension Scheduler {
       return true
     }
     delayEnds = oldest + delay
-    rowsWorthALook = (preferred.first { $0 > total } ?? total + 1) - grown
+    rowsToFormNext = (preferred.first { $0 > total } ?? total + 1) - grown
     return false
   }
 

@@ -37,7 +37,7 @@ public struct Scheduler: Sendable {
   var orderBase: Int64 = 0
   var actions: Deque<SchedulerAction> = []
   /// Queued rows at which forming is worth another look; 0: at once.
-  var rowsWorthALook = 0
+  var rowsToFormNext = 0
   /// When the pending requests' delay is over.
   var delayEnds = Instant.distantFuture
   var isStopping = false
@@ -71,7 +71,7 @@ public struct Scheduler: Sendable {
     if Int(request.rows) > maximumRows { return .refused(.tooManyRows) }
     if queue.nextExpiry <= now { expire(at: now) }
     guard let handle = queue.append(request, at: now) else { return .refused(.queueFull) }
-    if queue.rows >= rowsWorthALook || configuration.comparesShapes || delayEnds <= now { form(at: now) }
+    if queue.rows >= rowsToFormNext || configuration.comparesShapes || delayEnds <= now { form(at: now) }
     return .queued(handle)
   }
 
@@ -106,7 +106,7 @@ public struct Scheduler: Sendable {
   /// A client went away. True when the request still waited: it will not be executed nor answered.
   public mutating func cancel(_ handle: RequestHandle, at now: Instant) -> Bool {
     guard queue.cancel(handle) != nil else { return false }
-    rowsWorthALook = 0
+    rowsToFormNext = 0
     form(at: now)
     return true
   }
@@ -170,7 +170,7 @@ public struct Scheduler: Sendable {
     queue.expire(at: now) { expired.append($0) }
     for id in expired { actions.append(.timeOut(request: id)) }
     // The pending set has changed.
-    rowsWorthALook = 0
+    rowsToFormNext = 0
     form(at: now)
   }
 

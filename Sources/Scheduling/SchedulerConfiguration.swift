@@ -5,7 +5,7 @@ public import TimeBase
 /// Rules: triton-inference-server/core `src/dynamic_batch_scheduler.cc`, `src/scheduler_utils.cc`; fields: triton-inference-server/common
 /// `protobuf/model_config.proto`.
 public struct SchedulerConfiguration: Sendable, Hashable {
-  /// Rows a batch may hold (`max_batch_size`). 0: the model has no row dimension, and every request counts as one row.
+  /// Rows that a batch may hold (`max_batch_size`). 0: the model has no row dimension, and every request counts as one row.
   public var maximumBatchRows: Int
   /// How requests are joined; nil: each request is a batch of its own.
   public var batching: DynamicBatchingPolicy?
@@ -32,7 +32,7 @@ public struct SchedulerConfiguration: Sendable, Hashable {
 public struct DynamicBatchingPolicy: Sendable, Hashable {
   /// Sizes worth sending at once, in rows; empty: the largest batch alone.
   public var preferredSizes: [Int]
-  /// How long the oldest request of the pending batch may wait for company; zero: not at all.
+  /// How long the oldest request of the pending batch may wait for its batch to fill; zero: not at all.
   public var maximumQueueDelay: TimeSpan
   /// Responses leave in the order requests were batched, across instances.
   public var preservesOrdering: Bool

@@ -14,6 +14,7 @@ public final class LiveDiagnosisPages: LivePages {
   private let clock = FrontEndClock()
   /// Answers by filter. Within this time an answer is given again: however many ask, five a second of each are worked out.
   private let recent = Mutex<[String: (time: Instant, answer: String)]>([:])
+  private let recentMetrics = Mutex<(time: Instant, metrics: [LiveMetrics])?>(nil)
   private static let reuse = TimeSpan.milliseconds(200)
   /// By a model's number.
   private let headrooms = Mutex<[Int32: (time: Instant, headroom: Headroom)]>([:])
@@ -48,17 +49,7 @@ public final class LiveDiagnosisPages: LivePages {
     let now = MonotonicClock.now
     let key = "\(format.rawValue)/\(name ?? "")"
     if let kept = recent.withLock({ $0[key] }), now - kept.time < Self.reuse { return kept.answer }
-    let states = server.modelStates
-    if let name, !states.contains(where: { $0.name == name }) {
-      throw KServeError(.notFound, "Request for unknown model: '\(name)' is not found")
-    }
-    let usage = clock.usage(over: LiveAnswer.window)
-    let since = max(server.started, now + TimeSpan(nanoseconds: -LiveAnswer.window.nanoseconds))
-    let events = server.events(since: since, limits: Self.limits)
-    let start = Self.start(of: events, since: since)
-    let live = LiveAnswer(
-      version: server.version, filter: name, states: states, events: events, start: start, now: now, uptime: now - server.started,
-      frontEnd: usage, search: { self.headroom(of: $0, $1, $2, now: now) })
+    let live = try liveAnswer(ofModel: name, at: now)
     let answer =
       switch format {
       case .json: live.json.serialized(pretty: false)
@@ -69,6 +60,36 @@ public final class LiveDiagnosisPages: LivePages {
       recent[key] = (now, answer)
     }
     return answer
+  }
+
+  /// The diagnosis itself.
+  private func liveAnswer(ofModel name: String?, at now: Instant) throws(KServeError) -> LiveAnswer {
+    let states = server.modelStates
+    if let name, !states.contains(where: { $0.name == name }) {
+      throw KServeError(.notFound, "Request for unknown model: '\(name)' is not found")
+    }
+    let usage = clock.usage(over: LiveAnswer.window)
+    let since = max(server.started, now + TimeSpan(nanoseconds: -LiveAnswer.window.nanoseconds))
+    let events = server.events(since: since, limits: Self.limits)
+    let start = Self.start(of: events, since: since)
+    return LiveAnswer(
+      version: server.version, filter: name, states: states, events: events, start: start, now: now, uptime: now - server.started,
+      frontEnd: usage, search: { self.headroom(of: $0, $1, $2, now: now) })
+  }
+
+  /// Scraped every few seconds; a second scraper within the reuse time is given the same.
+  public func metrics(whenDone: @escaping @Sendable ([LiveMetrics]) -> Void) {
+    queue.async { [self] in whenDone(metrics()) }
+  }
+
+  private func metrics() -> [LiveMetrics] {
+    guard server.recordsEvents else { return [] }
+    let now = MonotonicClock.now
+    if let kept = recentMetrics.withLock({ $0 }), now - kept.time < Self.reuse { return kept.metrics }
+    guard let live = try? liveAnswer(ofModel: nil, at: now) else { return [] }
+    let metrics = live.models.map { $0.metrics(headroom: live.headrooms[$0.state.number]) }
+    recentMetrics.withLock { $0 = (now, metrics) }
+    return metrics
   }
 
   /// How much more a model can take. A simulation is fitted once in ten seconds of each model; in between only today's rate is new.

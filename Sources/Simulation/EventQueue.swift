@@ -76,7 +76,7 @@ enum EventKind: UInt8 {
   case responseArrives
   /// The scheduler asked to be woken.
   case schedulerWakes
-  /// An issuing thread has issued a batch; subject: thread.
+  /// A launch thread has issued a batch; subject: thread.
   case threadFree
   /// The response thread knows that a batch's kernels are done; subject: run.
   case computeSeen

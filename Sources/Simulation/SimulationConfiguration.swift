@@ -56,7 +56,7 @@ public struct ExecutionOptions: Sendable, Hashable {
 
   /// Who issues.
   public var issuing = Issuing.perDevice
-  /// Batches an instance may have issued and unfinished: 1, or 3 with eager batching.
+  /// Batches that an instance may have issued and unfinished: 1, or 3 with eager batching.
   public var permits = 1
   /// Launch a batch as one CUDA graph.
   public var usesCUDAGraphs = false
@@ -70,7 +70,7 @@ public struct ExecutionOptions: Sendable, Hashable {
   public var dispatchGapNanoseconds: Double?
   /// Kernels of a graph are linked by programmatic dependent launch.
   public var usesDependentLaunch = false
-  /// The issuing thread spins for a device's event rather than blocking.
+  /// The launch thread spins for a device's event rather than blocking.
   public var spins = false
 
   /// The defaults. Downloads on a stream of their own are not modelled: a classifier's outputs are a few kilobytes.

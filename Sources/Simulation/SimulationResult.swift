@@ -16,7 +16,7 @@ public struct SimulationResult: Sendable {
   public var answered = 0
   /// Rows of those.
   public var answeredRows = 0
-  /// Requests turned away, by reason.
+  /// Requests rejected, by reason.
   public var refused: [Refusal: Int] = [:]
   /// Answers in each second of the window.
   public var answersPerSecond: [Int] = []
@@ -61,7 +61,7 @@ public struct SimulationResult: Sendable {
     public var frontEnd = 0.0
     /// Gathering and uploads.
     public var gatherAndUpload = 0.0
-    /// Issuing threads, gathering included.
+    /// Launch threads, gathering included.
     public var issuing = 0.0
     /// At least one kernel.
     public var kernels = 0.0

@@ -41,7 +41,7 @@ struct SimulationTracer {
     self.configuration = configuration
     gpu = configuration.plan.gpu
     let seconds = configuration.workload.duration.seconds
-    // Room for a thousand requests a second; a column that grows beyond it is copied a few times.
+    // Room for a thousand requests per second; a column that grows beyond it is copied a few times.
     let requests = Int(saturating: min(seconds * 1500, 4e6))
     let batches = requests / 4
     let kernels = min(batches * max(1, configuration.plan.steps.count), 16_000_000)

@@ -67,7 +67,7 @@ extension World {
     result.batchSizes[batch.rows, default: 0] += 1
   }
 
-  /// The issuing thread's work for a batch, all of whose times are known when it starts: gather, uploads, launches, download.
+  /// The launch thread's work for a batch, all of whose times are known when it starts: gather, uploads, launches, download.
   mutating func startBatch(_ id: BatchID, instance: Int) throws(PlanError) {
     guard let batch = scheduler.batch(id) else { return }
     let thread = threads.count == 1 ? 0 : instance
@@ -206,7 +206,7 @@ extension World {
   }
 }
 
-/// Writes down the issuing thread's calls one after the other.
+/// Writes down the launch thread's calls one after the other.
 struct CallWriter {
   var time: Int64
   let thread: Int

@@ -7,7 +7,7 @@ import TimeBase
 import Workload
 import Vocabulary
 
-/// The discrete-event world: users, client, network, front end, the real Scheduler, issuing threads, device, response threads. Virtual time
+/// The discrete-event world: users, client, network, front end, the real Scheduler, launch threads, device, response threads. Virtual time
 /// only; every draw comes from the seed. Stations that serve first come first served with known service times are "free at" instants: a
 /// job's end is known when it comes, so that each costs one event.
 struct World {

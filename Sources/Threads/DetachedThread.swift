@@ -2,10 +2,10 @@ import Glibc
 
 /// Threads of our own: blocking work never runs on an event loop or on the cooperative pool.
 public enum DetachedThread {
-  /// Starts a detached thread. False where the system has none left. `isPrompt`: see `PromptThread`.
+  /// Starts a detached thread. False where the system has none left. `hasShortSlice`: see `ShortSliceThread`.
   @discardableResult
-  public static func start(named name: String, isPrompt: Bool = false, _ body: @escaping @Sendable () -> Void) -> Bool {
-    let start = Unmanaged.passRetained(ThreadStart(name: name, isPrompt: isPrompt, body: body)).toOpaque()
+  public static func start(named name: String, hasShortSlice: Bool = false, _ body: @escaping @Sendable () -> Void) -> Bool {
+    let start = Unmanaged.passRetained(ThreadStart(name: name, hasShortSlice: hasShortSlice, body: body)).toOpaque()
     var thread = pthread_t()
     let status = pthread_create(&thread, nil, runDetachedThread, start)
     if status == 0 {
@@ -19,12 +19,12 @@ public enum DetachedThread {
 
 private final class ThreadStart: Sendable {
   let name: String
-  let isPrompt: Bool
+  let hasShortSlice: Bool
   let body: @Sendable () -> Void
 
-  init(name: String, isPrompt: Bool, body: @escaping @Sendable () -> Void) {
+  init(name: String, hasShortSlice: Bool, body: @escaping @Sendable () -> Void) {
     self.name = name
-    self.isPrompt = isPrompt
+    self.hasShortSlice = hasShortSlice
     self.body = body
   }
 
@@ -42,7 +42,7 @@ private func runDetachedThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMu
   guard let argument else { return nil }
   let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
   start.nameThread()
-  if start.isPrompt { PromptThread.begin() }
+  if start.hasShortSlice { ShortSliceThread.begin() }
   start.body()
   return nil
 }

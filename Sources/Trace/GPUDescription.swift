@@ -8,7 +8,7 @@ public struct GPUDescription: Sendable, Hashable {
   public var name: String
   /// Streaming multiprocessors (threads of a CPU device). This and the rest: `Trace.unknown` where not recorded.
   public var smCount: Int64
-  /// Bytes a second.
+  /// Bytes per second.
   public var memoryBandwidth: Int64
   /// Hertz.
   public var clockRate: Int64

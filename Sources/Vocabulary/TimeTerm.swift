@@ -41,7 +41,7 @@ public enum TimeTerm: String, Sendable, Hashable, CaseIterable {
     case .gather: "gather"
     case .upload: "upload"
     case .launch: "launch"
-    case .wakeUp: "wake-up and hand-over"
+    case .wakeUp: "wake-up and hand-off"
     case .kernels: "kernels"
     case .dispatch: "dispatch gaps"
     case .download: "download"

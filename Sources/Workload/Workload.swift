@@ -35,7 +35,7 @@ public struct Workload: Sendable, Hashable {
   }
 }
 
-/// How many rows a request carries.
+/// How many rows each request carries.
 public enum RowDistribution: Sendable, Hashable {
   /// Always so many.
   case fixed(Int)
@@ -76,7 +76,7 @@ public enum RowDistribution: Sendable, Hashable {
     }
   }
 
-  /// The most rows a request may have.
+  /// The maximum number of rows in one request.
   public var largest: Int {
     switch self {
     case .fixed(let rows): rows

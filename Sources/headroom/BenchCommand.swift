@@ -33,6 +33,7 @@ struct BenchCommand: ParsableCommand {
         headroom bench experiment.yaml --slo 'p99<25ms'
         headroom bench --variant seqlen --device sim:h100 --trace run.sqlite \\
           --chrome run.json
+        headroom bench --model model.onnx --device sim:l40s --rate 900
         headroom bench --init > experiment.yaml
         headroom bench experiment.yaml
         headroom bench --device cpu            # 2.5 minutes; --full: 120 s per run
@@ -50,6 +51,8 @@ struct BenchCommand: ParsableCommand {
 
   @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")
   var experiment: String?
+
+  @OptionGroup(title: "One model in place of an experiment") var ownModel: BenchModel
 
   @Option(
     help:
@@ -130,6 +133,9 @@ struct BenchCommand: ParsableCommand {
   )
   var chrome: String?
 
+  @Flag(help: "With --chrome: the whole trace, however large; otherwise about 100 MB of it.")
+  var all = false
+
   @Option(help: "Folder for report.html, figures.csv and report.json.")
   var out = "report"
 
@@ -166,6 +172,7 @@ struct BenchCommand: ParsableCommand {
     }
     if full && (measuredDevice != "cpu" || seconds != nil) { throw ValidationError("--full goes with --device cpu, and without --seconds") }
     if experiment != nil, suite != nil { throw ValidationError("give the experiment once: as the argument or with --suite") }
+    try ownModel.check(experiment: experiment ?? suite)
   }
 
   func run() throws {
@@ -263,7 +270,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measure(on device: String, _ progress: ProgressLine) throws -> Measured {
-    let name = experiment ?? suite ?? "document"
+    let name = ownModel.model ?? experiment ?? suite ?? "document"
     var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
     runner.device = device
     runner.recordsOSCalls = !noOsCalls
@@ -272,7 +279,7 @@ struct BenchCommand: ParsableCommand {
       let result = try MeasuredSuite.run(name, runner: runner, seconds: seconds)
       return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])
     }
-    guard name == "document" || !Experiment.builtInNames.contains(name) else {
+    guard ownModel.model != nil || name == "document" || !Experiment.builtInNames.contains(name) else {
       throw ExperimentError(
         "--device \(device): \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
       )
@@ -288,7 +295,10 @@ struct BenchCommand: ParsableCommand {
   private func chosen(forProcessor: Bool = false) throws -> Experiment {
     let name = experiment ?? suite ?? "document"
     var chosen: Experiment
-    if forProcessor, name == "document" {
+    if let model = ownModel.model {
+      let device = device.first { DeviceClass(deviceName: $0) == .simulatedGPU } ?? BenchModel.defaultDevice
+      chosen = try Experiment.ofModel(model, device: device, ownModel.settings(users: users))
+    } else if forProcessor, name == "document" {
       chosen = try Experiment.documentOnProcessor(seconds: seconds ?? (full ? 120 : 20))
     } else if Experiment.builtInNames.contains(name) {
       chosen = try Experiment.builtIn(name, seconds: seconds)
@@ -303,6 +313,7 @@ struct BenchCommand: ParsableCommand {
       }
       chosen.variants.removeAll { !variant.contains($0.name) }
     }
+    try ownModel.size(&chosen)
     let gpu = try device.first { DeviceClass(deviceName: $0) == .simulatedGPU }.map { try ExperimentFile.gpu(device: $0) }
     let profile = try host.map { try ExperimentFile.host($0) }
     for index in chosen.variants.indices {
@@ -326,7 +337,7 @@ struct BenchCommand: ParsableCommand {
   private func writeTraces(_ runs: [ComparedRun], adding suffix: String = "") throws {
     for run in runs {
       if let trace { try write(run, to: trace) { try TraceStore.write(run.trace, to: $0) } }
-      if let chrome { try write(run, to: chrome) { try ChromeTrace.write(run.trace, to: $0) } }
+      if let chrome { try write(run, to: chrome) { try ChromeOutput.write(run.trace, to: $0, all: all, quiet: quiet) } }
     }
     func write(_ run: ComparedRun, to path: String, _ body: (String) throws -> Void) throws {
       let name = runs.count == 1 && suffix.isEmpty ? path : Self.path(path, adding: run.name + suffix)

@@ -64,11 +64,11 @@ struct CalibrateCommand: ParsableCommand {
       throw ValidationError("\(gpuMeasurements): \(match.gpu.name) has no \(row.gemm.type.rawValue) arithmetic")
     }
     let classes = KernelClass.allCases.filter { kernels in
-      rows.count { KernelClass($0.gemm) == kernels } >= KernelFitter.fewestMeasurements
+      rows.count { KernelClass($0.gemm) == kernels } >= KernelFitter.minimumMeasurements
     }
     if classes.isEmpty {
       throw ValidationError(
-        "\(gpuMeasurements): no class of kernels (\(KernelClass.allCases.map(\.rawValue).joined(separator: ", "))) has \(KernelFitter.fewestMeasurements) of the \(rows.count) measurements; measure the 24 of --print-shapes"
+        "\(gpuMeasurements): no class of kernels (\(KernelClass.allCases.map(\.rawValue).joined(separator: ", "))) has \(KernelFitter.minimumMeasurements) of the \(rows.count) measurements; measure the 24 of --print-shapes"
       )
     }
     Terminal.note("fitting \(rows.count) measurements of \(match.gpu.name) ...")

@@ -68,6 +68,9 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Write the trace as Chrome JSON, for Perfetto.", valueName: "file.json"))
   var chrome: String?
 
+  @Flag(help: "With --chrome: the whole trace, however large; otherwise about 100 MB of it.")
+  var all = false
+
   @Option(
     help: ArgumentHelp(
       "Summaries in place of the verdict, as `nsys stats` prints them, by comma: cuda_gpu_kern_sum, cuda_api_sum:base, ...; unknown names list all.",
@@ -189,7 +192,7 @@ struct ExplainCommand: ParsableCommand {
     guard let result = try runner.run(experiment).variants.first else { return 1 }
     let explanation = TraceExplanation(of: result.trace, name: "demo: the linear head behind a batching server")
     if let html { try Files.write(html, Self.page([explanation]).html) }
-    if let chrome { try ChromeTrace.write(result.trace, to: chrome) }
+    if let chrome { try ChromeOutput.write(result.trace, to: chrome, all: all, quiet: quiet) }
     if json {
       Terminal.print(document([explanation], []).serialized(pretty: true))
     } else {
@@ -358,7 +361,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func writeChrome(_ trace: Trace, to path: String) throws(TraceImportError) {
-    do { try ChromeTrace.write(trace, to: path) } catch { throw TraceImportError(path: path, reason: "\(error)") }
+    do { try ChromeOutput.write(trace, to: path, all: all, quiet: quiet) } catch { throw TraceImportError(path: path, reason: "\(error)") }
   }
 
   private func reports() throws -> [SummaryRequest] {

@@ -42,7 +42,12 @@ extension Headroom {
   /// the latter, so that a bare one is completed first.
   static func main() {
     do {
-      var command = try parseAsRoot(completed(Array(CommandLine.arguments.dropFirst())))
+      let arguments = Array(CommandLine.arguments.dropFirst())
+      if let mistake = UnknownCommand(arguments, of: Self.self) {
+        Terminal.note(mistake.message)
+        Glibc.exit(EX_USAGE)
+      }
+      var command = try parseAsRoot(completed(arguments))
       do { try command.run() } catch let error as ValidationError {
         endAsUsage(error.message, of: type(of: command))
       } catch let error as UsageError { endAsUsage(error.description, of: type(of: command)) }

@@ -64,10 +64,10 @@ struct LoadPaceOptions: ParsableArguments {
   @Option(help: "Between an answer and the next request, seconds: constant:0.2, uniform:0.1,0.5 or exponential:0.3. (default: none)")
   var think: String?
   @Option(
-    help: ArgumentHelp("Open loop: requests a second; 0-1000:30 ramps in 30 s, 100:10,200:10 steps.", valueName: "profile"))
+    help: ArgumentHelp("Open loop: requests per second; 0-1000:30 ramps in 30 s, 100:10,200:10 steps.", valueName: "profile"))
   var rate: String?
   @Flag(help: "Arrivals of the open loop are independent of one another, not evenly spaced.") var poisson = false
-  @Option(help: ArgumentHelp("Open loop: a time a line, seconds since the start.", valueName: "file")) var replay: String?
+  @Option(help: ArgumentHelp("Open loop: a time per line, seconds since the start.", valueName: "file")) var replay: String?
   @Option(
     help: ArgumentHelp("An MLPerf scenario: single-stream, multi-stream, server (with --rate) or offline.", valueName: "name"))
   var scenario: MLPerfScenario?

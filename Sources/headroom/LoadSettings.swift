@@ -109,7 +109,7 @@ struct LoadSettings {
 
   // MARK: Requests
 
-  /// How the server is asked about its models, with that patience.
+  /// How the server is asked about its models, within that time.
   func transport(timeoutSeconds: Int = 60) -> KServeTransport {
     encoding == .grpc
       ? .grpc(GRPCExchange(endpoint, headers: headers, timeoutSeconds: timeoutSeconds))

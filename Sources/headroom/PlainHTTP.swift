@@ -41,7 +41,7 @@ enum PlainHTTP {
   /// A page is no larger than this.
   static let largestAnswer = 64 << 20
   /// A server that does not answer within this time does not answer, seconds.
-  static let patience = 10
+  static let timeoutSeconds = 10
 
   /// The page's bytes.
   static func get(_ url: String) throws(Failure) -> [UInt8] {
@@ -64,7 +64,7 @@ enum PlainHTTP {
       let count = chunk.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, 0) }
       if count < 0 && errno == EINTR { continue }
       if count < 0 {
-        throw Failure(description: "\(url): \(errno == EAGAIN ? "no answer within \(patience) s" : String(cString: strerror(errno)))")
+        throw Failure(description: "\(url): \(errno == EAGAIN ? "no answer within \(timeoutSeconds) s" : String(cString: strerror(errno)))")
       }
       if count == 0 { break }
       answer += chunk[..<count]
@@ -87,7 +87,7 @@ enum PlainHTTP {
     while let info = next?.pointee {
       let handle = socket(info.ai_family, info.ai_socktype, info.ai_protocol)
       if handle >= 0 {
-        var limit = timeval(tv_sec: patience, tv_usec: 0)
+        var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         setsockopt(handle, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(clamping: MemoryLayout<timeval>.size))
         setsockopt(handle, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(clamping: MemoryLayout<timeval>.size))
         if Glibc.connect(handle, info.ai_addr, info.ai_addrlen) == 0 { return handle }

@@ -21,6 +21,7 @@ struct PlanCommand: ParsableCommand {
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256
         headroom plan seqlen --gpu rtx-pro-6000 --batch 256 --rewrite sink-broadcast
         headroom plan model.onnx --gpu l40s,h100,rtx-pro-6000 --batch 1,8,64 --json
+        headroom plan linear --gpu h200 --batch 64 --wide
         headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
         headroom plan seqlen --gpu h200 --batch 256 --fusion none
         headroom plan linear --gpu h200 --save-plan linear.plan
@@ -50,6 +51,7 @@ struct PlanCommand: ParsableCommand {
   @Flag(help: "Report how much of each ONNX file is planned, with counts per operator; needs no --gpu.") var coverage = false
   @Flag(help: "Leave the weights out of the plan file.") var noWeights = false
   @Flag(help: "Print every kernel on a line of its own instead of joining equal neighbours.") var allLayers = false
+  @Flag(help: "Every column: kernel, splits, blocks, slots, work, bytes, other tiles. Up to 210 columns.") var wide = false
   @Flag(help: "One JSON object.") var json = false
   @Flag(help: "Comma-separated values.") var csv = false
 
@@ -118,7 +120,7 @@ struct PlanCommand: ParsableCommand {
     }
     let report = try PlanReport(
       plans: plans, batches: try batchSizes() ?? plans.first?.plan.fixedRows.map { [$0] } ?? [1, 8, 256], notes: notes, type: type,
-      allLayers: allLayers)
+      allLayers: allLayers, isWide: wide)
     Terminal.print(json ? report.json.serialized() : csv ? report.csv : report.text)
   }
 

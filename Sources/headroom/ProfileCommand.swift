@@ -50,6 +50,9 @@ struct ProfileCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Write the trace as Chrome JSON too, for Perfetto.", valueName: "file.json"))
   var chrome: String?
 
+  @Flag(help: "With --chrome: the whole trace, however large; otherwise about 100 MB of it.")
+  var all = false
+
   @Option(help: ArgumentHelp("Record so long, then end COMMAND with SIGTERM (SIGKILL 10 s later).", valueName: "seconds"))
   var duration: Double?
 
@@ -127,7 +130,7 @@ struct ProfileCommand: ParsableCommand {
   private func write(_ result: ProfileResult) throws {
     let path = output ?? Self.freeName
     try TraceStore.write(result.capture.trace, to: path)
-    if let chrome { try ChromeTrace.write(result.capture.trace, to: chrome) }
+    if let chrome { try ChromeOutput.write(result.capture.trace, to: chrome, all: all, quiet: quiet) }
     let files = [path] + (chrome.map { [$0] } ?? [])
     if json {
       Terminal.print(result.json(version: Headroom.version, status: Self.status(result.outcome), files: files).serialized(pretty: true))

@@ -199,7 +199,7 @@ struct ServeListening: ParsableArguments {
 struct ServeBehaviour: ParsableArguments {
   @Option(help: "Seconds to wait at the end for accepted requests.") var exitTimeoutSecs = 30
   @Option(help: ArgumentHelp("Detail of the log, from 0.", valueName: "level")) var logVerbose: UInt32 = 0
-  @Option(help: "default or ISO8601.") var logFormat = "default"
+  @Option(help: "default or ISO8601, as tritonserver; or json: an object per line.") var logFormat = "default"
   @Option(help: ArgumentHelp("Log into this file.", valueName: "file")) var logFile = ""
   @Option(help: "Say what happens.") var logInfo: TritonFlag = .true
   @Option(help: "Say what may surprise.") var logWarning: TritonFlag = .true
@@ -234,7 +234,9 @@ struct ServeBehaviour: ParsableArguments {
 
   func validate() throws {
     if !["off", "execution_count"].contains(rateLimit) { throw ValidationError("--rate-limit \(rateLimit): use off or execution_count") }
-    if !["default", "ISO8601"].contains(logFormat) { throw ValidationError("--log-format \(logFormat): use default or ISO8601") }
+    if !ServerLog.formats.contains(logFormat) {
+      throw ValidationError("--log-format \(logFormat): use \(ServerLog.formats.joined(separator: ", "))")
+    }
     if recordLimit < 1 { throw ValidationError("--record-limit \(recordLimit): at least 1") }
     if let record {
       // Found out now, not after the run.

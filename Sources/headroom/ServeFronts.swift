@@ -12,17 +12,23 @@ import TimeBase
 /// The listeners of a server, from their start to their end.
 struct ServeFronts {
   let server: InferenceServer
+  let log: ServerLog
+  /// Whether browsers must ask over TLS.
+  let servesTLS: Bool
   let http: HTTPServer
   let metrics: HTTPServer
   let grpc: GRPCServer
 
-  init(server: InferenceServer, group: any EventLoopGroup, http: HTTPServer.Options, grpc: GRPCServerOptions) {
+  init(server: InferenceServer, group: any EventLoopGroup, http: HTTPServer.Options, grpc: GRPCServerOptions, log: ServerLog) {
     self.server = server
-    self.http = HTTPServer(service: server, live: LiveDiagnosisPages(server), group: group, options: http)
+    self.log = log
+    servesTLS = http.tls != nil
+    let live = LiveDiagnosisPages(server)
+    self.http = HTTPServer(service: server, live: live, group: group, options: http)
     // The page of the metrics is in the clear and open, as the reference server's.
     var open = http
     (open.tls, open.restrictions) = (nil, RestrictedAPIs())
-    metrics = HTTPServer(metricsOf: server, group: group, options: open)
+    metrics = HTTPServer(metricsOf: server, live: live, group: group, options: open)
     self.grpc = GRPCServer(service: server, group: group, options: grpc)
   }
 
@@ -35,17 +41,24 @@ struct ServeFronts {
 
   func listen(_ listening: ServeListening) throws -> Addresses {
     var addresses = Addresses()
+    var taken: [Int: String] = [:]
     func say(_ name: String, _ option: String, _ address: String, _ port: Int, _ start: (String, Int) throws -> Int) throws -> String {
       let got: Int
       do { got = try start(address, port) } catch {
-        ServeRun.say("\(option) \(port): \(Self.reason(error, address, port, option))")
+        let fault = ListenFault(error: error, address: address, port: port, option: option, ownListener: taken[port])
+        log.say(fault.message, severity: "E")
         throw ExitCode(.failed)
       }
-      ServeRun.say("\(name) on \(address):\(got)")
+      taken[got] = name
+      log.say("\(name) on \(address):\(got)")
       return "\(address):\(got)"
     }
     if listening.allowHttp.isOn {
       addresses.http = try say("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
+      if let address = addresses.http {
+        let port = address[address.index(after: address.lastIndex(of: ":") ?? address.startIndex)...]
+        log.say("live diagnosis: \(servesTLS ? "https" : "http")://\(Self.browsable(listening.httpAddress)):\(port)/headroom")
+      }
     }
     if listening.allowGrpc.isOn {
       addresses.grpc = try say("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
@@ -57,19 +70,18 @@ struct ServeFronts {
     return addresses
   }
 
-  private static func reason(_ error: any Error, _ address: String, _ port: Int, _ option: String) -> String {
-    switch (error as? IOError)?.errnoCode {
-    case EADDRINUSE:
-      "\(address):\(port) is in use already; end the program that listens there, or choose another port (0: any that is free)"
-    case EACCES: "\(address):\(port) needs privileges (ports below 1024); choose another port"
-    case EADDRNOTAVAIL: "this machine has no address \(address)"
-    default: "cannot listen on \(address):\(port): \(error)"
+  /// An address as a browser on this machine takes it: every interface is reached over loopback, IPv6 stands in brackets.
+  private static func browsable(_ address: String) -> String {
+    switch address {
+    case "0.0.0.0": "127.0.0.1"
+    case "::": "[::1]"
+    default: address.contains(":") ? "[\(address)]" : address
     }
   }
 
   /// Readiness goes first, so that balancers look elsewhere. Nobody new is taken, and every connection ends with its next answer; one that is
   /// idle ends after a grace in which a request on its way is still served. Then the queues are closed, and what they hold is answered.
-  func drain(within span: TimeSpan, log: ServerLog) {
+  func drain(within span: TimeSpan) {
     let deadline = MonotonicClock.now + span
     server.beginDraining()
     http.stopListening()
@@ -82,7 +94,7 @@ struct ServeFronts {
     while server.unansweredRequests > 0, MonotonicClock.now < deadline { usleep(5000) }
     if server.unansweredRequests > 0 { log.error("\(server.unansweredRequests) requests are left unanswered after --exit-timeout-secs") }
     server.finishTraces()
-    // What was answered last is on its way, and a client that is still to close is waited for a little (`HTTPLimits.closeSilence`).
+    // What was answered last is on its way, and a client that is still to close is waited for a little (`HTTPLimits.closeIdleTimeout`).
     let last = min(max(deadline, MonotonicClock.now + .milliseconds(50)), MonotonicClock.now + .milliseconds(10_000))
     while http.connectionCount > 0, MonotonicClock.now < last { usleep(5000) }
     try? drained.wait()

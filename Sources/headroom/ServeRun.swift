@@ -3,11 +3,14 @@ import CheckedNumbers
 import ArgumentParser
 import ProcessContract
 import Execution
+import FileAccess
 import GPUModel
 import Glibc
 import GRPCFrontEnd
 import HTTPFrontEnd
 import KServe
+import ModelConfiguration
+import ModelGraph
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -24,6 +27,7 @@ struct ServeRun {
     Self.raiseFileLimit()
     // Before any thread is made: all inherit the mask, and the signals come to `waitForSignal` alone.
     let signals = Self.blockSignals()
+    try refuseMissingModels()
     var options = InferenceServer.Options()
     options.version = Headroom.version
     options.repositories = command.models.repositories
@@ -70,21 +74,21 @@ struct ServeRun {
     http.warn = { [log] in log.warning($0) }
     (grpc.unsent, grpc.warn) = (http.unsent, http.warn)
     grpc.inflate = GRPCServerOptions.zlib(limit: http.limits.bodyBytes)
-    grpc.shutdownPatience = .nanoseconds(TimeSpan.seconds(command.behaviour.exitTimeoutSecs).nanoseconds)
-    let fronts = ServeFronts(server: server, group: group, http: http, grpc: grpc)
+    grpc.shutdownTimeout = .nanoseconds(TimeSpan.seconds(command.behaviour.exitTimeoutSecs).nanoseconds)
+    let fronts = ServeFronts(server: server, group: group, http: http, grpc: grpc, log: log)
     let listening = command.listening
     // Listening comes before loading: health calls answer while models load.
     let addresses = try fronts.listen(listening)
     // Connections are given a little longer than requests to close.
     let ending = ServeEnding(
-      signals: signals, limit: .seconds(command.behaviour.exitTimeoutSecs) + Self.closingTime, say: { Self.say($0) })
+      signals: signals, limit: .seconds(command.behaviour.exitTimeoutSecs) + Self.closingTime, say: { [log] in log.say($0) })
     let failures = server.start()
     if !failures.isEmpty, command.models.exitOnError.isOn {
-      for (name, error) in failures.sorted(by: { $0.key < $1.key }) { Self.say("model '\(name)': \(error.message)") }
-      Self.say("nothing is served: a model could not be loaded (--exit-on-error false starts without it)")
+      for (name, error) in failures.sorted(by: { $0.key < $1.key }) { log.say("model '\(name)': \(error.message)", severity: "E") }
+      log.say("nothing is served: a model could not be loaded (--exit-on-error false starts without it)", severity: "E")
       throw ExitCode(.failed)
     }
-    Self.say(server.isReady ? "ready" : "running, not ready")
+    log.say(server.isReady ? "ready" : "running, not ready")
     if command.behaviour.readyLine {
       Terminal.print(
         ServerReady(
@@ -94,21 +98,43 @@ struct ServeRun {
     }
     let signal = ending.wait()
     let recorded = command.behaviour.record.map { (RecordedRun(server), $0) }
-    fronts.drain(within: .seconds(command.behaviour.exitTimeoutSecs), log: log)
-    if let (run, path) = recorded { try Self.save(run, to: path) }
+    fronts.drain(within: .seconds(command.behaviour.exitTimeoutSecs))
+    if let (run, path) = recorded { try save(run, to: path) }
     log.info("ended after signal \(signal)")
     try? group.syncShutdownGracefully()
   }
 
-  private static func save(_ run: RecordedRun, to path: String) throws {
+  /// A model of the command line that is not there is said before a port is bound: nothing would be served.
+  private func refuseMissingModels() throws {
+    guard command.models.exitOnError.isOn else { return }
+    for (name, source) in try command.models.byName().sorted(by: { $0.key < $1.key }) {
+      let reason: String
+      if source.hasPrefix("builtin:") {
+        let head = String(source.dropFirst("builtin:".count))
+        if BuiltInHead.names.contains(head) { continue }
+        let nearest = NameSuggestion.nearest(to: head, in: BuiltInHead.names).map { "; did you mean 'builtin:\($0)'?" }
+        reason = "no built-in model is called '\(head)'" + (nearest ?? "; there are \(BuiltInHead.names.joined(separator: ", "))")
+      } else {
+        switch Files.kind(of: source) {
+        case .file: continue
+        case .folder: reason = "that is a folder: give the .onnx file in it, or the folder of models with --model-repository"
+        case nil: reason = "there is no such file"
+        }
+      }
+      log.say("--model \(name)=\(source): \(reason)", severity: "E")
+      throw ExitCode(.failed)
+    }
+  }
+
+  private func save(_ run: RecordedRun, to path: String) throws {
     let models = run.models
     for model in models {
       let name = models.count == 1 ? path : BenchCommand.path(path, adding: model.name)
       do { try TraceStore.write(model.trace, to: name) } catch {
-        say("--record \(name): \(error)")
+        log.say("--record \(name): \(error)", severity: "E")
         throw ExitCode(.failed)
       }
-      say("recorded \(model.trace.requests.count) requests of '\(model.name)' in \(name)")
+      log.say("recorded \(model.trace.requests.count) requests of '\(model.name)' in \(name)")
     }
   }
 
@@ -120,11 +146,6 @@ struct ServeRun {
   private static let closingTime = TimeSpan.seconds(15)
 
   // MARK: - The process
-
-  /// A line on standard error, whatever the log settings: scripts wait for it.
-  static func say(_ line: String) {
-    _ = Array((ServerLog.oneLine(line) + "\n").utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
-  }
 
   private static func isLoopback(_ address: String) -> Bool { address == "localhost" || address == "::1" || address.hasPrefix("127.") }
 

@@ -38,7 +38,7 @@ extension OnStandIn {
           type == .float32
           ? values.flatMap { withUnsafeBytes(of: Float($0)) { Array($0) } }
           : values.flatMap { value in
-            withUnsafeBytes(of: type == .float16 ? CUDALowering.half(Float(value)) : CUDALowering.brain(Float(value))) { Array($0) }
+            withUnsafeBytes(of: type == .float16 ? CUDALowering.half(Float(value)) : CUDALowering.bf16(Float(value))) { Array($0) }
           }
         let memory = try allocate(bytes.count)
         try device.context.use(generation) { () throws(DeviceError) in
@@ -209,7 +209,7 @@ extension OnStandIn {
       let (_, ws) = try bench.upload(weights)
       // As the model packs them: [n][k] here.
       let raw = ws.flatMap { value in
-        withUnsafeBytes(of: element == .float16 ? CUDALowering.half(Float(value)) : CUDALowering.brain(Float(value))) { Array($0) }
+        withUnsafeBytes(of: element == .float16 ? CUDALowering.half(Float(value)) : CUDALowering.bf16(Float(value))) { Array($0) }
       }
       let packed = CUDAWeight.packed(
         raw, CUDAWeight.Shape(k: width, n: columns, isTransposed: true, value: ValueID(0), slice: 0))

@@ -191,7 +191,7 @@ import TimeBase
     }
   }
 
-  /// What ONNX Runtime answers to what is no number, and to sums of great numbers.
+  /// What ONNX Runtime answers to what is not a number, and to sums of great numbers.
   @Test func reductionsOfWhatIsNoNumber() throws {
     func run(_ operation: ModelGraph.Operation, _ values: [Float]) throws -> Float {
       var graph = Graph(name: "t")

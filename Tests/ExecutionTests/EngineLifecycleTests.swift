@@ -19,14 +19,14 @@ import TimeBase
 
   @Test func itIsStartedOnceAndThenWatched() {
     var life = EngineLifecycle(Self.limits)
-    #expect(life.admission(at: Self.at(0), patience: .zero) == .wait(until: .distantFuture))
+    #expect(life.admission(at: Self.at(0), maximumWait: .zero) == .wait(until: .distantFuture))
     #expect(life.step(at: Self.at(0)) == .start)
     #expect(life.generation == 1)
     #expect(life.step(at: Self.at(1)) == .watch)
-    #expect(life.admission(at: Self.at(1), patience: .zero) == .wait(until: .distantFuture))
+    #expect(life.admission(at: Self.at(1), maximumWait: .zero) == .wait(until: .distantFuture))
     life.handle(.started, at: Self.at(2))
     #expect(life.step(at: Self.at(3)) == .watch)
-    #expect(life.admission(at: Self.at(3), patience: .zero) == .go)
+    #expect(life.admission(at: Self.at(3), maximumWait: .zero) == .go)
   }
 
   @Test func batchesAreCountedWhileTheyRun() {
@@ -53,9 +53,9 @@ import TimeBase
     #expect(life.state == .resting(until: Self.at(now + rest)))
     if rest > 0 {
       #expect(life.step(at: Self.at(now + rest - 1)) == .wait(until: Self.at(now + rest)))
-      #expect(life.admission(at: Self.at(now), patience: .milliseconds(rest)) == .wait(until: Self.at(now + rest)))
-      guard case .refuse(let reason) = life.admission(at: Self.at(now), patience: .milliseconds(rest - 1)) else {
-        return #expect(Bool(false), "a batch waited longer than it had patience for")
+      #expect(life.admission(at: Self.at(now), maximumWait: .milliseconds(rest)) == .wait(until: Self.at(now + rest)))
+      guard case .refuse(let reason) = life.admission(at: Self.at(now), maximumWait: .milliseconds(rest - 1)) else {
+        return #expect(Bool(false), "a batch waited longer than it had maximumWait for")
       }
       #expect(reason.contains("signal 8"))
     }
@@ -90,7 +90,7 @@ import TimeBase
       life.handle(.died("exit code 3"), at: Self.at(now))
     }
     #expect(life.state == .givenUp(until: Self.at(now + 60_000)))
-    guard case .refuse(let reason) = life.admission(at: Self.at(now), patience: .milliseconds(1000)) else {
+    guard case .refuse(let reason) = life.admission(at: Self.at(now), maximumWait: .milliseconds(1000)) else {
       return #expect(Bool(false), "a batch was let wait for a process that is given up")
     }
     #expect(reason.contains("6 times in a row") && reason.contains("exit code 3") && reason.contains("not started again for 60 s"))
@@ -111,7 +111,7 @@ import TimeBase
       #expect(life.state == .closed)
     }
     #expect(life.step(at: Self.at(3)) == .end)
-    guard case .refuse = life.admission(at: Self.at(3), patience: .milliseconds(9)) else {
+    guard case .refuse = life.admission(at: Self.at(3), maximumWait: .milliseconds(9)) else {
       return #expect(Bool(false), "a batch was let in")
     }
   }

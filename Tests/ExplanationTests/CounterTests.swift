@@ -78,7 +78,7 @@ import TraceFormats
   @Test func stepsAreACommonDivisorOfTheCounts() throws {
     let second: Int64 = 1_000_000_000
     #expect(StepRate(unprofiledPerSecond: 1_344, counts: [2_740, 2_740, 137], spanNanoseconds: 119_789_000)?.stepsInTrace == 137)
-    // Identical layers: 1,960 is a divisor too, and would mean 16,000 steps a second.
+    // Identical layers: 1,960 is a divisor too, and would mean 16,000 steps per second.
     #expect(StepRate(unprofiledPerSecond: 798, counts: [1_960, 1_960], spanNanoseconds: 120_226_000)?.stepsInTrace == 98)
     // A window that cuts a step: nearly multiples.
     #expect(StepRate(unprofiledPerSecond: 110, counts: [2_010, 2_010, 100], spanNanoseconds: second)?.stepsInTrace == 100)

@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func queuesAndAnIdleGPUAreNoPipelining() throws {
-    // 1.2 ms a batch, one every 1.4 ms, half a second of queue, GPU 12 %.
+    // 1.2 ms per batch, one every 1.4 ms, half a second of queue, GPU 12 %.
     let after = Self.statistics(
       requests: 35_700, executions: 7_140, rows: 1_785_000, queue: 500_000, infer: 1_000, sizes: [(250, 7_140, 1_000)])
     let explanation = ServerExplanation(try window(after, gpu: 0.12, pending: 2_000))
@@ -94,7 +94,7 @@ import Testing
   @Test func aPredictionFromThePlanIsComparedWithWhatWasSeen() throws {
     let after = Self.statistics(requests: 9_000, executions: 6_000, rows: 9_000, queue: 100, infer: 200)
     var window = try window(after)
-    // 600 batches a second of 117 us: 7 %.
+    // 600 batches per second of 117 us: 7 %.
     window.plannedKernelMicroseconds = (117, 0.1)
     #expect(ServerExplanation(window, observed: 0.3).mismatches.first?.contains("observed") == false)
     #expect(ServerExplanation(window, observed: 0.3).mismatches.first?.hasPrefix("nvidia-smi 30 %, predicted 7.0 %") == true)

@@ -76,7 +76,7 @@ enum Runs {
     return run
   }
 
-  /// What one of the document's runs shows: 1,000 users of 50 rows on one configuration.
+  /// What one of the case study's runs shows: 1,000 users of 50 rows on one configuration.
   static func document(
     throughput: Double, meanLatency: Double, requestsPerBatch: Double, busy: Double, smFill: Double, deviceTime: Double,
     elasticities: [TimeTerm: Double]

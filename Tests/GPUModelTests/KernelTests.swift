@@ -21,7 +21,7 @@ import Testing
     #expect(Occupancy(threads: 32, registersPerThread: 16, sharedBytes: 200 * 1024, on: gpu).blocksPerSM == 0)
   }
 
-  /// The document's three grids on 188 SMs.
+  /// The case study's three grids on 188 SMs.
   @Test func gridsOfTheDocument() {
     let linear = GridFit(blocks: 64, blocksPerSM: 2, smCount: 188)
     #expect((linear.smFill - 64.0 / 188).magnitude < 1e-12)
@@ -33,7 +33,7 @@ import Testing
     #expect(GridFit(blocks: 0, blocksPerSM: 1, smCount: 1).smFill == 0)
   }
 
-  /// The document's kernels, never fitted to: kernel records against kernel times, nothing subtracted.
+  /// The case study's kernels, never fitted to: kernel records against kernel times, nothing subtracted.
   @Test func theDocumentsKernelsStayWherePredictionsPutThem() throws {
     let model = try model("rtx-pro-6000")
     let weights = Double(1024 * 1024 * 2)

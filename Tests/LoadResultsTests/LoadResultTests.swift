@@ -126,7 +126,7 @@ import Testing
     ("a,b\n1,2\n", "x: line 1: columns of no load generator we know: a, b"),
     (locustHeader + "\n", "x: no rows: the run ended before its first statistics"),
     (locustHeader + "\nGET,/,many,0,1,1,1,1,1,fast,0\n", "x: line 2: Request Count and Requests/s are not numbers"),
-    ("Concurrency,Inferences/Second\n1,N/A\n", "x: line 2: Inferences/Second is no number"),
+    ("Concurrency,Inferences/Second\n1,N/A\n", "x: line 2: Inferences/Second is not a number"),
     ("{\"schema\": \"headroom.plan/1\"}", "x: schema: \"headroom.plan/1\" is no load result"),
     ("{\"metrics\": {}}", "x: metrics: neither http_reqs nor iterations"),
     ("{\"experiments\": [{}]}", "x: experiments[0].requests: no list"), ("{\"latencies\": {}}", "x: requests: missing or no number"),

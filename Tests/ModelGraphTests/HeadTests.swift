@@ -11,7 +11,7 @@ import Testing
     #expect(try BuiltInHead.seqlen().graph().parameterCount == 19 * (layer + 2 * 1024) + last)
   }
 
-  /// The document's forward, written out with loops, against the graph.
+  /// The case study's forward, written out with loops, against the graph.
   @Test func seqlenComputesTheDocumentsForward() throws {
     let (hidden, layers) = (8, 5)
     let graph = try BuiltInHead.seqlen(layers: layers, hidden: hidden, sequence: 4).graph()

@@ -49,7 +49,7 @@ import Testing
     let file = try Self.temporary("gemms.csv", "batch,m,n,k,dtype\n1,16,32,64,fp16\n1,x,32,64,fp16\n")
     do {
       _ = try GEMMList(file: file, chosen: [], json: false)
-      Issue.record("a size that is no number was taken")
+      Issue.record("a size that is not a number was taken")
     } catch let error as UsageError {
       #expect(error.description.hasPrefix(file) && error.description.contains("3"), "\(error)")
     }

@@ -87,7 +87,7 @@ import Testing
     let gemm = try #require(launch.gemm)
     #expect([gemm.batch, gemm.m, gemm.n, gemm.k] == [1, 8 * 56 * 56, 64, 576])
     let operations: Double = 2 * 25088 * 64 * 576
-    // Input, filter and result, once each, of two bytes an element.
+    // Input, filter and result, once each, of two bytes per element.
     let elements: Double = 25088 * 64 * 2 + 64 * 576
     #expect(launch.floatingPointOperations == operations)
     #expect(launch.bytes == 2 * elements)
@@ -134,7 +134,7 @@ import Testing
     #expect(batch.notes.last?.contains("(k = 0); zeros are written") == true, "\(batch.notes)")
   }
 
-  /// A model exported for four rows takes four rows a run, whatever it is asked for.
+  /// A model exported for four rows takes four rows per run, whatever it is asked for.
   @Test(arguments: [(1, 1, 4), (4, 1, 4), (5, 2, 8), (256, 64, 256)]) func fixedBatchesAreRuns(rows: Int, runs: Int, computed: Int) throws {
     var graph = Graph(name: "fixed")
     let x = graph.addInput("x", .float32, [.fixed(4), .fixed(64)])

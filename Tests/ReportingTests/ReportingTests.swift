@@ -36,6 +36,19 @@ import Testing
       ])
   }
 
+  @Test func aTableThatIsTooWideLosesTheMiddleOfOneColumn() {
+    var table = TextTable([.init("layer", .left), .init("us")])
+    table.add(["encoder.layers.0.attention.query", "6.20"])
+    table.add(["fc", "1.00"])
+    #expect(table.lines(width: 80, clippingColumn: 0) == table.lines)
+    #expect(
+      table.lines(width: 26, clippingColumn: 0) == [
+        "layer                   us", "--------------------------", "encoder.l...on.query  6.20", "fc                    1.00",
+      ])
+    // Eight characters of it stay, even where that is too wide.
+    #expect(table.lines(width: 10, clippingColumn: 0)[2] == "enc...ry  6.20")
+  }
+
   @Test func csvQuotesWhatNeedsIt() {
     #expect(CSVText.table(header: ["a", "b"], rows: [["x,y", "say \"hi\""]]) == "a,b\n\"x,y\",\"say \"\"hi\"\"\"\n")
   }

@@ -255,7 +255,7 @@ import TimeBase
     mutating func step(_ instance: Int) {
       if let batch = gathering[instance] {
         gathering[instance] = nil
-        // Now and then a request's bytes cannot be had by the device.
+        // Now and then a request's bytes cannot be read by the device.
         if pick(12) == 0 { return finish(batch, instance) }
         device[instance].append(batch)
         // A device that computes where it was called is done before the thread says that it has the batch.

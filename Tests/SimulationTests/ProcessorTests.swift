@@ -10,7 +10,7 @@ import Workload
 
 /// Worlds whose device is a processor with measured batch times.
 @Suite struct ProcessorTests {
-  /// 0.3 ms and 0.1 ms a row.
+  /// 0.3 ms and 0.1 ms per row.
   static func device(threads: Int = 2, sharedCores: Int = 0) throws -> ProcessorDevice {
     let points = [1, 2, 4, 8, 16, 32, 64].map {
       let time = 300_000 + 100_000 * Double($0)
@@ -52,7 +52,7 @@ import Workload
     var world = try Self.world(users: 500, device: try Self.device())
     world.host = world.host.with(.clientPerRequest, 1).with(.frontEndPerRequest, 1).with(.responsePerRequest, 1)
     let result = try Worlds.run(world)
-    // 64 rows take 6.7 ms; hand-over, gathering and answering come on top, one after the other.
+    // 64 rows take 6.7 ms; hand-off, gathering and answering come on top, one after the other.
     let between = [HostCost.batchHandOver, .gatherPerBatch, .responsePerBatch].reduce(0.0) { $0 + world.host[$1].value }
     let gathered = Double(try world.plan.at(rows: 64).inputBytes) * world.host[.gatherPerByte].value / 1000
     let expected = 64 / ((6700 + between + gathered) / 1e6)

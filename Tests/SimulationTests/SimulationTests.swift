@@ -43,7 +43,7 @@ import Workload
   }
 
   @Test func anIdleWorldAnswersAtTheSumOfItsTimes() throws {
-    // One user, one row, no batching: latency is visits + wire + parse + hand-over + gather + copies + launches + kernels + response.
+    // One user, one row, no batching: latency is visits + wire + parse + hand-off + gather + copies + launches + kernels + response.
     let plan = try Worlds.plan(Self.linear)
     var world = Worlds.document(plan, users: 1, rows: 1, seconds: 5)
     world.scheduler.batching = nil

@@ -6,7 +6,7 @@ import Simulation
 import TimeBase
 import Workload
 
-/// Worlds of the document's kind, short.
+/// Worlds of the case study's kind, short.
 enum Worlds {
   static func plan(_ head: BuiltInHead, gpu name: String = "rtx-pro-6000", rewrites: [any RewritePass.Type] = []) throws -> Plan {
     let gpu = try GPUCatalogue().find(name).gpu

@@ -13,12 +13,12 @@ import TimeBase
   }
 
   /// What a thread is while it runs.
-  private static func seen(isPrompt: Bool, niceness: Int32 = 0) -> Seen {
+  private static func seen(hasShortSlice: Bool, niceness: Int32 = 0) -> Seen {
     let monitor = Monitor(conditions: 1)
     let seen = Mutex(Seen())
     DetachedThread.start(named: "a thread of a name too long") {
       if niceness > 0 { setpriority(__priority_which_t(0), 0, niceness) }
-      if isPrompt { PromptThread.begin() }
+      if hasShortSlice { ShortSliceThread.begin() }
       var buffer = [UInt8](repeating: 0, count: 64)
       let file = open("/proc/thread-self/comm", O_RDONLY)
       let count = read(file, &buffer, buffer.count)
@@ -36,12 +36,12 @@ import TimeBase
   }
 
   @Test func aThreadHasItsName() {
-    #expect(Self.seen(isPrompt: false).name == "a thread of a n")
+    #expect(Self.seen(hasShortSlice: false).name == "a thread of a n")
   }
 
   /// The system call that asks for short slices sets class and niceness too.
   @Test func aPromptThreadKeepsClassAndNiceness() {
-    let (plain, prompt) = (Self.seen(isPrompt: false, niceness: 3), Self.seen(isPrompt: true, niceness: 3))
+    let (plain, prompt) = (Self.seen(hasShortSlice: false, niceness: 3), Self.seen(hasShortSlice: true, niceness: 3))
     #expect(prompt.policy == plain.policy)
     #expect(prompt.niceness == 3 && plain.niceness == 3)
   }

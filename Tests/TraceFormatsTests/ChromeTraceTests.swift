@@ -65,6 +65,34 @@ import TraceFormats
     #expect(processes == ["process 4711 /usr/bin/server", "GPU 0: H200 SXM (simulated by headroom)", "serving"])
   }
 
+  /// A viewer loads such a file whole: more than it can is cut at a time, and the cut leaves no arrow without its end.
+  @Test func aTraceBeyondTheLimitIsCutAtATime() throws {
+    var trace = Trace()
+    let stream = trace.intern(StreamDescription(process: GlobalID.process(1), device: 0, context: 1, stream: 7))
+    let name = trace.names.intern("k")
+    let kernel = trace.intern(KernelDescription(demangledName: name, shortName: name, grid: (1, 1, 1), block: (1, 1, 1)))
+    for index in 0..<1000 {
+      let start = Int64(index) * 1000
+      trace.apiCalls.append(APICall(start: start, end: start + 10, thread: GlobalID.process(1), correlation: Int64(index), name: name))
+      trace.kernels.append(
+        KernelEvent(start: start + 500, end: start + 600, description: kernel, stream: stream, correlation: Int64(index)))
+    }
+    let whole = ChromeTraceSize(trace)
+    #expect(whole.cutoff == nil && whole.writtenBytes == whole.bytes)
+    let size = ChromeTraceSize(trace, limit: whole.bytes / 4)
+    #expect(size.bytes == whole.bytes && size.writtenBytes <= whole.bytes / 4 && size.writtenBytes > whole.bytes / 5)
+    let folder = try TemporaryFolder()
+    try ChromeTrace.write(trace, to: folder("whole.json"))
+    try ChromeTrace.write(trace, to: folder("cut.json"), size: size)
+    let (all, cut) = (try Files.read(folder("whole.json")).count, try Files.read(folder("cut.json")).count)
+    #expect(Double(cut) < 0.3 * Double(all) && Double(cut) > 0.2 * Double(all))
+    let events = try #require(try JSONValue.parse(try Files.readText(folder("cut.json")))["traceEvents"]?.arrayValue)
+    let cutoff = try #require(size.cutoff)
+    #expect(events.allSatisfy { ($0["ts"]?.doubleValue ?? 0) * 1000 <= Double(cutoff) })
+    #expect(Self.events(events, "ac2g", "s").count == Self.events(events, "ac2g", "f").count)
+    #expect(ChromeTraceSize(Trace(), limit: 1).bytes == 0)
+  }
+
   /// Spans of one track either follow each other or lie one inside the other; else a viewer draws nonsense.
   @Test func spansOfATrackNest() throws {
     var trace = RandomTrace.full()

@@ -23,7 +23,7 @@ HEADS = {
     "seqlen": ["seqlen", "--layers", "5", "--hidden", "32", "--sequence", "8"],
     "encoder": ["encoder", "--layers", "2", "--hidden", "32", "--heads", "2", "--sequence", "16"],
 }
-# The document's own block (seed.txt).
+# The case study's own block (seed.txt).
 DOCUMENT_BATCHING = """dynamic_batching {
   preferred_batch_size: [128, 256]
   max_queue_delay_microseconds: 10000

@@ -18,9 +18,9 @@ HOST = {
     "nv_cpu_utilization", "nv_cpu_memory_total_bytes", "nv_cpu_memory_used_bytes", "nv_pinned_memory_pool_total_bytes",
     "nv_pinned_memory_pool_used_bytes",
 }
-# One histogram per phase, named after the counters of triton-inference-server/core src/metric_model_reporter.cc.
+# One histogram per phase, ours: Triton has counters of them.
 HISTOGRAMS = {
-    f"nv_inference_{phase}_duration_histogram_us" for phase in ("request", "queue", "compute_input", "compute_infer", "compute_output")}
+    f"headroom_{phase}_seconds" for phase in ("request", "queue", "compute_input", "compute_infer", "compute_output")}
 REASONS = {"REJECTED", "CANCELED", "BACKEND", "OTHER"}
 LINE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
 
@@ -79,7 +79,7 @@ def test_names_and_types(server):
 
 
 def test_nothing_is_called_like_tritons_that_is_not(server):
-    known = COUNTERS | GAUGES | HOST | HISTOGRAMS | {
+    known = COUNTERS | GAUGES | HOST | {
         "nv_gpu_utilization", "nv_gpu_memory_total_bytes", "nv_gpu_memory_used_bytes", "nv_gpu_power_usage", "nv_gpu_power_limit",
         "nv_energy_consumption", "nv_inference_first_response_histogram_ms"}
     ours = {name for name in page(server).types if name.startswith("nv_")}

@@ -8,7 +8,7 @@ import pytest
 from serving import X, add, identity, infer_body, request, serve
 
 SECONDS = float(os.environ.get("HEADROOM_OVERLOAD_SECONDS", "12"))
-# Batches of at most 8 rows, 20 ms each: 400 rows a second.
+# Batches of at most 8 rows, 20 ms each: 400 rows per second.
 CAPACITY = 400
 QUEUE_TIMEOUT = 0.1
 BATCH = 0.02
@@ -84,7 +84,7 @@ def test_three_times_the_capacity(tmp_path):
         print(f"{sent} sent, {len(good)} good, {len(refused)} refused; good p50 {good[len(good) // 2] * 1e3:.0f} ms, "
               f"p99 {good[int(len(good) * 0.99)] * 1e3:.0f} ms; memory {memory[0][1]} to {memory[-1][1]} KB")
         assert good[int(len(good) * 0.99)] <= QUEUE_TIMEOUT + 2 * BATCH + 0.06
-        # Bounded: after the first third it grows no more than noise (the ring of events, 128 bytes a request, is the rest).
+        # Bounded: after the first third it grows no more than noise (the ring of events, 128 bytes per request, is the rest).
         settled = next(kilobytes for now, kilobytes in memory if now >= SECONDS / 3)
         assert memory[-1][1] - settled <= 4096 + sent * 0.2, memory
         statistics = server.get("/v2/models/slow/stats").body.decode()

@@ -231,10 +231,10 @@ def test_folders_without_files_and_folders_for_files(headroom, tmp_path):
 
 
 def test_the_band_of_convolutions_is_said_not_to_be_measured(headroom, tmp_path):
-    text = headroom("plan", DATA / "node/test_basic_conv_with_padding/model.onnx", "--gpu", "h200")
+    text = headroom("plan", DATA / "node/test_basic_conv_with_padding/model.onnx", "--gpu", "h200", "--wide")
     assert "note: convolutions, recurrences and attention are predicted as GEMMs" in text and "large GEMM" not in text
     assert "batch size 1" in text and ", 1 kernel;" in text
-    text = headroom("plan", "linear", "--gpu", "h200", "--batch", "8")
+    text = headroom("plan", "linear", "--gpu", "h200", "--batch", "8", "--wide")
     assert "predicted as GEMMs" not in text and "20 large GEMMs" in text
 
 
@@ -246,7 +246,7 @@ def test_what_is_not_planned_is_named(headroom, tmp_path):
         [numpy_helper.from_array(numpy.zeros((64, 32), numpy.float32), "w")])
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
-    text = headroom("plan", path, "--gpu", "h200", "--batch", "8")
+    text = headroom("plan", path, "--gpu", "h200", "--batch", "8", "--wide")
     found = re.search(r"PARTIAL PLAN: (.+) % of FLOPs, (.+) % of the predicted time planned", text)
     assert found and 99 < float(found[1]) < 100 and 20 < float(found[2]) < 80, text
     assert re.search(r'riddle", 0.\d+ % of FLOPs, \d+ % of the time: no rule', text), text

@@ -144,7 +144,7 @@ struct AccuracyPage {
 
       ## The source document's kernels
 
-      Never fitted to: the document's three GEMMs in fp16, with the constants of the RTX PRO 6000 Server board on both editions' specifications. The document's
+      Never fitted to: the case study's three GEMMs in fp16, with the constants of the RTX PRO 6000 Server board on both editions' specifications. The case study's
       times are kernel records, and so are the predictions.
 
       | kernel | document | Workstation | error | Server | error | before, Workstation |

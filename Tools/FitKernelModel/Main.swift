@@ -66,7 +66,7 @@ struct Board: Sendable {
   /// Classes beside the main one that were measured often enough.
   var others: [KernelClass] {
     KernelClass.allCases.filter { kernels in
-      kernels != .tensor16 && sample.measurements.count { KernelClass($0.gemm) == kernels } >= KernelFitter.fewestMeasurements
+      kernels != .tensor16 && sample.measurements.count { KernelClass($0.gemm) == kernels } >= KernelFitter.minimumMeasurements
     }
   }
 }

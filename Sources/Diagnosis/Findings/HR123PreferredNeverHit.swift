@@ -11,8 +11,8 @@ public enum HR123PreferredNeverHit: FindingRule {
     "preferred_batch_size [128, 256] with requests of 50 rows: batches of 250 leave because a sixth request would exceed 256, never at 128 or 256."
 
   /// Rule of three: none among n puts the true share below 3/n with 95 % confidence; 60 put it below 5 %.
-  public static let fewestBatches = 60
-  /// See `fewestBatches`.
+  public static let minimumBatches = 60
+  /// See `minimumBatches`.
   public static let hitThreshold = 0.05
 
   /// Examines a run.
@@ -27,9 +27,9 @@ public enum HR123PreferredNeverHit: FindingRule {
     let rows = run.load.fixedRowsPerRequest
     let reachable = rows.map { rows in preferred.filter { rows > 0 && $0 % rows == 0 } }
     let hits = batching.departures[.preferredSize] ?? 0
-    guard recorded >= fewestBatches else {
+    guard recorded >= minimumBatches else {
       return .cannotTell(
-        MissingEvidence(["why batches left, over at least \(fewestBatches) batches"], measure: "a trace with batch events"))
+        MissingEvidence(["why batches left, over at least \(minimumBatches) batches"], measure: "a trace with batch events"))
     }
     guard Double(hits) <= hitThreshold * Double(recorded) else { return .clear }
     let kind = batching.meanRows?.kind ?? .measured

@@ -1,4 +1,4 @@
-/// Requests are turned away at the queue.
+/// Requests are rejected at the queue.
 public enum HR124QueueRejections: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR124
@@ -25,7 +25,7 @@ public enum HR124QueueRejections: FindingRule {
     let kind = run.load.throughput?.kind ?? .measured
     let share = Figure(Double(turnedAway) / Double(offered), .share, kind, source: "rejected over offered requests")
     guard share.value >= shareThreshold else { return .clear }
-    var seen: [Prose] = ["\(share) of the requests were turned away."]
+    var seen: [Prose] = ["\(share) of the requests were rejected."]
     for reason in RejectionReason.allCases where reason != .cancelled {
       guard let number = rejections[reason], number > 0 else { continue }
       let count = Figure(Double(number), .count, kind, source: "rejections by reason")

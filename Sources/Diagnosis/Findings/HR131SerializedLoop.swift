@@ -18,7 +18,7 @@ public enum HR131SerializedLoop: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let depth = run.device.pipelineDepth else {
-      return .cannotTell(MissingEvidence(["batches in flight per issuing thread"], measure: "a trace with batch events"))
+      return .cannotTell(MissingEvidence(["batches in flight per launch thread"], measure: "a trace with batch events"))
     }
     guard depth.value <= depthThreshold else { return .clear }
     var seen: [Prose] = []
@@ -35,7 +35,7 @@ public enum HR131SerializedLoop: FindingRule {
         let period = gap.inMilliseconds + busy.inMilliseconds
         let ceiling = Figure.combined(
           requests.value * 1000 / period, .requestsPerSecond, [requests, gap, busy],
-          source: "requests a batch over (loop gap + device time)")
+          source: "requests per batch over (loop gap + device time)")
         seen.append("One loop can therefore pass \(ceiling), whatever the device could do.")
       }
     }
@@ -45,7 +45,7 @@ public enum HR131SerializedLoop: FindingRule {
       }
       return .clear
     }
-    seen.append("\(depth) batches are in flight per issuing thread.")
+    seen.append("\(depth) batches are in flight per launch thread.")
     if !felt { seen.append("This load does not reach that ceiling: here it costs capacity, not throughput.") }
     let instances = max(1, run.batching.instances ?? 1)
     return .found(

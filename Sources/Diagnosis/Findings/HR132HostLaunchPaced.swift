@@ -25,7 +25,7 @@ public enum HR132HostLaunchPaced: FindingRule {
       "\(late) of the kernels found the device's queue empty at their launch.", "That leaves the device idle for \(idle) of its bursts.",
     ]
     if let launch = run.launches.launchTime, let kernel = run.launches.kernelTime {
-      seen.append("A launch costs the issuing thread \(launch); a kernel runs for \(kernel).")
+      seen.append("A launch costs the launch thread \(launch); a kernel runs for \(kernel).")
     }
     return .found(
       Observation(

@@ -6,11 +6,11 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
   public static let name = "pageable-or-scattered-copy"
   /// A run that shows it.
   public static let example =
-    "Five requests a batch and five cudaMemcpyAsync from plain malloc memory: each is staged through a driver buffer, and none overlaps."
+    "Five requests per batch and five cudaMemcpyAsync from plain malloc memory: each is staged through a driver buffer, and none overlaps."
 
   /// A tenth of the bytes: a stray scalar does not count.
   public static let pageableThreshold = 0.1
-  /// Copies a batch over requests a batch: at four fifths nearly every request is copied by itself.
+  /// Copies a batch over requests per batch: at four fifths nearly every request is copied by itself.
   public static let scatterThreshold = 0.8
 
   /// Examines a run.

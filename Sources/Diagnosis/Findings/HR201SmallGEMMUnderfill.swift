@@ -30,7 +30,7 @@ public enum HR201SmallGEMMUnderfill: FindingRule {
     var fixes: [Fix] = []
     if let maximum = run.batching.maximumRows {
       let more = maximum.multipliedClamping(by: 2)
-      fixes.append(Fix("More rows a batch: max_batch_size \(more)", [.maximumBatchRows(more)]))
+      fixes.append(Fix("More rows per batch: max_batch_size \(more)", [.maximumBatchRows(more)]))
     }
     let parts = max(2, min(8, Int(saturating: (1 / max(fill.value, 0.125)).rounded(.down))))
     fixes.append(Fix("Cut k into \(parts) parts (split-K)", [.splitK(parts)]))

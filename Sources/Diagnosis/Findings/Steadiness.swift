@@ -24,7 +24,7 @@ public struct Steadiness: Sendable, Hashable {
   public static let tolerance = 0.05
 
   /// Slices fewer than which no trend is looked for: Mann-Kendall's normal approximation needs n > 7.
-  public static let fewestSlices = 8
+  public static let minimumSlices = 8
 
   /// Examines the answers counted in equal slices of the window, in order.
   ///
@@ -34,7 +34,7 @@ public struct Steadiness: Sendable, Hashable {
     defects = []
     if let rampShare, rampShare.value > Self.tolerance { defects.append(.ramp(share: rampShare)) }
     if let warmUpShare, warmUpShare.value > Self.tolerance { defects.append(.warmUp(share: warmUpShare)) }
-    guard counts.count >= Self.fewestSlices else {
+    guard counts.count >= Self.minimumSlices else {
       if defects.isEmpty { return nil }
       return
     }

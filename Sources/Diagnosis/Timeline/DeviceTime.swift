@@ -13,7 +13,7 @@ public struct DeviceTime: Sendable, Hashable {
   public var starvedIdle: Int64 = 0
   /// Nothing ran, requests waited, and the batcher kept them for company although an instance was there.
   public var heldIdle: Int64 = 0
-  /// Nothing ran although a batch was due: hand-over, gathering, launching, wake-up, dispatch.
+  /// Nothing ran although a batch was due: hand-off, gathering, launching, wake-up, dispatch.
   public var stalledIdle: Int64 = 0
   /// Nothing ran and the trace does not say why.
   public var unattributedIdle: Int64 = 0
@@ -50,7 +50,7 @@ public struct DeviceTime: Sendable, Hashable {
       case .held: "the batcher waited for company"
       case .stalled: "a batch was due and not yet on the device"
       case .insideBatch: "between kernels of one batch"
-      case .unattributed: "issuing thread blocked, waker unrecorded"
+      case .unattributed: "launch thread blocked, waker unrecorded"
       }
     }
   }

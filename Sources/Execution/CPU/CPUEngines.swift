@@ -20,7 +20,7 @@ struct CPUEngines: Sendable {
   }
 
   let products: OneDNNProducts
-  let isBrain: Bool
+  let isBF16: Bool
   let threads: Int
   /// Nil: oneDNN is forced. By shape, in rising order of rows.
   var findings: [Shape: [Finding]]?
@@ -38,7 +38,7 @@ struct CPUEngines: Sendable {
     guard rows > 0, usesOneDNN(shape, rows: rows) else { return nil }
     return try OneDNNProduct(
       products, k: shape.k, slices: OneDNNSlices(n: shape.n, threads: threads), rows: rows, sourceDistance: sourceDistance,
-      hasBias: shape.hasBias, activation: shape.activation, isBrain: isBrain, threads: threads)
+      hasBias: shape.hasBias, activation: shape.activation, isBF16: isBF16, threads: threads)
   }
 }
 
@@ -98,21 +98,22 @@ struct CPUEngineTiming {
   /// The best milliseconds of some runs, in turns: what a neighbour takes, it takes from both.
   private func time(_ weights: [CPUWeight], _ shape: CPUEngines.Shape, _ rows: Int) throws(DeviceError) -> (own: Double, oneDNN: Double) {
     let even = (shape.k + 1) / 2 * 2
-    let isBrain = precision == .bf16
-    let product = try CPUEngines(products: products, isBrain: isBrain, threads: pool.threads, findings: nil).product(
-      shape, rows: rows, sourceDistance: isBrain ? even : shape.k)
+    let isBF16 = precision == .bf16
+    let product = try CPUEngines(products: products, isBF16: isBF16, threads: pool.threads, findings: nil).product(
+      shape, rows: rows, sourceDistance: isBF16 ? even : shape.k)
     let (source, target, bias) = (AlignedMemory(), AlignedMemory(), AlignedMemory())
     for (memory, bytes) in [(source, rows * even * 4), (target, rows * shape.n * 4), (bias, shape.n * 4)] {
       try memory.reserve(bytes).initializeMemory(as: UInt8.self, repeating: 0)
     }
     let a = source.address.assumingMemoryBound(to: Float.self)
-    let brain = isBrain ? source.address.assumingMemoryBound(to: UInt16.self) : nil
+    let bf16Scratch = isBF16 ? source.address.assumingMemoryBound(to: UInt16.self) : nil
     let (c, b) = (target.address.assumingMemoryBound(to: Float.self), bias.address.assumingMemoryBound(to: Float.self))
     func run(_ product: OneDNNProduct?, _ turn: Int) throws(DeviceError) -> Double {
       let weight = weights[turn % weights.count]
       let start = MonotonicClock.now
       try CPULinear(pool: pool, level: level.rawValue).run(
-        weight, product, a: a, brain: brain, lda: shape.k, rows: rows, bias: shape.hasBias ? b : nil, activation: shape.activation, c: c)
+        weight, product, a: a, bf16Scratch: bf16Scratch, lda: shape.k, rows: rows, bias: shape.hasBias ? b : nil,
+        activation: shape.activation, c: c)
       return (MonotonicClock.now - start).milliseconds
     }
     _ = (try run(nil, 0), try run(product, 0))

@@ -12,7 +12,7 @@ struct CPUExecutor {
   let inputs: [UnsafeMutableRawPointer]
   let outputs: [UnsafeMutableRawPointer]
   let scratch: UnsafeMutableRawPointer
-  let brain: UnsafeMutableRawPointer
+  let bf16Scratch: UnsafeMutableRawPointer
 
   private var level: Int32 { model.level.rawValue }
   private var pool: WorkerPool { model.pool }
@@ -111,12 +111,12 @@ struct CPUExecutor {
     let (a, c, b) = (floats(source), floats(target), bias.map { UnsafePointer(floats($0)) })
     var low: UnsafeMutablePointer<UInt16>?
     if model.precision == .bf16 {
-      let start = brain.assumingMemoryBound(to: UInt16.self)
+      let start = bf16Scratch.assumingMemoryBound(to: UInt16.self)
       low = start
       rows(.toBrain(source: a, distance: lda, target: start), m, width: weight.k, cost: 1)
     }
     try CPULinear(pool: pool, level: level).run(
-      weight, product, a: a, brain: low, lda: lda, rows: m, bias: b, activation: activation, c: c)
+      weight, product, a: a, bf16Scratch: low, lda: lda, rows: m, bias: b, activation: activation, c: c)
   }
 
   private func product(_ a: TensorView, _ b: TensorView, _ target: TensorView, _ packedBytes: Int) {

@@ -12,7 +12,7 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
   private let outputMemory: [AlignedMemory]
   private let arena = AlignedMemory()
   private let scratch = AlignedMemory()
-  private let brain = AlignedMemory()
+  private let bf16Scratch = AlignedMemory()
   private var program: CPUProgram?
   private var executor: CPUExecutor?
   /// Prepared for no rows.
@@ -53,11 +53,11 @@ final class CPUInstance: ModelInstance, @unchecked Sendable {
       }
       _ = try arena.reserve(bound.arenaBytes)
       _ = try scratch.reserve(bound.scratchBytes * model.pool.threads)
-      _ = try brain.reserve(bound.brainElements * 2)
+      _ = try bf16Scratch.reserve(bound.bf16Elements * 2)
       program = bound
       executor = CPUExecutor(
         model: model, program: bound, arena: arena.address, inputs: inputMemory.map(\.address), outputs: outputMemory.map(\.address),
-        scratch: scratch.address, brain: brain.address)
+        scratch: scratch.address, bf16Scratch: bf16Scratch.address)
     } else if let program {
       try check(shapes, program)
     }

@@ -66,7 +66,7 @@ final class CPUModel: LoadedModel, @unchecked Sendable {
       return
     }
     let products = OneDNNProducts(oneDNN)
-    var chosen = CPUEngines(products: products, isBrain: options.precision == .bf16, threads: pool.threads, findings: nil)
+    var chosen = CPUEngines(products: products, isBF16: options.precision == .bf16, threads: pool.threads, findings: nil)
     // What each weight has to be packed for.
     var needs = [(own: Bool, oneDNN: Bool)](repeating: (false, true), count: sources.count)
     if engine == .automatic {

@@ -17,7 +17,7 @@ struct CPUProgramBuilder {
   /// Buffers of the arena, by their number, before they are placed.
   private var buffers: [(bytes: Int, firstStep: Int, lastStep: Int)] = []
   private var scratch = 0
-  private var brain = 0
+  private var bf16Scratch = 0
 
   init(
     graph: Graph, weights: [CPUWeightKey: Int], constants: [ValueID: Int], rows: Int, level: CPUDeviceOptions.Level,
@@ -47,7 +47,7 @@ struct CPUProgramBuilder {
     let inputs = try graph.inputs.enumerated().map { index, id throws(DeviceError) in try fresh(id, .input(index)) }
     place()
     return CPUProgram(
-      rows: rows, steps: steps, arenaBytes: arenaBytes, scratchBytes: scratch, brainElements: brain, inputs: inputs, outputs: outputs)
+      rows: rows, steps: steps, arenaBytes: arenaBytes, scratchBytes: scratch, bf16Elements: bf16Scratch, inputs: inputs, outputs: outputs)
   }
 
   private var arenaBytes = 0
@@ -333,7 +333,7 @@ struct CPUProgramBuilder {
     let (k, n) = (source.shape.last ?? 0, target.shape.last ?? 0)
     let rows = source.matrixRows?.rows ?? 0
     let even = (k + 1) / 2 * 2
-    if precision == .bf16 { brain = max(brain, rows * even) }
+    if precision == .bf16 { bf16Scratch = max(bf16Scratch, rows * even) }
     let product = try engines?.product(
       CPUEngines.Shape(k: k, n: n, hasBias: bias != nil, activation: activation), rows: rows,
       sourceDistance: precision == .bf16 ? even : max(source.matrixRows?.distance ?? 0, k))

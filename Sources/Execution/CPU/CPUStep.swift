@@ -43,7 +43,7 @@ struct CPUProgram: Sendable {
   /// Bytes of scratch for each thread.
   var scratchBytes: Int
   /// Elements of bfloat16 rows for the widest product.
-  var brainElements: Int
+  var bf16Elements: Int
   var inputs: [TensorView]
   var outputs: [TensorView]
 }

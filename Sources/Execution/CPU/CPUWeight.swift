@@ -78,7 +78,7 @@ struct CPUWeightSource {
         k: k, n: n, own: own ? try PackedWeight(floats, k: k, n: n, isTransposed: isTransposed, precision: precision, pool: pool) : nil,
         oneDNN: try products.map { products throws(DeviceError) in
           try OneDNNWeight(
-            floats, k: k, n: n, isTransposed: isTransposed, isBrain: precision == .bf16, threads: pool.threads, products: products)
+            floats, k: k, n: n, isTransposed: isTransposed, isBF16: precision == .bf16, threads: pool.threads, products: products)
         })
     }
   }

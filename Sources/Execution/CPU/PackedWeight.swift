@@ -51,10 +51,10 @@ final class PackedWeight: @unchecked Sendable {
 
   deinit { free(memory) }
 
-  /// c[m][n] = activation(a[m][k] W + bias) for some panels. `brain`: a in bfloat16 where the precision is bf16.
+  /// c[m][n] = activation(a[m][k] W + bias) for some panels. `bf16Scratch`: a in bfloat16 where the precision is bf16.
   @inline(__always)
   func multiply(
-    level: Int32, a: UnsafePointer<Float>, brain: UnsafePointer<UInt16>?, lda: Int, rows: Int, panels: Range<Int>,
+    level: Int32, a: UnsafePointer<Float>, bf16Scratch: UnsafePointer<UInt16>?, lda: Int, rows: Int, panels: Range<Int>,
     bias: UnsafePointer<Float>?,
     activation: Int32, c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
@@ -70,9 +70,9 @@ final class PackedWeight: @unchecked Sendable {
         Int64(panels.count),
         Int64(n), bias, activation, c, Int64(ldc))
     case .bf16:
-      if let brain {
+      if let bf16Scratch {
         headroom_gemm_bf16(
-          level, brain, Int64((k + 1) / 2 * 2), Int64(rows), Int64(k), memory.assumingMemoryBound(to: UInt16.self),
+          level, bf16Scratch, Int64((k + 1) / 2 * 2), Int64(rows), Int64(k), memory.assumingMemoryBound(to: UInt16.self),
           Int64(panels.lowerBound),
           Int64(panels.count), Int64(n), bias, activation, c, Int64(ldc))
       }

@@ -45,7 +45,7 @@ enum CUDALowering {
         let raw = UnsafeMutableRawBufferPointer(target)
         for index in 0..<count {
           let value = source.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
-          raw.storeBytes(of: type == .float16 ? half(value) : brain(value), toByteOffset: index * 2, as: UInt16.self)
+          raw.storeBytes(of: type == .float16 ? half(value) : bf16(value), toByteOffset: index * 2, as: UInt16.self)
         }
         written = count * 2
       }
@@ -55,7 +55,7 @@ enum CUDALowering {
   static func half(_ value: Float) -> UInt16 { Float16(value).bitPattern }
 
   /// To nearest, ties to even.
-  static func brain(_ value: Float) -> UInt16 {
+  static func bf16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
     return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)

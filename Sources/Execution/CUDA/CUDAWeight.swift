@@ -33,7 +33,7 @@ enum CUDAWeight {
       all.withUnsafeMutableBytes { raw in
         for (index, value) in floats.enumerated() {
           raw.storeBytes(
-            of: type == .float16 ? CUDALowering.half(value) : CUDALowering.brain(value), toByteOffset: index * 2, as: UInt16.self)
+            of: type == .float16 ? CUDALowering.half(value) : CUDALowering.bf16(value), toByteOffset: index * 2, as: UInt16.self)
         }
       }
       return all

@@ -100,7 +100,7 @@ public enum ModelSource: Sendable {
 
 /// How a model is to be loaded.
 public struct LoadOptions: Sendable {
-  /// Rows a batch holds at most; 0: the model has no row dimension.
+  /// Rows that a batch holds at most; 0: the model has no row dimension.
   public var maximumBatchRows: Int
   /// Arithmetic of matrix products.
   public var precision: Precision

@@ -108,7 +108,7 @@ final class EngineKeeper: @unchecked Sendable {
     waiting: while true {
       let now = MonotonicClock.now
       // A second of a batch's time is little beside an error.
-      switch lifecycle.admission(at: now, patience: .milliseconds(1000)) {
+      switch lifecycle.admission(at: now, maximumWait: .milliseconds(1000)) {
       case .go: break waiting
       case .refuse(let reason): throw refused(.unavailable, "its engine runs in a process of its own, and \(reason)")
       case .wait(let until):

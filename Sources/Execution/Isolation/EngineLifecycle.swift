@@ -141,13 +141,13 @@ public struct EngineLifecycle: Sendable, Hashable {
     "not started again for \(max(0, (until - now).nanoseconds - 1) / 1_000_000_000 + 1) s; load the model again to start it now"
   }
 
-  /// Whether a batch may go. `patience`: how long it would wait for a process that rests.
-  public func admission(at now: Instant, patience: TimeSpan) -> Admission {
+  /// Whether a batch may go. `maximumWait`: how long it would wait for a process that rests.
+  public func admission(at now: Instant, maximumWait: TimeSpan) -> Admission {
     switch state {
     case .ready: return .go
     case .due, .starting: return .wait(until: .distantFuture)
     case .resting(let until):
-      if until - now <= patience { return .wait(until: until) }
+      if until - now <= maximumWait { return .wait(until: until) }
       return .refuse(
         "it ended (\(lastDeath)) and is started again in \(((until - now).seconds * 10).rounded() / 10) s")
     case .givenUp(let until):

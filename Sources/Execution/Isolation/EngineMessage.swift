@@ -22,7 +22,7 @@ enum EngineMessage: Sendable, Hashable {
   static let version: UInt16 = 1
   static let headerBytes = 16
   /// A payload holds shapes and names: no model has so many that it takes more.
-  static let mostPayloadBytes = 16 << 20
+  static let maximumPayloadBytes = 16 << 20
   private static let magic: [UInt8] = [0x48, 0x52, 0x45, 0x50]
 
   /// What a header promises.
@@ -79,7 +79,9 @@ enum EngineMessage: Sendable, Hashable {
     if version != Self.version { throw .version(theirs: version, ours: Self.version) }
     let kind = try reader.integer(UInt16.self)
     let payload = Int(clamping: try reader.integer(UInt32.self))
-    guard payload <= mostPayloadBytes else { throw .malformed("a payload of \(payload) bytes is claimed; \(mostPayloadBytes) is the most") }
+    guard payload <= maximumPayloadBytes else {
+      throw .malformed("a payload of \(payload) bytes is claimed; \(maximumPayloadBytes) is the most")
+    }
     return Header(kind: kind, payloadBytes: payload)
   }
 

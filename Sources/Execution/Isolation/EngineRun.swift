@@ -7,7 +7,7 @@ struct EngineTensor: Sendable, Hashable {
   var byteCount: Int
 
   /// No tensor has more dimensions.
-  static let mostDimensions = 1024
+  static let maximumDimensions = 1024
 
   func encode(to writer: inout EngineWriter) {
     writer.list(shape) { $0.integer(Int64(clamping: $1)) }
@@ -25,7 +25,7 @@ struct EngineTensor: Sendable, Hashable {
     shape = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
     offset = Int(clamping: try reader.integer(Int64.self))
     byteCount = Int(clamping: try reader.integer(Int64.self))
-    guard shape.count <= Self.mostDimensions, shape.allSatisfy({ $0 >= 0 }), offset >= 0, byteCount >= 0 else {
+    guard shape.count <= Self.maximumDimensions, shape.allSatisfy({ $0 >= 0 }), offset >= 0, byteCount >= 0 else {
       throw .malformed("a tensor of shape \(shape.prefix(16)) in \(byteCount) bytes from \(offset)")
     }
   }

@@ -11,7 +11,7 @@ struct OneDNNShape: Sendable, Hashable {
   var sourceDistance: Int
   var hasBias: Bool
   var activation: Activation
-  var isBrain: Bool
+  var isBF16: Bool
 }
 
 /// target [rows][n] = activation(source [rows][k] * weights + bias), compiled for its sizes, on one thread. The target's rows lie densely:
@@ -36,7 +36,7 @@ final class OneDNNPrimitive: @unchecked Sendable {
   init(_ library: OneDNNLibrary, _ shape: OneDNNShape, layout: OpaquePointer?) throws(DeviceError) {
     let table = library.table
     library.stayOnThisThread()
-    let type = shape.isBrain ? OneDNNTable.Code.bfloat16 : OneDNNTable.Code.float32
+    let type = shape.isBF16 ? OneDNNTable.Code.bfloat16 : OneDNNTable.Code.float32
     let what = "a product of \(shape.rows) x \(shape.k) x \(shape.n)"
     // Descriptions are small and live as long as the process where making the next one fails.
     source = try library.matrix(shape.rows, shape.k, type, rowStride: shape.sourceDistance)

@@ -19,9 +19,9 @@ final class OneDNNProducts: @unchecked Sendable {
   init(_ library: OneDNNLibrary) { self.library = library }
 
   /// The product that says how weights of that size are packed, for all row counts. Kept as long as the model: its primitives refer to it.
-  func layout(k: Int, n: Int, isBrain: Bool) throws(DeviceError) -> OneDNNPrimitive {
+  func layout(k: Int, n: Int, isBF16: Bool) throws(DeviceError) -> OneDNNPrimitive {
     let shape = OneDNNShape(
-      rows: OneDNNProduct.chunk, k: k, n: n, sourceDistance: k, hasBias: true, activation: .none, isBrain: isBrain)
+      rows: OneDNNProduct.chunk, k: k, n: n, sourceDistance: k, hasBias: true, activation: .none, isBF16: isBF16)
     if let known = cache.withLock({ $0.layouts[shape] }) { return known }
     let made = try OneDNNPrimitive(library, shape, layout: nil)
     // Two threads may have made one each: the first one counts.
@@ -34,7 +34,7 @@ final class OneDNNProducts: @unchecked Sendable {
 
   func primitive(_ shape: OneDNNShape) throws(DeviceError) -> OneDNNPrimitive {
     if let known = cache.withLock({ $0.primitives[shape] }) { return known }
-    let layout = try layout(k: shape.k, n: shape.n, isBrain: shape.isBrain)
+    let layout = try layout(k: shape.k, n: shape.n, isBF16: shape.isBF16)
     let made = try OneDNNPrimitive(library, shape, layout: layout.weights)
     cache.withLock { cache in
       // What programs use stays with them.
@@ -76,17 +76,17 @@ final class OneDNNProduct: Sendable {
 
   init(
     _ products: OneDNNProducts, k: Int, slices: OneDNNSlices, rows: Int, sourceDistance: Int, hasBias: Bool, activation: Activation,
-    isBrain: Bool, threads: Int
+    isBF16: Bool, threads: Int
   ) throws(DeviceError) {
     library = products.library
     n = slices.n
     self.slices = slices
     self.sourceDistance = sourceDistance
-    elementSize = isBrain ? 2 : 4
+    elementSize = isBF16 ? 2 : 4
     var blocks: [(first: Int, wide: OneDNNPrimitive, last: OneDNNPrimitive)] = []
     for range in Self.chunks(rows) {
       var shape = OneDNNShape(
-        rows: range.count, k: k, n: slices.width, sourceDistance: sourceDistance, hasBias: hasBias, activation: activation, isBrain: isBrain
+        rows: range.count, k: k, n: slices.width, sourceDistance: sourceDistance, hasBias: hasBias, activation: activation, isBF16: isBF16
       )
       let wide = try products.primitive(shape)
       shape.n = slices[slices.count - 1].count

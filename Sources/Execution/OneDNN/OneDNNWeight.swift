@@ -26,7 +26,7 @@ struct OneDNNSlices: Sendable, Hashable {
 final class OneDNNWeight: @unchecked Sendable {
   let k: Int
   let slices: OneDNNSlices
-  let isBrain: Bool
+  let isBF16: Bool
   let byteCount: Int
   /// oneDNN's objects for the packed slices.
   let memories: [OpaquePointer]
@@ -34,7 +34,7 @@ final class OneDNNWeight: @unchecked Sendable {
   private let library: OneDNNLibrary
 
   /// Packs `weight`, [k][n], or [n][k] where `isTransposed`.
-  init(_ weight: UnsafeBufferPointer<Float>, k: Int, n: Int, isTransposed: Bool, isBrain: Bool, threads: Int, products: OneDNNProducts)
+  init(_ weight: UnsafeBufferPointer<Float>, k: Int, n: Int, isTransposed: Bool, isBF16: Bool, threads: Int, products: OneDNNProducts)
     throws(DeviceError)
   {
     guard let base = weight.baseAddress, k > 0, n > 0, weight.count / k >= n else {
@@ -44,7 +44,7 @@ final class OneDNNWeight: @unchecked Sendable {
     let table = library.table
     slices = OneDNNSlices(n: n, threads: threads)
     self.k = k
-    self.isBrain = isBrain
+    self.isBF16 = isBF16
     self.library = library
     var (memories, blocks, total): ([OpaquePointer], [UnsafeMutableRawPointer], Int) = ([], [], 0)
     do throws(DeviceError) {
@@ -53,7 +53,7 @@ final class OneDNNWeight: @unchecked Sendable {
       library.stayOnThisThread()
       for slice in 0..<slices.count {
         let columns = slices[slice]
-        let layout = try products.layout(k: k, n: columns.count, isBrain: isBrain).weights
+        let layout = try products.layout(k: k, n: columns.count, isBF16: isBF16).weights
         let size = table.size(layout)
         var fresh: UnsafeMutableRawPointer?
         guard posix_memalign(&fresh, 64, size) == 0, let fresh else {

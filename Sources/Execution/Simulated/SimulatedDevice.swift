@@ -19,7 +19,7 @@ public final class SimulatedDevice: Device {
     /// Each direction.
     public var bytesPerNanosecond: Double
 
-    /// A bus; PCIe 5.0 x16 as measured on hosts of the catalogue's kind: 8 us a copy, 50 GB/s.
+    /// A bus; PCIe 5.0 x16 as measured on hosts of the catalogue's kind: 8 us per copy, 50 GB/s.
     public init(latency: TimeSpan = .microseconds(8), bytesPerNanosecond: Double = 50) {
       self.latency = latency
       self.bytesPerNanosecond = bytesPerNanosecond

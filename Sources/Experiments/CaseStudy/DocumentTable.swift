@@ -53,6 +53,6 @@ public struct DocumentTable: Sendable {
 
   /// OS runtime shares, the same for all variants.
   public static let osShares: [(name: String, share: Double)] = [("futex", 0.54), ("epoll_wait", 0.165), ("sem_timedwait", 0.08)]
-  /// Users of the document's load test.
+  /// Users of the case study's load test.
   public static let users = 1000.0
 }

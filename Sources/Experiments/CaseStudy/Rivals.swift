@@ -13,7 +13,7 @@ public struct PlanBox: Sendable {
   public init(_ plan: Plan) { self.plan = plan }
 }
 
-/// Three explanations of the document's table, each fitted to Linear and SeqLen, each asked to predict Stacked.
+/// Three explanations of the case study's table, each fitted to Linear and SeqLen, each asked to predict Stacked.
 public enum Rivals {
   /// The rivals: what is free in each.
   public static func worlds() -> [(name: String, fit: WorldFit, separates: String)] {
@@ -40,7 +40,7 @@ public enum Rivals {
     ]
   }
 
-  /// The document's three variants with plans, short windows.
+  /// The case study's three variants with plans, short windows.
   static func variants() throws(ExperimentError) -> [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)] {
     let experiment = try Experiment.document(seconds: 30)
     var list: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)] = []
@@ -85,13 +85,13 @@ public enum Rivals {
         "\(entry.row.name) outside the stopwatch", .milliseconds, DocumentTable.users / entry.row.throughput * 1000 - entry.row.mean,
         runs.map { DocumentTable.users / $0[index].throughput * 1000 - ($0[index].meanLatencyMilliseconds ?? 0) })
       line(
-        "\(entry.row.name) batches a second\(blind)", .count, entry.row.batchesPerSecond,
+        "\(entry.row.name) batches per second\(blind)", .count, entry.row.batchesPerSecond,
         runs.map { Double($0[index].batches) / max(1e-9, $0[index].window.seconds) })
     }
     var blocks: [Report.Block] = [.table(FigureTable(columns: columns, rows: rows))]
     for (world, found) in zip(worlds(), fitted) {
       var lines: [Prose] = found.values.map { name, value in
-        "\(name): \(Figure(value, .count, .fitted, source: "least squared log errors of throughput, mean latency and batches a second, Linear and SeqLen"))"
+        "\(name): \(Figure(value, .count, .fitted, source: "least squared log errors of throughput, mean latency and batches per second, Linear and SeqLen"))"
       }
       let root = (found.error / 6).squareRoot()
       lines.append("root mean square error of the six inputs: \(Figure(root, .share, .simulated, source: "log errors"))")
@@ -99,10 +99,10 @@ public enum Rivals {
       blocks.append(.sentences(heading: "world: \(world.name)", lines))
     }
     return Report(
-      title: "headroom bench --rivals", question: "Which of three worlds explains the document's table, and what would tell them apart?",
-      banner: "SIMULATED: each world is fitted to the document's Linear and SeqLen rows and run in virtual time.",
+      title: "headroom bench --rivals", question: "Which of three worlds explains the case study's table, and what would tell them apart?",
+      banner: "SIMULATED: each world is fitted to the case study's Linear and SeqLen rows and run in virtual time.",
       facts: [
-        ("observations", "throughput, mean latency and batches a second of Linear and SeqLen (6); Stacked and all else are blind"),
+        ("observations", "throughput, mean latency and batches per second of Linear and SeqLen (6); Stacked and all else are blind"),
         ("device", "sim:RTX PRO 6000 Blackwell WS"),
       ],
       sections: [

@@ -122,24 +122,41 @@ public struct Variant: Sendable {
 public enum ModelSource: Sendable {
   /// One of ours.
   case builtIn(BuiltInHead)
-  /// A file.
-  case onnx(path: String)
+  /// A file, with the sizes of its dynamic axes other than the batch axis: by name, or by input and axis ("ids:1").
+  case onnx(path: String, dimensions: [String: Int] = [:])
 
   /// The graph.
   public func graph() throws(ExperimentError) -> Graph {
     do {
       switch self {
       case .builtIn(let head): return try head.graph(seed: 1)
-      case .onnx(let path): return try ONNXReader.read(path: path)
+      // To be planned, not run: operators without a kernel here are counted, as `headroom plan` does.
+      case .onnx(let path, let dimensions):
+        try Self.refuseUnknown(dimensions, path)
+        return try ONNXReader.read(path: path, options: ONNXReader.Options(dynamicSizes: dimensions, purpose: .plan))
       }
-    } catch { throw ExperimentError("model \(text): \(error)") }
+    } catch let error as ONNXError {
+      let hint = error.reason.contains("--dimension") ? " (in an experiment file: dimensions: {NAME: SIZE}, beside model)" : ""
+      throw ExperimentError("model \(error)\(hint)")
+    } catch let error as ExperimentError { throw error } catch { throw ExperimentError("model \(text): \(error)") }
+  }
+
+  /// A name that no dynamic axis has would be without effect, most likely a slip.
+  private static func refuseUnknown(_ dimensions: [String: Int], _ path: String) throws(ExperimentError) {
+    guard !dimensions.isEmpty, let axes = try? ONNXReader.dynamicAxes(path: path) else { return }
+    for name in dimensions.keys.sorted() where !axes.contains(where: { $0.isMeant(by: name) }) {
+      let known = Set(axes.compactMap { axis in axis.input.map { axis.name ?? "\($0):\(axis.axis)" } }).sorted().prefix(20)
+      throw ExperimentError(
+        "model \(path): dimension \"\(name)\": no input has such a dynamic axis; "
+          + (known.isEmpty ? "every size is fixed" : "there are \(known.joined(separator: ", "))"))
+    }
   }
 
   /// As an experiment file names it.
   public var text: String {
     switch self {
     case .builtIn(let head): head.name
-    case .onnx(let path): path
+    case .onnx(let path, _): path
     }
   }
 

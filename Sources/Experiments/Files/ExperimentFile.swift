@@ -97,6 +97,7 @@ public enum ExperimentFile {
     variants:
       - name: linear
         model: linear            # linear, stacked, seqlen, encoder, or an .onnx file
+        # dimensions: {"ids:1": 128} # of an .onnx file: sizes of dynamic axes other than the batch axis
         layers: 19               # as the document's kernel counts say; its text says 20
       - name: stacked
         model: stacked

@@ -34,7 +34,7 @@ struct ExperimentReader {
   static let experimentFields =
     "name, question, goal, p99GoalMilliseconds, repetitions, seed, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving, variants"
   static let variantFields =
-    "name, model, layers, hidden, heads, sequence, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving"
+    "name, model, dimensions, layers, hidden, heads, sequence, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving"
 
   mutating func experiment(_ all: YAMLFields) throws(ExperimentError) -> Experiment {
     var fields = all
@@ -102,8 +102,16 @@ struct ExperimentReader {
       guard name.hasSuffix(".onnx") else {
         throw all.error("model", nil, "no model is called \"\(name)\"; give linear, stacked, seqlen, encoder or an .onnx file")
       }
-      return .onnx(path: name.hasPrefix("/") ? name : folder + name)
+      return .onnx(path: name.hasPrefix("/") ? name : folder + name, dimensions: try dimensions(&fields))
     }
+  }
+
+  /// `dimensions: {sequence: 128, "ids:1": 128}`.
+  private func dimensions(_ fields: inout YAMLFields) throws(ExperimentError) -> [String: Int] {
+    guard var sizes = try fields.fields("dimensions") else { return [:] }
+    var read: [String: Int] = [:]
+    for name in sizes.names { read[name] = try sizes.int(name, 1...(1 << 40)) }
+    return read
   }
 
   private func read(_ fields: inout YAMLFields, into setting: inout Setting) throws(ExperimentError) {

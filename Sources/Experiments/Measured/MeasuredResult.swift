@@ -20,7 +20,7 @@ public struct MeasuredVariant: Sendable {
   public var variant: Variant
   /// As a comparison shows it.
   public var compared: ComparedRun
-  /// Of all variants at the same rows a second, where that was asked for.
+  /// Of all variants at the same rows per second, where that was asked for.
   public var atEqualRows: EqualRows?
   /// CPU time of the server a request, of the load run.
   public var serverCPUPerRequest: Figure?

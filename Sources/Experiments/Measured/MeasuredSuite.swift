@@ -204,7 +204,7 @@ public struct SuiteResult: Sendable {
     public var what: String
     /// Requests a second.
     public var capacity: Figure
-    /// CPU time a request; nil where it was not seen.
+    /// CPU time per request; nil where it was not seen.
     public var cpu: Figure?
 
     init(_ station: String, _ what: String, _ requestsPerSecond: Double, cpu microseconds: Double?, of whom: String) {
@@ -221,7 +221,7 @@ public struct SuiteResult: Sendable {
       title: "headroom bench --device cpu --suite \(name), measured on this machine", question: question, banner: nil, facts: [],
       notes: ["server and generator share this machine's cores"])
     let table = FigureTable(
-      columns: ["requests/s", "CPU a request", "how"],
+      columns: ["requests/s", "CPU per request", "how"],
       rows: rows.map { .init($0.station, cells: [.figure($0.capacity), $0.cpu.map { .figure($0) } ?? .unknown, .text($0.what)]) })
     report.sections = [
       Report.Section(id: "verdict", heading: "Verdict", explanation: "From the runs below.", blocks: [.sentences(heading: nil, verdict)]),

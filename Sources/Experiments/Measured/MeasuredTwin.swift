@@ -35,7 +35,7 @@ struct MeasuredTwin: Sendable {
   /// nil where no latency was measured.
   let medianLatencyError: Double?
 
-  /// The larger of requests a second and busy: what the diagnosis' gate asks for.
+  /// The larger of requests per second and busy: what the diagnosis' gate asks for.
   var reproductionError: Figure {
     Figure(
       max(throughputError.magnitude, busyError.magnitude), .share, .simulated,
@@ -179,7 +179,7 @@ extension MeasuredTwin.Observed {
     let share = receiving / max(1e-9, receiving + usual[.responsePerRequest].value)
     var (gather, handOver, output, count) = (0.0, 0.0, 0.0, 0.0)
     let known = trace.batches.filter { $0.formed != Trace.unknown && $0.gatherStart != Trace.unknown && $0.outputEnd != Trace.unknown }
-    // A batch that was formed ahead of a free instance waits for the one before it: that is no hand-over.
+    // A batch that was formed ahead of a free instance waits for the one before it: that is no hand-off.
     var free: [Int: Int64] = [:]
     for batch in known.sorted(by: { $0.gatherStart < $1.gatherStart }) {
       handOver += Double(max(0, batch.gatherStart - max(batch.formed, free[Int(batch.instance)] ?? .min)))

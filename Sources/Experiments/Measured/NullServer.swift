@@ -35,7 +35,7 @@ final class NullServer: Sendable {
     event.events = EPOLLIN.rawValue
     event.data.fd = listener
     guard epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event) == 0 else { throw failed("epoll_ctl") }
-    DetachedThread.start(named: "null server", isPrompt: true) { [self] in serve() }
+    DetachedThread.start(named: "null server", hasShortSlice: true) { [self] in serve() }
   }
 
   func close() { isClosing.store(true, ordering: .relaxed) }

@@ -14,7 +14,7 @@ struct ServingFolder {
   init(_ variant: Variant, device: String = "cpu") throws(ExperimentError) {
     let model = Self.name(variant.name)
     var file: String?
-    if case .onnx(let path) = variant.model { file = path }
+    if case .onnx(let path, _) = variant.model { file = path }
     try self.init(model: model, configuration: Self.configuration(variant, model: model, device: device), file: file)
   }
 

@@ -9,7 +9,7 @@ public struct TwinComparison: Sendable, Hashable {
   public struct Line: Sendable, Hashable {
     /// Of which variant.
     public var variant: String
-    /// "requests/s", "rows a batch", "kernel-busy", "p50", "p95".
+    /// "requests/s", "rows per batch", "kernel-busy", "p50", "p95".
     public var quantity: String
     /// Before the run.
     public var predicted: Figure
@@ -46,7 +46,7 @@ public struct TwinComparison: Sendable, Hashable {
         }
       }
       add("requests/s", twin.throughputFigure, real.throughputFigure, aim: 0.1)
-      add("rows a batch", twin.evidence.batching.meanRows, real.evidence.batching.meanRows, aim: 0.1)
+      add("rows per batch", twin.evidence.batching.meanRows, real.evidence.batching.meanRows, aim: 0.1)
       add("kernel-busy", twin.evidence.device.kernelBusy, real.evidence.device.kernelBusy, aim: nil)
       add("p50", latency(twin, 50), latency(real, 50), aim: nil)
       add("p95", latency(twin, 95), latency(real, 95), aim: 0.2)

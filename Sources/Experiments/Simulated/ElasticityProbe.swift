@@ -10,7 +10,7 @@ public enum ElasticityProbe {
   /// A window's edges move by a request or two; over 30,000 requests that is a thousandth of a percent of throughput a percent.
   ///
   /// - Parameters:
-  ///   - rate: requests a second the world answers: sets how long the runs are.
+  ///   - rate: requests per second the world answers: sets how long the runs are.
   ///   - seeds: one pair of runs each; the interval is their spread.
   ///
   /// nil where a changed run answers nothing.

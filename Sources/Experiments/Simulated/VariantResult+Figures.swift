@@ -72,7 +72,7 @@ extension VariantResult {
 
   /// Kernels' share of their binding roof.
   public var roofShare: Figure? {
-    usualBatch.shareOfBindingRoof(on: plan.gpu, type: plan.type).map {
+    usualBatch.rooflineShare.map {
       Figure($0, .share, .estimated, source: "plan at \(usualBatch.rows) rows")
     }
   }

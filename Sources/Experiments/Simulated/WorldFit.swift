@@ -5,13 +5,13 @@ import Simulation
 import TimeBase
 import Workload
 
-/// A world with free parameters, fitted to two of the document's three variants; the third is predicted.
+/// A world with free parameters, fitted to two of the case study's three variants; the third is predicted.
 public struct WorldFit: Sendable {
   /// A parameter that is free in a world.
   public enum Parameter: String, Sendable, Hashable, CaseIterable {
-    /// Generator CPU time a request.
+    /// Generator CPU time per request.
     case clientMicroseconds
-    /// Front-end time a request, on one thread.
+    /// Front-end time per request, on one thread.
     case frontEndMicroseconds
     /// Mean think time; its half-width stays 0.2 s, or the mean where that is less.
     case thinkMilliseconds
@@ -21,10 +21,10 @@ public struct WorldFit: Sendable {
     /// As printed.
     public var text: String {
       switch self {
-      case .clientMicroseconds: "client time a request (us, one core)"
-      case .frontEndMicroseconds: "front-end time a request (us, one thread)"
+      case .clientMicroseconds: "client time per request (us, one core)"
+      case .frontEndMicroseconds: "front-end time per request (us, one thread)"
       case .thinkMilliseconds: "mean think time (ms)"
-      case .handOverMicroseconds: "batch hand-over (us)"
+      case .handOverMicroseconds: "batch hand-off (us)"
       }
     }
   }
@@ -61,9 +61,9 @@ public struct WorldFit: Sendable {
     return changed
   }
 
-  /// Finds the values with the least squared log errors of throughput, mean latency and batches a second on the given variants.
+  /// Finds the values with the least squared log errors of throughput, mean latency and batches per second on the given variants.
   ///
-  /// - Parameter variants: with their plans and the document's rows.
+  /// - Parameter variants: with their plans and the case study's rows.
   ///
   /// - Throws: why a world could not be run.
   public func fit(

@@ -47,7 +47,7 @@ public struct TraceFinding: Sendable, Hashable {
     case atMost(Figure)
     /// Nothing at the same arrivals; this much where work always waits. The trace does not show which.
     case ifBacklogged(Figure)
-    /// Why there is no number.
+    /// Why there is not a number.
     case notQuantified(String)
 
     /// The change, replayed or bound; nil where it is not quantified.

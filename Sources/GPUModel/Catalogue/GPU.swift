@@ -64,7 +64,7 @@ public struct GPU: Sendable, Hashable {
   public var registersPerSM: Int
   /// Resident warps an SM holds at most.
   public var warpsPerSM: Int
-  /// Resident blocks an SM holds at most.
+  /// Resident blocks that an SM holds at most.
   public var blocksPerSM: Int
   /// PCI Express generation of the host link.
   public var pcieGeneration: Int

@@ -37,7 +37,7 @@ public struct GPUCatalogue: Sendable {
     gpus.append(gpu)
   }
 
-  /// Names that mean one of several editions by convention, with the reason that is printed. The document the project starts from says
+  /// Names that mean one of several editions by convention, with the reason that is printed. The case study the project starts from says
   /// "RTX Pro 6000 class"; its measured kernel times fit both editions, and the Workstation edition is the one sold under that name alone.
   static let statedChoices: [(words: [String], name: String, reason: String)] = [
     (

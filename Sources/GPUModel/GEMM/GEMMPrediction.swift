@@ -21,6 +21,11 @@ public struct GEMMPrediction: Sendable, Hashable {
   /// What holds the kernel up; nil where fits of resampled data disagree.
   public var bound: Bound?
 
+  /// The least time that the device's three roofs allow: FLOPs at the peak (at the sustained rate where that was measured above the rated
+  /// one), what device memory has to deliver at its rated bandwidth, and what L2 holds at L2's fitted bandwidth. Never more than
+  /// `microseconds`.
+  public private(set) var roofMicroseconds: Double
+
   /// The class of kernels.
   public var kernels: KernelClass
   /// Whether as many blocks as SMs run, each tile after tile: `grid` then counts tiles.
@@ -45,6 +50,7 @@ public struct GEMMPrediction: Sendable, Hashable {
     paddingShare = 1 - problem.m * problem.n / (columns * Double(tile.n) * rows * Double(tile.m))
     limits = problem.evaluate(tile, split: best.splitK, resident: Double(tile.blocksPerSM)).limits
     bound = nil
+    roofMicroseconds = problem.roofMicroseconds
   }
 
   /// The same product on a matrix-vector kernel: one block for some columns, bound by the bytes of B.
@@ -53,6 +59,8 @@ public struct GEMMPrediction: Sendable, Hashable {
     microseconds = time
     relativeErrorBand = kernels.fit.errorBand(microseconds: time, isBatched: false)
     splitK = 1
+    // Such kernels are modelled as streams, whatever L2 holds.
+    roofMicroseconds = min(roofMicroseconds, time)
     let others = max(limits.math, limits.l2)
     limits = LimitTimes(math: others, l2: 0, latency: 0, memory: time, power: 0)
   }

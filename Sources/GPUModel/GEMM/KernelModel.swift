@@ -86,7 +86,7 @@ public struct KernelModel: Sendable {
 
   /// Products of few rows that libraries give to a matrix-vector kernel on ordinary pipes; nil for others.
   func vectorMicroseconds(_ gemm: GEMM) -> Double? {
-    guard gemm.batch == 1, gemm.m <= VectorConstants.mostRows else { return nil }
+    guard gemm.batch == 1, gemm.m <= VectorConstants.maximumRows else { return nil }
     guard let constants = calibration.vectors ?? (gpu.family == .ffma ? nil : KernelCalibrations.borrowedVectors) else { return nil }
     switch KernelClass(gemm) {
     case .scalar32: break

@@ -27,6 +27,8 @@ struct Problem {
   let thinStep: Double
   let isPersistent: Bool
   let uniqueMicroseconds: Double
+  /// See `GEMMPrediction.roofMicroseconds`.
+  let roofMicroseconds: Double
   let reloadCost: Double
   let operandBytes: Double
   let powerMicroseconds: Double
@@ -69,6 +71,10 @@ struct Problem {
     let coldActivations = cold(a + b + c)
     uniqueMicroseconds =
       (coldWeights * b + coldActivations * (a + c)) / bandwidth + ((1 - coldWeights) * b + (1 - coldActivations) * (a + c)) / warm
+    let coldBytes = coldWeights * b + coldActivations * (a + c)
+    roofMicroseconds = max(
+      gemm.floatingPointOperations / (peakFLOPs * max(1, constants[.sustainedMathShare])) * 1e6,
+      max(coldBytes / (gpu.memoryGigabytesPerSecond * 1e3), (a + b + c - coldBytes) / warm))
     reloadCost = coldActivations * coldWeights * constants[.reloadShare] / bandwidth
     operandBytes = a + b
     powerMicroseconds = constants[.powerMicroseconds]

@@ -18,7 +18,7 @@ public struct VectorConstants: Sendable, Hashable {
   }
 
   /// Rows that such kernels take at most.
-  static let mostRows = 4
+  static let maximumRows = 4
 
   /// Before a fit: 2 us, and the bandwidth shares of a plain stream.
   public static let usual = VectorConstants(fixedMicroseconds: 2, memoryShare: 0.8, fewRowsMemoryShare: 0.55, clocksPerDepth: 8)

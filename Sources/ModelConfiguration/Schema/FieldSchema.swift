@@ -74,7 +74,7 @@ enum FieldType: Sendable, Hashable {
     }
   }
 
-  /// Without the range, where what was given is no number at all.
+  /// Without the range, where what was given is not a number at all.
   var kindInWords: String {
     switch self {
     case .int32, .uint32, .int64, .uint64, .float, .double: "a number"

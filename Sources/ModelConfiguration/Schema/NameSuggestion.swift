@@ -1,10 +1,11 @@
 /// The known name nearest to one that is not known: at most a third of its letters, and at least two, may differ. Otherwise the only one
 /// that begins with most of it ("onnx", "max_queue_delay_ms").
-enum NameSuggestion {
+public enum NameSuggestion {
   /// Longer names than any known one are not looked at: their distance would cost the product of the lengths.
   static let longestName = 64
 
-  static func nearest(to name: String, in known: [String]) -> String? {
+  /// The known name that was probably meant; nil where none is near.
+  public static func nearest(to name: String, in known: [String]) -> String? {
     let letters = Array(name.utf8)
     guard letters.count <= longestName else { return nil }
     // Clients' words for types have no "TYPE_".

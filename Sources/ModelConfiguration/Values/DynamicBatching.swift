@@ -2,7 +2,7 @@
 public struct DynamicBatching: Sendable, Hashable {
   /// In rows: sizes worth dispatching at once. Empty until normalized.
   public var preferredBatchSizes: [Int]
-  /// How long the oldest request of the pending batch may wait for company.
+  /// How long the oldest request of the pending batch may wait for its batch to fill.
   public var maxQueueDelayMicroseconds: UInt64
   /// Responses leave in the order in which the requests arrived, across all instances.
   public var preserveOrdering: Bool

@@ -1,5 +1,5 @@
 extension BuiltInHead {
-  /// [rows, hidden] -> [rows, 2], by the document's forward:
+  /// [rows, hidden] -> [rows, 2], by the case study's forward:
   ///
   ///     x = x.unsqueeze(1).expand(-1, seq_len, -1)
   ///     h = relu(ln_in(proj_in(x)))

@@ -4,7 +4,7 @@ public enum BuiltInHead: Sendable, Hashable {
   case linear(layers: Int = 20, hidden: Int = 1024)
   /// `heads` linear heads as batched products.
   case stacked(layers: Int = 20, hidden: Int = 1024, heads: Int = 5)
-  /// The document's SeqLenHead: one input copied to `sequence` rows, proj_in, layers - 2 middle layers, projection of row 0.
+  /// The case study's SeqLenHead: one input copied to `sequence` rows, proj_in, layers - 2 middle layers, projection of row 0.
   case seqlen(layers: Int = 20, hidden: Int = 1024, sequence: Int = 128)
   /// A transformer encoder as BERT has it, token numbers in, hidden states out. The default is bert-tiny.
   case encoder(layers: Int = 2, hidden: Int = 128, heads: Int = 2, sequence: Int = 128)
@@ -28,7 +28,7 @@ public enum BuiltInHead: Sendable, Hashable {
     case .stacked(_, _, let heads):
       ["stacked holds \(heads) heads and has \(heads) times the parameters of one; the source document calls the heads similar in size"]
     case .linear(let layers, _) where layers == 20:
-      ["20 large GEMMs, as the document's text says; its launch counts are divisible by 19 (--layers 19)"]
+      ["20 large GEMMs, as the case study's text says; its launch counts are divisible by 19 (--layers 19)"]
     default: []
     }
   }

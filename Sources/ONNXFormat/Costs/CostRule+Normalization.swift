@@ -1,7 +1,7 @@
 import ModelGraph
 
 extension CostRule {
-  /// Normalizations, counted as layerNormalization is: eight operations an element; those with given statistics two.
+  /// Normalizations, counted as layerNormalization is: eight operations per element; those with given statistics two.
   static let normalization: [String: CostRule] = {
     var rules: [String: CostRule] = [:]
     rules["BatchNormalization"] = CostRule(

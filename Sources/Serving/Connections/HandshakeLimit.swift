@@ -6,18 +6,18 @@ package final class HandshakeLimit: ChannelInboundHandler, RemovableChannelHandl
   package typealias InboundIn = ByteBuffer
 
   private let limit: TimeAmount
-  private var patience: Scheduled<Void>?
+  private var timeout: Scheduled<Void>?
 
   package init(limit: TimeAmount) { self.limit = limit }
 
   package func handlerAdded(context: ChannelHandlerContext) {
     let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-    patience = context.eventLoop.scheduleTask(in: limit) { bound.value.close(promise: nil) }
+    timeout = context.eventLoop.scheduleTask(in: limit) { bound.value.close(promise: nil) }
   }
 
   package func handlerRemoved(context: ChannelHandlerContext) {
-    patience?.cancel()
-    patience = nil
+    timeout?.cancel()
+    timeout = nil
   }
 
   package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -2,7 +2,7 @@
 public struct MetricsSettings: Sendable, Hashable {
   /// Durations as counters: `nv_inference_*_duration_us`.
   public var hasCounterLatencies = true
-  /// Durations as histograms: `nv_inference_*_duration_histogram_us`, the series of an open change of the reference server.
+  /// Durations as histograms: `headroom_*_seconds`. The reference server's own histogram is of decoupled models alone, which there are none of.
   public var hasHistogramLatencies = true
 
   /// The defaults.

@@ -25,10 +25,25 @@ final class ModelCounters: Sendable {
     var busyNanoseconds: Int64 = 0
     var loadSeconds = 0.0
     var bytesGathered = 0
+    /// Time between batches in which the device waited for the host, instance-nanoseconds.
+    var hostOverheadNanoseconds: Int64 = 0
+    /// By instance: when the device was done with its last batch, and when that batch's responses were cut out.
+    var lastBatches: [Int: (computeEnd: Instant, outputsEnd: Instant)] = [:]
+
+    /// The device's wait before this batch, less what the instance spent waiting for it. An instance that gathers while its device computes
+    /// has none.
+    mutating func chargeHostOverhead(_ batch: BatchDone) {
+      let last = lastBatches[batch.instance]
+      let free = last.map { max(TimeSpan.zero, batch.gatherStart - $0.outputsEnd) } ?? .zero
+      let gap = batch.inputsReady - (last?.computeEnd ?? batch.gatherStart)
+      hostOverheadNanoseconds &+= max(0, (gap - free).nanoseconds)
+      lastBatches[batch.instance] = (batch.computeEnd, batch.outputsEnd)
+    }
   }
 
   /// One batch that succeeded.
   struct BatchDone {
+    var instance = 0
     var rows: Int
     var reason: DepartureReason
     var gatherStart: Instant
@@ -99,6 +114,7 @@ final class ModelCounters: Sendable {
       values.departures[batch.reason, default: 0] += 1
       values.busyNanoseconds += (batch.outputsEnd - batch.gatherStart).nanoseconds
       values.bytesGathered += batch.bytesGathered
+      values.chargeHostOverhead(batch)
     }
   }
 }

@@ -1,4 +1,5 @@
 import CheckedNumbers
+import Execution
 import KServe
 import Threads
 import TimeBase
@@ -7,24 +8,55 @@ import Threads
 import Vocabulary
 
 extension InferenceServer {
-  /// Every series in Prometheus' text format, as it is now.
-  public var metricsPage: String { MetricsText.text(self) }
+  /// Every series in Prometheus' text format, as it is now; `live`: what the diagnosis of the last seconds adds.
+  public func metricsPage(live: [LiveMetrics] = []) -> String { MetricsText.text(self, live) }
 }
 
 /// Prometheus' text format (prometheus/docs `content/docs/instrumenting/exposition_formats.md`): Triton's series under their names, and ours.
 enum MetricsText {
-  static func text(_ server: InferenceServer) -> String {
+  static func text(_ server: InferenceServer, _ live: [LiveMetrics] = []) -> String {
     let models = server.manager.table.allReady
     let values = models.map { ($0, $0.counters.current) }
     var page = MetricsPage()
-    let isSimulated = models.contains { $0.device.isSimulated }
-    if isSimulated { page.comment("SIMULATED: device times on this page are predictions of a model of a GPU; no GPU ran") }
-    page.family("headroom_build_info", .gauge, "The program that serves; simulated: whether a device is a model of one")
-    page.sample("headroom_build_info", [("version", server.version), ("simulated", isSimulated ? "true" : "false")], 1)
+    build(version: server.options.version, server.device, &page)
     triton(values, server.options.metrics, &page)
     host(server, &page)
     own(values, server, &page)
+    diagnosis(live, &page)
     return page.text
+  }
+
+  /// What runs here; on a simulated device said in a comment too, for whoever reads the page itself.
+  static func build(version: String, _ device: DeviceDescription, _ page: inout MetricsPage) {
+    if device.isSimulated {
+      page.comment("SIMULATED: device \(device.name) is a model of a GPU in real time; no GPU runs here, and outputs are zero")
+    }
+    page.family("headroom_build_info", .gauge, "What runs here; simulated: the device is a model of one. Always 1.")
+    page.sample(
+      "headroom_build_info",
+      [("version", version), ("device", device.name), ("simulated", device.isSimulated ? "true" : "false")], 1)
+  }
+
+  /// What only the live diagnosis knows; a family without a model in it is left out.
+  private static func diagnosis(_ live: [LiveMetrics], _ page: inout MetricsPage) {
+    if live.contains(where: { $0.verdict != nil }) {
+      page.family("headroom_verdict", .gauge, "What limits the model now, by the live diagnosis: 1 for the kind that holds.")
+      for model in live {
+        guard let verdict = model.verdict else { continue }
+        page.sample("headroom_verdict", [("model", model.model), ("version", model.version), ("kind", verdict)], 1)
+      }
+    }
+    if live.contains(where: { $0.maximum != nil }) {
+      page.family(
+        "headroom_requests_per_second_max", .gauge,
+        "Highest request rate that holds the latency goal, by a simulation fitted to the last seconds; no load is sent for it.")
+      for model in live {
+        guard let maximum = model.maximum else { continue }
+        page.sample(
+          "headroom_requests_per_second_max", [("model", model.model), ("version", model.version), ("slo", maximum.goal)],
+          maximum.requestsPerSecond)
+      }
+    }
   }
 
   /// Names, kinds and help texts' subjects: core `src/metrics.cc`; a counter without `_total` is Triton's.
@@ -82,17 +114,6 @@ enum MetricsText {
       Double(model.counters.pendingRequests)
     }
     each("nv_model_load_duration_secs", .gauge, "Model load time in seconds") { $1.loadSeconds }
-    // One histogram per phase, named after the counters of triton-inference-server/core `src/metric_model_reporter.cc`.
-    guard settings.hasHistogramLatencies else { return }
-    for (index, phase) in ModelCounters.Phase.allCases.enumerated() {
-      let name = "nv_inference_\(phase.rawValue)_duration_histogram_us"
-      page.family(name, .histogram, "Duration of the phase \(words(phase)) of successful requests in microseconds")
-      for (model, values) in models {
-        page.histogram(
-          name, labels(model), values.phases[index].counts, LatencyHistogram.bounds.map { $0 * 1e6 },
-          sum: Double(values.phases[index].sumNanoseconds) / 1e3)
-      }
-    }
   }
 
   private static func host(_ server: InferenceServer, _ page: inout MetricsPage) {
@@ -110,7 +131,7 @@ enum MetricsText {
   }
 
   private static func own(_ models: [(ServedModel, ModelCounters.Values)], _ server: InferenceServer, _ page: inout MetricsPage) {
-    for (index, phase) in ModelCounters.Phase.allCases.enumerated() {
+    for (index, phase) in ModelCounters.Phase.allCases.enumerated() where server.options.metrics.hasHistogramLatencies {
       let name = "headroom_\(phase.rawValue)_seconds"
       page.family(name, .histogram, "Time that successful requests spent in the phase: \(words(phase)).")
       for (model, values) in models {
@@ -124,7 +145,7 @@ enum MetricsText {
         "headroom_batch_rows", labels(model), values.batchRows.counts, SizeHistogram.bounds.map(Double.init),
         sum: Double(values.batchRows.sum))
     }
-    page.family("headroom_batch_departures_total", .counter, "Batches by the reason for which they left the queue.")
+    page.family("headroom_batch_departures_total", .counter, "Batches by dispatch reason.")
     for (model, values) in models {
       for reason in DepartureReason.allCases {
         page.sample(
@@ -137,9 +158,24 @@ enum MetricsText {
     page.family("headroom_queued_rows", .gauge, "Rows that wait in the queue.")
     for (model, _) in models { page.sample("headroom_queued_rows", labels(model), Double(model.queue.depth.rows)) }
     page.family(
-      "headroom_instance_busy_seconds_total", .counter, "Time that the model's instances spent on batches, from gather to answer.")
+      "headroom_instance_busy_seconds_total", .counter, "Time that the model's instances spent on batches, from gathering to response.")
     for (model, values) in models {
       page.sample("headroom_instance_busy_seconds_total", labels(model), Double(values.busyNanoseconds) / 1e9)
+    }
+    page.family(
+      "headroom_idle_seconds_total", .counter,
+      "Time in which the device did not compute for an instance, by cause: no request waited, batching delay, host overhead between batches."
+    )
+    for (model, values) in models {
+      let idle = model.queue.idleTimes
+      for (cause, nanoseconds) in [
+        ("no_requests", idle.noRequestsNanoseconds), ("batching_delay", idle.batchingDelayNanoseconds),
+        ("host_overhead", values.hostOverheadNanoseconds),
+      ] {
+        page.sample(
+          "headroom_idle_seconds_total", [("model", model.name), ("version", model.versionText), ("cause", cause)],
+          Double(nanoseconds) / 1e9)
+      }
     }
     page.family("headroom_instances", .gauge, "Instances of the model.")
     for (model, _) in models { page.sample("headroom_instances", labels(model), Double(model.instanceCount)) }
@@ -159,11 +195,11 @@ enum MetricsText {
 
   private static func words(_ phase: ModelCounters.Phase) -> String {
     switch phase {
-    case .request: "from acceptance to answer"
+    case .request: "from acceptance to response"
     case .queue: "waiting in the queue"
     case .computeInput: "gathering inputs"
     case .computeInfer: "computing"
-    case .computeOutput: "taking outputs apart"
+    case .computeOutput: "splitting outputs into responses"
     }
   }
 
@@ -179,10 +215,10 @@ struct MetricsPage {
 
   private(set) var text = ""
 
-  /// A line for people, which programs pass over.
-  mutating func comment(_ text: String) { self.text += "# \(text)\n" }
-
   mutating func family(_ name: String, _ kind: Kind, _ help: String) { text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n" }
+
+  /// A line for people: scrapers skip it.
+  mutating func comment(_ text: String) { self.text += "# \(text)\n" }
 
   mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
     text += name

@@ -7,7 +7,7 @@ import ModelConfiguration
 /// `docs/protocol/extension_classification.md`; values print as std::to_string prints them).
 enum Classification {
   /// Values of a row at most: every one is looked at, and their order kept. server `src/classification.cc`, kMaxClassificationElements.
-  static let mostClasses = 1_000_000
+  static let maximumClasses = 1_000_000
 
   /// A BYTES tensor of `rows` x min(n, classes) elements. A type without an order, and too many classes, are refused.
   static func encode(
@@ -19,7 +19,7 @@ enum Classification {
     }
     let rows = max(1, rows)
     let classes = data.count / size / rows
-    if classes > mostClasses { throw KServeError(.invalidArgument, "classification output tensor too large") }
+    if classes > maximumClasses { throw KServeError(.invalidArgument, "classification output tensor too large") }
     let shown = min(count, classes)
     var bytes: [UInt8] = []
     for row in 0..<rows {

@@ -12,7 +12,7 @@ import TimeBase
 final class InstanceWorker: @unchecked Sendable {
   let model: ServedModel
   private let index: Int
-  private let tenure: Int
+  private let generation: Int
   private let depth: Int
   private var instance: (any ModelInstance)?
   /// One per slot of the instance, of those that no batch is in.
@@ -20,10 +20,10 @@ final class InstanceWorker: @unchecked Sendable {
   /// Oldest first.
   private var flights: [(batch: BatchInFlight, work: ModelQueue.Work)] = []
 
-  init(_ model: ServedModel, index: Int, tenure: Int, instance: (any ModelInstance)?) {
+  init(_ model: ServedModel, index: Int, generation: Int, instance: (any ModelInstance)?) {
     self.model = model
     self.index = index
-    self.tenure = tenure
+    self.generation = generation
     depth = model.pipelineDepth
     if let instance { use(instance) }
   }
@@ -37,22 +37,22 @@ final class InstanceWorker: @unchecked Sendable {
       while let work = next(finished) { finished = run(work) }
     }
     // What did not come back is abandoned: to close it would be to wait for it.
-    if model.queue.isServing(index, tenure: tenure) { instance?.close() }
+    if model.queue.isServing(index, generation: generation) { instance?.close() }
     // Before the model, whose end gives memory back to the system.
     (instance, free, flights) = (nil, [], [])
     model.workerEnded()
   }
 
   private func next(_ finished: ModelQueue.Finished?) -> ModelQueue.Work? {
-    guard model.limitsTurns else { return model.queue.next(index, tenure: tenure, finished: finished) }
-    let hasMore = model.queue.hand(index, tenure: tenure, finished: finished)
+    guard model.isRateLimited else { return model.queue.next(index, generation: generation, finished: finished) }
+    let hasMore = model.queue.hand(index, generation: generation, finished: finished)
     // The turn of a thread that was given up ended then, and may be its successor's now.
-    if finished != nil, model.queue.isServing(index, tenure: tenure) {
+    if finished != nil, model.queue.isServing(index, generation: generation) {
       if hasMore { model.renewTurn(index) } else { model.endTurn(index) }
     }
-    guard let work = model.queue.take(index, tenure: tenure) else { return nil }
-    model.beginTurn(index)
-    model.queue.executionBegins(index, tenure: tenure, work)
+    guard let work = model.queue.take(index, generation: generation) else { return nil }
+    model.acquireResources(index)
+    model.queue.executionBegins(index, generation: generation, work)
     return work
   }
 
@@ -74,7 +74,7 @@ final class InstanceWorker: @unchecked Sendable {
   /// Gathers a batch whenever there is one and room for it, answers the oldest when it is done.
   private func servePipelined() {
     var finished: ModelQueue.Finished?
-    while let step = model.queue.nextStep(index, tenure: tenure, finished: finished) {
+    while let step = model.queue.nextStep(index, generation: generation, finished: finished) {
       finished = nil
       switch step {
       case .answer:
@@ -91,8 +91,8 @@ final class InstanceWorker: @unchecked Sendable {
           }
           flights.append((flight, work))
           let (queue, batch) = (model.queue, work.batch)
-          submit(flight) { [index, tenure] in queue.executed(batch, on: index, tenure: tenure) }
-          queue.submitted(work.batch, on: index, tenure: tenure)
+          submit(flight) { [index, generation] in queue.executed(batch, on: index, generation: generation) }
+          queue.submitted(work.batch, on: index, generation: generation)
         } catch {
           finished = fail(work, error)
         }
@@ -145,7 +145,7 @@ final class InstanceWorker: @unchecked Sendable {
       case .batchFailed, .instanceLost: .internalError
       }
     // Whoever gave it up has answered and counted.
-    guard model.queue.isServing(index, tenure: tenure) else { return ModelQueue.Finished(batch: work.batch, results: []) }
+    guard model.queue.isServing(index, generation: generation) else { return ModelQueue.Finished(batch: work.batch, results: []) }
     let results = work.requests.map { request -> Result<InferenceResponse, KServeError> in
       model.counters.fail(.backend, nanoseconds: (MonotonicClock.now - request.accepted).nanoseconds)
       return .failure(KServeError(status, "\(request.checked.logTag)\(error.description)"))
@@ -159,7 +159,7 @@ final class InstanceWorker: @unchecked Sendable {
     flight.gatherStart = MonotonicClock.now
     flight.rows = work.requests.reduce(0) { $0 + max(1, $1.checked.rows) }
     flight.gathered = 0
-    // A request whose bytes cannot be had fails alone.
+    // A request whose bytes cannot be read fails alone.
     flight.problems = try gather(work.requests, rows: flight.rows, into: flight.checked, &flight.gathered)
   }
 
@@ -193,7 +193,7 @@ final class InstanceWorker: @unchecked Sendable {
     let (gatherStart, rows) = (flight.gatherStart, flight.rows)
     try flight.checked.checkOutputs()
     // A late one's requests were told that it failed, and their shared memory may hold other things by now.
-    if model.queue.maybeGaveUp(after: times.outputsReady - gatherStart), !model.queue.isServing(index, tenure: tenure) { return [] }
+    if model.queue.maybeGaveUp(after: times.outputsReady - gatherStart), !model.queue.isServing(index, generation: generation) { return [] }
     let phases = BatchPhases(
       computeStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady), computeEnd: max(gatherStart, times.computeEnd),
       outputsReady: max(gatherStart, times.outputsReady))
@@ -213,7 +213,7 @@ final class InstanceWorker: @unchecked Sendable {
     }
     model.counters.succeed(
       ModelCounters.BatchDone(
-        rows: rows, reason: work.reason, gatherStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady),
+        instance: index, rows: rows, reason: work.reason, gatherStart: gatherStart, inputsReady: max(gatherStart, times.inputsReady),
         computeEnd: max(gatherStart, times.computeEnd), outputsEnd: outputsEnd, bytesGathered: flight.gathered), requests: good)
     model.live.record(
       LiveRecorder.Batch(

@@ -55,13 +55,14 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Runs a batch of that instance on the calling thread; nil: batches go to the instances' threads. Set before the first request.
   private var immediate: ((Int, Work) -> Finished)?
-  /// More bytes than this would hold up an event loop's other connections for longer than a hand-over takes.
+  /// More bytes than this would hold up an event loop's other connections for longer than a hand-off takes.
   private static let immediateByteLimit = 64 << 10
 
   private var deliveries: [PendingInference] = []
   private var woken: [Int] = []
+  private var idle: IdleTimes
 
-  /// `depth`: batches an instance may hold, 1 or 2 (`LoadedModel.pipelineDepth`).
+  /// `depth`: batches that an instance may hold, 1 or 2 (`LoadedModel.pipelineDepth`).
   init(
     model: String, configuration: SchedulerConfiguration, executionLimit: TimeSpan, counters: ModelCounters, depth: Int = 1,
     clock: @escaping @Sendable () -> Instant = { MonotonicClock.now }
@@ -75,13 +76,14 @@ final class ModelQueue: @unchecked Sendable {
     self.executionLimit = executionLimit
     self.counters = counters
     self.clock = clock
+    idle = IdleTimes(since: clock())
     pipelines = InstancePipelines(instances: instances, depth: depth)
     isWaiting = Array(repeating: false, count: instances)
   }
 
   /// Starts to keep deadlines. `onHang` is told of an instance that was given up.
   func start(onHang: @escaping @Sendable (Int) -> Void) {
-    DetachedThread.start(named: "timer \(modelName)", isPrompt: true) { [self] in keepTime(onHang) }
+    DetachedThread.start(named: "timer \(modelName)", hasShortSlice: true) { [self] in keepTime(onHang) }
   }
 
   /// Lets batches run where their last request arrived while the instance's thread waits: for models whose work takes less time than handing
@@ -91,10 +93,10 @@ final class ModelQueue: @unchecked Sendable {
   // MARK: - Event loops
 
   /// Takes a request, or answers at once why not. Returns what cancels it.
-  func submit(_ request: PendingInference, orElse: () -> InferenceHandle?) -> InferenceHandle {
+  func submit(_ request: PendingInference, fallback: () -> InferenceHandle?) -> InferenceHandle {
     monitor.lock()
     // Behind the lock: waiting for it is no queueing.
-    let now = clock()
+    var now = clock()
     let slot = free.popLast() ?? pending.count
     if slot == pending.count {
       pending.append(nil)
@@ -127,18 +129,19 @@ final class ModelQueue: @unchecked Sendable {
     drain()
     if let immediate, woken.count == 1, let instance = woken.first, let work = takeImmediate(instance) {
       woken.removeAll(keepingCapacity: true)
+      noteIdle(now)
       monitor.unlock()
       // The instance is this thread's until `complete`: its own thread waits for a batch and gets none meanwhile.
       let finished = immediate(instance, work)
       monitor.lock()
       // What came meanwhile came later than this request.
-      let ended = scheduler.queuedRequests > 0 ? clock() : now
-      complete(finished, instance, ended)
-      announce(instance, ended)
+      now = clock()
+      complete(finished, instance, now)
+      announce(instance, now)
       drain()
     }
     leave(now)
-    if isStopping, let other = orElse() { return other }
+    if isStopping, let other = fallback() { return other }
     if let refusal {
       counters.fail(refusal.status == .unavailable ? .rejected : .other, nanoseconds: (clock() - request.accepted).nanoseconds)
       request.result = .failure(refusal)
@@ -166,18 +169,18 @@ final class ModelQueue: @unchecked Sendable {
   // MARK: - Instance threads
 
   /// A thread begins to serve an instance.
-  func beginTenure(_ instance: Int) -> Int { monitor.withLock { pipelines.generation(instance) } }
+  func currentGeneration(_ instance: Int) -> Int { monitor.withLock { pipelines.generation(instance) } }
 
   /// Hands in the last batch's results and waits for the next batch. nil: the thread is to end, because the model is unloaded or because
   /// the instance was given up meanwhile.
-  func next(_ instance: Int, tenure: Int, finished: Finished?) -> Work? {
+  func next(_ instance: Int, generation: Int, finished: Finished?) -> Work? {
     monitor.lock()
-    guard pipelines.generation(instance) == tenure else {
+    guard pipelines.generation(instance) == generation else {
       monitor.unlock()
       return nil
     }
     report(instance, finished)
-    let work = waitForWork(instance, tenure)
+    let work = waitForWork(instance, generation)
     if let work { beginExecution(instance, work.requests) }
     counters.setPending(waiting)
     monitor.unlock()
@@ -191,15 +194,15 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// As `next`, for an instance that may gather a batch while the device executes another. nil: the thread is to end.
-  func nextStep(_ instance: Int, tenure: Int, finished: Finished?) -> Step? {
+  func nextStep(_ instance: Int, generation: Int, finished: Finished?) -> Step? {
     monitor.lock()
     defer {
       counters.setPending(waiting)
       monitor.unlock()
     }
-    guard pipelines.generation(instance) == tenure else { return nil }
+    guard pipelines.generation(instance) == generation else { return nil }
     report(instance, finished)
-    while pipelines.generation(instance) == tenure {
+    while pipelines.generation(instance) == generation {
       switch pipelines.next(instance) {
       case .answer(let batch): return .answer(batch)
       case .gather:
@@ -208,24 +211,24 @@ final class ModelQueue: @unchecked Sendable {
         return .gather(work)
       case nil:
         if isClosing && unanswered == 0 { return nil }
-        waitForSignal(instance, tenure)
+        waitForSignal(instance, generation)
       }
     }
     return nil
   }
 
-  private func waitForSignal(_ instance: Int, _ tenure: Int) {
+  private func waitForSignal(_ instance: Int, _ generation: Int) {
     isWaiting[instance] = true
     monitor.wait(1 + instance)
     // A thread that was given up meanwhile has a successor, which may wait.
-    if pipelines.generation(instance) == tenure { isWaiting[instance] = false }
+    if pipelines.generation(instance) == generation { isWaiting[instance] = false }
   }
 
   /// The device has the batch: the instance could gather another.
-  func submitted(_ batch: BatchID, on instance: Int, tenure: Int) {
+  func submitted(_ batch: BatchID, on instance: Int, generation: Int) {
     let now = clock()
     monitor.lock()
-    guard pipelines.generation(instance) == tenure else { return monitor.unlock() }
+    guard pipelines.generation(instance) == generation else { return monitor.unlock() }
     pipelines.submitted(batch, on: instance)
     announce(instance, now)
     drain()
@@ -233,9 +236,9 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// The device is done with the batch. On any thread.
-  func executed(_ batch: BatchID, on instance: Int, tenure: Int) {
+  func executed(_ batch: BatchID, on instance: Int, generation: Int) {
     monitor.lock()
-    guard pipelines.generation(instance) == tenure else { return monitor.unlock() }
+    guard pipelines.generation(instance) == generation else { return monitor.unlock() }
     pipelines.executed(batch, on: instance)
     let wakes = isWaiting[instance]
     monitor.unlock()
@@ -243,16 +246,16 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// The first half of `next`, for an instance that has its turn to give back in between: whether another batch is there for it.
-  func hand(_ instance: Int, tenure: Int, finished: Finished?) -> Bool {
+  func hand(_ instance: Int, generation: Int, finished: Finished?) -> Bool {
     monitor.lock()
     defer { monitor.unlock() }
-    guard pipelines.generation(instance) == tenure else { return false }
+    guard pipelines.generation(instance) == generation else { return false }
     report(instance, finished)
     return pipelines.hasGiven(instance)
   }
 
   /// The second half of `next`. Execution begins with `executionBegins`.
-  func take(_ instance: Int, tenure: Int) -> Work? { monitor.withLock { waitForWork(instance, tenure) } }
+  func take(_ instance: Int, generation: Int) -> Work? { monitor.withLock { waitForWork(instance, generation) } }
 
   /// What became of the last batch, and that the instance waits for another. Ends with the lock held.
   private func report(_ instance: Int, _ finished: Finished?) {
@@ -265,6 +268,7 @@ final class ModelQueue: @unchecked Sendable {
       monitor.lock()
     } else {
       woken.removeAll(keepingCapacity: true)
+      noteIdle(now)
     }
   }
 
@@ -277,10 +281,10 @@ final class ModelQueue: @unchecked Sendable {
     }
   }
 
-  private func waitForWork(_ instance: Int, _ tenure: Int) -> Work? {
+  private func waitForWork(_ instance: Int, _ generation: Int) -> Work? {
     while !pipelines.hasGiven(instance) {
-      if pipelines.generation(instance) != tenure || isClosing && unanswered == 0 { return nil }
-      waitForSignal(instance, tenure)
+      if pipelines.generation(instance) != generation || isClosing && unanswered == 0 { return nil }
+      waitForSignal(instance, generation)
     }
     return takeAssigned(instance)
   }
@@ -314,9 +318,9 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// The batch begins to execute: from now on its time counts. Waiting for a turn before is no hanging.
-  func executionBegins(_ instance: Int, tenure: Int, _ work: Work) {
+  func executionBegins(_ instance: Int, generation: Int, _ work: Work) {
     monitor.lock()
-    if pipelines.generation(instance) == tenure { beginExecution(instance, work.requests) }
+    if pipelines.generation(instance) == generation { beginExecution(instance, work.requests) }
     counters.setPending(waiting)
     monitor.unlock()
   }
@@ -339,7 +343,7 @@ final class ModelQueue: @unchecked Sendable {
   func maybeGaveUp(after span: TimeSpan) -> Bool { executionLimit > .zero && span + span >= executionLimit }
 
   /// Whether this thread still serves the instance.
-  func isServing(_ instance: Int, tenure: Int) -> Bool { monitor.withLock { pipelines.generation(instance) == tenure } }
+  func isServing(_ instance: Int, generation: Int) -> Bool { monitor.withLock { pipelines.generation(instance) == generation } }
 
   private func complete(_ finished: Finished, _ instance: Int, _ now: Instant) {
     if let formed = formed(finished.batch) {
@@ -386,6 +390,10 @@ final class ModelQueue: @unchecked Sendable {
     if !request.isExecuting { waiting -= 1 }
   }
 
+  private func noteIdle(_ now: Instant) {
+    idle.note(now, readyInstances: scheduler.readyInstanceCount, hasQueue: scheduler.queuedRequests > 0)
+  }
+
   private func wakeTimer(by target: Instant) {
     timerTarget = target
     monitor.signal(Self.timer)
@@ -393,6 +401,7 @@ final class ModelQueue: @unchecked Sendable {
 
   /// Unlocks, wakes whoever got work and delivers what is over. Nothing of this happens under the lock.
   private func leave(_ now: Instant) {
+    noteIdle(now)
     counters.setPending(waiting)
     let due = Self.reading(&scheduler) { $0.nextWakeUp }
     if due < timerTarget { wakeTimer(by: due) }
@@ -491,5 +500,12 @@ final class ModelQueue: @unchecked Sendable {
   /// Queued requests and rows, and instances that wait for a batch.
   var depth: (requests: Int, rows: Int, readyInstances: Int) {
     monitor.withLock { (scheduler.queuedRequests, scheduler.queuedRows, scheduler.readyInstanceCount) }
+  }
+  /// Time in which instances held no batch, up to now.
+  var idleTimes: IdleTimes {
+    monitor.withLock {
+      noteIdle(clock())
+      return idle
+    }
   }
 }

@@ -21,7 +21,7 @@ struct RequestChecker: Sendable {
   private var model: String { configuration.name }
   private var takesRows: Bool { configuration.maxBatchSize > 0 }
 
-  /// What the request asks for, or why it cannot be had. Raw inputs get their name, type and shape.
+  /// What the request asks for, or why it cannot be served. Raw inputs get their name, type and shape.
   func check(_ request: inout InferenceRequest) throws(KServeError) -> CheckedRequest {
     let tag = "[request id: \(request.id.isEmpty ? "<id_unknown>" : request.id)] "
     if request.inputs.contains(where: { $0.isRaw }) { try completeRaw(&request, tag) }

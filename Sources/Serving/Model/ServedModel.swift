@@ -95,12 +95,12 @@ final class ServedModel: Sendable {
     var workers: [InstanceWorker] = []
     for index in 0..<instanceCount { workers.append(startWorker(index, instances.indices.contains(index) ? instances[index] : nil)) }
     // Instances that may be given up, or have to wait for turns, need threads of their own.
-    if loaded.isImmediate, !limitsTurns { queue.runImmediately { [workers] index, work in workers[index].run(work) } }
+    if loaded.isImmediate, !isRateLimited { queue.runImmediately { [workers] index, work in workers[index].run(work) } }
   }
 
   @discardableResult
   private func startWorker(_ index: Int, _ instance: (any ModelInstance)?) -> InstanceWorker {
-    let worker = InstanceWorker(self, index: index, tenure: queue.beginTenure(index), instance: instance)
+    let worker = InstanceWorker(self, index: index, generation: queue.currentGeneration(index), instance: instance)
     threads.wrappingAdd(1, ordering: .relaxed)
     DetachedThread.start(named: "\(name) \(index)") { worker.serve() }
     return worker
@@ -117,13 +117,13 @@ final class ServedModel: Sendable {
   }
 
   /// Batches that an instance may hold. One that takes turns with others holds no turn ahead.
-  var pipelineDepth: Int { limitsTurns ? 1 : loaded.pipelineDepth }
+  var pipelineDepth: Int { isRateLimited ? 1 : loaded.pipelineDepth }
 
   /// Instances share resources with others and take turns.
-  var limitsTurns: Bool { !tickets.isEmpty }
+  var isRateLimited: Bool { !tickets.isEmpty }
 
   /// Waits for the instance's turn.
-  func beginTurn(_ index: Int) {
+  func acquireResources(_ index: Int) {
     guard tickets.indices.contains(index) else { return }
     gate?.enter(tickets[index])
   }
@@ -147,9 +147,9 @@ final class ServedModel: Sendable {
     }
   }
 
-  /// Accepts and runs, or answers why not. `orElse` is asked when the model is being closed: another may take the request.
+  /// Accepts and runs, or answers why not. `fallback` is asked when the model is being closed: another may take the request.
   func infer(
-    _ request: consuming InferenceRequest, on loop: any EventLoop, orElse: @escaping @Sendable () -> InferenceHandle?,
+    _ request: consuming InferenceRequest, on loop: any EventLoop, fallback: @escaping @Sendable () -> InferenceHandle?,
     reply: @escaping @Sendable (Result<InferenceResponse, KServeError>, RequestPassage) -> Void
   ) -> InferenceHandle {
     var request = request
@@ -174,7 +174,7 @@ final class ServedModel: Sendable {
     }
     guard let hold else {
       return queue.submit(
-        PendingInference(request: request, checked: checked, loop: loop, accepted: accepted, reply: reply), orElse: orElse)
+        PendingInference(request: request, checked: checked, loop: loop, accepted: accepted, reply: reply), fallback: fallback)
     }
     return queue.submit(
       PendingInference(
@@ -183,6 +183,6 @@ final class ServedModel: Sendable {
           // Before the answer: who has it finds the region unregistered, if that was asked for meanwhile.
           hold.end()
           reply(answer, passage)
-        }), orElse: orElse)
+        }), fallback: fallback)
   }
 }

@@ -9,7 +9,7 @@ import Planning
 /// both go through here, so that they say the same.
 enum ConfigurationReader {
   /// More than any configuration, so that a wrong file does not fill the memory.
-  static let mostBytes = 1 << 26
+  static let maximumBytes = 1 << 26
 
   /// Reads `config.pbtxt`; nil where the folder has none.
   static func read(folder: String) throws(ModelConfigurationError) -> ModelConfiguration.Parsed? {
@@ -21,7 +21,7 @@ enum ConfigurationReader {
   /// Reads a file in protobuf's text format.
   static func read(file path: String) throws(ModelConfigurationError) -> ModelConfiguration.Parsed {
     let bytes: [UInt8]
-    do throws(FileError) { bytes = try Files.readRegular(path, limit: mostBytes) } catch {
+    do throws(FileError) { bytes = try Files.readRegular(path, limit: maximumBytes) } catch {
       throw ModelConfigurationError(file: path, reason: "cannot \(error.action) the file: \(error.reason)")
     }
     return try ModelConfiguration.parse(bytes: bytes, file: path)
@@ -39,7 +39,7 @@ enum ConfigurationReader {
   }
 
   /// What can be said of the configuration before its model is read.
-  static func validate(_ configuration: ModelConfiguration, version: Int?, at place: ModelPlace) throws(ModelConfigurationError) {
+  static func validate(_ configuration: ModelConfiguration, version: Int?, at place: ModelLocation) throws(ModelConfigurationError) {
     let backend = try configuration.namedBackend()
     try configuration.validateBackend(hasPlan: holdsPlan(configuration, version: version, at: place))
     try configuration.validate(backend == .identity ? .complete : .written)
@@ -70,7 +70,7 @@ enum ConfigurationReader {
   }
 
   /// Whether the model's file is a plan of this program.
-  private static func holdsPlan(_ configuration: ModelConfiguration, version: Int?, at place: ModelPlace) -> Bool {
+  private static func holdsPlan(_ configuration: ModelConfiguration, version: Int?, at place: ModelLocation) -> Bool {
     let name = configuration.defaultModelFilename.isEmpty ? "model.plan" : configuration.defaultModelFilename
     switch place {
     case .folder(let folder):
@@ -137,7 +137,7 @@ enum ConfigurationReader {
   private static func excerpt(_ name: String) -> String { name.count > 60 ? name.prefix(60) + "..." : name }
 
   /// Looks for the files that a configuration names besides the model's.
-  static func checkFiles(_ configuration: ModelConfiguration, at place: ModelPlace) throws(ModelConfigurationError) {
+  static func checkFiles(_ configuration: ModelConfiguration, at place: ModelLocation) throws(ModelConfigurationError) {
     _ = try labels(configuration, at: place)
     guard case .folder(let folder) = place else { return }
     for (index, sample) in configuration.warmupSamples.enumerated() {
@@ -152,14 +152,14 @@ enum ConfigurationReader {
 
   /// Labels by output. A file that is missing or lies outside the model's folder is an error.
   /// Source: core `src/model.cc` (Init), `src/label_provider.cc`.
-  static func labels(_ configuration: ModelConfiguration, at place: ModelPlace) throws(ModelConfigurationError) -> [String: [String]] {
+  static func labels(_ configuration: ModelConfiguration, at place: ModelLocation) throws(ModelConfigurationError) -> [String: [String]] {
     var labels: [String: [String]] = [:]
     for (index, output) in configuration.outputs.enumerated() where !output.labelFilename.isEmpty {
       let bytes: [UInt8]
       switch place {
       case .folder(let folder):
         do throws(FileError) {
-          bytes = try Files.readRegular(try Files.path(of: output.labelFilename, inside: folder), limit: mostBytes)
+          bytes = try Files.readRegular(try Files.path(of: output.labelFilename, inside: folder), limit: maximumBytes)
         } catch {
           let isOutside = error.reason.hasPrefix("it is outside")
           throw configuration.labelError(

@@ -197,7 +197,7 @@ extension ModelLoader {
 
   // MARK: - Files
 
-  func source(_ configuration: ModelConfiguration, version: Int, at place: ModelPlace) throws -> Source {
+  func source(_ configuration: ModelConfiguration, version: Int, at place: ModelLocation) throws -> Source {
     if configuration.backend == "identity" { return .identity }
     if configuration.platform == "headroom_builtin", case .folder = place {
       return .graph(try Self.builtIn(configuration).graph().withRowsFirst(), nil)

@@ -30,7 +30,7 @@ struct ModelLoader: Sendable {
   }
 
   /// The model's configuration as written, its name filled in; the default one where there is none.
-  func configuration(_ name: String, at place: ModelPlace, replacement: String?) throws(Failure) -> ModelConfiguration {
+  func configuration(_ name: String, at place: ModelLocation, replacement: String?) throws(Failure) -> ModelConfiguration {
     do {
       var parsed: ModelConfiguration.Parsed?
       if let replacement {
@@ -56,8 +56,8 @@ struct ModelLoader: Sendable {
     }
   }
 
-  /// Built-in heads are served as the document serves them; anything else as its file says.
-  private static func defaultConfiguration(_ name: String, _ place: ModelPlace) -> ModelConfiguration {
+  /// Built-in heads are served as the case study serves them; anything else as its file says.
+  private static func defaultConfiguration(_ name: String, _ place: ModelLocation) -> ModelConfiguration {
     guard case .builtIn = place else { return ModelConfiguration(name: name) }
     return ModelConfiguration(
       name: name, platform: "headroom_builtin", maxBatchSize: 256,
@@ -65,7 +65,7 @@ struct ModelLoader: Sendable {
   }
 
   /// Versions to load by the policy (common `protobuf/model_config.proto`, ModelVersionPolicy; none stated: the latest).
-  func versions(_ configuration: ModelConfiguration, at place: ModelPlace) throws(Failure) -> [Int] {
+  func versions(_ configuration: ModelConfiguration, at place: ModelLocation) throws(Failure) -> [Int] {
     do {
       return try ConfigurationReader.versions(configuration, found: try place.versions())
     } catch {
@@ -74,7 +74,7 @@ struct ModelLoader: Sendable {
   }
 
   /// A served model with its instances made and warm, not yet started.
-  func load(_ written: ModelConfiguration, version: Int, at place: ModelPlace, number: Int32) throws(Failure) -> (
+  func load(_ written: ModelConfiguration, version: Int, at place: ModelLocation, number: Int32) throws(Failure) -> (
     ServedModel, [any ModelInstance]
   ) {
     do {
@@ -158,7 +158,7 @@ struct ModelLoader: Sendable {
   }
 }
 
-extension ModelPlace {
+extension ModelLocation {
   /// The model's folder, where it has one.
   var folder: String? { if case .folder(let path) = self { path } else { nil } }
 }

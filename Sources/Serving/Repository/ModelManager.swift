@@ -11,9 +11,9 @@ final class ModelManager: Sendable {
   let table = ModelTable()
   private let loader: ModelLoader
   private let repositories: [String]
-  private let fixed: [String: ModelPlace]
+  private let fixed: [String: ModelLocation]
   private let log: ServerLog
-  /// Names that an operation works on: one at a time a model.
+  /// Names that an operation works on: one at a time per model.
   private let gate = Monitor()
   private let busy = Mutex<Set<String>>([])
   private let stamps = Mutex<[String: [String: [Int64]]]>([:])
@@ -21,7 +21,7 @@ final class ModelManager: Sendable {
   /// Models closed and not yet drained.
   private let draining = Mutex<[ObjectIdentifier: ServedModel]>([:])
 
-  init(loader: ModelLoader, repositories: [String], fixed: [String: ModelPlace], log: ServerLog) {
+  init(loader: ModelLoader, repositories: [String], fixed: [String: ModelLocation], log: ServerLog) {
     self.loader = loader
     self.repositories = repositories
     self.fixed = fixed
@@ -29,7 +29,7 @@ final class ModelManager: Sendable {
   }
 
   /// Models there are on disk, by name.
-  func listing() -> [String: ModelPlace] {
+  func listing() -> [String: ModelLocation] {
     var places = fixed
     for repository in repositories {
       for name in (try? Files.entries(of: repository)) ?? [] where !name.hasPrefix(".") {
@@ -49,7 +49,7 @@ final class ModelManager: Sendable {
       throw KServeError(
         .invalidArgument, "failed to load '\(name)', override model directory requires 'config' parameter to be specified")
     }
-    guard let place = files.isEmpty ? listing()[name] : ModelPlace.sent(files) else { throw KServeError(.internalError, polled) }
+    guard let place = files.isEmpty ? listing()[name] : ModelLocation.sent(files) else { throw KServeError(.internalError, polled) }
     let (configuration, versions): (ModelConfiguration, [Int])
     let stamp = place.stamp()
     do throws(ModelLoader.Failure) {

@@ -73,7 +73,7 @@ public enum RepositoryCheck {
     }
     if kind == .file { return [try checkFile(path)] }
     let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-    let hasVersions = !(try ModelPlace.folder(path).versions()).isEmpty
+    let hasVersions = !(try ModelLocation.folder(path).versions()).isEmpty
     if hasVersions || Files.kind(of: "\(path)/config.pbtxt") == .file {
       return [model(try folderName(path), in: path, file: nil)]
     }
@@ -94,7 +94,7 @@ public enum RepositoryCheck {
     if ModelBackend.name(ofFile: name) != nil || [".onnx", ".plan", ".py"].contains(where: name.hasSuffix) {
       throw FileError(path: path, action: "check", reason: "it is not a config.pbtxt; give that, or the model's folder")
     }
-    if !(try ModelPlace.folder(parent).versions()).isEmpty { return model(try folderName(parent), in: parent, file: path) }
+    if !(try ModelLocation.folder(parent).versions()).isEmpty { return model(try folderName(parent), in: parent, file: path) }
     return model(nil, in: parent, file: path)
   }
 
@@ -150,7 +150,7 @@ extension RepositoryCheck.Result {
   fileprivate mutating func check(
     _ configuration: ModelConfiguration, in folder: String, isAlone: Bool
   ) throws(ModelConfigurationError) {
-    let place = ModelPlace.folder(folder)
+    let place = ModelLocation.folder(folder)
     let backend = try configuration.namedBackend()
     let found = isAlone ? [] : (try? place.versions()) ?? []
     if found.isEmpty {

@@ -38,11 +38,24 @@ public final class ServerLog: Sendable {
     if settings.verboseLevel >= level { write("I", text(), file, line) }
   }
 
+  /// A line on standard error, whatever the log settings: scripts wait for it. A record where records are JSON, else the line alone.
+  public func say(_ text: String, severity: Character = "I", file: StaticString = #fileID, line: Int = #line) {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    let record =
+      settings.format == Self.jsonFormat
+      ? Self.record(
+        severity, Self.quoted(text), source: "\(file)", line: line, format: Self.jsonFormat, process: getpid(), at: now)
+      : Self.oneLine(text) + "\n"
+    _ = Array(record.utf8).withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+  }
+
   private func write(_ severity: Character, _ text: String, _ file: StaticString, _ line: Int) {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
+    let isQuoted = isEscaped || settings.format == Self.jsonFormat
     let record = Self.record(
-      severity, isEscaped ? Self.quoted(text) : text, source: "\(file)", line: line, format: settings.format, process: getpid(), at: now)
+      severity, isQuoted ? Self.quoted(text) : text, source: "\(file)", line: line, format: settings.format, process: getpid(), at: now)
     state.withLock { settings in
       var file = settings.file.isEmpty ? 2 : open(settings.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
       // A log that cannot be opened is no reason to say nothing.
@@ -52,7 +65,13 @@ public final class ServerLog: Sendable {
     }
   }
 
-  /// One record in tritonserver's form (triton-inference-server/common `src/logging.cc`): glog's, or ISO 8601, as `log_format` says.
+  /// `log_format` of one JSON object per line, which tritonserver has not.
+  public static let jsonFormat = "json"
+  /// Every `log_format`.
+  public static let formats = ["default", "ISO8601", jsonFormat]
+
+  /// One record in tritonserver's form (triton-inference-server/common `src/logging.cc`): glog's, or ISO 8601, as `log_format` says; or a JSON
+  /// object, whose message then is one that `quoted` made.
   static func record(
     _ severity: Character, _ message: String, source: String, line: Int, format: String, process: Int32, at instant: timespec
   ) -> String {
@@ -64,10 +83,17 @@ public final class ServerLog: Sendable {
     // The name alone, of letters that readers of such lines take for a name's.
     let name = source.split(separator: "/").last.map { String($0.map { $0 == "+" ? "_" : $0 }) } ?? source
     let place = "\(process) \(name):\(line)]"
-    if format == "ISO8601" {
-      return "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(time)Z \(severity) \(place) \(message)\n"
+    let micros = String(1_000_000 + Int(clamping: max(0, instant.tv_nsec)) / 1000).dropFirst()
+    let date = "\(1900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
+    if format == jsonFormat {
+      let words: [Character: String] = ["I": "info", "W": "warning", "E": "error"]
+      return
+        "{\"time\":\"\(date)T\(time).\(micros)Z\",\"severity\":\"\(words[severity] ?? "info")\",\"process\":\(process),"
+        + "\"source\":\(quoted("\(name):\(line)")),\"message\":\(message)}\n"
     }
-    let micros = String(1_000_000 + Int(instant.tv_nsec) / 1000).dropFirst()
+    if format == "ISO8601" {
+      return "\(date)T\(time)Z \(severity) \(place) \(message)\n"
+    }
     return "\(severity)\(two(parts.tm_mon + 1))\(two(parts.tm_mday)) \(time).\(micros) \(place) \(message)\n"
   }
 

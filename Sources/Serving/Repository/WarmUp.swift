@@ -81,7 +81,7 @@ struct WarmUp {
   }
 
   /// What a sample's tensors take at most, all inputs together: nobody sends more than that, and a configuration may come from a load call.
-  private static let mostSampleBytes = 1 << 30
+  private static let maximumSampleBytes = 1 << 30
   /// How long the repetitions of one sample (`count`) may take.
   private static let longestRepetition = TimeSpan.seconds(60)
 
@@ -112,9 +112,9 @@ struct WarmUp {
       let elements = TensorReshape.elements(shapes[shapes.count - 1][...]) ?? .max
       bytes = bytes.addingSaturated(elements.multipliedSaturated(by: input.dataType.bytesPerElement ?? 4))
     }
-    guard bytes <= Self.mostSampleBytes else {
+    guard bytes <= Self.maximumSampleBytes else {
       throw failure(
-        "its inputs take \(bytes == .max ? "more bytes than there are" : "\(bytes) bytes"); at most \(Self.mostSampleBytes) are given")
+        "its inputs take \(bytes == .max ? "more bytes than there are" : "\(bytes) bytes"); at most \(Self.maximumSampleBytes) are given")
     }
     let end = MonotonicClock.now + Self.longestRepetition
     for repetition in 0..<max(1, sample.count) {

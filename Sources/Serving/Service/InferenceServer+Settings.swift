@@ -52,7 +52,7 @@ extension InferenceServer {
       case ("log_verbose_level", .uint(let level)): settings.verboseLevel = UInt32(clamping: level)
       case ("log_verbose_level", .int(let level)): settings.verboseLevel = UInt32(clamping: level)
       case ("log_format", .string(let text)):
-        guard ["default", "ISO8601"].contains(text) else {
+        guard ServerLog.formats.contains(text) else {
           throw KServeError(.invalidArgument, "log_format '\(text)' is unknown; use 'default' or 'ISO8601'")
         }
         settings.format = text

@@ -60,6 +60,8 @@ public final class InferenceServer: KServeService {
   }
 
   let options: Options
+  /// The device that runs graphs.
+  let device: DeviceDescription
   let manager: ModelManager
   let live: LiveRecorder
   let host = HostGauges()
@@ -74,6 +76,7 @@ public final class InferenceServer: KServeService {
   /// A server that has loaded nothing yet: see `start`.
   public init(_ options: Options, devices: ModelDevices, log: ServerLog) {
     self.options = options
+    device = devices.primary.description
     self.log = log
     tracer = RequestTracer { log.warning($0) }
     live = LiveRecorder(isRecording: options.keepsEvents, capacity: options.keptRequests)
@@ -215,7 +218,7 @@ public final class InferenceServer: KServeService {
     let expectedBytes = model.expectedBytes(of: request)
     var handle = model.infer(
       request, on: loop,
-      orElse: { [self] in
+      fallback: { [self] in
         // The model was replaced between the lookup and the queue: nothing is lost, the new one takes it.
         guard let other = try? manager.table.find(request.modelName, version: request.modelVersion), other !== model else { return nil }
         return infer(request, on: loop, reply: reply)

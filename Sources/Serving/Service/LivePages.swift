@@ -7,6 +7,42 @@ public protocol LivePages: Sendable {
   /// The answer, of one model or (nil) of all; fails for a model that is not known, and where nothing is recorded. It takes longer than an
   /// event loop may wait: `whenDone` is called on another thread.
   func answer(ofModel name: String?, as format: LiveFormat, whenDone: @escaping @Sendable (Result<String, KServeError>) -> Void)
+  /// What the metrics page says of each model that is diagnosed; nothing where nothing is recorded. Called back on another thread, as above.
+  func metrics(whenDone: @escaping @Sendable ([LiveMetrics]) -> Void)
+}
+
+/// What the live diagnosis contributes to the metrics page, of one model version.
+public struct LiveMetrics: Sendable, Hashable {
+  /// The highest request rate that holds a latency goal.
+  public struct Maximum: Sendable, Hashable {
+    /// The goal as it is typed, "p99<100ms".
+    public var goal: String
+    /// Requests per second.
+    public var requestsPerSecond: Double
+
+    /// Both stated.
+    public init(goal: String, requestsPerSecond: Double) {
+      self.goal = goal
+      self.requestsPerSecond = requestsPerSecond
+    }
+  }
+
+  /// The model's name.
+  public var model: String
+  /// Its version.
+  public var version: String
+  /// What limits it, as a label's value; nil where nothing is recorded.
+  public var verdict: String?
+  /// nil where it is not known.
+  public var maximum: Maximum?
+
+  /// Every field stated.
+  public init(model: String, version: String, verdict: String?, maximum: Maximum? = nil) {
+    self.model = model
+    self.version = version
+    self.verdict = verdict
+    self.maximum = maximum
+  }
 }
 
 /// How the live answer is written.

@@ -74,7 +74,7 @@ import Workload
     let twin = try Self.twin(observed, lean: try Self.durations(1.0 / 128))
     let estimator = twin.estimator(rate: observed.throughput, p99GoalMilliseconds: 100)
     let lean = try estimator.estimate([.removeRedundantWork])
-    // 64 users who think for 280 ms ask 229 times a second at most, and that is 1.8 times what the run did.
+    // 64 users who think for 280 ms ask 229 times per second at most, and that is 1.8 times what the run did.
     let after = try #require(lean.throughput).after
     #expect((215...229).contains(after.value) && after.kind == .simulated)
     // The device is full: a front end with more threads passes nothing more.

@@ -132,7 +132,7 @@ import TimeBase
 
   @Test func tooManyTensorsAreRefused() {
     var writer = WireWriter()
-    for _ in 0...InferRequestDecoder.mostEntries { writer.bytes(5, [UInt8]()) }
+    for _ in 0...InferRequestDecoder.maximumEntries { writer.bytes(5, [UInt8]()) }
     #expect(throws: GRPCStatus.self) { try Self.decode(writer.bytes) }
   }
 }

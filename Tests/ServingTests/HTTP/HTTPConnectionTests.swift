@@ -13,7 +13,7 @@ import TimeBase
   /// Answers every request at once with as many bytes, or when the test says so.
   final class Application: HTTPApplication {
     let count = Mutex(0)
-    let held = Mutex<[NIOLoopBound<AnswerBox>]>([])
+    let held = Mutex<[NIOLoopBound<AnswerCallback>]>([])
     let bytes: Int
     let holds: Bool
 
@@ -22,7 +22,7 @@ import TimeBase
     func handle(_ exchange: HTTPExchange, inference: inout HTTPInference, answer: @escaping (HTTPAnswer) -> Void) -> InferenceHandle? {
       count.withLock { $0 += 1 }
       if holds {
-        held.withLock { $0.append(NIOLoopBound(AnswerBox(answer), eventLoop: exchange.loop)) }
+        held.withLock { $0.append(NIOLoopBound(AnswerCallback(answer), eventLoop: exchange.loop)) }
       } else {
         answer(body)
       }

@@ -23,7 +23,7 @@ import TimeBase
     }
 
     let seen = Mutex<[Seen]>([])
-    let answers = Mutex<[NIOLoopBound<AnswerBox>]>([])
+    let answers = Mutex<[NIOLoopBound<AnswerCallback>]>([])
     let cancelled = Tally()
     let holds: Bool
     let refuses: @Sendable (HTTPFields) -> HTTPAnswer?
@@ -45,7 +45,7 @@ import TimeBase
         return seen.count
       }
       if holds {
-        answers.withLock { $0.append(NIOLoopBound(AnswerBox(answer), eventLoop: exchange.loop)) }
+        answers.withLock { $0.append(NIOLoopBound(AnswerCallback(answer), eventLoop: exchange.loop)) }
         let cancelled = cancelled
         return InferenceHandle { cancelled.add() }
       }

@@ -102,7 +102,7 @@ import Trace
         group.addTask { [request] in
           await withCheckedContinuation { continuation in
             loop.execute {
-              let handle = model.infer(request, on: loop, orElse: { nil }) { result, passage in
+              let handle = model.infer(request, on: loop, fallback: { nil }) { result, passage in
                 // What the server records of every request.
                 live.record(
                   LiveRecorder.Request(
@@ -188,7 +188,7 @@ import Trace
     let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     defer { loops.shutdownGracefully { _ in } }
     let passage = await withCheckedContinuation { continuation in
-      _ = model.infer(ServerFixture.request("m", [1, 2, 3]), on: loops.next(), orElse: { nil }) { _, passage in
+      _ = model.infer(ServerFixture.request("m", [1, 2, 3]), on: loops.next(), fallback: { nil }) { _, passage in
         continuation.resume(returning: passage)
       }
     }

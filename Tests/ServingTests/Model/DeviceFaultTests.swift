@@ -89,7 +89,7 @@ import TimeBase
     -> Result<InferenceResponse, KServeError>
   {
     await withCheckedContinuation { continuation in
-      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), orElse: { nil }) { answer, _ in
+      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), fallback: { nil }) { answer, _ in
         continuation.resume(returning: answer)
       }
     }

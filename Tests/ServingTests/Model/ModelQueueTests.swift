@@ -30,13 +30,13 @@ import TimeBase
       return queue.submit(
         PendingInference(request: request, checked: checked, loop: loop, accepted: .zero) { answer, _ in
           self.answers.withLock { $0[id] = answer }
-        }, orElse: { nil })
+        }, fallback: { nil })
     }
 
     /// What the one instance does; nil where nothing is there for it.
     func begin() -> ModelQueue.Work? {
-      guard queue.hand(0, tenure: 0, finished: nil) else { return nil }
-      return queue.take(0, tenure: 0)
+      guard queue.hand(0, generation: 0, finished: nil) else { return nil }
+      return queue.take(0, generation: 0)
     }
 
     /// Whether another batch is there.
@@ -47,7 +47,7 @@ import TimeBase
         return .success(
           InferenceResponse(modelName: "m", modelVersion: "1", id: request.request.id, outputs: [], isSimulated: false))
       }
-      return queue.hand(0, tenure: 0, finished: ModelQueue.Finished(batch: work.batch, results: results))
+      return queue.hand(0, generation: 0, finished: ModelQueue.Finished(batch: work.batch, results: results))
     }
 
     func answer(_ id: String) async -> Result<InferenceResponse, KServeError>? {
@@ -68,12 +68,12 @@ import TimeBase
     let work = try #require(world.begin())
     #expect(Self.ids(work) == ["a", "b"])
     #expect(world.pending == 5, "the instance waits for its turn")
-    world.queue.executionBegins(0, tenure: 0, work)
+    world.queue.executionBegins(0, generation: 0, work)
     #expect(world.pending == 3)
     world.end(work)
     #expect(world.pending == 3)
-    let next = try #require(world.queue.take(0, tenure: 0))
-    world.queue.executionBegins(0, tenure: 0, next)
+    let next = try #require(world.queue.take(0, generation: 0))
+    world.queue.executionBegins(0, generation: 0, next)
     #expect(world.pending == 1)
   }
 
@@ -118,8 +118,8 @@ import TimeBase
     var next = world.begin()
     while let work = next {
       batches.append(Self.ids(work))
-      world.queue.executionBegins(0, tenure: 0, work)
-      next = world.end(work) ? world.queue.take(0, tenure: 0) : nil
+      world.queue.executionBegins(0, generation: 0, work)
+      next = world.end(work) ? world.queue.take(0, generation: 0) : nil
     }
     #expect(batches.flatMap { $0 } == ["a", "b", "c", "d", "e", "f"])
     for batch in batches { #expect([["a", "b"], ["c", "d"], ["e"], ["f"]].contains { Set(batch).isSubset(of: $0) }, "\(batch)") }
@@ -129,11 +129,11 @@ import TimeBase
     let world = World(rows: 1)
     for id in ["a", "b"] { world.submit(id) }
     let work = try #require(world.begin())
-    world.queue.executionBegins(0, tenure: 0, work)
+    world.queue.executionBegins(0, generation: 0, work)
     world.end(work, KServeError(.internalError, "lost"))
     #expect(await world.answer("a")?.problem?.message == "lost")
     #expect(await world.answer("b") == nil)
-    let next = try #require(world.queue.take(0, tenure: 0))
+    let next = try #require(world.queue.take(0, generation: 0))
     #expect(Self.ids(next) == ["b"])
     world.end(next)
     #expect(await world.answer("b")?.problem == nil)

@@ -44,23 +44,23 @@ import TimeBase
       return queue.submit(
         PendingInference(request: request, checked: checked, loop: loop, accepted: time.now.withLock { $0 }) { answer, _ in
           self.answers.withLock { $0[id] = answer }
-        }, orElse: { nil })
+        }, fallback: { nil })
     }
 
     /// The instance says that it has nothing to do.
-    func isReady(tenure: Int = 0) { _ = queue.hand(0, tenure: tenure, finished: nil) }
+    func isReady(generation: Int = 0) { _ = queue.hand(0, generation: generation, finished: nil) }
 
     /// The batch that waits for the instance; nil where none does: `take` would wait for one.
-    func take(tenure: Int = 0) -> ModelQueue.Work? {
-      queue.depth.readyInstances == 0 ? queue.take(0, tenure: tenure) : nil
+    func take(generation: Int = 0) -> ModelQueue.Work? {
+      queue.depth.readyInstances == 0 ? queue.take(0, generation: generation) : nil
     }
 
-    func finish(_ work: ModelQueue.Work, tenure: Int = 0) {
+    func finish(_ work: ModelQueue.Work, generation: Int = 0) {
       let results = work.requests.map { request in
         Result<InferenceResponse, KServeError>.success(
           InferenceResponse(modelName: "m", modelVersion: "1", id: request.request.id, outputs: [], isSimulated: false))
       }
-      _ = queue.hand(0, tenure: tenure, finished: ModelQueue.Finished(batch: work.batch, results: results))
+      _ = queue.hand(0, generation: generation, finished: ModelQueue.Finished(batch: work.batch, results: results))
     }
 
     /// "right", an error's text, or nil for none yet.
@@ -95,6 +95,30 @@ import TimeBase
     // The largest batch waits for nothing.
     for id in ["c", "d", "e", "f"] { world.submit(id) }
     #expect(Self.ids(world.take()) == ["c", "d", "e", "f"])
+  }
+
+  /// An instance is idle because nothing came, or because a batch is waited for; while it holds one it is not idle.
+  @Test func idleTimeIsChargedToItsCause() throws {
+    let world = World(DynamicBatchingPolicy(maximumQueueDelay: .milliseconds(10)))
+    func idle() -> [Double] {
+      let times = world.queue.idleTimes
+      return [Double(times.noRequestsNanoseconds) / 1e6, Double(times.batchingDelayNanoseconds) / 1e6]
+    }
+    world.pass(to: 3)
+    #expect(idle() == [0, 0], "no instance is ready yet")
+    world.isReady()
+    world.pass(to: 8)
+    #expect(idle() == [5, 0])
+    world.submit("a")
+    world.pass(to: 12)
+    #expect(idle() == [5, 4])
+    world.pass(to: 18)
+    let work = try #require(world.take())
+    world.pass(to: 25)
+    #expect(idle() == [5, 10], "busy from 18 on")
+    world.finish(work)
+    world.pass(to: 27)
+    #expect(idle() == [7, 10])
   }
 
   @Test func aRequestIsRefusedWhenItIsDueAndNotBefore() async {
@@ -159,9 +183,9 @@ import TimeBase
     let work = try #require(world.take())
     world.pass(to: 60_000)
     #expect(world.hung.withLock { $0 } == [])
-    world.queue.executionBegins(0, tenure: 0, work)
+    world.queue.executionBegins(0, generation: 0, work)
     world.pass(to: 64_999)
-    #expect(world.hung.withLock { $0 } == [] && world.queue.isServing(0, tenure: 0))
+    #expect(world.hung.withLock { $0 } == [] && world.queue.isServing(0, generation: 0))
     world.pass(to: 65_000)
     #expect(world.hung.withLock { $0 } == [0])
     #expect(await world.answer("a") == "instance 0 of model 'm' did not finish the batch within 5.0 s; it is being restarted")
@@ -170,15 +194,15 @@ import TimeBase
     world.pass(to: 70_000)
     #expect(world.hung.withLock { $0 } == [0])
     // What the old thread brings is dropped, and it is told to end; another serves on.
-    #expect(!world.queue.isServing(0, tenure: 0))
+    #expect(!world.queue.isServing(0, generation: 0))
     world.finish(work)
     #expect(await world.answer("b") == nil)
-    let tenure = world.queue.beginTenure(0)
-    #expect(tenure == 1)
-    world.isReady(tenure: tenure)
-    let next = try #require(world.take(tenure: tenure))
+    let generation = world.queue.currentGeneration(0)
+    #expect(generation == 1)
+    world.isReady(generation: generation)
+    let next = try #require(world.take(generation: generation))
     #expect(Self.ids(next) == ["b"])
-    world.finish(next, tenure: tenure)
+    world.finish(next, generation: generation)
     #expect(await world.answer("b") == "right")
   }
 

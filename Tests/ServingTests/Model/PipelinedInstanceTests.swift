@@ -41,7 +41,7 @@ import Trace
     func infer(_ value: Float, timeoutMicroseconds: UInt64 = 0) async -> ServerFixture.Answer {
       await withCheckedContinuation { continuation in
         let request = ServerFixture.request("m", [Float](repeating: value, count: 4), timeoutMicroseconds: timeoutMicroseconds)
-        _ = model.infer(request, on: loops.next(), orElse: { nil }) { answer, _ in continuation.resume(returning: answer) }
+        _ = model.infer(request, on: loops.next(), fallback: { nil }) { answer, _ in continuation.resume(returning: answer) }
       }
     }
 
@@ -164,7 +164,7 @@ import Trace
     let answered = Tally()
     for value in 1...10 {
       let request = ServerFixture.request("m", [Float](repeating: Float(value), count: 4))
-      _ = model.infer(request, on: loops.next(), orElse: { nil }) { answer, _ in if answer.problem == nil { answered.add() } }
+      _ = model.infer(request, on: loops.next(), fallback: { nil }) { answer, _ in if answer.problem == nil { answered.add() } }
     }
     try await world.close()
     #expect(answered.value == 10 && model.queue.unansweredRequests == 0)
@@ -185,7 +185,7 @@ import Trace
       let request = ServerFixture.request(
         "m", [Float](repeating: Float(value), count: 4), timeoutMicroseconds: value == 4 ? 1000 : 0)
       handles.append(
-        model.infer(request, on: loops.next(), orElse: { nil }) { answer, _ in answers.withLock { $0[value] = answer } })
+        model.infer(request, on: loops.next(), fallback: { nil }) { answer, _ in answers.withLock { $0[value] = answer } })
     }
     handles[5].cancel()
     try await world.close()

@@ -89,7 +89,7 @@ import TimeBase
         let model = models[RandomBatchModel.pick(4, &random) > 0 ? favourite : RandomBatchModel.pick(models.count, &random)]
         var shapes = SplitMix64(seed: RandomBatchModel.pick(4, &random) > 0 ? shape : random.next())
         let attempt = model.make(&shapes, &random)
-        let handle = model.served.infer(attempt.request, on: loops.next(), orElse: { nil }) { answer, _ in burst.set(place, answer) }
+        let handle = model.served.infer(attempt.request, on: loops.next(), fallback: { nil }) { answer, _ in burst.set(place, answer) }
         let cancelled = RandomBatchModel.pick(12, &random) == 0
         if cancelled { if random.next() & 1 == 0 { handle.cancel() } else { handles.append(handle) } }
         attempts.append((model.served.name, attempt, cancelled))

@@ -1,3 +1,4 @@
+import Execution
 import KServe
 import NIOCore
 import Testing
@@ -80,6 +81,7 @@ import TimeBase
     var samples: [String: Double] = [:]
     var order: [String] = []
     var faults: [String] = []
+    var comments: [String] = []
 
     init(_ text: String) {
       if !text.hasSuffix("\n") { faults.append("the last line does not end") }
@@ -92,6 +94,8 @@ import TimeBase
         } else if line.hasPrefix("# HELP ") {
           if !helped.insert(String(words[2])).inserted { faults.append("twice: \(line)") }
           if words.count < 4 { faults.append("no text: \(line)") }
+        } else if line.hasPrefix("# SIMULATED: ") {
+          comments.append(String(line))
         } else if let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) {
           let series = String(line[..<space])
           if samples.updateValue(value, forKey: series) != nil { faults.append("twice: \(line)") }
@@ -133,13 +137,10 @@ import TimeBase
     #expect(page.samples["headroom_batch_rows_bucket{model=\"one\",version=\"1\",le=\"2\"}"] == 2)
     #expect(page.samples["headroom_batch_rows_sum{model=\"one\",version=\"1\"}"] == 11)
     for phase in ["request", "queue", "compute_input", "compute_infer", "compute_output"] {
-      for (name, unit) in [("nv_inference_\(phase)_duration_histogram_us", 1e6), ("headroom_\(phase)_seconds", 1)] {
-        #expect(page.samples["\(name)_count{model=\"one\",version=\"1\"}"] == 3, "\(name)")
-        #expect(page.samples["\(name)_bucket{model=\"one\",version=\"1\",le=\"+Inf\"}"] == 3)
-        // The same time in the page's two units.
-        let seconds = page.samples["headroom_\(phase)_seconds_sum{model=\"one\",version=\"1\"}"] ?? -1
-        #expect(abs((page.samples["\(name)_sum{model=\"one\",version=\"1\"}"] ?? -2) / unit - seconds) < 1e-9)
-      }
+      let name = "headroom_\(phase)_seconds"
+      #expect(page.samples["\(name)_count{model=\"one\",version=\"1\"}"] == 3, "\(name)")
+      #expect(page.samples["\(name)_bucket{model=\"one\",version=\"1\",le=\"+Inf\"}"] == 3)
+      // The same time under the reference server's name and unit.
       let counter = page["nv_inference_\(phase)_duration_us", "one"] ?? -1
       #expect(abs(counter / 1e6 - (page.samples["headroom_\(phase)_seconds_sum{model=\"one\",version=\"1\"}"] ?? -2)) < 2e-6)
     }
@@ -164,8 +165,64 @@ import TimeBase
     ).types
     let gone = Set(both.keys).subtracting(none.keys)
     #expect(gone.count == 10)
-    #expect(gone.allSatisfy { $0.hasPrefix("nv_inference_") && ($0.hasSuffix("_duration_us") || $0.hasSuffix("_duration_histogram_us")) })
+    #expect(
+      gone.allSatisfy {
+        $0.hasPrefix("nv_inference_") && $0.hasSuffix("_duration_us") || $0.hasPrefix("headroom_") && $0.hasSuffix("_seconds")
+      })
     let counters = Page(MetricsText.text(try Self.fixture { $0.metrics.hasHistogramLatencies = false }.server)).types
-    #expect(counters["nv_inference_queue_duration_us"] == "counter" && counters["nv_inference_queue_duration_histogram_us"] == nil)
+    #expect(counters["nv_inference_queue_duration_us"] == "counter" && counters["headroom_queue_seconds"] == nil)
+  }
+
+  /// A time has one series: the reference server's names are for what it has.
+  @Test func noDurationIsGivenTwice() throws {
+    let names = Page(MetricsText.text(try Self.fixture().server)).types
+    #expect(names.keys.allSatisfy { !$0.hasSuffix("_duration_histogram_us") })
+    #expect(names["headroom_request_seconds"] == "histogram")
+  }
+
+  /// Whoever reads the page sees what it is of.
+  @Test func theBuildSaysWhetherTheDeviceIsAModelOfOne() throws {
+    let real = Page(MetricsText.text(try Self.fixture { $0.version = "1.2" }.server))
+    let series = real.samples.filter { $0.key.hasPrefix("headroom_build_info{") }
+    #expect(series.count == 1 && series.values.first == 1 && real.comments == [])
+    #expect(series.keys.first?.contains("version=\"1.2\"") == true && series.keys.first?.contains("simulated=\"false\"") == true)
+    var page = MetricsPage()
+    MetricsText.build(
+      version: "1", DeviceDescription(name: "sim:l40s", deviceClass: .simulatedGPU, hardware: "L40S", computeUnits: 142, memoryBytes: 0),
+      &page)
+    let simulated = Page(page.text)
+    #expect(simulated.faults == [] && simulated.comments.count == 1 && simulated.comments[0].contains("sim:l40s"))
+    #expect(simulated.samples["headroom_build_info{version=\"1\",device=\"sim:l40s\",simulated=\"true\"}"] == 1)
+  }
+
+  /// Idle instances: one that never got a request has idled for one reason alone.
+  @Test func idleTimeStandsUnderItsCause() async throws {
+    let fixture = try Self.fixture()
+    #expect(await fixture.infer("one", [1, 2, 3, 4]).problem == nil)
+    let page = Page(MetricsText.text(fixture.server))
+    func idle(_ model: String, _ cause: String) -> Double {
+      page.samples["headroom_idle_seconds_total{model=\"\(model)\",version=\"1\",cause=\"\(cause)\"}"] ?? -1
+    }
+    #expect(page.types["headroom_idle_seconds_total"] == "counter")
+    #expect(idle("one", "no_requests") > 0 && idle("one", "batching_delay") >= 0 && idle("one", "host_overhead") > 0)
+    #expect(idle("two", "no_requests") > 0 && idle("two", "batching_delay") == 0 && idle("two", "host_overhead") == 0)
+  }
+
+  @Test func theDiagnosisStandsBesideTheCounters() throws {
+    let server = try Self.fixture().server
+    let page = Page(
+      MetricsText.text(
+        server,
+        [
+          LiveMetrics(
+            model: "one", version: "1", verdict: "batching_bound",
+            maximum: LiveMetrics.Maximum(goal: "p99<100ms", requestsPerSecond: 1234.5)),
+          LiveMetrics(model: "two", version: "1", verdict: "inconclusive"),
+        ]))
+    #expect(page.faults == [])
+    #expect(page.samples["headroom_verdict{model=\"one\",version=\"1\",kind=\"batching_bound\"}"] == 1)
+    #expect(page.samples["headroom_verdict{model=\"two\",version=\"1\",kind=\"inconclusive\"}"] == 1)
+    #expect(page.samples["headroom_requests_per_second_max{model=\"one\",version=\"1\",slo=\"p99<100ms\"}"] == 1234.5)
+    #expect(Page(MetricsText.text(server)).types["headroom_verdict"] == nil)
   }
 }

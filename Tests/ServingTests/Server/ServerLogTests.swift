@@ -19,6 +19,23 @@ import Testing
         "E", "\"text\"", source: "Serving/ModelManager.swift", line: 7, format: format, process: 42, at: Self.instant) == record)
   }
 
+  /// A collector gets one object per line, whatever was said.
+  @Test(arguments: [("I", "info"), ("W", "warning"), ("E", "error")] as [(Character, String)])
+  func recordsAreObjectsWhereJSONIsAskedFor(severity: Character, word: String) throws {
+    let message = "model \"m\"\nforged \u{1b}[31m"
+    let record = ServerLog.record(
+      severity, ServerLog.quoted(message), source: "Serving/A+B.swift", line: 7, format: "json", process: 42, at: Self.instant)
+    #expect(record.hasSuffix("}\n") && record.dropLast().allSatisfy { !$0.isNewline })
+    struct Record: Decodable, Equatable {
+      var time, severity, source, message: String
+      var process: Int
+    }
+    #expect(
+      try JSONDecoder().decode(Record.self, from: Data(record.utf8))
+        == Record(
+          time: "2024-11-26T16:00:01.005006Z", severity: word, source: "A_B.swift:7", message: message, process: 42))
+  }
+
   @Test func aFilesNameIsLettersAndPoints() {
     let record = ServerLog.record("I", "x", source: "Serving/A+B.swift", line: 1, format: "default", process: 1, at: Self.instant)
     #expect(record.hasSuffix(" 1 A_B.swift:1] x\n"))

@@ -4,7 +4,7 @@ import JSONText
 import ModelConfiguration
 
 /// Where a model's files are.
-enum ModelPlace: Sendable, Hashable {
+enum ModelLocation: Sendable, Hashable {
   /// A folder of the repository: `config.pbtxt`, and a folder a version.
   case folder(String)
   /// One file (`--model NAME=FILE`).

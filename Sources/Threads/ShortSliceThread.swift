@@ -2,8 +2,8 @@ import CLinux
 
 /// Threads that work for microseconds at an instant: timers, a load generator. They should get a core at once, from threads that compute.
 ///
-/// Not for event loops: with a thousand connections ready they work for longer than a slice, and lost a tenth of their requests a second.
-public enum PromptThread {
+/// Not for event loops: with a thousand connections ready they work for longer than a slice, and lost a tenth of their requests per second.
+public enum ShortSliceThread {
   /// A tenth of a millisecond, the least that Linux takes.
   private static let sliceNanoseconds: UInt64 = 100_000
 
