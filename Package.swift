@@ -141,7 +141,7 @@ let package = Package(
       "Explanation",
       [
         "Diagnosis", "FileAccess", "GPUModel", "JSONText", "LoadResults", "ModelGraph", "ONNXFormat", "Planning", "Reporting", "Threads",
-        "TimeBase", "Trace", "TraceFormats",
+        "TimeBase", "Trace", "TraceFormats", "Vocabulary",
       ]),
     // Layer 8
     module(
@@ -195,7 +195,7 @@ let package = Package(
       dependencies: [
         "Calibration", "Capture", "CheckedNumbers", "Console", "DeviceModel", "Diagnosis", "Execution", "Experiments", "Explanation",
         "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
-        "LoadResults", "LoadRuns", "ModelConfiguration", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract",
+        "LoadRuns", "ModelConfiguration", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract",
         "Reporting", "Scheduling",
         "Serving", "ServingDiagnosis", "Simulation", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", "YAMLFields",
         argumentParser,

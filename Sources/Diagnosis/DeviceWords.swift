@@ -9,7 +9,7 @@ extension DeviceClass {
   /// multiprocessors or a GPU's memory.
   public var findings: Set<FindingCode>? {
     switch self {
-    case .processor: [.HR101, .HR102, .HR103, .HR104, .HR111, .HR121, .HR123, .HR124, .HR131, .HR211]
+    case .processor: Set(FindingRegistry.rules.filter { $0.appliesToProcessors }.map { $0.code })
     case .gpu, .simulatedGPU: nil
     }
   }

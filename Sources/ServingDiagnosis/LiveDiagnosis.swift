@@ -122,7 +122,7 @@ struct LiveDiagnosis: Sendable {
       return
     }
     // A running server does not look into its models' graphs: which rows are copies is not asked here.
-    let codes = state.isProcessor ? Set(FindingCode.allCases).subtracting([.HR211]) : nil
+    let codes = state.isProcessor ? Set(FindingRegistry.codes).subtracting([.HR211]) : nil
     var assessment = Assessment(of: evidence, codes: codes, estimator: nil)
     if let held = evidence.device.heldIdle { Self.weigh(held, &assessment.verdict) }
     self.assessment = assessment

@@ -420,7 +420,7 @@ import Testing
   }
 
   @Test func everyRuleHasCasesOfAllThreeKinds() {
-    for code in FindingCode.allCases {
+    for code in FindingRegistry.codes {
       let own = Self.cases.filter { $0.code == code }
       #expect(own.contains { if case .found = $0.expected { true } else { false } }, "\(code)")
       #expect(own.contains { $0.expected == .clear }, "\(code)")
@@ -437,7 +437,7 @@ import Testing
   @Test func ofAnUnknownRunNothingIsClaimed() {
     let findings = Findings(of: RunEvidence())
     #expect(findings.found.isEmpty)
-    #expect(findings.undecided.map(\.code) == FindingCode.allCases)
+    #expect(findings.undecided.map(\.code) == FindingRegistry.codes)
   }
 
   @Test func whatRestsOnAFittedFigureIsAtMostLikely() throws {

@@ -1,24 +1,19 @@
-/// Codes of the findings. A code is never given to another finding.
-public enum FindingCode: String, Sendable, Hashable, CaseIterable {
-  case HR101
-  case HR102
-  case HR103
-  case HR104
-  case HR111
-  case HR121
-  case HR123
-  case HR124
-  case HR131
-  case HR132
-  case HR133
-  case HR141
-  case HR142
-  case HR201
-  case HR202
-  case HR203
-  case HR205
-  case HR206
-  case HR211
+/// A finding's code, as "HR121". A code is never given to another finding; each rule declares its own beside itself.
+public struct FindingCode: RawRepresentable, Sendable, Hashable, Comparable {
+  /// "HR" and three digits.
+  public let rawValue: String
+
+  /// nil for a text that is no code.
+  public init?(rawValue: String) {
+    guard rawValue.count == 5, rawValue.hasPrefix("HR"), rawValue.dropFirst(2).allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
+    self.rawValue = rawValue
+  }
+
+  /// HR and a number of three digits.
+  public init(_ number: Int) { rawValue = "HR\(number)" }
+
+  /// By number.
+  public static func < (left: FindingCode, right: FindingCode) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// A finding's rule: reads the evidence, says whether it holds. Pure.
@@ -29,11 +24,18 @@ public protocol FindingRule: Sendable {
   static var name: String { get }
   /// A run that shows it, in one or two sentences.
   static var example: String { get }
+  /// What its page says.
+  static var explanation: FindingExplanation { get }
+  /// Whether it can hold where a processor computes: nothing of launches, copies over a link, streaming multiprocessors or a GPU's memory.
+  static var appliesToProcessors: Bool { get }
   /// Examines a run. Certainty is the rule's own; `Findings` applies what caps it.
   static func examine(_ run: RunEvidence) -> Examination
 }
 
 extension FindingRule {
+  /// Of GPUs alone, where a rule says nothing.
+  public static var appliesToProcessors: Bool { false }
+
   /// The page that explains it.
   public static var page: String { "Docs/findings/\(code.rawValue)-\(name).md" }
 }
@@ -103,12 +105,12 @@ public struct Findings: Sendable, Hashable {
   }
 
   /// Asks the registered rules that apply to the run's device, or of these those of `codes`.
-  public init(of run: RunEvidence, codes: Set<FindingCode>? = nil) {
+  public init(of run: RunEvidence, codes: Set<FindingCode>? = nil, rules: [any FindingRule.Type] = FindingRegistry.rules) {
     found = []
     undecided = []
     var codes = codes
     if let applicable = run.deviceClass.findings { codes = codes?.intersection(applicable) ?? applicable }
-    for rule in FindingRegistry.rules where codes?.contains(rule.code) ?? true {
+    for rule in rules where codes?.contains(rule.code) ?? true {
       switch rule.examine(run) {
       case .clear: continue
       case .cannotTell(let missing): undecided.append(Undecided(code: rule.code, name: rule.name, missing: missing))

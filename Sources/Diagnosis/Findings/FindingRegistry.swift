@@ -23,6 +23,9 @@ public enum FindingRegistry {
     HR211RedundantWork.self,
   ]
 
+  /// Their codes.
+  public static var codes: [FindingCode] { rules.map { $0.code } }
+
   /// The rule of a code.
   public static func rule(for code: FindingCode) -> (any FindingRule.Type)? { rules.first { $0.code == code } }
 }

@@ -101,3 +101,54 @@ public enum HR101ClientSaturated: FindingRule {
     }.max { $0.change.value < $1.change.value }
   }
 }
+
+extension HR101ClientSaturated {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "The load generator cannot send more than it does",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      The load generator cannot send more than it does.
+      """#,
+    says: #"""
+      The load generator's busiest thread uses at least 90 % of a core, or its requests leave late for its own work, or more time passes outside the measured
+      latency than the users think. Throughput then is the generator's, and its latency contains its own queue. It is never said of a generator that was
+      watched, whose busiest thread is below 80 % of a core and whose requests leave within 1 ms of the due instant at p99.
+      """#,
+    whyBad: #"""
+      Every figure of the server is wrong in the same direction: throughput too low, latency too high. Comparing two models through a saturated generator
+      compares nothing; both stand at the generator's rate.
+      """#,
+    evidence: #"""
+      - the busiest thread (or process, where each has one thread): 90 % of a core or more, however many cores the machine has; where only the whole is known,
+        90 % of the cores it may use. Below that a queue in front of its work is short (rho / (1 - rho), M/M/1: nine jobs at 0.9).
+      - p99 of sent - intended: more than a tenth of the median latency, and at least 1 ms.
+      - N/X - R, the time that passes per request cycle outside the measured latency (Little's law over the users): more than a tenth above the mean think time; or
+        more than a tenth above that of another run with the same think time, whatever its number of users: a think time does not grow.
+
+      *High confidence* only with the generator's own counters from a real machine; a simulated or fitted generator makes it *medium*.
+
+      A generator that sends late while its busiest thread uses less than half of a core waited for one: that is [HR104](HR104-descheduled-generator.md).
+      """#,
+    example: #"""
+      The source document's Linear run: 1,000 users, 1,151 requests/s, 441 ms mean. N/X - R = 868 - 441 = 428 ms in one run and 311 ms in another of the same
+      users: a think time does not move by a quarter. In `headroom bench` one core at 0.855 ms per request limits Linear and Stacked; eight cores would treble both.
+      """#,
+    fix: #"""
+      Run several generator processes, or a generator whose requests cost less. For Locust:
+
+          locust --processes 4 ...
+      """#,
+    wouldChange: #"""
+      `pidstat -t -p PID 5 1` on the generator: well below one core per process refutes it. The same users from two processes: throughput rises if the
+      generator limits, and stays if the server does.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR101ClientSaturated`.
+  public static let HR101 = FindingCode(101)
+}

@@ -79,3 +79,40 @@ public enum HR102LoadLimited: FindingRule {
         ]))
   }
 }
+
+extension HR102LoadLimited {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Nothing limits: no more work was offered",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      Nothing limits: no more work was offered.
+      """#,
+    says: #"""
+      The idle time is time in which nobody asked. The server serves what arrives; its stations and the generator all have room.
+      """#,
+    whyBad: #"""
+      It is no defect of the server, and that is the point: no change to it can raise the throughput of this load. The idle accelerator is paid for.
+      """#,
+    evidence: #"""
+      - with elasticities: think time and inter-arrival time together are worth more than 0.8 percent of throughput a percent;
+      - without: at least four fifths of the idle time is starved idle, the queue is empty nearly always, and no station uses more than two thirds of itself.
+      """#,
+    example: #"""
+      50 users who think 280 ms on average: 178 requests/s come, the batcher waits out its delay for rows that do not come, and the GPU is busy under 1 %.
+      """#,
+    fix: #"""
+      Put more models on the device, take a smaller one, or offer more load. If latency matters, lower the batcher's delay: at this load it buys nothing.
+      """#,
+    wouldChange: #"""
+      Twice the users: throughput doubles. If it does not, something else was near its limit.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR102LoadLimited`.
+  public static let HR102 = FindingCode(102)
+}

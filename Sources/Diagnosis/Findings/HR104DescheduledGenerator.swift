@@ -43,3 +43,48 @@ public enum HR104DescheduledGenerator: FindingRule {
         fixes: [Fix("Give the generator a core that nobody else uses (taskset, chrt), or a machine of its own")]))
   }
 }
+
+extension HR104DescheduledGenerator {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "The load generator was late although it had little to do",
+    gainsComputedBy: "not computed: advice",
+    summary: #"""
+      The load generator was late although it had little to do: it waited for a core.
+      """#,
+    says: #"""
+      One request in a hundred leaves late by more than a tenth of the median latency, and by a millisecond at least, while the generator's busiest thread uses
+      less than half of a core. It was ready to run and had no core.
+      """#,
+    whyBad: #"""
+      Latency from the due instant contains the generator's wait for a core, which no server caused. Throughput need not be the generator's.
+      """#,
+    evidence: #"""
+      - p99 of sent - intended: at least 1 ms, and more than a tenth of the median latency.
+      - CPU time of the busiest generator thread (or process, where each has one thread): below half of a core. Above it the generator's own work may be what
+        makes it late: [HR101](HR101-client-saturated.md).
+
+      Both must be measured: a simulated generator has cores of its own. The two findings are never claimed together.
+      """#,
+    example: #"""
+      Server and generator share two cores: the generator's busiest thread uses 11 % of a core, and one request in a hundred leaves 14 ms late.
+      """#,
+    fix: #"""
+      Give the generator a core that nobody else uses, or a machine of its own:
+
+          taskset -c 1 chrt -f 10 headroom load ...
+
+      More generator processes on the same cores would wait for them too.
+      """#,
+    wouldChange: #"""
+      `pidstat -t -w -p PID 5 1` on the generator: hardly any involuntary context switches refute it.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR104DescheduledGenerator`.
+  public static let HR104 = FindingCode(104)
+}

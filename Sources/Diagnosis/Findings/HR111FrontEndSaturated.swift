@@ -39,3 +39,42 @@ public enum HR111FrontEndSaturated: FindingRule {
         whyBad: "Requests wait before the batcher sees them: neither batching nor the device can help what has not arrived.", fixes: fixes))
   }
 }
+
+extension HR111FrontEndSaturated {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "The server's threads in front of the batcher use all their cores",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      The server's threads in front of the batcher use all their cores.
+      """#,
+    says: #"""
+      HTTP or gRPC threads (receiving, parsing, copying, sending) use at least 90 % of the cores they may use.
+      """#,
+    whyBad: #"""
+      Batcher and device wait for requests that are already there. The GPU looks idle for want of load.
+      """#,
+    evidence: #"""
+      Front-end cores used: 90 % or more, from thread CPU time or from the simulation. Where more than half of that time grows with the bytes of a
+      request, the encoding is named as the first thing to change.
+      """#,
+    example: #"""
+      Requests of 50 x 1,024 fp32 values as JSON text are a megabyte each; parsing them takes milliseconds of a core.
+      """#,
+    fix: #"""
+      Send tensors in binary (the binary_tensor_data extension), use gRPC, or shared memory on the same machine. Then more front-end threads:
+
+          tritonserver --http-thread-count=16 ...
+      """#,
+    wouldChange: #"""
+      `pidstat -t -p PID 5 1` on the server: no thread of the front end near 100 % refutes it.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR111FrontEndSaturated`.
+  public static let HR111 = FindingCode(111)
+}

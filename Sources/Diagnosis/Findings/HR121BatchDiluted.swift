@@ -67,3 +67,43 @@ public enum HR121BatchDiluted: FindingRule {
         fixes: fixes))
   }
 }
+
+extension HR121BatchDiluted {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Batches leave by their delay with far fewer rows than they may hold",
+    gainsComputedBy: "the real scheduler on the same arrivals",
+    summary: #"""
+      Batches are dispatched because max_queue_delay_microseconds is reached, with far fewer rows than they may hold.
+      """#,
+    says: #"""
+      A batch holds less than half of the rows it may hold, and at least half of the batches were dispatched because the delay was reached.
+      """#,
+    whyBad: #"""
+      A kernel takes nearly as long for few rows as for many. Every row pays for the unused batch slots, and the delay added latency without filling the batch.
+      """#,
+    evidence: #"""
+      Mean rows per batch below 0.5 x max_batch_size, and dispatches by delay at least 0.5 of all, over at least 60 batches (rule of three: fewer show a share
+      no better than to a twentieth).
+      """#,
+    example: #"""
+      Four instances and 400 one-row requests per second: each instance forms batches of 3 rows of 64.
+      """#,
+    fix: #"""
+      Fewer instances; and of the delay one direction: the one whose effect on the goal is positive in the simulation. Without a simulation: a longer delay where
+      the launch thread or the device is at least 70 % utilized, else none.
+
+          dynamic_batching { max_queue_delay_microseconds: 0 }
+      """#,
+    wouldChange: #"""
+      Rows per batch against delay: if doubling the delay does not raise the rows, requests are too rare for it.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR121BatchDiluted`.
+  public static let HR121 = FindingCode(121)
+}

@@ -58,3 +58,43 @@ public enum HR123PreferredNeverHit: FindingRule {
         fixes: fixes))
   }
 }
+
+extension HR123PreferredNeverHit {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "No batch left by reaching a preferred size",
+    gainsComputedBy: "the real scheduler on the same arrivals",
+    summary: #"""
+      No batch left by reaching a preferred size.
+      """#,
+    says: #"""
+      Preferred batch sizes are configured and (nearly) no batch reached one.
+      """#,
+    whyBad: #"""
+      A size that is never reached sends nothing early. Under light load every batch waits out its whole delay; under heavy load it leaves only when the next
+      request does not fit, one request later than it could.
+      """#,
+    evidence: #"""
+      At least 60 batches, of which at most 5 % left by a preferred size (rule of three: none among 60 puts the true share below 5 %).
+      """#,
+    example: #"""
+      preferred_batch_size [128, 256] with requests of 50 rows: 50, 100, 150, 200, 250; none is 128 or 256. In `headroom bench` 99.6 % of the batches left because a
+      sixth request would have exceeded 256.
+      """#,
+    fix: #"""
+      Drop the preferred sizes (the batcher then waits for a full batch or the delay), or prefer a multiple of the rows that requests carry:
+
+          dynamic_batching { preferred_batch_size: [ 250 ] }
+      """#,
+    wouldChange: #"""
+      Batches by why they left, over a minute: any that left by a preferred size.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR123PreferredNeverHit`.
+  public static let HR123 = FindingCode(123)
+}

@@ -51,3 +51,39 @@ public enum HR124QueueRejections: FindingRule {
         whyBad: "Users got errors, and every latency in the report leaves them out: it is the latency of those who got in.", fixes: fixes))
   }
 }
+
+extension HR124QueueRejections {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Requests are turned away",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      Requests are rejected.
+      """#,
+    says: #"""
+      At least one request in a thousand was answered with an error because the queue was full or its time in the queue was over.
+      """#,
+    whyBad: #"""
+      Clients see failures, and latency percentiles leave them out: the best figures come from the worst overload.
+      """#,
+    evidence: #"""
+      Rejections over offered requests: 0.001 or more, by reason (queue full, timeout, cancelled).
+      """#,
+    example: #"""
+      max_queue_size 20 in front of a SeqLen head that takes 4.9 ms per batch: at 2,000 requests/s half of them get 503.
+      """#,
+    fix: #"""
+      A longer queue or deadline helps against bursts only. Against lasting overload: capacity (the finding's gains say what an instance brings), or less load.
+      """#,
+    wouldChange: #"""
+      Queue depth over time: always at the limit is overload, now and then is bursts.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR124QueueRejections`.
+  public static let HR124 = FindingCode(124)
+}

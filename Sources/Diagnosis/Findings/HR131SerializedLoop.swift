@@ -59,3 +59,44 @@ public enum HR131SerializedLoop: FindingRule {
         ]))
   }
 }
+
+extension HR131SerializedLoop {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "One batch at a time: the device waits for its own loop",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      One batch at a time: the device waits for its own loop.
+      """#,
+    says: #"""
+      A batch is formed, gathered, copied, launched, waited for and answered before the next one is begun, and the device is empty meanwhile.
+      """#,
+    whyBad: #"""
+      Event wake-up, hand-off, gathering and launching add up to the device's idle time between batches. At saturation that is lost throughput; below it, lost
+      capacity. A synchronization while the device is busy costs nothing: the share of API time in cudaEventSynchronize says nothing here.
+      """#,
+    evidence: #"""
+      Batches in flight per launch thread at most 1.2, and either stalled idle at least 10 % of wall time, or the gap between batches (when work waited) at
+      least as long as a batch's own time on the device.
+      """#,
+    example: #"""
+      The case study's Linear head: 0.12 ms of kernels and about 0.5 ms of loop: one loop can pass some 8,000 requests/s although the GPU alone could pass 40,000.
+      """#,
+    fix: #"""
+      Form and launch the next batch while the current one runs, or use a second instance with its own launch thread:
+
+          optimization { eager_batching: true }
+          instance_group [ { count: 2 kind: KIND_GPU } ]      # and --backend-config=tensorrt,execution-policy=BLOCKING
+      """#,
+    wouldChange: #"""
+      A second instance: if throughput at saturation does not rise, the loop was not the limit.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR131SerializedLoop`.
+  public static let HR131 = FindingCode(131)
+}

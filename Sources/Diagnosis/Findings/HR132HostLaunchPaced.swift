@@ -37,3 +37,39 @@ public enum HR132HostLaunchPaced: FindingRule {
         ]))
   }
 }
+
+extension HR132HostLaunchPaced {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Kernels wait for their launch calls",
+    gainsComputedBy: "replay, with one measured graph launch; here re-simulation",
+    summary: #"""
+      Kernels wait for their launch calls.
+      """#,
+    says: #"""
+      At least half of the kernels inside batches found the device idle when their launch returned: queue depth 0.
+      """#,
+    whyBad: #"""
+      The device runs at the host's pace. Faster kernels would change nothing.
+      """#,
+    evidence: #"""
+      Late kernels (launch returned after the previous kernel had ended): 0.5 or more, and the idle time before them at least a tenth of the bursts. First
+      kernels of batches are left out: their lateness belongs to the loop (HR131). Never from the share of API time spent launching.
+      """#,
+    example: #"""
+      3 us kernels launched every 7 us from Python. Not the case study's Linear head: 4.5 us per launch against 6.3 us kernels leaves the burst GPU-paced.
+      """#,
+    fix: #"""
+      Capture the batch as a CUDA graph, or fuse kernels:
+
+          optimization { cuda { graphs: true } }
+      """#,
+    wouldChange: #"""
+      A trace with kernel and runtime-API records joined by correlation id shows each launch's return beside the previous kernel's end.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR132HostLaunchPaced`.
+  public static let HR132 = FindingCode(132)
+}

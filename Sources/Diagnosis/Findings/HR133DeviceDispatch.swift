@@ -34,3 +34,36 @@ public enum HR133DeviceDispatch: FindingRule {
         ]))
   }
 }
+
+extension HR133DeviceDispatch {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Gaps between kernels that were already queued",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      Gaps between kernels that were already queued.
+      """#,
+    says: #"""
+      Kernels whose launch had arrived before their predecessor ended still start 0.3 to 3 us after it, and those gaps take at least 5 % of the bursts.
+      """#,
+    whyBad: #"""
+      Between dependent kernels the device waits for the last block, flushes and sets up the next, with all SMs empty. Short kernels lose a large part of their time.
+      """#,
+    evidence: #"""
+      Mean gap before queued kernels 0.3 to 3 us; sum of such gaps at least 0.05 of the bursts' time.
+      """#,
+    example: #"""
+      20 kernels of 6.3 us with 1 us between them: 13 % of the burst.
+      """#,
+    fix: #"""
+      Programmatic dependent launch (sm_90 and later), fusion, or one persistent kernel for several layers.
+      """#,
+    wouldChange: #"""
+      The same burst with programmatic dependent launch: the gap shrinks or it does not.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR133DeviceDispatch`.
+  public static let HR133 = FindingCode(133)
+}

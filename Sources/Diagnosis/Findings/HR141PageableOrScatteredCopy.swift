@@ -43,3 +43,39 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
         fixes: fixes))
   }
 }
+
+extension HR141PageableOrScatteredCopy {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Copies from pageable memory, or one a request",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      Copies from pageable memory, or one a request.
+      """#,
+    says: #"""
+      At least 10 % of the bytes between host and device come from or go to pageable memory; or nearly as many uploads as requests reach the device.
+      """#,
+    whyBad: #"""
+      A pageable copy is staged through a page-locked buffer by the CPU, at a fraction of the link's rate, and blocks. Many small copies pay their fixed cost
+      each.
+      """#,
+    evidence: #"""
+      Bytes with srcKind or dstKind pageable over all host copies: 0.1 or more; uploads a batch at least 0.8 x requests per batch, with more than one request.
+      """#,
+    example: #"""
+      16 requests per batch, copied one by one at 6 us each before any byte moves: 0.1 ms.
+      """#,
+    fix: #"""
+      Page-locked input buffers (Triton's default), and gathering on the host:
+
+          optimization { input_pinned_memory { enable: true } }
+      """#,
+    wouldChange: #"""
+      srcKind in the copy records, and GB/s of the copies against the link.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR141PageableOrScatteredCopy`.
+  public static let HR141 = FindingCode(141)
+}

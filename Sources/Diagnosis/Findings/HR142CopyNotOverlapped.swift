@@ -29,3 +29,36 @@ public enum HR142CopyNotOverlapped: FindingRule {
         ]))
   }
 }
+
+extension HR142CopyNotOverlapped {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Only copies run while another batch waits",
+    gainsComputedBy: "re-simulation",
+    summary: #"""
+      Only copies run while another batch waits.
+      """#,
+    says: #"""
+      For at least 5 % of wall time only copies run although the next batch is already due.
+      """#,
+    whyBad: #"""
+      Copy engines and SMs can work at the same time. Here they take turns.
+      """#,
+    evidence: #"""
+      Copy-only time while another batch is due: 0.05 of wall time or more.
+      """#,
+    example: #"""
+      A mid-size encoder whose inputs take a third as long to copy as to compute: with one stream a quarter of the time is copies alone.
+      """#,
+    fix: #"""
+      A copy stream with two buffers, or a second instance that computes while the first copies.
+      """#,
+    wouldChange: #"""
+      The same load with two instances: copy-only time falls.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR142CopyNotOverlapped`.
+  public static let HR142 = FindingCode(142)
+}

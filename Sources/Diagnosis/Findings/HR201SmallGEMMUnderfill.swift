@@ -44,3 +44,37 @@ public enum HR201SmallGEMMUnderfill: FindingRule {
         fixes: fixes))
   }
 }
+
+extension HR201SmallGEMMUnderfill {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "GEMMs leave more than half of the SMs empty",
+    gainsComputedBy: "larger batches: re-simulation; split-K: not computed",
+    summary: #"""
+      GEMMs leave more than half of the SMs empty.
+      """#,
+    says: #"""
+      While a GEMM runs, fewer than half of the SMs hold a block, weighted by time.
+      """#,
+    whyBad: #"""
+      Empty SMs do nothing, whatever a utilization meter that counts time says. Filling them makes a kernel cheaper per row; it raises throughput only where the
+      kernels limit.
+      """#,
+    evidence: #"""
+      SM fill of the GEMMs, averaged by time, below 0.5. SM fill counts SMs holding at least one block, averaged over a kernel's duration, tail included.
+      """#,
+    example: #"""
+      64 tiles of 64 x 64 on 188 SMs: 34 %.
+      """#,
+    fix: #"""
+      More rows per batch, stacked heads (one batched GEMM in place of several), split-K, or batches side by side on several streams.
+      """#,
+    wouldChange: #"""
+      `headroom plan MODEL --sweep-batch 1:1024` draws fill and time against rows.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR201SmallGEMMUnderfill`.
+  public static let HR201 = FindingCode(201)
+}

@@ -42,3 +42,36 @@ public enum HR202WeightStreaming: FindingRule {
         )))
   }
 }
+
+extension HR202WeightStreaming {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Kernels at the memory roof, below the arithmetic one",
+    gainsComputedBy: "larger batches: re-simulation; fewer weight bytes: not computed",
+    summary: #"""
+      Kernels at the memory roof, below the arithmetic one.
+      """#,
+    says: #"""
+      The kernels' FLOPs per byte lie below the ridge of the device, and they use more than 60 % of its memory bandwidth.
+      """#,
+    whyBad: #"""
+      Time goes into fetching weights. Each further row of the batch would be nearly free.
+      """#,
+    evidence: #"""
+      FLOPs over bytes that must move below peak FLOP/s over bandwidth, and bytes over (kernel time x bandwidth) above 0.6.
+      """#,
+    example: #"""
+      The case study's Stacked head: 199 MB of weights a batch, 167 FLOP per byte against a ridge of 281, 62 % of the bandwidth.
+      """#,
+    fix: #"""
+      Larger batches, 8-bit weights, or fewer layers a pass so that weights stay in L2.
+      """#,
+    wouldChange: #"""
+      Hardware counters of one batch, or the same kernel with cold and warm L2.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR202WeightStreaming`.
+  public static let HR202 = FindingCode(202)
+}

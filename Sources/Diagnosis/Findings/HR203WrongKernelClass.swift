@@ -30,3 +30,39 @@ public enum HR203WrongKernelClass: FindingRule {
         fixes: [Fix("Pad n and k to a multiple of 8 (16-bit types) or 4 (tf32) in the model", [.gpuTimeScale(scale.value)])]))
   }
 }
+
+extension HR203WrongKernelClass {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Products with misaligned rows run on an older, slower class of kernels",
+    gainsComputedBy: "plan at the padded shape",
+    summary: #"""
+      Products whose rows are not 16-byte aligned run on an older, slower class of kernels.
+      """#,
+    says: #"""
+      n or k of these products is no multiple of 8 (fp16, bf16) or 4 (tf32). They take at least a tenth of the kernel time, and padding would save at least a
+      twentieth of it.
+      """#,
+    whyBad: #"""
+      Tensor maps and vectorized copies need rows of 16-byte multiples. Without them a library falls back to kernels that copy in pieces of 2 to 8 bytes; on
+      Hopper these use sm_80 instructions. Measured on an H200: a product with n = 30,522 takes about three times as long as the model gives for 30,528.
+      """#,
+    evidence: #"""
+      The planned launches' shapes. At least 0.1 of kernel time in misaligned products, and at most 0.95 of today's kernel time after padding: less lies within
+      the predictions' error. Sizes below one tile (a projection to 2 classes) are misaligned too, and rarely worth anything.
+      """#,
+    example: #"""
+      BERT's vocabulary of 30,522, a classifier of 1,001 classes, a hidden size of 300.
+      """#,
+    fix: #"""
+      Pad the weight (and the bias with a value that never wins), and cut the result: `headroom plan` prints what it would buy for each layer.
+      """#,
+    wouldChange: #"""
+      `headroom plan MODEL --batch ROWS`: its notes give both times. On GPUs without measured misaligned products they are assumed, and the band says so.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR203WrongKernelClass`.
+  public static let HR203 = FindingCode(203)
+}

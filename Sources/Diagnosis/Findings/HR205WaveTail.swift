@@ -44,3 +44,36 @@ public enum HR205WaveTail: FindingRule {
         whyBad: "A kernel takes as long as its last wave: the SMs without a block of it wait for those that have one.", fixes: fixes))
   }
 }
+
+extension HR205WaveTail {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "The last wave of blocks is nearly empty",
+    gainsComputedBy: "batches to the wave edge: re-simulation; another tile: advice",
+    summary: #"""
+      The last wave of blocks is nearly empty.
+      """#,
+    says: #"""
+      Kernels of more than one wave take at least a fifth of the kernel time, and their blocks fill less than 80 % of the waves' slots.
+      """#,
+    whyBad: #"""
+      The last wave takes as long as a full one. 200 blocks on 188 slots cost two waves for one and a little.
+      """#,
+    evidence: #"""
+      waves / ceil(waves) below 0.8, weighted by time, over kernels with more than one wave that take at least 0.2 of kernel time.
+      """#,
+    example: #"""
+      200 blocks on 188 SMs at one block an SM: 53 %.
+      """#,
+    fix: #"""
+      A batch size at a wave edge, or another tile.
+      """#,
+    wouldChange: #"""
+      `headroom plan MODEL --batch A,B` at both sides of an edge.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR205WaveTail`.
+  public static let HR205 = FindingCode(205)
+}

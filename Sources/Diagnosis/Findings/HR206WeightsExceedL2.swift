@@ -37,3 +37,37 @@ public enum HR206WeightsExceedL2: FindingRule {
         ], missing: run.kernels.l2IsCalibrated ? nil : decide))
   }
 }
+
+extension HR206WeightsExceedL2 {
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Weights do not stay in L2 from batch to batch",
+    gainsComputedBy: "not computed: advice",
+    summary: #"""
+      Weights do not stay in L2 from batch to batch.
+      """#,
+    says: #"""
+      The weights a batch reads are larger than the device's L2 (at most: partitions may keep copies of their own).
+      """#,
+    whyBad: #"""
+      Layers are read in the same order each batch. With least-recently-used replacement a cycle larger than the cache hits nothing, so every batch reads all
+      weights from device memory.
+      """#,
+    evidence: #"""
+      Weight bytes over L2 bytes above 1. Between a half and one only a measurement tells, and the finding says *cannot tell*.
+      """#,
+    example: #"""
+      Stacked: 19 x 10.5 MB = 199 MB against 128 MB. Linear's 40 MB fit.
+      """#,
+    fix: #"""
+      8-bit weights, fewer layers a pass over several batches, or part of L2 set aside for the first layers' weights.
+      """#,
+    wouldChange: #"""
+      The same batch back to back and after a cache flush: equal times mean that nothing stayed.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR206WeightsExceedL2`.
+  public static let HR206 = FindingCode(206)
+}

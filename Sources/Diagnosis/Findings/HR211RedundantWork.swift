@@ -26,3 +26,44 @@ public enum HR211RedundantWork: FindingRule {
         fixes: [Fix("Expand after the row-wise layers, or not at all (headroom export --rewrite sink-broadcast)", [.removeRedundantWork])]))
   }
 }
+
+extension HR211RedundantWork {
+  /// Nothing of it needs a GPU.
+  public static let appliesToProcessors = true
+
+  /// What its page says.
+  public static let explanation = FindingExplanation(
+    inOneLine: "Work on rows that are copies of other rows",
+    gainsComputedBy: "the rewritten plan, then re-simulation",
+    summary: #"""
+      Work on rows that are copies of other rows.
+      """#,
+    says: #"""
+      The graph proves that rows are copies: a broadcast (expand) in front of row-wise layers, of which one row is read.
+      """#,
+    whyBad: #"""
+      The device is full of work that changes no answer. Utilization, SM fill and tensor throughput all count it.
+      """#,
+    evidence: #"""
+      Redundant FLOPs over all FLOPs at least 0.01, by proof on the graph, never by guess; without a graph the finding is *unknown*, not absent.
+      """#,
+    example: #"""
+      SeqLen: `x.expand(-1, 128, -1)`, every layer row-wise, `h[:, 0, :]` read: 127 of 128 rows. Its tensor throughput is 52 %, of which 0.4 % is in the answer.
+      """#,
+    fix: #"""
+      Expand after the row-wise layers, or not at all:
+
+          headroom plan seqlen --gpu rtx-pro-6000 --batch 256 --rewrite sink-broadcast    # what it would take
+          headroom export seqlen --rewrite sink-broadcast -o lean.onnx                    # the model to serve
+
+      On a processor the gain is computed too: batches of the rewritten model are timed on it (`headroom bench --device cpu`). Made and measured on two cores: 80.5 to 222 requests/s.
+      """#,
+    wouldChange: #"""
+      The outputs of both graphs on the same inputs are equal to rounding; `headroom export` writes both, with `--rewrite sink-broadcast` and without.
+      """#)
+}
+
+extension FindingCode {
+  /// `HR211RedundantWork`.
+  public static let HR211 = FindingCode(211)
+}

@@ -112,7 +112,7 @@ public struct TraceFinding: Sendable, Hashable {
 
   /// The page that explains a code: those of runs stand one folder higher.
   public static func page(of code: Code) -> String {
-    let isOfRuns = FindingCode(rawValue: code.rawValue) != nil
+    let isOfRuns = FindingCode(rawValue: code.rawValue).flatMap { FindingRegistry.rule(for: $0) } != nil
     return "Docs/findings/\(isOfRuns ? "" : "traces/")\(code.rawValue)-\(slug(code)).md"
   }
 
