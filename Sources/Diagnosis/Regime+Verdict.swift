@@ -128,7 +128,7 @@ extension RunEvidence {
   /// M/M/1).
   static let roomyUtilization = 0.7
 
-  /// True where nothing limits, by what a server sees of itself: every stage that was watched below `roomyUtilization`, and no request that
+  /// True where nothing limits, by what a server sees of itself: every stage that was watched below `roomyUtilization`, and hardly a request that
   /// waited longer than the batcher's delay and one batch's service time. Of a closed loop only with a generator that was watched and has
   /// room: one that is full keeps any server below its limits.
   var keepsUpWithLoad: Bool {

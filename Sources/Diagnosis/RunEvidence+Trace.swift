@@ -188,14 +188,17 @@ extension RunEvidence {
     batching.offeredRequests = trace.requests.count
     var formed: [Int64: Int64] = [:]
     for (id, time) in zip(table.id, table.formed) where time != Trace.unknown { formed[id] = time }
-    var (waited, longestWait) = (0.0, Int64(0))
+    var waits: [Int64] = []
     for (batch, enqueued) in zip(trace.requests.batch, trace.requests.enqueued) {
       if let left = formed[batch], enqueued != Trace.unknown {
-        waited += Double(max(0, left - enqueued))
-        longestWait = max(longestWait, left - enqueued)
+        waits.append(max(0, left - enqueued))
       }
     }
-    batching.longestWait = Figure(Double(longestWait) / 1e6, .milliseconds, kind, source: "longest time between queue and batch")
+    let waited = waits.reduce(0.0) { $0 + Double($1) }
+    waits.sort()
+    batching.p99Wait = NearestRank.value(percentile: 99, ofSorted: waits).map {
+      Figure(Double($0) / 1e6, .milliseconds, kind, source: "time between queue and batch, 99 % of the requests")
+    }
     batching.meanQueuedRequests = Figure(
       waited / Double(window.upperBound - window.lowerBound), .count, kind, source: "time between queue and batch, over the window")
   }

@@ -112,7 +112,7 @@ struct ExplainCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What counters said: a DCGM exporter's page, or CSV of nvidia-smi --query-gpu=utilization.gpu,clocks.sm,clocks.max.sm,power.draw,power.limit,clocks_event_reasons.active or --query-compute-apps=pid. May be given several times.",
+      "What counters said: a DCGM exporter's page, or CSV of nvidia-smi, --query-gpu (utilization.gpu, clocks.sm, clocks.max.sm, power.draw, power.limit, clocks_event_reasons.active) or --query-compute-apps (pid). May be given several times.",
       valueName: "file"))
   var gpuMetrics: [String] = []
 

@@ -34,7 +34,7 @@ struct ScriptedGains: GainEstimator {
     run.batching.departures = [.delay: 6000]
     run.batching.maximumQueueDelayMicroseconds = 2000
     run.batching.instances = 2
-    run.batching.longestWait = measured(2, .milliseconds)
+    run.batching.p99Wait = measured(2, .milliseconds)
     run.batching.longestBatch = measured(1, .milliseconds)
     run.device.kernelBusy = measured(0.08, .share)
     run.stations[.gpu] = StationLoad(.gpu, utilization: measured(0.08, .share))

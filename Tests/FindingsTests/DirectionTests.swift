@@ -101,13 +101,13 @@ private final class ScriptedEstimator: GainEstimator {
     }
     run.batching.maximumQueueDelayMicroseconds = 2000
     run.batching.longestBatch = Runs.measured(4, .milliseconds)
-    run.batching.longestWait = Runs.measured(5.9, .milliseconds)
+    run.batching.p99Wait = Runs.measured(5.9, .milliseconds)
     run.device.heldIdle = Runs.measured(0.4)
     #expect(run.verdict.claims.map(\.regime) == [.loadLimited])
     #expect(run.verdict.sentence.text == "load-limited: the server keeps up with the offered load (high confidence)")
     #expect(Findings(of: run).found.contains { $0.code == .HR102 })
     for edit in [
-      { $0.batching.longestWait = Runs.measured(6.1, .milliseconds) },
+      { $0.batching.p99Wait = Runs.measured(6.1, .milliseconds) },
       { $0.stations[.gpu] = StationLoad(.gpu, utilization: Runs.measured(0.7)) },
       { $0.load.loop = .closed(users: 100) },
     ] as [(inout RunEvidence) -> Void] {

@@ -410,7 +410,7 @@ def test_a_port_in_use_is_named(tmp_path):
         port = str(taken.getsockname()[1])
         result = subprocess.run([BINARY, "serve", "--model-repository", tmp_path, "--http-port", port, "--grpc-port=0", "--metrics-port=0"],
                                 capture_output=True, text=True, timeout=30)
-    assert result.returncode == 1 and f"--http-port {port}: 127.0.0.1:{port} is in use" in result.stderr, result.stderr
+    assert result.returncode == 1 and f"port {port} is in use by another process" in result.stderr and "--http-port" in result.stderr, result.stderr
 
 
 # Descriptors and the end.

@@ -29,8 +29,8 @@ public enum HR102LoadLimited: FindingRule {
       var seen: [Prose] = [
         "The busiest pipeline stage, \(busiest.station.text(on: run.deviceClass)), has a utilization of \(utilization)."
       ]
-      if let wait = run.batching.longestWait {
-        seen.append("No request waited longer than \(wait): within max_queue_delay_microseconds and one batch's service time.")
+      if let wait = run.batching.p99Wait {
+        seen.append("99 % of the requests waited no longer than \(wait): within max_queue_delay_microseconds and one batch's service time.")
       }
       return found(run, seen: seen)
     }
