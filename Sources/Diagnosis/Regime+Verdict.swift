@@ -160,14 +160,14 @@ extension RunEvidence {
       case .wire, .frontEnd: regime = .frontEndBound
       case .batcher: regime = .batchingBound
       case .gatherAndUpload, .downloadAndResponse: regime = .transferBound
-      // A busy issuing thread is launching or waiting; late launches tell which, never a share of API time.
+      // A busy launch thread is launching or waiting; late launches tell which, never a share of API time.
       case .issuingThread:
         regime = (launches.lateShare?.value ?? 0) >= HR132HostLaunchPaced.lateThreshold ? .hostLaunchBound : .serializedLoop
       case .gpu: regime = kernels.regime?.regime ?? .deviceBound
       }
       candidates.append(RegimeClaim(regime, station: load.station, certainty: .likely, weight: utilization))
     }
-    // A device that is busy keeps its issuing thread waiting for it: the thread then is no limit of its own.
+    // A device that is busy keeps its launch thread waiting for it: the thread then is no limit of its own.
     if candidates.contains(where: { $0.station == .gpu }) { candidates.removeAll { $0.station == .issuingThread } }
     candidates.sort { ($0.weight?.value ?? 0) > ($1.weight?.value ?? 0) }
 

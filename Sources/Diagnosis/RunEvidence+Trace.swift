@@ -12,7 +12,7 @@ public struct RunContext: Sendable {
   public var loop: LoadEvidence.Loop?
   /// Mean think time, milliseconds.
   public var meanThinkMilliseconds: Double?
-  /// Rows a request, if all are alike.
+  /// Rows per request, if all are alike.
   public var fixedRowsPerRequest: Int?
   /// Configuration of the batcher: see `BatchingEvidence`.
   public var maximumRows: Int?

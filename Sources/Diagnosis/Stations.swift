@@ -21,7 +21,7 @@ public struct StationLoad: Sendable, Hashable {
   public var demand: Figure?
   /// Share of its own time it serves, 0...1.
   public var utilization: Figure?
-  /// Requests a second it could pass by itself.
+  /// Requests per second it could pass by itself.
   public var capacity: Figure?
 
   /// What is known; nil for the rest.

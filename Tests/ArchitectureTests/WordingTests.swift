@@ -24,7 +24,7 @@ import Testing
     ("writeSilence", "writeIdleTimeout"), ("pressedWriteSilence", "pressedWriteIdleTimeout"), ("closeSilence", "closeIdleTimeout"),
     ("shutdownPatience", "shutdownTimeout"), ("patience", "timeout"), ("carriers", "(delete)"), ("rowsWorthALook", "rowsToFormNext"),
     ("limitsTurns", "isRateLimited"), ("beginTurn", "acquireResources"), ("orElse", "fallback"), ("AnswerBox", "AnswerCallback"),
-    ("ModelPlace", "ModelLocation"), ("PromptThread", "ShortSliceThread"), ("leanDurations", "leanDurations"),
+    ("ModelPlace", "ModelLocation"), ("PromptThread", "ShortSliceThread"), ("leanDurations", "rewrittenDurations"),
   ]
 
   /// What a text has that it should not, by line.
@@ -112,11 +112,8 @@ import Testing
     #expect(faults.isEmpty, "\(faults.joined(separator: "\n"))")
   }
 
-  /// Not swept yet: what is under these is looked at once it is. The list only gets shorter.
-  static let unswept = [
-    "/Sources/Diagnosis/", "/Sources/Experiments/", "/Sources/ServingDiagnosis/", "/Docs/bench.md", "/Docs/findings/",
-    "/Docs/validation.md",
-  ]
+  /// Not looked at. The list only gets shorter.
+  static let unswept: [String] = []
 
   private static func documents(_ folder: String) throws -> [String] {
     try ArchitectureTests.entries(folder).flatMap { name -> [String] in

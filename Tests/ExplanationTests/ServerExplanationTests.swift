@@ -91,6 +91,15 @@ import Testing
     #expect(explanation.capacityAtGoal.map { $0.figure.value < capacity.value } == true)
   }
 
+  /// Triton answers the largest batch as preferred where none is configured: nothing to drop there.
+  @Test func theLargestBatchIsNoPreferredSize() throws {
+    func configuration(_ sizes: String) throws -> ServerConfiguration {
+      ServerConfiguration(try JSONValue.parse(#"{"max_batch_size": 64, "dynamic_batching": {"preferred_batch_size": \#(sizes)}}"#))
+    }
+    #expect(try configuration("[64]").preferredBatchSizes.isEmpty)
+    #expect(try configuration("[16, 64]").preferredBatchSizes == [16])
+  }
+
   @Test func aPredictionFromThePlanIsComparedWithWhatWasSeen() throws {
     let after = Self.statistics(requests: 9_000, executions: 6_000, rows: 9_000, queue: 100, infer: 200)
     var window = try window(after)

@@ -145,6 +145,35 @@ def test_headroom_stands_first_and_is_absolute_beside_relative(document, name):
     assert low < rate < high, (low, rate, high)
 
 
+def masked(lines):
+    """The answer's lines, whole and with their figures masked: words are held to the letter, digits are the processor's arithmetic."""
+    whole = []
+    for line in lines:
+        if line.startswith(" "):
+            whole[-1] += " " + line.strip()
+        else:
+            whole.append(line)
+    # "p99" and "HR101" are words.
+    return [re.sub(r"\s+", " ", re.sub(r"(?<![\w.])-?\d[\d,.]*", "#", line)) for line in whole]
+
+
+def golden(name):
+    return (ROOT / "Tests/Data/answers" / name).read_text().splitlines()
+
+
+@DOCUMENTS
+@pytest.mark.parametrize("name", DOCUMENT)
+def test_the_answer_of_the_case_study(document, name):
+    assert masked(document[name]["answer"]["lines"]) == golden(f"case-study-{name}.txt")
+
+
+def test_the_answer_of_an_encoder_at_900_requests_per_second(headroom):
+    document = json.loads(headroom("bench", ROOT / "Examples/encoder-l40s.yaml", "--json", "--quiet", "--no-files"))
+    variant = document["variants"][0]
+    assert masked(variant["answer"]["lines"]) == golden("encoder-l40s.txt")
+    assert 20 < variant["headroom"]["timesToday"]["value"] < 100
+
+
 @DOCUMENTS
 @pytest.mark.parametrize("name", DOCUMENT)
 def test_ten_lines_fit_and_the_chart_says_what_the_verdict_says(document, name):

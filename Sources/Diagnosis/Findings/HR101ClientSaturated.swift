@@ -6,7 +6,7 @@ public enum HR101ClientSaturated: FindingRule {
   public static let name = "client-saturated"
   /// A run that shows it.
   public static let example =
-    "1,000 users on one Python process: 1,151 requests a second at 441 ms, although the users would ask for 2,268 if no time passed outside the measured latency; two processes serve more from the same server."
+    "1,000 users on one Python process: 1,151 requests per second at 441 ms, although the users would ask for 2,268 if no time passed outside the measured latency; two processes serve more from the same server."
 
   /// At 0.9 of a core a queue in front of that thread's work is nine jobs long on average (rho / (1 - rho), M/M/1). Of the busiest thread
   /// where that is known: one thread of Python at 0.92 of a core is full on a machine of 16.

@@ -6,7 +6,7 @@ public enum HR121BatchDiluted: FindingRule {
   public static let name = "batch-diluted"
   /// A run that shows it.
   public static let example =
-    "Four instances share 400 requests a second of one row: each forms its own batch of 3 rows of 64, and three quarters leave because the delay is over."
+    "Four instances share 400 requests per second of one row: each forms its own batch of 3 rows of 64, and three quarters leave because the delay is over."
 
   /// Below half of the largest batch one of two batches could be saved.
   public static let fillThreshold = 0.5

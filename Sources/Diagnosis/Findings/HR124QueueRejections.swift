@@ -58,7 +58,7 @@ extension HR124QueueRejections {
 
   /// What its page says.
   public static let explanation = FindingExplanation(
-    inOneLine: "Requests are turned away",
+    inOneLine: "Requests are rejected",
     gainsComputedBy: "re-simulation",
     summary: #"""
       Requests are rejected.

@@ -47,7 +47,7 @@ public struct LoadEvidence: Sendable, Hashable {
   public var loop: Loop?
   /// Mean think time of a user.
   public var meanThinkTime: Figure?
-  /// Rows a request, if all are alike.
+  /// Rows per request, if all are alike.
   public var fixedRowsPerRequest: Int?
   /// Answers a second.
   public var throughput: Figure?
@@ -154,7 +154,7 @@ public struct FrontEndEvidence: Sendable, Hashable {
   public init() {}
 }
 
-/// Why a request was turned away.
+/// Why a request was rejected.
 public enum RejectionReason: String, Sendable, Hashable, CaseIterable {
   case queueFull
   case timeout
@@ -176,9 +176,9 @@ public enum RejectionReason: String, Sendable, Hashable, CaseIterable {
 public struct BatchingEvidence: Sendable, Hashable {
   /// Batches in the window.
   public var batches: Int?
-  /// Rows a batch.
+  /// Rows per batch.
   public var meanRows: Figure?
-  /// Requests a batch.
+  /// Requests per batch.
   public var meanRequests: Figure?
   /// Batches by why they left; empty where it was not recorded.
   public var departures: [DepartureReason: Int] = [:]
@@ -190,9 +190,9 @@ public struct BatchingEvidence: Sendable, Hashable {
   public var maximumQueueDelayMicroseconds: Int?
   /// Configured instances of the model on this device.
   public var instances: Int?
-  /// Requests turned away, by reason; nil where it was not recorded.
+  /// Requests rejected, by reason; nil where it was not recorded.
   public var rejections: [RejectionReason: Int]?
-  /// Requests answered or turned away.
+  /// Requests answered or rejected.
   public var offeredRequests: Int?
   /// Configured queue limit, in requests.
   public var maximumQueueSize: Int?
@@ -239,7 +239,7 @@ public struct DeviceEvidence: Sendable, Hashable {
   public var stalledIdle: Figure?
   /// Wall time whose cause could not be seen.
   public var unattributed: Figure?
-  /// Batches in flight between forming and answer, per issuing thread: 1 is a serialized loop.
+  /// Batches in flight between forming and answer, per launch thread: 1 is a serialized loop.
   public var pipelineDepth: Figure?
   /// From the end of a batch's work on the device to the first launch of the next, when work waited.
   public var loopGap: Figure?
@@ -252,13 +252,13 @@ public struct DeviceEvidence: Sendable, Hashable {
 
 /// How launches reached the device. The first kernel of a batch is no part of it: its lateness belongs to the loop.
 public struct LaunchEvidence: Sendable, Hashable {
-  /// Kernels a batch.
+  /// Kernels per batch.
   public var launchesPerBatch: Figure?
   /// Share of the kernels that found the device idle and waiting: queue depth 0 at their launch.
   public var lateShare: Figure?
   /// Device idle before late kernels, as a share of the bursts' time.
   public var lateIdleShare: Figure?
-  /// Issuing thread's time per launch.
+  /// Launch thread's time per launch.
   public var launchTime: Figure?
   /// Mean kernel.
   public var kernelTime: Figure?

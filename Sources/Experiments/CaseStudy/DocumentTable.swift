@@ -4,7 +4,7 @@ public struct DocumentTable: Sendable {
   public struct Row: Sendable {
     /// Variant.
     public var name: String
-    /// Requests a second.
+    /// Requests per second.
     public var throughput: Double
     /// Milliseconds.
     public var median: Double
@@ -29,7 +29,7 @@ public struct DocumentTable: Sendable {
     public var batches: Double { kernels / 19 }
     /// Requests over batches.
     public var requestsPerBatch: Double { requests / batches }
-    /// Batches a second.
+    /// Batches per second.
     public var batchesPerSecond: Double { batches / seconds }
     /// Share of the run in which the dominant kernel ran.
     public var gemmActive: Double { kernels * kernelMicroseconds / 1e6 / seconds }

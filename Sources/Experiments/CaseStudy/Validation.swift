@@ -119,7 +119,7 @@ public enum Validation {
   static let misses = [
     "- **p95** is far too small everywhere: the simulated client is first come first served with constant visit costs, so that everybody waits alike; a real",
     "  event loop under load is not fair, and the case study's window holds its ramp. Nothing was tuned to widen it.",
-    "- **Requests a batch** are 5.0 against 4.70 and 4.73 where the client limits: no written rule of the batcher makes a batch of fewer than five 50-row",
+    "- **Requests per batch** are 5.0 against 4.70 and 4.73 where the client limits: no written rule of the batcher makes a batch of fewer than five 50-row",
     "  requests leave within 10 ms at this rate; arrivals may have come in bursts. A free parameter could close it and is not there.",
     "- **API shares** of Linear and Stacked give synchronization too large a part: real calls beside launches and waits (events, stream queries) are not all modelled.",
     "- **OS shares** depend on how many idle threads a server has; only the threads of the serving path are modelled, eight of them HTTP threads in `epoll_wait`.",

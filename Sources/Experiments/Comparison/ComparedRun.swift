@@ -32,7 +32,7 @@ public struct ComparedRun: Sendable {
 public struct RunTotals: Sendable {
   /// Answers.
   public var answered: Int
-  /// Requests turned away or failed.
+  /// Requests rejected or failed.
   public var refused: Int
   /// Batches.
   public var batches: Int

@@ -35,7 +35,7 @@ extension Experiment {
       defaultQueuePolicy: QueuePolicy(
         timeoutAction: .reject, defaultTimeout: .microseconds(120_000_000), maximumQueueSize: 20_480)))
 
-  /// Its load: 1,000 users; 50 rows a request follow from its batch counts, the mean think time is fitted (`Rivals`).
+  /// Its load: 1,000 users; 50 rows per request follow from its batch counts, the mean think time is fitted (`Rivals`).
   static func documentWorkload(seconds: Double) -> Workload {
     Workload(
       load: .closed(users: 1000, spawnRate: 100, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(50),
@@ -101,7 +101,7 @@ extension Experiment {
           workload: workload(256, 4), host: host))
     }
     for instances in [1, 2, 4] {
-      // One issuing thread for all instances, as Triton's TensorRT backend has it.
+      // One launch thread for all instances, as Triton's TensorRT backend has it.
       variants.append(
         Variant(
           name: "tiny x\(instances)", model: .builtIn(.encoder(layers: 2, hidden: 128, heads: 2, sequence: 128)), gpu: gpu,

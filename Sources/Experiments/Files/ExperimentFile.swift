@@ -70,10 +70,10 @@ public enum ExperimentFile {
     #   launch: 3.5
 
     workload:
-      users: 1000                # a closed loop; or `rate: 500` for an open one (requests a second, Poisson)
+      users: 1000                # a closed loop; or `rate: 500` for an open one (requests per second, Poisson)
       spawnRate: 100             # users started a second
       think: uniform:0.08,0.48   # constant:S, uniform:S,S or exponential:S, seconds
-      rows: 50                   # rows a request, or a range such as 1-100
+      rows: 50                   # rows per request, or a range such as 1-100
       warmUpSeconds: 15          # cut off
       seconds: 120               # looked at
 

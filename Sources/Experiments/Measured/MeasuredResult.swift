@@ -49,7 +49,7 @@ public struct MeasuredVariant: Sendable {
     public var medianLatency: Figure?
     /// See `medianLatency`.
     public var p99Latency: Figure?
-    /// Rows a batch.
+    /// Rows per batch.
     public var rowsPerBatch: Figure?
     /// At least one kernel ran.
     public var kernelBusy: Figure?

@@ -21,7 +21,7 @@ public struct MeasuredRunner: Sendable {
   public var serverArguments: [String] = []
   /// Whether the servers' operating-system calls are recorded, by the library beside this program.
   public var recordsOSCalls = true
-  /// Whether the variants are also compared at the same rows a second.
+  /// Whether the variants are also compared at the same rows per second.
   public var comparesEqualRows = true
   /// Whether what changes would buy is computed: batches are timed after the runs, some seconds a variant.
   public var explains = true
@@ -229,9 +229,10 @@ public struct MeasuredRunner: Sendable {
     do throws(ExperimentError) {
       let redundant = (evidence.kernels.redundantShare?.value ?? 0) >= HR211RedundantWork.shareThreshold
       let (processor, lean) = try timings.processor(variant, largest: largest, hasRedundantWork: redundant)
-      progress("\(variant.name): its twin in virtual time")
-      guard let twin = try MeasuredTwin(of: variant, plan: planned, processor: processor, leanDurations: lean, observed: observed) else {
-        return (nil, "no gain is computed: the run's twin answered nothing")
+      progress("\(variant.name): simulation fitted to this run")
+      guard let twin = try MeasuredTwin(of: variant, plan: planned, processor: processor, rewrittenDurations: lean, observed: observed)
+      else {
+        return (nil, "no gain is computed: the simulation fitted to this run answered nothing")
       }
       return (twin, twin.remark)
     } catch { return (nil, "no gain is computed: \(error)") }

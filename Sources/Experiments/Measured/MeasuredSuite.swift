@@ -202,7 +202,7 @@ public struct SuiteResult: Sendable {
     public var station: String
     /// How it was measured.
     public var what: String
-    /// Requests a second.
+    /// Requests per second.
     public var capacity: Figure
     /// CPU time per request; nil where it was not seen.
     public var cpu: Figure?

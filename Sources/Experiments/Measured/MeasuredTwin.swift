@@ -18,13 +18,13 @@ import Trace
 /// Times of batches are taken on the quiet machine after the run, everything else from the run: CPU time of a request in generator and
 /// front end, gathering, handing over. Two factors are then fitted: of all batch times, so that a request takes as much of the device's time
 /// (the run's batches shared caches and memory with others, the quiet ones did not), and of the batcher's delay, so that batches are as far
-/// apart (its timer's thread waited for a core). Requests a second, busy and latency are not fitted: by how much they miss says how good the
+/// apart (its timer's thread waited for a core). Requests per second, busy and latency are not fitted: by how much they miss says how good the
 /// twin is.
 struct MeasuredTwin: Sendable {
   let variant: Variant
   let plan: Plan
   /// Batch times of the model without redundant work; nil where it has none.
-  let leanDurations: BatchDurations?
+  let rewrittenDurations: BatchDurations?
   /// Factor of all batch times, fitted.
   let batchTimeFactor: Double
   /// Factor of the batcher's delay, fitted: its timer's thread does not always get a core in time.
@@ -39,7 +39,7 @@ struct MeasuredTwin: Sendable {
   var reproductionError: Figure {
     Figure(
       max(throughputError.magnitude, busyError.magnitude), .share, .simulated,
-      source: "the run's twin against the run, the larger error of requests/s and kernel-busy")
+      source: "the simulation fitted to this run against the run, the larger error of requests/s and kernel-busy")
   }
 
   /// A median further off than this says that requests wait elsewhere in the twin: what it says of latency then is about itself.
@@ -62,7 +62,7 @@ struct MeasuredTwin: Sendable {
   ///
   /// - Parameter processor: batch times, undisturbed, and what shares the cores.
   init?(
-    of variant: Variant, plan: Plan, processor: ProcessorDevice, leanDurations: BatchDurations?, observed: Observed
+    of variant: Variant, plan: Plan, processor: ProcessorDevice, rewrittenDurations: BatchDurations?, observed: Observed
   ) throws(ExperimentError) {
     guard observed.throughput > 0, observed.busy > 0, observed.batchesPerSecond > 0 else { return nil }
     var variant = variant
@@ -77,7 +77,7 @@ struct MeasuredTwin: Sendable {
       try variant.world(plan, seed: seed).shortened(rate: observed.throughput, requests: 12_000).result("the run in virtual time")
     }
     func busy(_ result: SimulationResult) -> Double { result.busy.kernels / max(1, Double(result.window.nanoseconds)) }
-    // One at a time, each by what rises with it whatever limits. Requests a second would tell nothing of either where the load limits.
+    // One at a time, each by what rises with it whatever limits. Requests per second would tell nothing of either where the load limits.
     func factor(_ delay: Double) throws(ExperimentError) -> Double {
       try Self.root(from: 0.2, to: 5, steps: 12) { tried throws(ExperimentError) in
         let result = try run(world(tried, delay), 3)
@@ -101,7 +101,7 @@ struct MeasuredTwin: Sendable {
     guard check.answered > 0 else { return nil }
     self.variant = variant
     self.plan = plan
-    self.leanDurations = leanDurations
+    self.rewrittenDurations = rewrittenDurations
     batchTimeFactor = variant.deviceTimeScale
     batchingDelayFactor = variant.batchingDelayScale
     throughputError = check.throughput / observed.throughput - 1
@@ -129,7 +129,7 @@ struct MeasuredTwin: Sendable {
     func make(_ evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence?) -> SimulatedEstimator {
       SimulatedEstimator(
         variant: self.variant, plan: plan, rate: rate, p99GoalMilliseconds: p99GoalMilliseconds, reproductionError: reproductionError,
-        leanDurations: leanDurations, tellsLatency: tellsLatency, evidence: evidence)
+        rewrittenDurations: rewrittenDurations, tellsLatency: tellsLatency, evidence: evidence)
     }
     let probe = make { _ in nil }
     let variant = variant
@@ -143,7 +143,7 @@ struct MeasuredTwin: Sendable {
     else { return nil }
     found.values = found.values.mapValues { figure in
       var fitted = figure
-      (fitted.kind, fitted.source) = (.fitted, "the run's twin, \(figure.source)")
+      (fitted.kind, fitted.source) = (.fitted, "the simulation fitted to this run, \(figure.source)")
       return fitted
     }
     return found

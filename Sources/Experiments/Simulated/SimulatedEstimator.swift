@@ -18,7 +18,7 @@ public final class SimulatedEstimator: GainEstimator {
   /// How far the world is from the run that it stands for; nil where the run was this world's own.
   public let reproductionError: Figure?
   /// On a processor: batch times of the model without redundant work.
-  private let leanDurations: BatchDurations?
+  private let rewrittenDurations: BatchDurations?
   /// Whether latencies of this world are worth saying.
   private let tellsLatency: Bool
   private let findsEvidence: ([Change]) throws(GainRefusal) -> RunEvidence?
@@ -29,17 +29,17 @@ public final class SimulatedEstimator: GainEstimator {
   /// For a variant and its plan.
   ///
   /// - Parameters:
-  ///   - rate: requests a second it answers as it is: sets how long the runs are.
+  ///   - rate: requests per second it answers as it is: sets how long the runs are.
   ///   - p99GoalMilliseconds: the goal at which capacity is stated.
   ///   - seeds: one pair of runs each; the interval is from the smallest to the largest paired change.
   ///   - reproductionError: of a measured run's twin: relative, the larger of span and busy.
-  ///   - leanDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
+  ///   - rewrittenDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
   ///   - tellsLatency: false leaves gains of latency, and of capacity at a latency, out: a twin may pass as many requests as its run and
   ///     make them wait otherwise.
   ///   - evidence: what a run with changes made would show; asked for the steps of the unlock path.
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
-    reproductionError: Figure? = nil, leanDurations: BatchDurations? = nil, tellsLatency: Bool = true,
+    reproductionError: Figure? = nil, rewrittenDurations: BatchDurations? = nil, tellsLatency: Bool = true,
     evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence? = { _ in nil }
   ) {
     self.variant = variant
@@ -48,7 +48,7 @@ public final class SimulatedEstimator: GainEstimator {
     self.p99GoalMilliseconds = p99GoalMilliseconds
     self.seeds = seeds
     self.reproductionError = reproductionError
-    self.leanDurations = leanDurations
+    self.rewrittenDurations = rewrittenDurations
     self.tellsLatency = tellsLatency
     self.findsEvidence = evidence
   }
@@ -89,8 +89,8 @@ public final class SimulatedEstimator: GainEstimator {
         .maximumQueueSize, .queueTimeout, .gpuTimeScale:
         continue
       case .removeRedundantWork:
-        guard let leanDurations else { throw .unsupported(change) }
-        changed.processor?.durations = leanDurations
+        guard let rewrittenDurations else { throw .unsupported(change) }
+        changed.processor?.durations = rewrittenDurations
       case .maximumBatchRows(let rows):
         guard let largest = changed.processor?.durations.points.last?.rows, rows <= largest else { throw .unsupported(change) }
       // The first is how launches are issued, the others of a link: a processor has neither.
@@ -223,7 +223,7 @@ extension SimulationConfiguration {
   /// The same world in a shorter run, its length by its rate: some 10,000 requests are enough for a ratio of two runs with common draws.
   ///
   /// - Parameters:
-  ///   - rate: requests a second the world is known to answer.
+  ///   - rate: requests per second the world is known to answer.
   ///   - requests: how many are to be looked at.
   func shortened(rate: Double, requests: Double = 10_000) -> SimulationConfiguration {
     var copy = self

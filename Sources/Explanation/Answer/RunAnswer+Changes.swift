@@ -48,6 +48,9 @@ extension RunAnswer {
     var unquantified: [(change: Change, settings: Set<String>)] = []
     // While a place upstream limits, more of what lies behind it is used by nobody.
     let isHeldUpstream = assessment.verdict.side == .upstream && assessment.verdict.claims.first?.station != nil
+    // No change raises the throughput of a load that is served already.
+    let isServed = assessment.verdict.claims.first?.regime == .loadLimited
+    let goal: Goal = isServed && assessment.goal == .throughput ? .latency : assessment.goal
     for ranked in assessment.ranked {
       for fix in ranked.fixes {
         let settings = Set(fix.fix.changes.map(\.setting))
@@ -56,7 +59,7 @@ extension RunAnswer {
           unquantified.append(
             (
               Change(
-                code: ranked.finding.code, effect: ranked.finding.code == .HR102 ? .cost : effect(of: assessment.goal),
+                code: ranked.finding.code, effect: ranked.finding.code == .HR102 ? .cost : effect(of: goal),
                 setting: fix.fix.typed,
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: "", change: nil, costs: [], kind: "not quantified"),
               settings

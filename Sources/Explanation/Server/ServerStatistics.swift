@@ -111,7 +111,7 @@ public struct ModelStatistics: Sendable, Hashable {
 public struct ServerConfiguration: Sendable, Hashable {
   /// Largest batch, rows; 0 where batching is off.
   public var maximumBatchSize: Int64
-  /// dynamic_batching.preferred_batch_size.
+  /// dynamic_batching.preferred_batch_size, without the largest batch: where none is configured Triton answers that one.
   public var preferredBatchSizes: [Int64]
   /// dynamic_batching.max_queue_delay_microseconds; nil where there is no dynamic batching.
   public var queueDelayMicroseconds: Int64?
@@ -122,7 +122,8 @@ public struct ServerConfiguration: Sendable, Hashable {
   public init(_ document: JSONValue) {
     maximumBatchSize = document["max_batch_size"]?.integerValue ?? 0
     let batching = document["dynamic_batching"]
-    preferredBatchSizes = batching?["preferred_batch_size"]?.arrayValue?.compactMap(\.integerValue) ?? []
+    let largest = maximumBatchSize
+    preferredBatchSizes = (batching?["preferred_batch_size"]?.arrayValue?.compactMap(\.integerValue) ?? []).filter { $0 != largest }
     // Protobuf's JSON writes 64-bit numbers as text.
     let delay = batching?["max_queue_delay_microseconds"]
     queueDelayMicroseconds =

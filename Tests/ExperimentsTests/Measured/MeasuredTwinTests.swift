@@ -47,7 +47,8 @@ import Workload
     return try #require(
       MeasuredTwin(
         of: variant, plan: try variant.plan(),
-        processor: ProcessorDevice(name: "test", durations: try durations(batchTimes), threads: 2, sharedCores: 2), leanDurations: lean,
+        processor: ProcessorDevice(name: "test", durations: try durations(batchTimes), threads: 2, sharedCores: 2),
+        rewrittenDurations: lean,
         observed: observed))
   }
 
