@@ -14,8 +14,16 @@ public final class LiveDiagnosisPages: LivePages {
   private let clock = FrontEndClock()
   /// Answers by filter. Within this time an answer is given again: however many ask, five a second of each are worked out.
   private let recent = Mutex<[String: (time: Instant, answer: String)]>([:])
-  private let recentMetrics = Mutex<(time: Instant, metrics: [LiveMetrics])?>(nil)
+  private let known = Mutex(Known())
   private static let reuse = TimeSpan.milliseconds(200)
+  /// What the last diagnosis for a scrape found.
+  private struct Known: Sendable {
+    var time: Instant?
+    var metrics: [LiveMetrics] = []
+    var isBeingMade = false
+  }
+  /// A scrape that finds older figures has them worked out anew, for the next one.
+  private static let metricsAge = TimeSpan.seconds(2)
   /// By a model's number.
   private let headrooms = Mutex<[Int32: (time: Instant, headroom: Headroom)]>([:])
   private let goal: LatencyGoal
@@ -77,19 +85,33 @@ public final class LiveDiagnosisPages: LivePages {
       frontEnd: usage, search: { self.headroom(of: $0, $1, $2, now: now) })
   }
 
-  /// Scraped every few seconds; a second scraper within the reuse time is given the same.
-  public func metrics(whenDone: @escaping @Sendable ([LiveMetrics]) -> Void) {
-    queue.async { [self] in whenDone(metrics()) }
-  }
-
-  private func metrics() -> [LiveMetrics] {
+  /// A scrape never waits: a simulation may take a second, and counters are wanted at once. It is given what the last diagnosis found, and
+  /// asks for the next.
+  public func metrics() -> [LiveMetrics] {
     guard server.recordsEvents else { return [] }
     let now = MonotonicClock.now
-    if let kept = recentMetrics.withLock({ $0 }), now - kept.time < Self.reuse { return kept.metrics }
-    guard let live = try? liveAnswer(ofModel: nil, at: now) else { return [] }
-    let metrics = live.models.map { $0.metrics(headroom: live.headrooms[$0.state.number]) }
-    recentMetrics.withLock { $0 = (now, metrics) }
+    let (metrics, isDue) = known.withLock { known in
+      let isDue = !known.isBeingMade && known.time.map { now - $0 >= Self.metricsAge } ?? true
+      if isDue { known.isBeingMade = true }
+      return (known.metrics, isDue)
+    }
+    if isDue { queue.async { [self] in makeMetrics() } }
     return metrics
+  }
+
+  private func makeMetrics() {
+    let now = MonotonicClock.now
+    let metrics: [LiveMetrics]
+    do throws(KServeError) {
+      let live = try liveAnswer(ofModel: nil, at: now)
+      metrics = live.models.map { $0.metrics(headroom: live.headrooms[$0.state.number]) }
+    } catch {
+      // Of all models together it fails only where nothing is recorded.
+      metrics = []
+    }
+    known.withLock { known in
+      (known.time, known.metrics, known.isBeingMade) = (now, metrics, false)
+    }
   }
 
   /// How much more a model can take. A simulation is fitted once in ten seconds of each model; in between only today's rate is new.

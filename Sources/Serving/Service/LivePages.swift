@@ -7,8 +7,9 @@ public protocol LivePages: Sendable {
   /// The answer, of one model or (nil) of all; fails for a model that is not known, and where nothing is recorded. It takes longer than an
   /// event loop may wait: `whenDone` is called on another thread.
   func answer(ofModel name: String?, as format: LiveFormat, whenDone: @escaping @Sendable (Result<String, KServeError>) -> Void)
-  /// What the metrics page says of each model that is diagnosed; nothing where nothing is recorded. Called back on another thread, as above.
-  func metrics(whenDone: @escaping @Sendable ([LiveMetrics]) -> Void)
+  /// What the metrics page says of each model that is diagnosed: what is known now, without waiting; nothing where nothing is recorded, and
+  /// before the first diagnosis is done.
+  func metrics() -> [LiveMetrics]
 }
 
 /// What the live diagnosis contributes to the metrics page, of one model version.

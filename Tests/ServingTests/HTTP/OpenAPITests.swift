@@ -107,7 +107,7 @@ import Testing
     func answer(ofModel name: String?, as format: LiveFormat, whenDone: @escaping @Sendable (Result<String, KServeError>) -> Void) {
       whenDone(.success("{}"))
     }
-    func metrics(whenDone: @escaping @Sendable ([LiveMetrics]) -> Void) { whenDone([]) }
+    func metrics() -> [LiveMetrics] { [] }
   }
 
   private static func send(_ method: String, _ target: String) throws -> String {
