@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from serving import BINARY, ROOT, add, identity, serve, skip_loudly
+from serving import BINARY, ROOT, add, identity, serve, skip_loudly, until
 
 BUILD = pathlib.Path(BINARY).parent
 COMMANDS = ["bench", "calibrate", "check", "compare", "doctor", "explain", "export", "load", "plan", "profile", "serve"]
@@ -136,7 +136,12 @@ def metrics(tmp_path_factory):
     repository = tmp_path_factory.mktemp("models")
     add(repository, "m", identity("m", [4], 8))
     with serve(repository) as server:
-        yield server.get("/metrics", server.metrics_port).body.decode()
+        def page():
+            return server.get("/metrics", server.metrics_port).body.decode()
+
+        # What the diagnosis adds is there once a first one is done, which the first scrape asks for.
+        assert until(lambda: "headroom_verdict" in page(), 30)
+        yield page()
 
 
 def names(expression):
