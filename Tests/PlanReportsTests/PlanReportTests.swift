@@ -46,12 +46,13 @@ import Testing
   }
 
   @Test func aListOfGEMMsNamesTheLineThatIsWrong() throws {
-    let file = try Self.temporary("gemms.csv", "batch,m,n,k,dtype\n1,16,32,64,fp16\n1,x,32,64,fp16\n")
-    do {
-      _ = try GEMMList(file: file, chosen: [], json: false)
-      Issue.record("a size that is not a number was taken")
-    } catch let error as UsageError {
-      #expect(error.description.hasPrefix(file) && error.description.contains("3"), "\(error)")
+    try Self.withTemporary("gemms.csv", "batch,m,n,k,dtype\n1,16,32,64,fp16\n1,x,32,64,fp16\n") { file in
+      do {
+        _ = try GEMMList(file: file, chosen: [], json: false)
+        Issue.record("a size that is not a number was taken")
+      } catch let error as UsageError {
+        #expect(error.description.hasPrefix(file) && error.description.contains("3"), "\(error)")
+      }
     }
   }
 
@@ -62,23 +63,27 @@ import Testing
     #expect(list.entries.count == (try Files.entries(of: folder)).count { $0.hasSuffix(".onnx") })
     #expect(list.entries.allSatisfy { $0.outcome == .planned }, "\(list.text)")
     #expect(list.json["counts"]?["planned"]?.doubleValue == Double(list.entries.count))
-    let empty = try Self.temporary("empty/readme.txt", "nothing here")
-    let parent = String(empty.dropLast("/readme.txt".count))
-    #expect(throws: UsageError.self) {
-      try CoverageList(paths: [parent], options: ONNXReader.Options(), model: try Self.model(), type: .fp16, rows: 1)
+    try Self.withTemporary("readme.txt", "nothing here") { file in
+      #expect(throws: UsageError.self) {
+        try CoverageList(
+          paths: [String(file.dropLast("/readme.txt".count))], options: ONNXReader.Options(), model: try Self.model(), type: .fp16, rows: 1)
+      }
     }
   }
 
   static let data = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/") + "/Data"
 
-  /// A file in a folder of its own, which is left to the system's cleaning.
-  static func temporary(_ name: String, _ text: String) throws -> String {
-    var template = Array("/tmp/headroom-plan-reports-XXXXXX".utf8CString)
+  /// A file in a folder of its own, while `body` runs.
+  static func withTemporary(_ name: String, _ text: String, _ body: (String) throws -> Void) throws {
+    let root = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array((root + "/headroom-plan-reports-XXXXXX").utf8CString)
     let folder = String(cString: try #require(mkdtemp(&template)))
     let path = folder + "/" + name
-    let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-    if parent != folder { try Files.createFolder(parent) }
+    defer {
+      unlink(path)
+      rmdir(folder)
+    }
     try Files.write(path, text)
-    return path
+    try body(path)
   }
 }

@@ -247,6 +247,7 @@ def test_the_ten_lines_of_a_live_server(headroom, tmp_path):
             target=headroom, args=("load", "--model", "enc", "--url", f"127.0.0.1:{running.http_port}", "--rate", "100", "--poisson", "--duration", "13"),
             kwargs=dict(status=(0, 1, 2, 3, 4)))
         asker.start()
+        # The window that is measured: ten seconds in which the load is there all the time.
         time.sleep(11.5)
         text = running.get("/v2/headroom?model=enc&format=text").body.decode()
         asker.join()
