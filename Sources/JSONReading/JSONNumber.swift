@@ -26,8 +26,8 @@ public enum JSONNumber {
     text.withUTF8 { layOut($0, into: &bytes) }
   }
 
-  /// A whole number.
-  public static func write(_ value: some FixedWidthInteger, into bytes: inout [UInt8]) {
+  /// A whole number. Inlinable: other modules' calls for Int and UInt64 are then specialized.
+  @inlinable public static func write(_ value: some FixedWidthInteger, into bytes: inout [UInt8]) {
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
       var rest = UInt64(clamping: value.magnitude)
       var count = 0

@@ -52,7 +52,8 @@ public enum JSONString {
   }
 
   /// Appends a string in quotes, as RapidJSON's Writer escapes it: control characters, quote and backslash only.
-  public static func write(_ text: some StringProtocol, into bytes: inout [UInt8]) {
+  /// Inlinable: unspecialized, each byte of a name costs some calls through witness tables.
+  @inlinable public static func write(_ text: some StringProtocol, into bytes: inout [UInt8]) {
     bytes.append(UInt8(ascii: "\""))
     for byte in text.utf8 {
       switch byte {
