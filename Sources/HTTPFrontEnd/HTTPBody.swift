@@ -51,8 +51,18 @@ struct HTTPBody: Sendable {
     return taken
   }
 
+  /// The next `count` bytes where they came in one piece; nil, and nothing is taken, where they did not.
+  mutating func takePiece(_ count: Int) -> ByteBuffer? {
+    guard count > 0, count <= byteCount, let first = slices.first, first.readableBytes >= count else { return nil }
+    byteCount -= count
+    if first.readableBytes > count { return slices[0].readSlice(length: count) }
+    slices.removeFirst()
+    return first
+  }
+
   /// The next `count` bytes in one piece: copied only where they came in several.
   mutating func takeJoined(_ count: Int) -> ByteBuffer? {
+    if let piece = takePiece(count) { return piece }
     guard let parts = take(count) else { return nil }
     if parts.count == 1 { return parts[0] }
     var joined = ByteBufferAllocator().buffer(capacity: count)

@@ -1,3 +1,4 @@
+import Glibc
 import KServe
 import NIOCore
 import Serving
@@ -314,10 +315,15 @@ final class HTTPConnection: ChannelDuplexHandler {
   private func route(_ head: HTTPRequestHead, _ bytes: ByteBuffer) {
     bytes.withUnsafeReadableBytes { raw in
       let path = UnsafeRawBufferPointer(rebasing: raw[head.path])
-      if lastPath.count == path.count, lastPath.elementsEqual(path) { return }
+      if lastPath.withUnsafeBytes({ Self.areEqual($0, path) }) { return }
       lastPath = Array(path)
       lastRoute = HTTPRoute(path: String(decoding: path, as: UTF8.self))
     }
+  }
+
+  private static func areEqual(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+    guard one.count == other.count, let first = one.baseAddress, let second = other.baseAddress else { return false }
+    return memcmp(first, second, one.count) == 0
   }
 
   private func finish(_ head: HTTPRequestHead) {

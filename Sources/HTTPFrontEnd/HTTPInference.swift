@@ -55,6 +55,10 @@ struct HTTPInference {
       switch input.source {
       case .json(let bytes): data = .one(ByteBuffer(bytes: bytes))
       case .binary(let count):
+        if let piece = body.takePiece(count) {
+          data = .one(piece)
+          break
+        }
         guard let parts = body.take(count) else {
           throw Refusal(
             error: KServeError(

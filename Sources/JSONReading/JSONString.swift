@@ -55,6 +55,13 @@ public enum JSONString {
   /// Inlinable: unspecialized, each byte of a name costs some calls through witness tables.
   @inlinable public static func write(_ text: some StringProtocol, into bytes: inout [UInt8]) {
     bytes.append(UInt8(ascii: "\""))
+    // Most texts need no escapes: they are copied as they are.
+    let isCopied = text.utf8.withContiguousStorageIfAvailable { content in
+      for byte in content where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
+      bytes.append(contentsOf: content)
+      return true
+    }
+    if isCopied == true { return bytes.append(UInt8(ascii: "\"")) }
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"):

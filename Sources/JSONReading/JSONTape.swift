@@ -1,4 +1,5 @@
 import CheckedNumbers
+import Glibc
 
 /// A JSON document as a flat list of nodes over the text, kept between documents so that reading one allocates nothing in steady state.
 ///
@@ -59,9 +60,11 @@ public struct JSONTape: Sendable {
   /// The value of a member; the first where a name stands twice, as RapidJSON's FindMember.
   public func member(_ object: Int, _ name: StaticString, in text: UnsafeRawBufferPointer) -> Int? {
     guard nodes.indices.contains(object), nodes[object].kind == .object else { return nil }
+    let length = name.utf8CodeUnitCount
     var index = object + 1
     for _ in 0..<nodes[object].count {
-      if matches(index, name, in: text) { return index + 1 }
+      let node = nodes[index]
+      if node.count == length || node.isEscaped, matches(index, name, in: text) { return index + 1 }
       index = nodes[index + 1].next
     }
     return nil
@@ -71,9 +74,8 @@ public struct JSONTape: Sendable {
   public func matches(_ string: Int, _ name: StaticString, in text: UnsafeRawBufferPointer) -> Bool {
     let node = nodes[string]
     if node.isEscaped { return self.string(string, in: text) == name.description }
-    guard node.count == name.utf8CodeUnitCount, node.first + node.count <= text.count else { return false }
-    for offset in 0..<node.count where text[node.first + offset] != name.utf8Start[offset] { return false }
-    return true
+    guard node.count == name.utf8CodeUnitCount, node.first + node.count <= text.count, let start = text.baseAddress else { return false }
+    return memcmp(start + node.first, name.utf8Start, node.count) == 0
   }
 
   /// A string node's text, escapes resolved.

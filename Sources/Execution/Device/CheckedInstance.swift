@@ -67,6 +67,10 @@ public final class CheckedInstance: @unchecked Sendable {
       throw DeviceError(.badInput, "\(shapes.count) inputs of \(rows) rows were given; the model has \(layout.inputs.count)")
     }
     self.rows = rows
+    // Taken out while it is changed: each access to a variable of an object is checked for overlaps.
+    var inputs: [Input] = []
+    swap(&inputs, &self.inputs)
+    defer { swap(&inputs, &self.inputs) }
     for index in inputs.indices {
       inputs[index] = Input()
       inputs[index].isGiven = omitted.isEmpty || !omitted.contains(index)
@@ -83,8 +87,9 @@ public final class CheckedInstance: @unchecked Sendable {
       (inputs[index].rowElements, inputs[index].rowBytes) = (elements, bytes)
     }
     let device = layout.inDeviceOrder(shapes, rows: rows, omitting: omitted)
-    slot =
+    let slot =
       device.omitted.isEmpty ? try instance.prepare(device.shapes) : try instance.prepare(device.shapes, omitting: device.omitted)
+    self.slot = slot
     guard slot.inputs.count == layout.inputCount else {
       throw DeviceError(.batchFailed, "the device prepared \(slot.inputs.count) inputs; the model has \(layout.inputCount)")
     }
@@ -169,6 +174,10 @@ public final class CheckedInstance: @unchecked Sendable {
 
   /// Checks that every output is what its shape says. To be called after a successful run and before outputs are read.
   public func checkOutputs() throws(DeviceError) {
+    var outputs: [Output] = []
+    swap(&outputs, &self.outputs)
+    defer { swap(&outputs, &self.outputs) }
+    let (slot, rows) = (self.slot, self.rows)
     guard slot.outputs.count == layout.outputCount else {
       throw DeviceError(.batchFailed, "the model gave \(slot.outputs.count) outputs; it has \(layout.outputCount)")
     }

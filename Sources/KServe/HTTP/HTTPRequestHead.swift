@@ -1,4 +1,5 @@
 import CheckedNumbers
+import Glibc
 
 /// Methods the server tells apart. Others are refused before a route is looked for.
 public enum HTTPMethod: String, Sendable, Hashable, CaseIterable {
@@ -169,6 +170,13 @@ public enum HTTPRequestParser {
     return value
   }
 
+  /// Where a byte stands first in that part.
+  private static func index(of byte: UInt8, _ bytes: UnsafeRawBufferPointer, _ part: Range<Int>) -> Int? {
+    let rest = UnsafeRawBufferPointer(rebasing: bytes[part])
+    guard let start = rest.baseAddress, let found = memchr(start, Int32(byte), rest.count) else { return nil }
+    return part.lowerBound + (UnsafeRawPointer(found) - start)
+  }
+
   private static func startsAsMethod(_ bytes: UnsafeRawBufferPointer) -> Bool {
     let first = bytes.drop { $0 == 0x0D || $0 == 0x0A }.prefix(8)
     for byte in first where !(byte >= 0x41 && byte <= 0x5A) { return byte == 0x20 }
@@ -176,7 +184,7 @@ public enum HTTPRequestParser {
   }
 
   private static func requestLine(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>) -> HTTPRequestHead? {
-    guard let firstSpace = bytes[line].firstIndex(of: 0x20), let lastSpace = bytes[line].lastIndex(of: 0x20), lastSpace > firstSpace,
+    guard let firstSpace = index(of: 0x20, bytes, line), let lastSpace = bytes[line].lastIndex(of: 0x20), lastSpace > firstSpace,
       let method = method(bytes, line.lowerBound..<firstSpace)
     else { return nil }
     // "HTTP/d.d"
@@ -193,7 +201,7 @@ public enum HTTPRequestParser {
       guard let whole = absolute(bytes, target) else { return nil }
       (authority, rest) = whole
     }
-    let mark = bytes[rest].firstIndex(of: UInt8(ascii: "?"))
+    let mark = index(of: UInt8(ascii: "?"), bytes, rest)
     let (major, minor) = (bytes[version.upperBound - 3] - 0x30, bytes[version.upperBound - 1] - 0x30)
     var path = rest.lowerBound..<(mark ?? rest.upperBound)
     // "http://host" and "http://host?query" ask for "/": one of the two behind the scheme.
@@ -235,7 +243,7 @@ public enum HTTPRequestParser {
   private static func field(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, _ head: inout HTTPRequestHead, _ seen: inout Seen)
     -> String?
   {
-    guard let colon = bytes[line].firstIndex(of: UInt8(ascii: ":")), colon > line.lowerBound else { return "a header line has no name" }
+    guard let colon = index(of: UInt8(ascii: ":"), bytes, line), colon > line.lowerBound else { return "a header line has no name" }
     // White space around the name is how requests are smuggled; folded lines are obsolete (RFC 9112, 5.1 and 5.2).
     if bytes[line.lowerBound] <= 0x20 || bytes[colon - 1] <= 0x20 { return "white space around a header name" }
     let name = line.lowerBound..<colon

@@ -8,9 +8,10 @@ public struct InferenceResponseJSON {
   private var outputs = 0
 
   /// Starts an answer, in the reference server's order of members: id (when given), model_name, model_version, parameters, outputs.
-  public init(model: String, version: String, id: String, isSimulated: Bool, reusing buffer: [UInt8] = []) {
-    bytes = buffer
-    bytes.removeAll(keepingCapacity: true)
+  public init(model: String, version: String, id: String, isSimulated: Bool) {
+    bytes = []
+    // What most answers without tensors take, so that they grow once.
+    bytes.reserveCapacity(256)
     bytes.append(UInt8(ascii: "{"))
     if !id.isEmpty {
       bytes += "\"id\":".utf8

@@ -28,11 +28,12 @@ final class ModelCounters: Sendable {
     /// Time between batches in which the device waited for the host, instance-nanoseconds.
     var hostOverheadNanoseconds: Int64 = 0
     /// By instance: when the device was done with its last batch, and when that batch's responses were cut out.
-    var lastBatches: [Int: (computeEnd: Instant, outputsEnd: Instant)] = [:]
+    fileprivate var lastBatches: [(computeEnd: Instant, outputsEnd: Instant)?] = []
 
     /// The device's wait before this batch, less what the instance spent waiting for it. An instance that gathers while its device computes
     /// has none.
     mutating func chargeHostOverhead(_ batch: BatchDone) {
+      while lastBatches.count <= batch.instance { lastBatches.append(nil) }
       let last = lastBatches[batch.instance]
       let free = last.map { max(TimeSpan.zero, batch.gatherStart - $0.outputsEnd) } ?? .zero
       let gap = batch.inputsReady - (last?.computeEnd ?? batch.gatherStart)

@@ -44,7 +44,12 @@ final class ModelTable: Sendable {
     let versions = models.withLock { $0[name] }
     guard let versions else { throw Self.unknown("'\(name)' is not found") }
     if version.isEmpty {
-      if let model = Self.ready(versions).last { return model }
+      // Every request without a version asks this: no list, no sorting.
+      var latest: (version: Int, model: ServedModel)?
+      for (version, state) in versions {
+        if case .ready(let model) = state, latest.map({ $0.version < version }) ?? true { latest = (version, model) }
+      }
+      if let latest { return latest.model }
       throw Self.unknown("'\(name)' has no available versions")
     }
     guard let number = Int(version), let state = versions[number] else { throw Self.unknown("'\(name)' version \(version) is not found") }
