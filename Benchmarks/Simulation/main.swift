@@ -43,7 +43,7 @@ for keepsTrace in [false, true] {
       \(round(result.latencyMilliseconds(percentile: 95) ?? 0)) ms; \(result.batches) batches of \
       \(round(Double(result.batchRequests) / Double(max(1, result.batches)))) requests, kernel-busy \
       \(round(result.busy.kernels / Double(result.window.nanoseconds) * 100)) %, client \
-      \(round(result.busy.client / Double(result.window.nanoseconds) * 100)) %, left: \(result.departures)
+      \(round(result.busy.client / Double(result.window.nanoseconds) * 100)) %, left: \(result.dispatchReasons)
       """)
   }
   print("\(keepsTrace ? "with" : "without") trace: \((total * 100).rounded() / 100) s")

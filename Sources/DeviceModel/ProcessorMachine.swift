@@ -63,7 +63,7 @@ public struct ProcessorMachine: Sendable {
 
   /// When the next batch ends if the host does nothing; nil while none is active.
   public var nextEnd: Instant? {
-    guard let least = active.map(\.left).min() else { return nil }
-    return Instant(nanoseconds: now) + TimeSpan(nanoseconds: max(1, Int64(saturating: (least * Double(active.count)).rounded(.up))))
+    guard let minimum = active.map(\.left).min() else { return nil }
+    return Instant(nanoseconds: now) + TimeSpan(nanoseconds: max(1, Int64(saturating: (minimum * Double(active.count)).rounded(.up))))
   }
 }

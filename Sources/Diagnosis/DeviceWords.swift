@@ -15,17 +15,17 @@ extension DeviceClass {
   }
 }
 
-extension Station {
+extension PipelineStage {
   /// As printed in tables of a run on such a device.
   public func text(on device: DeviceClass) -> String {
     let isProcessor = device == .processor
     return switch self {
     case .client: "load generator"
-    case .wire: "network"
+    case .network: "network"
     case .frontEnd: "front end"
     case .batcher: "batcher"
     case .gatherAndUpload: isProcessor ? "gather" : "gather + H2D"
-    case .issuingThread: "launch thread"
+    case .launchThread: "launch thread"
     case .gpu: device.noun
     case .downloadAndResponse: isProcessor ? "output" : "D2H + response"
     }
@@ -36,11 +36,11 @@ extension Station {
     let isProcessor = device == .processor
     return switch self {
     case .client: "the load generator"
-    case .wire: "the network"
+    case .network: "the network"
     case .frontEnd: "the front end"
     case .batcher: "the batcher"
     case .gatherAndUpload: isProcessor ? "gathering inputs" : "gathering inputs and the host-to-device copy"
-    case .issuingThread: "the launch thread"
+    case .launchThread: "the launch thread"
     case .gpu: "the \(device.noun)"
     case .downloadAndResponse: isProcessor ? "output" : "the device-to-host copy and the response"
     }
@@ -55,9 +55,9 @@ extension Regime {
     case .frontEndBound: "front-end-bound"
     case .batchingBound: "batching-bound"
     case .transferBound: "transfer-bound"
-    case .hostLaunchBound: "launch-bound"
-    case .serializedLoop: "no batch pipelining"
-    case .deviceDispatch: "inter-kernel gaps"
+    case .launchBound: "launch-bound"
+    case .noBatchPipelining: "no batch pipelining"
+    case .interKernelGaps: "inter-kernel gaps"
     case .underfilled: "GEMMs too small to fill the \(device.noun)"
     case .memoryBound: "memory-bandwidth-bound"
     case .computeBound: "compute-bound"

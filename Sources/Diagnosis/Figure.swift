@@ -88,7 +88,7 @@ public struct Figure: Sendable, Hashable {
         above.lowerBound / below.lowerBound, above.lowerBound / below.upperBound, above.upperBound / below.lowerBound,
         above.upperBound / below.upperBound,
       ]
-      if let least = corners.min(), let most = corners.max(), least.isFinite, most.isFinite { interval = least...most }
+      if let minimum = corners.min(), let maximum = corners.max(), minimum.isFinite, maximum.isFinite { interval = minimum...maximum }
     }
     let source = source == other.source ? source : "\(source) / \(other.source)"
     return Figure(quotient, unit, min(kind, other.kind), source: source, interval: interval)

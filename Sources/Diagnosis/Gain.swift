@@ -47,22 +47,22 @@ public struct GainEstimate: Sendable, Hashable {
   /// 99th percentile of the latency at this load.
   public var p99Latency: Gain?
   /// Answers a second at which the stated p99 goal is just met.
-  public var capacityAtGoal: Gain?
+  public var maximumRateAtGoal: Gain?
   /// GPU-seconds (kernel-busy) per million rows.
-  public var gpuSecondsPerMillionRows: Gain?
+  public var gpuSecondsPerMillionInferences: Gain?
   /// What limits with the changes made; nil where it was not asked.
   public var verdict: Verdict?
 
   /// What is known.
   public init(
-    throughput: Gain? = nil, medianLatency: Gain? = nil, p99Latency: Gain? = nil, capacityAtGoal: Gain? = nil,
-    gpuSecondsPerMillionRows: Gain? = nil, verdict: Verdict? = nil
+    throughput: Gain? = nil, medianLatency: Gain? = nil, p99Latency: Gain? = nil, maximumRateAtGoal: Gain? = nil,
+    gpuSecondsPerMillionInferences: Gain? = nil, verdict: Verdict? = nil
   ) {
     self.throughput = throughput
     self.medianLatency = medianLatency
     self.p99Latency = p99Latency
-    self.capacityAtGoal = capacityAtGoal
-    self.gpuSecondsPerMillionRows = gpuSecondsPerMillionRows
+    self.maximumRateAtGoal = maximumRateAtGoal
+    self.gpuSecondsPerMillionInferences = gpuSecondsPerMillionInferences
     self.verdict = verdict
   }
 
@@ -94,7 +94,7 @@ public enum GainRefusal: Error, Sendable, Hashable {
   case failed(String)
 
   /// As printed in place of the gain.
-  public var text: Prose {
+  public var text: Sentence {
     switch self {
     case .notSteady: "no gain: the window is not steady"
     case .reproductionOff(let error): "no gain: the run as it is was reproduced only to within \(error)"

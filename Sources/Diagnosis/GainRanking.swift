@@ -13,10 +13,10 @@ public enum Goal: String, Sendable, Hashable, CaseIterable {
   /// Sure gains of an estimate in order of weight, larger is better: the goal itself, then what else a user would choose by.
   func keys(_ estimate: GainEstimate) -> [Double] {
     let throughput = estimate.throughput?.sureChange ?? 0
-    let capacity = estimate.capacityAtGoal?.sureChange ?? 0
+    let capacity = estimate.maximumRateAtGoal?.sureChange ?? 0
     let p99 = -(estimate.p99Latency?.sureChange ?? 0)
     let median = -(estimate.medianLatency?.sureChange ?? 0)
-    let cost = -(estimate.gpuSecondsPerMillionRows?.sureChange ?? 0)
+    let cost = -(estimate.gpuSecondsPerMillionInferences?.sureChange ?? 0)
     switch self {
     case .throughput: return [throughput, capacity, p99, cost]
     case .latency: return [p99, median, capacity, cost]
@@ -32,7 +32,7 @@ public enum Goal: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .throughput: estimate.throughput
     case .latency: estimate.p99Latency ?? estimate.medianLatency
-    case .cost: estimate.gpuSecondsPerMillionRows
+    case .cost: estimate.gpuSecondsPerMillionInferences
     }
   }
 }
@@ -61,7 +61,7 @@ public struct RankedFinding: Sendable, Hashable {
   }
 }
 
-/// Everything said of one run: verdict, findings by what they are worth, and the unlock path.
+/// Everything said of one run: verdict, findings by what they are worth, and the cumulative improvement plan.
 public struct Assessment: Sendable, Hashable {
   /// What limits.
   public var verdict: Verdict
@@ -72,7 +72,7 @@ public struct Assessment: Sendable, Hashable {
   /// Findings that could not be told.
   public var undecided: [Findings.Undecided]
   /// Fix 1, then what limits, fix 2, and so on; empty where no gain may be printed.
-  public var unlockPath: [UnlockStep]
+  public var improvementPlan: [UnlockStep]
 
   /// Reproduction worse than this is no ground for a gain.
   public static let largestReproductionError = 0.03
@@ -111,9 +111,9 @@ public struct Assessment: Sendable, Hashable {
     }
     self.ranked = OneDirection(of: run, goal: goal).filtered(
       ranked.sorted { Self.isBetter($0.keys, $1.keys, $0.order, $1.order) }.map(\.finding))
-    self.unlockPath =
+    self.improvementPlan =
       ledger.refusal == nil
-      ? ledger.unlockPath(self.ranked, goal: goal, paysFor: wanted != nil, steps: unlockSteps, pairs: pairs) : []
+      ? ledger.improvementPlan(self.ranked, goal: goal, paysFor: wanted != nil, steps: unlockSteps, pairs: pairs) : []
   }
 
   /// Lexicographic, larger first; by original order where all are equal. Half a percent apart is equal: intervals of a two-minute run are wider.
@@ -128,7 +128,7 @@ public struct Assessment: Sendable, Hashable {
   }
 }
 
-/// One step of the unlock path.
+/// One step of the cumulative improvement plan.
 public struct UnlockStep: Sendable, Hashable {
   /// Findings whose fixes are applied in this step: one, or two where neither gains alone.
   public var codes: [FindingCode]
@@ -138,7 +138,7 @@ public struct UnlockStep: Sendable, Hashable {
   public var total: GainEstimate
   /// Ratio of the goal's quantity after this step to before it.
   public var stepRatio: Figure?
-  /// What the step makes worse, as its figures say: `gpuSecondsPerMillionRows` or `p99Latency`, against what was before it.
+  /// What the step makes worse, as its figures say: `gpuSecondsPerMillionInferences` or `p99Latency`, against what was before it.
   public var costs: [StepCost]
   /// Why it is not known what limits after this step, where that was asked for and could not be found.
   public var unknownLimit: GainRefusal?
@@ -149,7 +149,7 @@ public struct StepCost: Sendable, Hashable {
   /// Which.
   public enum Quantity: String, Sendable, Hashable, CaseIterable {
     /// Kernel time per row.
-    case gpuSecondsPerMillionRows
+    case gpuSecondsPerMillionInferences
     /// 99th percentile of the latency at this load.
     case p99Latency
     /// Answers per second at this load.
@@ -171,8 +171,8 @@ public struct StepCost: Sendable, Hashable {
         (1 + gain.change.value) / base - 1, .share, [gain.change], source: "change of this step alone")
     }
     var costs: [StepCost] = []
-    if let gpu = change(\.gpuSecondsPerMillionRows), gpu.value >= GainLedger.smallestStep {
-      costs.append(StepCost(quantity: .gpuSecondsPerMillionRows, change: gpu))
+    if let gpu = change(\.gpuSecondsPerMillionInferences), gpu.value >= GainLedger.smallestStep {
+      costs.append(StepCost(quantity: .gpuSecondsPerMillionInferences, change: gpu))
     }
     if let p99 = change(\.p99Latency), p99.value >= GainLedger.smallestStep {
       costs.append(StepCost(quantity: .p99Latency, change: p99))
@@ -226,10 +226,10 @@ struct GainLedger {
   }
 
   /// Greedy: the fix that is worth most, then the one that is worth most with it, and so on. Where no single fix is worth anything, pairs
-  /// are tried, best-ranked first: of two stations that are equally full, opening one alone gains nothing.
+  /// are tried, best-ranked first: of two stages that are equally full, opening one alone gains nothing.
   ///
   /// - Parameter paysFor: the goal was asked for, so that a step may make cost or latency worse and says so; else such a step is not taken.
-  mutating func unlockPath(_ findings: [RankedFinding], goal: Goal, paysFor: Bool = true, steps: Int, pairs: Int) -> [UnlockStep] {
+  mutating func improvementPlan(_ findings: [RankedFinding], goal: Goal, paysFor: Bool = true, steps: Int, pairs: Int) -> [UnlockStep] {
     var candidates: [(code: FindingCode, fix: Fix)] = findings.flatMap { ranked in
       ranked.fixes.map(\.fix).filter { !$0.changes.isEmpty }.map { (ranked.finding.code, $0) }
     }

@@ -12,15 +12,15 @@ public enum Regime: String, Sendable, Hashable, CaseIterable {
   /// Copies between host and device.
   case transferBound = "transfer-bound"
   /// Kernels start late because their launch was late: queue depth 0.
-  case hostLaunchBound = "host-launch-bound"
-  /// Stalled idle from the device's end to the next launch on a depth-1 pipeline: wake-up, response, batch forming, gather.
-  case serializedLoop = "serialized-loop"
+  case launchBound = "launch-bound"
+  /// Idle time from host overhead from the device's end to the next launch on a depth-1 pipeline: wake-up, response, batch forming, gather.
+  case noBatchPipelining = "no-batch-pipelining"
   /// The launch returned before the previous kernel ended, and still a gap.
-  case deviceDispatch = "device-dispatch"
+  case interKernelGaps = "inter-kernel-gaps"
   /// Kernels that leave most of the device empty.
   case underfilled = "underfilled"
   /// Kernels at the memory roof.
-  case memoryBound = "memory-bound"
+  case memoryBound = "memory-bandwidth-bound"
   /// Kernels at the arithmetic roof.
   case computeBound = "compute-bound"
   /// Kernels limit; which roof is unknown.
@@ -36,17 +36,17 @@ public struct RegimeClaim: Sendable, Hashable {
   /// Which.
   public var regime: Regime
   /// Where; nil for the load itself and for an unsteady window.
-  public var station: Station?
+  public var stage: PipelineStage?
   /// How sure.
-  public var certainty: Certainty
+  public var confidence: Confidence
   /// Elasticity, utilization or share that says so.
   public var weight: Figure?
 
   /// A claim with every field stated.
-  public init(_ regime: Regime, station: Station?, certainty: Certainty, weight: Figure?) {
+  public init(_ regime: Regime, stage: PipelineStage?, confidence: Confidence, weight: Figure?) {
     self.regime = regime
-    self.station = station
-    self.certainty = certainty
+    self.stage = stage
+    self.confidence = confidence
     self.weight = weight
   }
 }
@@ -65,8 +65,8 @@ public struct Verdict: Sendable, Hashable {
 
   /// The side; nil where it cannot be told.
   public var side: Side?
-  /// How sure the side is: often surer than the station.
-  public var sideCertainty: Certainty
+  /// How sure the side is: often surer than the stage.
+  public var sideConfidence: Confidence
   /// The regimes that hold, heaviest first; two or more are co-limited; none where it cannot be told.
   public var claims: [RegimeClaim]
   /// FLOPs on copies of other rows, where a graph proves it.
@@ -83,12 +83,12 @@ public struct Verdict: Sendable, Hashable {
   public var isCoLimited: Bool { claims.count > 1 }
 
   /// The verdict as one sentence; the only place that words it.
-  public var sentence: Prose { sentence(upstreamOf: "the \(deviceClass.noun)") }
+  public var sentence: Sentence { sentence(upstreamOf: "the \(deviceClass.noun)") }
 
   /// As `sentence`, with another name for what lies downstream: a server that looks at itself knows its own queue.
-  public func sentence(upstreamOf downstream: String) -> Prose {
+  public func sentence(upstreamOf downstream: String) -> Sentence {
     guard let first = claims.first else {
-      if side == .upstream { return "upstream of \(downstream) (\(sideCertainty.confidence)); where is inconclusive" }
+      if side == .upstream { return "upstream of \(downstream) (\(sideConfidence.phrase)); where is inconclusive" }
       return "inconclusive: what limits cannot be told"
     }
     if claims.contains(where: { $0.regime == .notSteady }) {
@@ -96,35 +96,35 @@ public struct Verdict: Sendable, Hashable {
     }
     if isCoLimited {
       let names = claims.map { worded($0) }
-      var prose: Prose = "co-limited: "
+      var sentence: Sentence = "co-limited: "
       for (index, name) in names.enumerated() {
-        prose = "\(prose)\(index == 0 ? "" : index == names.count - 1 ? " and " : ", ")\(name)"
+        sentence = "\(sentence)\(index == 0 ? "" : index == names.count - 1 ? " and " : ", ")\(name)"
       }
-      return prose
+      return sentence
     }
     if first.regime == .loadLimited {
-      return "load-limited: the server keeps up with the offered load (\(first.certainty.confidence))"
+      return "load-limited: the server keeps up with the offered load (\(first.confidence.phrase))"
     }
-    if side == .upstream, let station = first.station {
-      let probably = first.certainty == .certain ? "" : "probably "
+    if side == .upstream, let stage = first.stage {
+      let probably = first.confidence == .high ? "" : "probably "
       return
-        "upstream of \(downstream) (\(sideCertainty.confidence)), \(probably)\(station.subject(on: deviceClass)) (\(first.certainty.shortConfidence))"
+        "upstream of \(downstream) (\(sideConfidence.phrase)), \(probably)\(stage.subject(on: deviceClass)) (\(first.confidence.text))"
     }
     return worded(first)
   }
 
   /// "compute-bound, 127/128 of it redundant work (high confidence)".
-  func worded(_ claim: RegimeClaim) -> Prose {
-    var prose: Prose = "\(claim.regime.text(on: deviceClass))"
-    if claim.station == .gpu, claim.regime != .deviceDispatch, let redundantShare, redundantShare.value >= HR211RedundantWork.shareThreshold
+  func worded(_ claim: RegimeClaim) -> Sentence {
+    var sentence: Sentence = "\(claim.regime.text(on: deviceClass))"
+    if claim.stage == .gpu, claim.regime != .interKernelGaps, let redundantShare, redundantShare.value >= HR211RedundantWork.shareThreshold
     {
       if let fraction = redundantShare.asFractionOfWhole {
-        prose = "\(prose), \(fraction) of it redundant work"
+        sentence = "\(sentence), \(fraction) of it redundant work"
       } else {
-        prose = "\(prose), \(redundantShare) of it redundant work"
+        sentence = "\(sentence), \(redundantShare) of it redundant work"
       }
     }
-    return "\(prose) (\(claim.certainty.confidence))"
+    return "\(sentence) (\(claim.confidence.phrase))"
   }
 }
 

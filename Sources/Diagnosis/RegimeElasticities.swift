@@ -2,22 +2,22 @@ public import Vocabulary
 
 extension TimeTerm {
   /// Where it is spent; nil for what is not the system's but the load's.
-  public var station: Station? {
+  public var stage: PipelineStage? {
     switch self {
     case .thinkTime, .interArrival: nil
     case .clientWork: .client
-    case .wire: .wire
+    case .network: .network
     case .frontEndWork: .frontEnd
     case .batchingDelay: .batcher
     case .gather, .upload: .gatherAndUpload
-    case .launch, .wakeUp: .issuingThread
+    case .launch, .wakeUp: .launchThread
     case .kernels, .dispatch: .gpu
     case .download, .response: .downloadAndResponse
     }
   }
 
   /// True for what happens before a request reaches the batcher's queue: the load itself, client, wire and front end.
-  public var isUpstreamOfQueue: Bool { station?.isUpstreamOfQueue ?? true }
+  public var isUpstreamOfQueue: Bool { stage?.isUpstreamOfQueue ?? true }
 }
 
 /// e_i = -d ln X / d ln t_i for every time of a run: how many percent of throughput one percent of each time is worth.
@@ -52,8 +52,8 @@ public struct Elasticities: Sendable, Hashable {
     return .combined(sum, .ratio, terms, source: source, interval: interval)
   }
 
-  /// Of one station.
-  public func total(of station: Station) -> Figure? {
-    total("sum of the elasticities of \(station.rawValue)") { $0.station == station }
+  /// Of one stage.
+  public func total(of stage: PipelineStage) -> Figure? {
+    total("sum of the elasticities of \(stage.rawValue)") { $0.stage == stage }
   }
 }

@@ -137,7 +137,7 @@ extension RunEvidence {
     }
     guard !latencies.isEmpty else { return }
     latencies.sort()
-    let source = "client's stopwatch, \(latencies.count) answers"
+    let source = "client-side latency, \(latencies.count) answers"
     func percentile(_ percentile: Double) -> Figure? {
       NearestRank.value(percentile: percentile, ofSorted: latencies).map { Figure(Double($0) / 1e6, .milliseconds, kind, source: source) }
     }
@@ -164,7 +164,9 @@ extension RunEvidence {
     batching.meanRows = Figure(rows / Double(table.count), .rows, kind, source: "batches in the window")
     batching.meanRequests = Figure(requests / Double(table.count), .count, kind, source: "batches in the window")
     for reason in table.reason {
-      if let departure = trace.names[reason].flatMap(DepartureReason.init(rawValue:)) { batching.departures[departure, default: 0] += 1 }
+      if let departure = trace.names[reason].flatMap(DispatchReason.init(rawValue:)) {
+        batching.dispatchReasons[departure, default: 0] += 1
+      }
     }
     var longest: Int64 = 0
     for (start, end) in zip(table.gatherStart, table.outputEnd) where start != Trace.unknown && end != Trace.unknown {
@@ -208,9 +210,9 @@ extension RunEvidence {
     func share(_ nanoseconds: Int64, _ source: String) -> Figure { Figure(Double(nanoseconds) / wall, .share, kind, source: source) }
     device.kernelBusy = share(time.kernelBusy, "trace: union of kernels over the window")
     if time.unattributedIdle < time.wall - time.deviceBusy || time.deviceBusy == time.wall {
-      device.starvedIdle = share(time.starvedIdle, "trace: idle before the next batch's first request")
-      device.heldIdle = share(time.heldIdle, "trace: idle while the batcher waited for company")
-      device.stalledIdle = share(time.stalledIdle, "trace: idle after the next batch was due")
+      device.noRequestsIdle = share(time.noRequestsIdle, "trace: idle before the next batch's first request")
+      device.batchingDelayIdle = share(time.batchingDelayIdle, "trace: idle while the batcher waited for the batch to fill")
+      device.hostOverheadIdle = share(time.hostOverheadIdle, "trace: idle after the next batch was due")
     }
     device.unattributed = share(time.unattributedIdle, "trace: idle without a seen cause")
 
@@ -249,13 +251,13 @@ extension RunEvidence {
 
   mutating func fill(copies trace: Trace, time: DeviceTime, kind: Figure.Kind) {
     let wall = Double(max(1, time.wall))
-    copies.copyOnly = Figure(Double(time.copyOnly) / wall, .share, kind, source: "trace: copies and no kernel")
+    copies.nonOverlappedMemcpy = Figure(Double(time.nonOverlappedMemcpy) / wall, .share, kind, source: "trace: copies and no kernel")
     if trace.batches.count > 0 {
       let uploads = trace.copies.direction.count { $0 == 1 }
       copies.uploadsPerBatch = Figure(
         Double(uploads) / Double(trace.batches.count), .count, kind, source: "host-to-device copies over batches")
       copies.copyOnlyWhileWorkWaits = Figure(
-        Double(time.copyOnlyWhileWorkWaits) / wall, .share, kind, source: "trace: copies alone while the next batch was due")
+        Double(time.copyOnlyWhileWorkWaits) / wall, .share, kind, source: "trace: non-overlapped memcpy while the next batch was due")
     }
     var (pageable, all) = (0.0, 0.0)
     for index in trace.copies.bytes.indices {
@@ -272,15 +274,15 @@ extension RunEvidence {
     let kernels = trace.kernels
     guard kernels.count > 0, trace.apiCalls.count > 0 else { return }
     // Correlation ids of one process count up: a table beats a dictionary wherever they are dense.
-    let most = kernels.correlation.max() ?? 0
-    guard most > 0, most < Int64(16 * (trace.apiCalls.count + 1000)) else { return }
-    var callEnd = [Int64](repeating: Trace.unknown, count: Int(most) + 1)
+    let maximum = kernels.correlation.max() ?? 0
+    guard maximum > 0, maximum < Int64(16 * (trace.apiCalls.count + 1000)) else { return }
+    var callEnd = [Int64](repeating: Trace.unknown, count: Int(maximum) + 1)
     for index in trace.apiCalls.correlation.indices {
       let correlation = trace.apiCalls.correlation[index]
-      if correlation >= 0, correlation <= most { callEnd[Int(correlation)] = trace.apiCalls.end[index] }
+      if correlation >= 0, correlation <= maximum { callEnd[Int(correlation)] = trace.apiCalls.end[index] }
     }
-    var batchOf = [Int64](repeating: Trace.unknown, count: Int(most) + 1)
-    for (correlation, batch) in zip(trace.launches.correlation, trace.launches.batch) where correlation >= 0 && correlation <= most {
+    var batchOf = [Int64](repeating: Trace.unknown, count: Int(maximum) + 1)
+    for (correlation, batch) in zip(trace.launches.correlation, trace.launches.batch) where correlation >= 0 && correlation <= maximum {
       batchOf[Int(correlation)] = batch
     }
     var last: [Int32: (end: Int64, batch: Int64)] = [:]
@@ -291,7 +293,7 @@ extension RunEvidence {
       let duration = Double(kernels.end[index] - kernels.start[index])
       kernelTime += duration
       burst += duration
-      guard correlation >= 0, correlation <= most else { continue }
+      guard correlation >= 0, correlation <= maximum else { continue }
       let batch = batchOf[Int(correlation)]
       if let before = last[stream], before.batch == batch, batch != Trace.unknown || trace.launches.count == 0 {
         let gap = Double(max(0, kernels.start[index] - before.end))

@@ -30,15 +30,15 @@ public struct Waterfall: Sendable, Hashable {
     /// Nothing ran because requests were still in the front end.
     case frontEndIdle
     /// No work existed.
-    case starvedIdle
-    /// The batcher kept requests for company.
-    case heldIdle
+    case noRequestsIdle
+    /// The batcher held requests for the batch to fill.
+    case batchingDelayIdle
     /// Work waited.
-    case stalledIdle
+    case hostOverheadIdle
     /// Cause unseen.
     case unattributedIdle
-    /// Copies alone.
-    case copyOnly
+    /// Non-overlapped memcpy.
+    case nonOverlappedMemcpy
     /// A kernel ran; SMs without a block.
     case emptySMs
     /// SMs active, below the binding roof.
@@ -54,11 +54,11 @@ public struct Waterfall: Sendable, Hashable {
       case .generatorIdle: "idle: waiting for the load generator"
       case .networkIdle: "idle: waiting for the network"
       case .frontEndIdle: "idle: waiting for the front end"
-      case .starvedIdle: "idle: no requests"
-      case .heldIdle: "idle: batching delay"
-      case .stalledIdle: "idle: host overhead between batches"
+      case .noRequestsIdle: "idle: no requests"
+      case .batchingDelayIdle: "idle: batching delay"
+      case .hostOverheadIdle: "idle: host overhead between batches"
       case .unattributedIdle: "idle: cause not recorded"
-      case .copyOnly: "non-overlapped memcpy"
+      case .nonOverlappedMemcpy: "non-overlapped memcpy"
       case .emptySMs: "busy: SMs without a block"
       case .belowRoof: "busy: SMs active, below the roofline"
       case .redundant: "busy: at the roofline, redundant work"
@@ -73,13 +73,13 @@ public struct Waterfall: Sendable, Hashable {
         "Nothing ran and the load generator limits: the queue was empty, or its requests were too few to fill a batch before the batching delay."
       case .networkIdle: "Nothing ran and the network limits: requests were on their way."
       case .frontEndIdle: "Nothing ran and the front end limits: requests were being received and parsed."
-      case .starvedIdle: "Nothing ran and the queue was empty."
-      case .heldIdle:
+      case .noRequestsIdle: "Nothing ran and the queue was empty."
+      case .batchingDelayIdle:
         "Nothing ran while the batcher, with an instance free, waited for more requests: max_queue_delay_microseconds, or a preferred_batch_size that is never reached."
-      case .stalledIdle:
+      case .hostOverheadIdle:
         "Nothing ran although a batch was due: wake-up, hand-off, gathering inputs, launches, and gaps between its kernels."
       case .unattributedIdle: "Nothing ran, and the trace does not show why."
-      case .copyOnly: "Only copies between host and device ran."
+      case .nonOverlappedMemcpy: "Only copies between host and device ran."
       case .emptySMs: "A kernel ran on a part of the SMs: 1 - SM fill of kernel-busy time."
       case .belowRoof: "SMs held blocks, and the kernel was slower than the roofline (arithmetic or bandwidth) allows."
       case .redundant: "What the roofline allows, spent on rows that are copies of other rows."
@@ -90,11 +90,11 @@ public struct Waterfall: Sendable, Hashable {
     /// Which of a page's nine colours: a category keeps its own, wherever it is drawn.
     public var style: Int {
       switch self {
-      case .generatorIdle, .networkIdle, .frontEndIdle, .starvedIdle: 7
-      case .heldIdle: 3
-      case .stalledIdle: 5
+      case .generatorIdle, .networkIdle, .frontEndIdle, .noRequestsIdle: 7
+      case .batchingDelayIdle: 3
+      case .hostOverheadIdle: 5
       case .unattributedIdle: 6
-      case .copyOnly: 4
+      case .nonOverlappedMemcpy: 4
       case .emptySMs: 1
       case .belowRoof: 0
       case .redundant: 8
@@ -108,11 +108,11 @@ public struct Waterfall: Sendable, Hashable {
       case .generatorIdle: "G"
       case .networkIdle: "N"
       case .frontEndIdle: "F"
-      case .starvedIdle: "R"
-      case .heldIdle: "D"
-      case .stalledIdle: "H"
+      case .noRequestsIdle: "R"
+      case .batchingDelayIdle: "D"
+      case .hostOverheadIdle: "H"
       case .unattributedIdle: "?"
-      case .copyOnly: "C"
+      case .nonOverlappedMemcpy: "C"
       case .emptySMs: "e"
       case .belowRoof: "b"
       case .redundant: "r"
@@ -153,11 +153,11 @@ public struct Waterfall: Sendable, Hashable {
           ofBusy: isBusy && busy > 0 ? Figure(ofWall / busy, .share, kind, source: source) : nil, isEstimated: isEstimated))
     }
     let trace = "trace: union of intervals over the window"
-    add(.starvedIdle, Double(time.starvedIdle) / wall, source: trace, isEstimated: false, isBusy: false)
-    add(.heldIdle, Double(time.heldIdle) / wall, source: trace, isEstimated: false, isBusy: false)
-    add(.stalledIdle, Double(time.stalledIdle) / wall, source: trace, isEstimated: false, isBusy: false)
+    add(.noRequestsIdle, Double(time.noRequestsIdle) / wall, source: trace, isEstimated: false, isBusy: false)
+    add(.batchingDelayIdle, Double(time.batchingDelayIdle) / wall, source: trace, isEstimated: false, isBusy: false)
+    add(.hostOverheadIdle, Double(time.hostOverheadIdle) / wall, source: trace, isEstimated: false, isBusy: false)
     add(.unattributedIdle, Double(time.unattributedIdle) / wall, source: trace, isEstimated: false, isBusy: false)
-    add(.copyOnly, Double(time.copyOnly) / wall, source: trace, isEstimated: false, isBusy: false)
+    add(.nonOverlappedMemcpy, Double(time.nonOverlappedMemcpy) / wall, source: trace, isEstimated: false, isBusy: false)
     let plan = "trace and plan: kernel-busy x share"
     add(.emptySMs, busy * (1 - fill), source: plan, isEstimated: true, isBusy: true)
     add(.belowRoof, busy * (fill - roof), source: plan, isEstimated: true, isBusy: true)
@@ -169,26 +169,26 @@ public struct Waterfall: Sendable, Hashable {
   /// The same with idle time under the name the verdict gives its cause. Where a place upstream of the queue limits, time without requests
   /// and the batcher's waiting for more of them are one and the same: that place sends too few.
   public func attributed(to verdict: Verdict) -> Waterfall {
-    guard verdict.side == .upstream, let claim = verdict.claims.first, let station = claim.station else { return self }
+    guard verdict.side == .upstream, let claim = verdict.claims.first, let stage = claim.stage else { return self }
     let step: Step
-    switch station {
+    switch stage {
     case .client: step = .generatorIdle
-    case .wire: step = .networkIdle
+    case .network: step = .networkIdle
     case .frontEnd: step = .frontEndIdle
     default: return self
     }
-    guard let starved = self[.starvedIdle], let held = self[.heldIdle] else { return self }
+    guard let noRequests = self[.noRequestsIdle], let batchingDelay = self[.batchingDelayIdle] else { return self }
     var copy = self
-    copy.bars.removeAll { $0.step == .starvedIdle || $0.step == .heldIdle || $0.step == step }
+    copy.bars.removeAll { $0.step == .noRequestsIdle || $0.step == .batchingDelayIdle || $0.step == step }
     let sum = Figure(
-      starved.ofWall.value + held.ofWall.value, .share, min(starved.ofWall.kind, held.ofWall.kind),
-      source: "\(starved.ofWall.source); idle without requests and while the batcher waited, by the verdict")
+      noRequests.ofWall.value + batchingDelay.ofWall.value, .share, min(noRequests.ofWall.kind, batchingDelay.ofWall.kind),
+      source: "\(noRequests.ofWall.source); idle without requests and while the batcher waited, by the verdict")
     copy.bars.insert(Bar(step: step, ofWall: sum, ofBusy: nil, isEstimated: false), at: 0)
     return copy
   }
 
   /// Share of wall time in which nothing ran.
-  public var idle: Double { bars.filter { !$0.step.isBusy && $0.step != .copyOnly }.reduce(0) { $0 + $1.ofWall.value } }
+  public var idle: Double { bars.filter { !$0.step.isBusy && $0.step != .nonOverlappedMemcpy }.reduce(0) { $0 + $1.ofWall.value } }
 
   /// A step's bar.
   public subscript(step: Step) -> Bar? { bars.first { $0.step == step } }

@@ -57,8 +57,8 @@ public struct DeviceExplanation: Sendable {
     span = activity.span
     discarded = activity.discarded
     let busy = BusyTime(of: activity, shortGap: Int64(saturating: CounterConstants.engineNanosecondsPerStart))
-    let isLarge = activity.events.count > Together.fewestRows
-    let (idle, (kernels, unlinked)) = Together.both(isWorthIt: isLarge) {
+    let isLarge = activity.events.count > ConcurrentPair.minimumRows
+    let (idle, (kernels, unlinked)) = ConcurrentPair.run(concurrently: isLarge) {
       IdleTime(of: activity, host: host, trace: trace)
     } _: {
       (

@@ -138,8 +138,8 @@ public struct TraceExplanation: Sendable {
     let kind: Figure.Kind = isSimulated ? .simulated : .measured
     progress("joining launches and kernels")
     let window = context.window
-    let isLarge = trace.apiCalls.count + trace.kernels.count > Together.fewestRows
-    var (activities, host) = Together.both(isWorthIt: isLarge) {
+    let isLarge = trace.apiCalls.count + trace.kernels.count > ConcurrentPair.minimumRows
+    var (activities, host) = ConcurrentPair.run(concurrently: isLarge) {
       DeviceActivity.all(of: trace, window: window)
     } _: {
       HostActivity(of: trace)

@@ -21,12 +21,12 @@ extension TraceVerdict {
     if load.isClientBound == true {
       regime = .clientBound
       title = "the load generator: it could not send more (\(load.tool))"
-      certainty = .certain
+      confidence = .high
       confirm = "the same users from two generator processes: throughput rises"
     } else if load.isClientBound == false, load.isOpen == true {
       regime = .loadLimited
       title = "load-limited: the server keeps up with the offered load (\(load.tool))"
-      certainty = .certain
+      confidence = .high
       confirm = "offer twice the load: throughput should double"
     } else if load.isClientBound == false, regime == nil {
       title += "; the load generator had room"
@@ -37,11 +37,11 @@ extension TraceVerdict {
   mutating func weigh(_ wait: InputWait, _ device: DeviceExplanation) {
     let silence = Double(device.idle[.upstream])
     guard isUpstream, Double(wait.idle) > Self.decidingPlace * silence else { return }
-    certainty = second == nil && Double(wait.idle) > 0.7 * Double(device.idle.total) ? .certain : .likely
+    confidence = second == nil && Double(wait.idle) > 0.7 * Double(device.idle.total) ? .high : .medium
     isWaitingForInput = true
     title =
       "input-bound: the GPU waits while its program fetches the next input"
-      + (second == .hostLaunchBound ? ", and for launches while it does not" : "")
+      + (second == .launchBound ? ", and for launches while it does not" : "")
     confirm = "synthetic inputs in place of the loader: the rate should rise; then more loader workers, pinned memory, prefetching"
     evidence.append("The GPU idled \(device.share(wait.idle)) of the time inside \(String(wait.name.prefix(80))).")
   }
@@ -51,7 +51,7 @@ extension TraceVerdict {
     let total = Double(requests.idle.values.reduce(0, +))
     let wall = Double(device.wall)
     guard total > Self.smallestIdleShare * wall, requests.requests >= 10 else { return }
-    guard isUpstream || regime == .serializedLoop || regime == nil else { return }
+    guard isUpstream || regime == .noBatchPipelining || regime == nil else { return }
     guard Double(requests.busy[.batch] ?? 0) > 0.5 * Double(device.busy.device) else {
       evidence.append(
         "Most of the GPU's work lies outside the recorded batches: the requests are another model's, or the clocks are joined wrongly.")
@@ -65,35 +65,35 @@ extension TraceVerdict {
       return
     }
     let share = device.share(nanoseconds)
-    let sure: Certainty = Double(nanoseconds) > 0.7 * total ? .certain : .likely
+    let sure: Confidence = Double(nanoseconds) > 0.7 * total ? .high : .medium
     switch place {
     case .nowhere:
-      (regime, second, isUpstream, certainty) = (.loadLimited, nil, true, .likely)
+      (regime, second, isUpstream, confidence) = (.loadLimited, nil, true, .medium)
       title = "no requests: the server had none while the GPU idled"
       confirm = "the load generator's own CPU and send lag (--load); then offer twice the load: throughput should double"
       evidence.append("The GPU idled \(share) of the time with no request in the server.")
     case .queue where requests.leftBehindShare > Self.backlogShare:
-      (regime, second, isUpstream, certainty) = (.serializedLoop, nil, false, sure)
+      (regime, second, isUpstream, confidence) = (.noBatchPipelining, nil, false, sure)
       title = "no pipelining: requests wait, no batch runs, and the GPU idles until the next one begins"
       confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
       evidence.append("The GPU idled \(share) of the time with requests queued, more of them than the next batch took.")
     case .queue where requests.filledByArrivalShare > Self.backlogShare:
-      (regime, second, isUpstream, certainty) = (.loadLimited, nil, true, .likely)
+      (regime, second, isUpstream, confidence) = (.loadLimited, nil, true, .medium)
       title = "too few requests: batches fill as slowly as requests arrive, and the GPU idles meanwhile"
       confirm = "offer twice the load: throughput should double; max_queue_delay_microseconds: 0 shortens the wait, not the limit"
       evidence.append("The GPU idled \(share) of the time with requests queued; batches began the moment another request arrived.")
     case .queue:
-      (regime, second, isUpstream, certainty) = (.batchingBound, nil, false, sure)
-      title = "batching delay: requests wait for company while no batch runs and the GPU idles"
+      (regime, second, isUpstream, confidence) = (.batchingBound, nil, false, sure)
+      title = "batching delay: requests wait for their batch to fill while no batch runs and the GPU idles"
       confirm = "max_queue_delay_microseconds: 0, at the same load: latency falls, and throughput rises in a closed loop"
       evidence.append("The GPU idled \(share) of the time with requests queued that all left with the next batch.")
     case .frontEnd:
-      (regime, second, isUpstream, certainty) = (.frontEndBound, nil, false, sure)
+      (regime, second, isUpstream, confidence) = (.frontEndBound, nil, false, sure)
       title = "front end: requests are being read, decoded or answered while the GPU idles"
       confirm = "binary tensors or shared memory, or more front-end threads: time before the queue should fall"
       evidence.append("The GPU idled \(share) of the time with requests between the wire and the queue.")
     case .batch where isUpstream:
-      (regime, second, isUpstream, certainty) = (.serializedLoop, nil, false, sure)
+      (regime, second, isUpstream, confidence) = (.noBatchPipelining, nil, false, sure)
       title = "no pipelining: the GPU waits for the host's part of the batch in the back end"
       confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
       evidence.append("The GPU idled \(share) of the time while an instance had a batch.")
@@ -103,7 +103,7 @@ extension TraceVerdict {
 
   /// What a server's statistics say where no request trace does: whether batches, the queue or what lies before it holds the idle time.
   public mutating func weigh(_ server: ServerWindow, _ device: DeviceExplanation) {
-    guard isUpstream || regime == .serializedLoop || regime == nil else { return }
+    guard isUpstream || regime == .noBatchPipelining || regime == nil else { return }
     func figure(_ value: Double, _ unit: Figure.Unit) -> Figure { Figure(value, unit, .measured, source: "server statistics") }
     let free = max(0, server.periodMicroseconds - server.serviceMicroseconds)
     evidence.append(
@@ -111,19 +111,19 @@ extension TraceVerdict {
     )
     if server.utilization > 0.85 {
       guard isUpstream else { return }
-      (regime, second, isUpstream, certainty) = (.serializedLoop, nil, false, .likely)
+      (regime, second, isUpstream, confidence) = (.noBatchPipelining, nil, false, .medium)
       title = "no pipelining: the GPU waits for the host's part of the batch in the back end"
       confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
     } else if server.queueMicroseconds > ServerExplanation.backlogBatches * max(1, server.serviceMicroseconds) {
-      (regime, second, isUpstream, certainty) = (.serializedLoop, nil, false, .likely)
+      (regime, second, isUpstream, confidence) = (.noBatchPipelining, nil, false, .medium)
       title = "no pipelining: requests wait, no batch runs, and the GPU idles until the next one begins"
       confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
     } else if server.queueMicroseconds > Self.decidingPlace * free {
-      (regime, second, isUpstream, certainty) = (.batchingBound, nil, false, .likely)
-      title = "batching delay: requests wait for company while no batch runs and the GPU idles"
+      (regime, second, isUpstream, confidence) = (.batchingBound, nil, false, .medium)
+      title = "batching delay: requests wait for their batch to fill while no batch runs and the GPU idles"
       confirm = "max_queue_delay_microseconds: 0, at the same load: latency falls, and throughput rises in a closed loop"
     } else {
-      (regime, second, isUpstream, certainty) = (nil, nil, true, .likely)
+      (regime, second, isUpstream, confidence) = (nil, nil, true, .medium)
       title = "before the server's queue: its front end, or too few requests"
       confirm = "the server's request times (--triton-trace) tell the front end from the load"
     }
@@ -137,7 +137,7 @@ extension TraceVerdict {
     let others = metrics.processes.map { $0 - 1 } ?? 0
     if others > 0, slow {
       named = .HR302
-      certainty = .certain
+      confidence = .high
       title = "shared GPU: another process runs on it, and the same kernels take twice as long at times"
       confirm = "nvidia-smi pmon -c 5; the same run with the GPU to itself"
       evidence.append(
@@ -150,12 +150,12 @@ extension TraceVerdict {
     let reasons = metrics.throttles.map(\.text)
     guard share < (reasons.isEmpty ? 0.85 : Self.heldClock) else { return }
     named = .HR301
-    let most = metrics.largestClockMegahertz ?? largest ?? 0
+    let maximum = metrics.largestClockMegahertz ?? largest ?? 0
     let why = reasons.isEmpty ? "no reason given" : reasons.joined(separator: ", ")
     evidence.append(
       "Without that: \(title). The SM clock is \(Figure(share, .share, .measured, source: metrics.source)) of the largest.")
-    title = "clock-limited: the SM clock is \(NumberInWords.short(clock)) of \(NumberInWords.short(most)) MHz (\(why))"
-    certainty = reasons.isEmpty ? .likely : .certain
+    title = "clock-limited: the SM clock is \(NumberInWords.short(clock)) of \(NumberInWords.short(maximum)) MHz (\(why))"
+    confidence = reasons.isEmpty ? .medium : .high
     confirm = "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE during the run; a higher power cap or better cooling shortens kernels"
   }
 
@@ -167,7 +167,7 @@ extension TraceVerdict {
       "Without that: \(title). \(Figure(model.redundantShare, .share, .estimated, source: "the graph: rows that are copies of other rows")) of the model's FLOPs compute copies of rows that it broadcast itself."
     )
     title = "redundant work: \(NumberInWords.percent(model.redundantShare)) of the model's FLOPs are spent on copies of rows"
-    certainty = .certain
+    confidence = .high
     confirm = "headroom export \(model.name) --rewrite sink-broadcast -o fixed.onnx; the same load on it"
   }
 }

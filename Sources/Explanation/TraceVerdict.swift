@@ -10,11 +10,11 @@ public struct TraceVerdict: Sendable, Hashable {
   /// The limit lies before the GPU: its host, its requests or its data.
   public var isUpstream: Bool
   /// How sure.
-  public var certainty: Certainty
+  public var confidence: Confidence
   /// What it is, in the field's words.
   public var title: String
   /// What says so.
-  public var evidence: [Prose]
+  public var evidence: [Sentence]
   /// The cheapest measurement that would decide or confirm.
   public var confirm: String
   /// The finding that names the limit where no regime does: a held clock, another process, work done twice. Nil for the regime itself.
@@ -29,7 +29,7 @@ public struct TraceVerdict: Sendable, Hashable {
   /// A second cause as large as this share of the first shares the limit.
   static let sharedLimit = 0.75
   /// Fewer kernels than that are an anecdote.
-  static let fewestKernels = 20
+  static let minimumKernels = 20
   /// More idle time than this share of the span without a seen cause caps the verdict at "likely".
   static let largestUnseen = 0.2
 
@@ -37,29 +37,29 @@ public struct TraceVerdict: Sendable, Hashable {
   public init(_ device: DeviceExplanation) {
     let wall = Double(device.wall)
     let kernel = Double(device.busy.kernel) / wall
-    let copyOnly = Double(device.busy.copyOnly) / wall
+    let nonOverlappedMemcpy = Double(device.busy.nonOverlappedMemcpy) / wall
     let idle = Double(device.idle.total) / wall
     func figure(_ nanoseconds: Int64) -> Figure { device.share(nanoseconds) }
-    evidence = ["Kernels ran \(figure(device.busy.kernel)) of the time, copies alone \(figure(device.busy.copyOnly))."]
+    evidence = ["Kernels ran \(figure(device.busy.kernel)) of the time, non-overlapped memcpy \(figure(device.busy.nonOverlappedMemcpy))."]
     isUpstream = false
     second = nil
     regime = nil
-    certainty = .cannotTell
+    confidence = .inconclusive
     title = "inconclusive"
     confirm = "a longer trace of the steady state"
 
     let families = GapCause.Family.allCases.map { ($0, Double(device.idle[$0]) / wall) }.sorted { $0.1 > $1.1 }
-    if copyOnly > kernel, copyOnly >= 0.3 {
+    if nonOverlappedMemcpy > kernel, nonOverlappedMemcpy >= 0.3 {
       regime = .transferBound
-      certainty = copyOnly + kernel > Self.limitingShare ? .certain : .likely
+      confidence = nonOverlappedMemcpy + kernel > Self.limitingShare ? .high : .medium
       let pageable = device.copies.pageableNanoseconds
-      title = pageable * 2 > device.busy.copyOnly ? "transfer-bound (copies of pageable memory)" : "transfer-bound"
+      title = pageable * 2 > device.busy.nonOverlappedMemcpy ? "transfer-bound (copies of pageable memory)" : "transfer-bound"
       confirm = "repeat without the copies (data kept on the device): the rate should follow the kernels"
     } else if kernel >= Self.limitingShare {
       decideKernels(device)
       // Where the rest is the host's own time, the load may be what keeps kernels from more.
       let outside = Double(device.idle[.upstream]) / wall
-      certainty = outside > 0.05 && outside > idle / 2 ? .likely : .certain
+      confidence = outside > 0.05 && outside > idle / 2 ? .medium : .high
     } else if var (family, share) = families.first, share >= Self.smallestIdleShare {
       // A profiler stretches launches and not silence: of two that are nearly equal the silence counts.
       let silence = Double(device.idle[.upstream]) / wall
@@ -67,7 +67,7 @@ public struct TraceVerdict: Sendable, Hashable {
       if launchesToo { (family, share) = (.upstream, silence) }
       decide(family, share, device)
       if launchesToo {
-        second = .hostLaunchBound
+        second = .launchBound
         title += ", and launch-bound while it is not"
       }
       if kernel >= 0.5 { noteKernels(device, kernel) }
@@ -78,17 +78,17 @@ public struct TraceVerdict: Sendable, Hashable {
         second = other
         title += " and " + Self.name(families[1].0)
       }
-    } else if copyOnly + kernel >= Self.limitingShare {
+    } else if nonOverlappedMemcpy + kernel >= Self.limitingShare {
       decideKernels(device)
-      certainty = .likely
+      confidence = .medium
     }
     let loop = Double(device.idle[.loop]) / wall
-    if device.copies.scalarReads >= Self.fewestKernels, loop >= Self.smallestIdleShare,
-      regime == .serializedLoop || regime == .hostLaunchBound
+    if device.copies.scalarReads >= Self.minimumKernels, loop >= Self.smallestIdleShare,
+      regime == .noBatchPipelining || regime == .launchBound
     {
-      (regime, second) = (.serializedLoop, nil)
-      title = "needless synchronization: the host reads scalars back and waits each time"
-      certainty = .certain
+      (regime, second) = (.noBatchPipelining, nil)
+      title = "unnecessary synchronization: the host reads scalars back and waits each time"
+      confidence = .high
       confirm = "drop .item() and bool(tensor) from the loop and measure again"
     }
     if idle > 0 {
@@ -97,9 +97,9 @@ public struct TraceVerdict: Sendable, Hashable {
       }
     }
     // What is not seen cannot be sure.
-    if Double(device.idle[.unknown]) / wall > Self.largestUnseen { certainty = min(certainty, .likely) }
-    if device.busy.kernels + device.busy.copies < Self.fewestKernels {
-      certainty = min(certainty, .likely)
+    if Double(device.idle[.unknown]) / wall > Self.largestUnseen { confidence = min(confidence, .medium) }
+    if device.busy.kernels + device.busy.copies < Self.minimumKernels {
+      confidence = min(confidence, .medium)
       evidence.append(
         "The trace holds \(Figure(Double(device.busy.kernels), .count, .measured, source: "trace")) kernels: too few for more.")
     }
@@ -107,7 +107,7 @@ public struct TraceVerdict: Sendable, Hashable {
 
   private mutating func decide(_ family: GapCause.Family, _ share: Double, _ device: DeviceExplanation) {
     regime = Self.regime(of: family)
-    certainty = share > 0.5 ? .certain : .likely
+    confidence = share > 0.5 ? .high : .medium
     switch family {
     case .launch:
       title = "launch-bound: the GPU waits for the host to launch kernels"
@@ -117,7 +117,7 @@ public struct TraceVerdict: Sendable, Hashable {
       confirm = "fuse kernels, or run two streams: the GPU's own gaps should fill"
     case .loop:
       title = "no pipelining: the GPU waits while the host ends one batch and begins the next"
-      certainty = min(certainty, .likely)
+      confidence = min(confidence, .medium)
       confirm = "a second instance (instance_group { count: 2 }): throughput should rise"
     case .transfer:
       title = "transfer-bound: the GPU waits for copy calls of the host"
@@ -127,7 +127,7 @@ public struct TraceVerdict: Sendable, Hashable {
       regime = nil
       isUpstream = true
       title = "upstream of the GPU: its launch thread is outside CUDA, with nothing to launch"
-      certainty = .likely
+      confidence = .medium
       confirm =
         device.idle.byCause[.blocked, default: 0] > device.idle.byCause[.hostOutsideCUDA, default: 0]
         ? GapCause.blocked.nextMeasurement ?? "" : GapCause.hostOutsideCUDA.nextMeasurement ?? ""
@@ -137,17 +137,17 @@ public struct TraceVerdict: Sendable, Hashable {
     case .overhead:
       title = "inconclusive: the GPU mostly waits while the profiler or the driver works for itself"
       regime = nil
-      certainty = .cannotTell
+      confidence = .inconclusive
       confirm = "record again after a warm-up, with fewer kinds of events"
     case .dependency:
       title = "inconclusive: queued work waits for something that the trace does not show"
       regime = nil
-      certainty = .cannotTell
+      confidence = .inconclusive
       confirm = GapCause.dependency.nextMeasurement ?? ""
     case .unknown:
       title = "inconclusive: the launches of most work are not in the trace"
       regime = nil
-      certainty = .cannotTell
+      confidence = .inconclusive
       confirm = GapCause.launchNotRecorded.nextMeasurement ?? ""
     }
   }
@@ -155,14 +155,15 @@ public struct TraceVerdict: Sendable, Hashable {
   /// Kernels are busy, and a cause of idle time is nearly as large.
   private mutating func noteKernels(_ device: DeviceExplanation, _ share: Double) {
     let idle = 1 - share
-    if idle < share { certainty = min(certainty, .likely) }
+    if idle < share { confidence = min(confidence, .medium) }
   }
 
   private mutating func decideKernels(_ device: DeviceExplanation) {
     let total = Double(max(1, device.kernels.total))
     let tensor = (device.kernels.tensor?.estimate ?? 0) / total
     // Only kernels whose names say that they move data: what an unknown kernel computes is not in its record.
-    let moving = Double(device.kernels.rows.reduce(Int64(0)) { $0 + ($1.parsed.role.isGlue && $1.median >= 5_000 ? $1.total : 0) }) / total
+    let moving =
+      Double(device.kernels.rows.reduce(Int64(0)) { $0 + ($1.parsed.role.isElementwise && $1.median >= 5_000 ? $1.total : 0) }) / total
     regime = .deviceBound
     title = "GPU-bound: kernels run nearly all the time"
     confirm = "hardware counters of one step (ncu --set full), or the model: headroom explain ... --onnx MODEL"
@@ -186,9 +187,9 @@ public struct TraceVerdict: Sendable, Hashable {
 
   static func regime(of family: GapCause.Family) -> Regime? {
     switch family {
-    case .launch: .hostLaunchBound
-    case .device: .deviceDispatch
-    case .loop, .calls: .serializedLoop
+    case .launch: .launchBound
+    case .device: .interKernelGaps
+    case .loop, .calls: .noBatchPipelining
     case .transfer: .transferBound
     case .upstream, .dependency, .unknown, .overhead: nil
     }
@@ -205,15 +206,6 @@ public struct TraceVerdict: Sendable, Hashable {
     case .calls: "other CUDA calls"
     case .unknown: "launch not recorded"
     case .overhead: "profiler or driver overhead"
-    }
-  }
-
-  /// As the first of the ten lines has it.
-  public var confidence: String {
-    switch certainty {
-    case .certain: "high confidence"
-    case .likely: "medium confidence"
-    case .cannotTell: "inconclusive"
     }
   }
 }

@@ -50,7 +50,7 @@ public struct MemoryConstants: Sendable, Hashable {
 
   /// The six figures of the GPU, the kinds' costs, and the bands. Missing ones are 0.
   public init(_ values: [Double], kinds: [[Double]], errorBands: [Double]) {
-    func value(_ index: Int, _ least: Double) -> Double { max(least, index < values.count ? values[index] : 0) }
+    func value(_ index: Int, _ minimum: Double) -> Double { max(minimum, index < values.count ? values[index] : 0) }
     fixedMicroseconds = value(0, 0)
     l2BytesPerClockPerSM = value(1, 1)
     memoryShare = value(2, 0.1)

@@ -302,12 +302,12 @@ final class HTTPConnection: ChannelDuplexHandler {
 
   /// In the words of server `src/http_server.cc` (EVBufferToJson, EVBufferToRawInput), which answers with 400.
   private func tooLarge(_ bytes: Int, _ head: HTTPRequestHead) -> HTTPAnswer {
-    let (what, most) =
+    let (what, unit) =
       head.inferenceHeaderLength == nil
       ? ("request JSON size of \(bytes) bytes", "input size") : ("Raw input has a byte_size (\(bytes) bytes) that", "value")
     return .error(
       413,
-      "\(what) exceeds the maximum allowed \(most) of \(limits.bodyBytes) bytes. Use --http-max-input-size to increase the limit.",
+      "\(what) exceeds the maximum allowed \(unit) of \(limits.bodyBytes) bytes. Use --http-max-input-size to increase the limit.",
       closes: true)
   }
 

@@ -69,7 +69,7 @@ struct KServeApplication: HTTPApplication {
         // What fails behind the queue fails after the reference server has stopped to say what it sends.
         case .failure(let error): box.answer(.error(error, box.isSynchronous ? .json : .plain))
         }
-      }.marking(bound)
+      }.endingSynchronousPhase(of: bound)
     } catch {
       answer(.error(error.error, error.type))
       return nil
@@ -229,7 +229,7 @@ final class AnswerCallback {
 
 extension InferenceHandle {
   /// The service has returned: what comes now comes from behind the queue.
-  func marking(_ box: NIOLoopBound<AnswerCallback>) -> InferenceHandle {
+  func endingSynchronousPhase(of box: NIOLoopBound<AnswerCallback>) -> InferenceHandle {
     box.value.isSynchronous = false
     return self
   }

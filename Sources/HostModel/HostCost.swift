@@ -8,8 +8,8 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case clientPerByte
   /// How often a request enters the generator's run queue.
   case clientVisits
-  /// How many of those visits lie inside the generator's stopwatch.
-  case clientVisitsInsideStopwatch
+  /// How many of those visits lie inside the client-side latency.
+  case clientVisitsInsideLatency
   /// One way, beside the transfer itself.
   case networkLatency
   /// Transfer time per byte.
@@ -84,7 +84,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   /// What its value counts.
   public var unit: Unit {
     switch self {
-    case .clientCores, .clientVisits, .clientVisitsInsideStopwatch, .frontEndCores: .count
+    case .clientCores, .clientVisits, .clientVisitsInsideLatency, .frontEndCores: .count
     case .clientPerByte, .networkPerByte, .frontEndPerByte, .gatherPerByte, .copyPerByte, .copyPerBytePageable: .nanosecondsPerByte
     default: .microseconds
     }
@@ -93,7 +93,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   /// Values outside are refused: they are slips of units, not hosts.
   public var range: ClosedRange<Double> {
     switch unit {
-    case .count: self == .clientVisitsInsideStopwatch ? 0...64 : 1...4096
+    case .count: self == .clientVisitsInsideLatency ? 0...64 : 1...4096
     case .microseconds: 0...10_000_000
     case .nanosecondsPerByte: 0...10_000
     }
@@ -106,7 +106,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .clientPerRequest: 50
     case .clientPerByte: 0
     case .clientVisits: 2
-    case .clientVisitsInsideStopwatch: 2
+    case .clientVisitsInsideLatency: 2
     case .networkLatency: 30
     case .networkPerByte: 0.1
     case .frontEndCores: 8
@@ -143,7 +143,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .clientPerRequest: "generator CPU time per request, all visits together"
     case .clientPerByte: "generator CPU time per byte sent"
     case .clientVisits: "how often a request enters the generator's run queue"
-    case .clientVisitsInsideStopwatch: "visits inside the generator's stopwatch"
+    case .clientVisitsInsideLatency: "visits inside the client-side latency"
     case .networkLatency: "network, one way, beside the transfer"
     case .networkPerByte: "network transfer time per byte"
     case .frontEndCores: "threads of the server's front end"

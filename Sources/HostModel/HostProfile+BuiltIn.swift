@@ -13,10 +13,10 @@ extension HostProfile {
       .clientCores: Entry(1, .literature, "Locust's documentation: a process uses one core"),
       .clientPerRequest: Entry(
         855, .fitted,
-        "to the source document's Linear and SeqLen runs (`bench --rivals`); Locust's own figure for small requests is 250 to 1,180 us"),
+        "to the source document's Linear and SeqLen runs (`bench --hypotheses`); Locust's own figure for small requests is 250 to 1,180 us"),
       .clientPerByte: Entry(0, .assumed, "contained in clientPerRequest: all of the document's requests are alike"),
       .clientVisits: Entry(4, .assumed, "a greenlet is resumed after its wait, to send, on the response's head and on its body"),
-      .clientVisitsInsideStopwatch: Entry(3, .assumed, "all but the one after the wait"),
+      .clientVisitsInsideLatency: Entry(3, .assumed, "all but the one after the wait"),
       .networkLatency: Entry(30, .assumed, "loopback or one switch"),
       .networkPerByte: Entry(0.1, .assumed, "10 GB/s, loopback"),
       .frontEndCores: Entry(8, .literature, "tritonserver's default number of HTTP threads"),
@@ -24,7 +24,7 @@ extension HostProfile {
       .frontEndPerByte: Entry(0.15, .assumed, "one copy out of the socket and one into the request's buffer"),
       .responsePerRequest: Entry(15, .assumed, "a response of a few hundred bytes"),
       .batchHandOver: Entry(
-        230, .fitted, "to the source document's Linear and SeqLen runs, together with think time and client cost (`bench --rivals`)"),
+        230, .fitted, "to the source document's Linear and SeqLen runs, together with think time and client cost (`bench --hypotheses`)"),
       .gatherPerBatch: Entry(20, .assumed, "set-up of a payload"),
       .gatherPerByte: Entry(0.1, .assumed, "10 GB/s, one core copying into page-locked memory"),
       .copyLatency: Entry(6, .literature, "usual cost of a small cudaMemcpyAsync from start to end"),

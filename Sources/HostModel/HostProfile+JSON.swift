@@ -54,8 +54,8 @@ extension HostProfile {
       }
     }
     self.init(name: name, about: json["about"]?.stringValue ?? "", entries: entries, copies: curves)
-    if self[.clientVisitsInsideStopwatch].value > self[.clientVisits].value {
-      throw HostProfileError("entries.clientVisitsInsideStopwatch: more than clientVisits")
+    if self[.clientVisitsInsideLatency].value > self[.clientVisits].value {
+      throw HostProfileError("entries.clientVisitsInsideLatency: more than clientVisits")
     }
   }
 

@@ -108,10 +108,10 @@ extension Measurement {
         microseconds = value
       }
       var spread = 0.0
-      if let low = extremes.0, let high = extremes.1, let least = Double(cells[low]), let most = Double(cells[high]), microseconds > 0,
-        least.isFinite, most.isFinite, most >= least
+      if let low = extremes.0, let high = extremes.1, let minimum = Double(cells[low]), let maximum = Double(cells[high]), microseconds > 0,
+        minimum.isFinite, maximum.isFinite, maximum >= minimum
       {
-        spread = (most - least) / microseconds
+        spread = (maximum - minimum) / microseconds
       }
       var gemm = GEMM(
         batch: try size(columns["batch"] == nil ? "b" : "batch"), m: try size("m"), n: try size("n"), k: try size("k"), type: type)

@@ -20,11 +20,13 @@ struct TimerHeap {
     entries.removeLast()
     var parent = 0
     while true {
-      var least = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count && entries[child].due < entries[least].due { least = child }
-      if least == parent { return user }
-      entries.swapAt(parent, least)
-      parent = least
+      var smallest = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count && entries[child].due < entries[smallest].due {
+        smallest = child
+      }
+      if smallest == parent { return user }
+      entries.swapAt(parent, smallest)
+      parent = smallest
     }
   }
 }

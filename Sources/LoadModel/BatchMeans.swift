@@ -113,11 +113,11 @@ enum ChangePoint {
   /// Largest standardized difference that chance makes of some thousand stretches: of as many independent ones it passes 4.5 once in 150.
   static let largestByChance = 4.5
   /// Stretches of as many values are compared at most: more are added up to pairs, and so on.
-  static let mostValues = 128
+  static let maximumValues = 128
 
   /// Factor of the stretch against the rest, and where it lies (0...1); nil where nothing is unlike the rest.
   static func largest(in all: [Double]) -> (factor: Double, stretch: ClosedRange<Double>)? {
-    let step = (all.count + mostValues - 1) / mostValues
+    let step = (all.count + maximumValues - 1) / maximumValues
     let values = stride(from: 0, to: all.count - all.count % max(1, step), by: max(1, step)).map { start in
       all[start..<start + step].reduce(0, +) / Double(step)
     }

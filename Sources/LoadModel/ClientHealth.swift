@@ -47,7 +47,7 @@ public struct UserBalance: Sendable, Hashable {
   public var thinking: Double
   /// Neither: between an answer's end and the next request's start there was something else, the generator.
   public var outside: Double { max(0, users - inFlight - thinking) }
-  /// Time of a user's cycle that no stopwatch saw, seconds.
+  /// Time of a user's cycle that no latency measurement covers, seconds.
   public var outsideSeconds: Double
 
   init?(users: Int, throughput: Double, meanLatencySeconds: Double, thinkSeconds: Double) {

@@ -37,7 +37,7 @@ public struct ClientVerdict: Sendable, Hashable {
 
   /// The rule. A thread above 90 % of a core has no time left (Locust warns there too). In an open loop the loops may be later than `lateAfter`
   /// for 1 % of the time and no longer (perf_analyzer warns above 1 % delayed); in a closed one, where a late look at an answer only lengthens its
-  /// latency, for 5 % of the time by more than a tenth of the mean latency. More than 5 % of the users outside both stopwatch and think time are
+  /// latency, for 5 % of the time by more than a tenth of the mean latency. More than 5 % of the users outside both measured latency and think time are
   /// in the generator. Late sends of loops that were in time waited for connections.
   public init(_ health: ClientHealth, isClosed: Bool, balance: UserBalance?, meanLatencySeconds: Double?) {
     lateAfter = health.lateAfter

@@ -49,20 +49,20 @@ extension LoadReport {
         "Total Min Response Time", "Total Max Response Time", "Total Average Content Size",
       ]
     var (answers, errors, latencySeconds): (Int64, Int64, Double) = (0, 0, 0)
-    var most: Int64?
+    var maximum: Int64?
     let rows = result.intervals.map { interval in
       let length = max(interval.lengthSeconds, 1e-9)
       answers += interval.answers
       errors += interval.errors
       latencySeconds += interval.latencySeconds
-      most = [most, interval.percentiles.last].compactMap { $0 }.max()
+      maximum = [maximum, interval.percentiles.last].compactMap { $0 }.max()
       let percentiles = interval.percentiles.isEmpty ? Self.percentileNames.map { _ in "N/A" } : interval.percentiles.map(Self.milliseconds)
       return [
         "\(Int64(saturating: startEpochSeconds + interval.startSeconds))", "\(interval.users)", "", "Aggregated",
         "\(Double(interval.answers + interval.errors) / length)", "\(Double(interval.errors) / length)",
       ] + percentiles + [
         "\(answers + errors)", "\(errors)", "N/A", Self.milliseconds(answers > 0 ? latencySeconds / Double(answers) * 1e9 : nil), "N/A",
-        Self.milliseconds(most), "\(meanAnswerBytes)",
+        Self.milliseconds(maximum), "\(meanAnswerBytes)",
       ]
     }
     return CSVText.table(header: header, rows: rows)

@@ -21,7 +21,7 @@ extension LoadReport {
     return report.html
   }
 
-  private static func prose(_ text: String) -> Prose { Prose(parts: [.text(text)]) }
+  private static func sentence(_ text: String) -> Sentence { Sentence(parts: [.text(text)]) }
 
   private static func figure(_ nanoseconds: Double?, source: String) -> Figure? {
     nanoseconds.map { value in
@@ -32,12 +32,12 @@ extension LoadReport {
   }
 
   private var verdictSection: Report.Section {
-    var sentences = [Self.prose(result.verdict.words), Self.prose(result.stability.words)]
+    var sentences = [Self.sentence(result.verdict.words), Self.sentence(result.stability.words)]
     for condition in conditions {
       let value = condition.value(in: result).map { condition.text(of: $0) } ?? "unknown"
-      sentences.append(Self.prose("--fail-on '\(condition.text)' \(condition.isMet(by: result) ? "FAILED" : "passed"): \(value)"))
+      sentences.append(Self.sentence("--fail-on '\(condition.text)' \(condition.isMet(by: result) ? "FAILED" : "passed"): \(value)"))
     }
-    for line in searchTexts { sentences.append(Self.prose(line)) }
+    for line in searchTexts { sentences.append(Self.sentence(line)) }
     return Report.Section(
       id: "verdict", heading: "Verdict", explanation: "Whose figures these are, and whether the window looks like one of many alike.",
       blocks: [.sentences(heading: nil, sentences)])
@@ -53,7 +53,7 @@ extension LoadReport {
       ])
     return Report.Section(
       id: "throughput", heading: "Throughput", explanation: "Answers without a fault whose last byte came inside the window.",
-      blocks: [.sentences(heading: nil, throughputTexts.filter { $0 != result.stability.words }.map(Self.prose))]
+      blocks: [.sentences(heading: nil, throughputTexts.filter { $0 != result.stability.words }.map(Self.sentence))]
         + (seconds.count > 1 ? [.chart(chart)] : []))
   }
 
@@ -97,8 +97,8 @@ extension LoadReport {
       xLabel: "percentile", yLabel: "milliseconds, in decades",
       series: [.init(name: "latency", points: points(result.latency)), .init(name: "since send", points: points(result.uncorrected))])
     chart.isLogarithmic = true
-    let most = chart.series.flatMap { $0.points.map(\.x) }.max() ?? 1
-    chart.xMarks = [(0.0, "0"), (1, "90 %"), (2, "99 %"), (3, "99.9 %"), (4, "99.99 %"), (5, "99.999 %")].filter { $0.0 <= most }
+    let maximum = chart.series.flatMap { $0.points.map(\.x) }.max() ?? 1
+    chart.xMarks = [(0.0, "0"), (1, "90 %"), (2, "99 %"), (3, "99.9 %"), (4, "99.99 %"), (5, "99.999 %")].filter { $0.0 <= maximum }
     return chart
   }
 
@@ -162,7 +162,8 @@ extension LoadReport {
     if let batch = server.meanBatch {
       blocks.append(
         .sentences(
-          heading: nil, [Self.prose("Mean batch \(NumberText.significant(batch)) rows in \(NumberText.grouped(server.batches)) batches.")]))
+          heading: nil,
+          [Self.sentence("Mean batch \(NumberText.significant(batch)) rows in \(NumberText.grouped(server.batches)) batches.")]))
     }
     return Report.Section(
       id: "phases", heading: "Where a request's mean time goes",
@@ -172,6 +173,6 @@ extension LoadReport {
   private var healthSection: Report.Section {
     Report.Section(
       id: "generator", heading: "The generator itself", explanation: "What could make these figures the generator's.",
-      blocks: [.sentences(heading: nil, healthTexts.map(Self.prose))])
+      blocks: [.sentences(heading: nil, healthTexts.map(Self.sentence))])
   }
 }

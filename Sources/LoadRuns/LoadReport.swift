@@ -232,7 +232,7 @@ package struct LoadReport {
       lines.append(
         "users (Little's law): \(NumberText.significant(balance.inFlight)) of \(NumberText.grouped(Int(saturating: balance.users))) in flight, "
           + "\(NumberText.significant(balance.thinking)) thinking, \(NumberText.significant(balance.outside)) neither: "
-          + "\(NumberText.time(nanoseconds: balance.outsideSeconds * 1e9)) of a cycle outside the stopwatch")
+          + "\(NumberText.time(nanoseconds: balance.outsideSeconds * 1e9)) of a cycle outside the measured latency")
     } else if let inFlight = result.inFlight {
       lines.append("in flight (Little's law): \(NumberText.significant(inFlight))")
     }

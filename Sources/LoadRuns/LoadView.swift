@@ -66,8 +66,8 @@ package final class LoadView: Sendable {
   /// The last minute's rates, the highest as a full block.
   package static func bars(_ rates: [Double]) -> String {
     let blocks = Array("\u{2581}\u{2582}\u{2583}\u{2584}\u{2585}\u{2586}\u{2587}\u{2588}")
-    guard let most = rates.max(), most > 0 else { return "" }
-    return String(rates.suffix(30).map { blocks[max(0, min(7, Int(saturating: $0 / most * 7.999)))] })
+    guard let maximum = rates.max(), maximum > 0 else { return "" }
+    return String(rates.suffix(30).map { blocks[max(0, min(7, Int(saturating: $0 / maximum * 7.999)))] })
   }
 
   private func redraw(_ lines: [String]) {

@@ -55,7 +55,9 @@ extension ONNXReader {
       let ruled = index < shapes.count ? shapes[index].flatMap(checked) : nil
       // Where the size depends on the data, what the file says of it is nearer than the most it can be.
       var shape = rule?.sizeNote == nil && !hasGuesses ? ruled ?? said?.shape : said?.shape ?? ruled
-      if shape == nil, let most = rule?.most?(costed), index < most.count, let largest = most[index].flatMap(checked) {
+      if shape == nil, let upperBounds = rule?.upperBounds?(costed), index < upperBounds.count,
+        let largest = upperBounds[index].flatMap(checked)
+      {
         shape = largest
         hasGuesses = true
         graph.notes.append("\(place) is counted as if its result were as large as its input: \(reason)")

@@ -194,12 +194,12 @@ extension BatchPlan {
   /// at most 1. nil where a launch's roof is not known, or nothing is launched.
   public var rooflineShare: Double? {
     guard predictedNanoseconds > 0 else { return nil }
-    var least = 0.0
+    var minimum = 0.0
     for launch in launches {
       guard let roof = launch.roofNanoseconds else { return nil }
-      least += roof
+      minimum += roof
     }
-    return least * Double(runs) / predictedNanoseconds
+    return minimum * Double(runs) / predictedNanoseconds
   }
 
   /// Half-width of the 80 % band of the batch's time: errors of kernels with one cause do not cancel, so shares add linearly.

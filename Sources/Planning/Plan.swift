@@ -9,7 +9,7 @@ public enum PlanError: Error, Equatable, CustomStringConvertible {
   /// A kernel that cannot be predicted.
   case kernel(layer: String, KernelModelError)
   /// A number of rows the plan was not made for.
-  case rows(Int, most: Int)
+  case rows(Int, maximum: Int)
   /// A shape that is out of range at these rows.
   case size(layer: String, shape: String, rows: Int)
 
@@ -18,7 +18,7 @@ public enum PlanError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .graph(let error): error.description
     case .kernel(let layer, let error): "layer \"\(layer)\": \(error)"
-    case .rows(let rows, let most): "\(rows) rows are out of range; this plan takes 1 to \(most)"
+    case .rows(let rows, let maximum): "\(rows) rows are out of range; this plan takes 1 to \(maximum)"
     case .size(let layer, let shape, let rows): "layer \"\(layer)\": shape \(shape) is out of range at \(rows) rows"
     }
   }
@@ -83,7 +83,7 @@ public final class Plan: Sendable {
 
   /// The launches for a batch of `rows`.
   public func at(rows: Int) throws(PlanError) -> BatchPlan {
-    guard rows >= 1, rows <= maxRows else { throw .rows(rows, most: maxRows) }
+    guard rows >= 1, rows <= maxRows else { throw .rows(rows, maximum: maxRows) }
     if let known = memo.withLock({ $0[rows] }) { return known }
     let made = try makeBatch(rows: rows)
     memo.withLock { table in

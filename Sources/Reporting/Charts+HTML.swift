@@ -68,14 +68,14 @@ extension Histogram {
       "<svg class=\"wide\" viewBox=\"0 0 \(Int(saturating: left + width + 20)) \(Int(saturating: total))\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
     for (index, series) in self.series.enumerated() {
       let top = Double(index) * (height + 34)
-      let most = max(1, series.bins.map(\.count).max() ?? 1)
+      let maximum = max(1, series.bins.map(\.count).max() ?? 1)
       text += "<text x=\"0\" y=\"\(SVGPatterns.number(top + 14))\">\(HTMLText.escaped(series.name))</text>"
-      text += "<text class=\"soft\" x=\"0\" y=\"\(SVGPatterns.number(top + 30))\">max \(NumberText.grouped(most))</text>"
+      text += "<text class=\"soft\" x=\"0\" y=\"\(SVGPatterns.number(top + 30))\">max \(NumberText.grouped(maximum))</text>"
       let even = width / Double(max(1, series.bins.count))
       for (number, bin) in series.bins.enumerated() where bin.count > 0 {
         let x = isEven ? left + Double(number) * even : left + (bin.low - low) / (high - low) * width
         let barWidth = max(isEven ? 1 : 3, (isEven ? even : (bin.high - bin.low) / (high - low) * width) - 1)
-        let barHeight = max(1, Double(bin.count) / Double(most) * (height - 8))
+        let barHeight = max(1, Double(bin.count) / Double(maximum) * (height - 8))
         let ends =
           bin.high > bin.low ? "\(NumberText.significant(bin.low)) to \(NumberText.significant(bin.high))" : NumberText.significant(bin.low)
         text +=

@@ -68,16 +68,16 @@ extension LineChart {
   /// Where values lie on the y axis, 0 to 1, and which of them are marked.
   private var yScale: (place: (Double) -> Double, marks: [Double]) {
     let values = series.flatMap { $0.points.map(\.y) }.filter { $0 > 0 && $0.isFinite }
-    guard isLogarithmic, let least = values.min(), let most = values.max() else {
+    guard isLogarithmic, let minimum = values.min(), let maximum = values.max() else {
       let top = yTop
       return ({ $0 / top }, (0...4).map { top * Double($0) / 4 })
     }
     // Whole decades around the values; their ratio counted in doublings, which need no logarithm's library.
     var low = 1.0
-    while low > least { low /= 10 }
-    while low * 10 <= least { low *= 10 }
+    while low > minimum { low /= 10 }
+    while low * 10 <= minimum { low *= 10 }
     var marks = [low]
-    while let last = marks.last, last < most { marks.append(last * 10) }
+    while let last = marks.last, last < maximum { marks.append(last * 10) }
     if marks.count == 1 { marks.append(low * 10) }
     let decades = Double(marks.count - 1)
     return ({ Self.decades($0 / low) / decades }, marks)

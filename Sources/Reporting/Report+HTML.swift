@@ -54,7 +54,7 @@ extension Figure {
   }
 }
 
-extension Prose {
+extension Sentence {
   /// Words and figures; an apostrophe-quoted command becomes code.
   var html: String {
     parts.map { part in

@@ -102,7 +102,7 @@ public struct Report: Sendable {
     /// Figures side by side.
     case table(FigureTable)
     /// A heading of its own with sentences; a card may lead to it by its anchor.
-    case sentences(heading: String?, [Prose], anchor: String? = nil)
+    case sentences(heading: String?, [Sentence], anchor: String? = nil)
     /// Stacked bars.
     case bars(StackedBars)
     /// Counts by size.

@@ -294,12 +294,12 @@ struct DeadlineHeap: Sendable {
     items[0] = last
     var parent = 0
     while true {
-      var least = 2 * parent + 1
-      if least >= items.count { return }
-      if least + 1 < items.count, items[least + 1].deadline < items[least].deadline { least += 1 }
-      if items[parent].deadline <= items[least].deadline { return }
-      items.swapAt(parent, least)
-      parent = least
+      var smallest = 2 * parent + 1
+      if smallest >= items.count { return }
+      if smallest + 1 < items.count, items[smallest + 1].deadline < items[smallest].deadline { smallest += 1 }
+      if items[parent].deadline <= items[smallest].deadline { return }
+      items.swapAt(parent, smallest)
+      parent = smallest
     }
   }
 }

@@ -79,7 +79,7 @@ extension Scheduler {
     // Once no request is taken any more, none comes to fill a batch: what is queued leaves.
     let delayIsOver = delay > .zero && oldest != .distantFuture && (age >= delay || isStopping)
     let total = grown + pendingRows
-    func reason(_ rows: Int) -> DepartureReason {
+    func reason(_ rows: Int) -> DispatchReason {
       if rows >= maximumRows { return .full }
       if preferred.contains(rows) { return .preferredSize }
       if mismatch { return .shapeMismatch }
@@ -120,7 +120,7 @@ extension Scheduler {
   }
 
   /// Moves the first `count` waiting requests into a batch: `target`, or a new one that is handed over at once.
-  private mutating func moveFirst(_ count: Int, into target: Int32?, at now: Instant, reason: DepartureReason, closes: Bool) {
+  private mutating func moveFirst(_ count: Int, into target: Int32?, at now: Instant, reason: DispatchReason, closes: Bool) {
     let slot = target ?? newBatch(at: now)
     let index = Int(slot)
     for position in 0..<count {

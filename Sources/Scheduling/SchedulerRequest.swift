@@ -97,7 +97,7 @@ public struct FormedBatch: Sendable, Hashable {
   /// Sum of the requests' rows, each at least 1.
   public internal(set) var rows = 0
   /// Why it left, by the last decision about it.
-  public internal(set) var reason = DepartureReason.unbatched
+  public internal(set) var reason = DispatchReason.unbatched
   /// When it was formed.
   public internal(set) var formed = Instant.zero
   /// Entry of its oldest request into the queue.

@@ -7,7 +7,7 @@ import Vocabulary
 
 extension LiveAnswer {
   /// Version of the JSON output.
-  static let schema = "headroom.live/2"
+  static let schema = "headroom.live/3"
 
   /// Everything that is said, for machines.
   var json: JSONValue {
@@ -57,8 +57,8 @@ extension LiveDiagnosis {
     guard let verdict = assessment?.verdict else { return .null }
     let claims = verdict.claims.map { claim -> JSONValue in
       [
-        "regime": .string(claim.regime.text(on: state.device.deviceClass)), "station": JSONValue(claim.station?.rawValue),
-        "certainty": .string(claim.certainty.text), "weight": claim.weight?.json ?? .null,
+        "regime": .string(claim.regime.text(on: state.device.deviceClass)), "stage": JSONValue(claim.stage?.rawValue),
+        "confidence": .string(claim.confidence.text), "weight": claim.weight?.json ?? .null,
       ]
     }
     let side: String? =
@@ -70,8 +70,8 @@ extension LiveDiagnosis {
       }
     return [
       "model": .string(state.name), "sentence": .string(sentence), "side": JSONValue(side),
-      "sideCertainty": .string(verdict.sideCertainty.text), "claims": .array(claims), "isCoLimited": .bool(verdict.isCoLimited),
-      "wouldDecide": JSONValue(wouldDecide),
+      "sideConfidence": .string(verdict.sideConfidence.text), "claims": .array(claims), "isCoLimited": .bool(verdict.isCoLimited),
+      "toConfirm": JSONValue(toConfirm),
     ]
   }
 
@@ -83,19 +83,19 @@ extension LiveDiagnosis {
       ],
       "instances": JSONValue(state.instances), "maximumBatchRows": JSONValue(state.scheduling.maximumBatchRows),
       "windowSeconds": JSONValue(Double(window.upperBound - window.lowerBound) / 1e9), "regime": regime, "figures": figuresJSON,
-      "departures": .object(
-        DepartureReason.allCases.compactMap { reason in
-          evidence.batching.departures[reason].map { .init(reason.rawValue, JSONValue($0)) }
+      "dispatchReasons": .object(
+        DispatchReason.allCases.compactMap { reason in
+          evidence.batching.dispatchReasons[reason].map { .init(reason.rawValue, JSONValue($0)) }
         }),
       "batchSizes": .array(
         figures.batchSizes.map {
           ["fromRows": JSONValue($0.rows.lowerBound), "toRows": JSONValue($0.rows.upperBound), "batches": JSONValue($0.batches)]
-        }), "stations": .array(assessment == nil ? [] : Station.allCases.map(station)), "waterfall": .array(waterfall),
+        }), "stages": .array(assessment == nil ? [] : PipelineStage.allCases.map(stage)), "waterfall": .array(waterfall),
       "findings": .array((assessment?.ranked ?? []).map(finding)),
       "undecided": .array(
         (assessment?.undecided ?? []).map {
           [
-            "code": .string($0.code.rawValue), "name": .string($0.name), "wouldDecide": .string($0.missing.cheapestMeasurement),
+            "code": .string($0.code.rawValue), "name": .string($0.name), "toConfirm": .string($0.missing.cheapestMeasurement),
           ]
         }), "notes": .array(notes.map { .string($0) }),
     ]
@@ -118,19 +118,19 @@ extension LiveDiagnosis {
     ])
   }
 
-  private func station(_ station: Station) -> JSONValue {
-    let load = evidence.stations[station]
+  private func stage(_ stage: PipelineStage) -> JSONValue {
+    let load = evidence.stages[stage]
     let why: String? =
-      switch station {
-      case .client, .wire: "lies outside this server"
+      switch stage {
+      case .client, .network: "lies outside this server"
       case .batcher: "a wait and no work: see idle: batching delay"
       case .frontEnd: load == nil ? "not sampled twice yet" : nil
       default: nil
       }
     return [
-      "station": .string(station.rawValue),
-      "text": .string(station == .gpu && state.isProcessor ? "kernels" : station.text(on: state.device.deviceClass)),
-      "demand": load?.demand?.json ?? .null,
+      "stage": .string(stage.rawValue),
+      "text": .string(stage == .gpu && state.isProcessor ? "kernels" : stage.text(on: state.device.deviceClass)),
+      "serviceTime": load?.serviceTime?.json ?? .null,
       "utilization": load?.utilization?.json ?? .null, "capacity": load?.capacity?.json ?? .null, "unknownBecause": JSONValue(why),
     ]
   }
@@ -144,7 +144,7 @@ extension LiveDiagnosis {
         "isEstimated": .bool(isEstimated),
       ]
     }
-    let idle: [Waterfall.Step] = [.starvedIdle, .heldIdle, .stalledIdle, .unattributedIdle]
+    let idle: [Waterfall.Step] = [.noRequestsIdle, .batchingDelayIdle, .hostOverheadIdle, .unattributedIdle]
     var bars = idle.compactMap { step in
       analysis.waterfall[step].map { bar(step.rawValue, step.text, step.explanation, $0.ofWall, $0.isEstimated) }
     }
@@ -161,9 +161,9 @@ extension LiveDiagnosis {
     let observation = ranked.finding.observation
     return [
       "code": .string(ranked.finding.code.rawValue), "name": .string(ranked.finding.name),
-      "certainty": .string(observation.certainty.text), "seen": .array(observation.seen.map { .string($0.text) }),
+      "confidence": .string(observation.confidence.text), "seen": .array(observation.seen.map { .string($0.text) }),
       "why": .string(observation.whyBad.text), "fixes": .array(ranked.fixes.map { .string($0.fix.title) }),
-      "wouldDecide": JSONValue(observation.missing.map { $0.cheapestMeasurement }), "page": .string(ranked.finding.page),
+      "toConfirm": JSONValue(observation.missing.map { $0.cheapestMeasurement }), "page": .string(ranked.finding.page),
     ]
   }
 }

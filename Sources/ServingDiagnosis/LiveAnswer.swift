@@ -34,7 +34,7 @@ struct LiveAnswer: Sendable {
   let headrooms: [Int32: Headroom]
 
   /// Finds out how much more a model can take; asked for each model that is shown.
-  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.Surroundings) -> Headroom
+  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.ServerContext) -> Headroom
 
   /// - Parameter search: nil leaves headroom unknown.
   init(
@@ -50,14 +50,14 @@ struct LiveAnswer: Sendable {
     let byModel = states.map { events.of($0.number) }
     var headrooms: [Int32: Headroom] = [:]
     models = zip(states, byModel).filter { filter == nil || $0.0.name == filter }.map { state, own in
-      var surroundings = LiveDiagnosis.Surroundings(frontEnd: frontEnd, loops: frontEnd?.loops)
-      surroundings.allRequests = events.requests.count
-      surroundings.neighbours = zip(states, byModel).filter {
+      var serverContext = LiveDiagnosis.ServerContext(frontEnd: frontEnd, loops: frontEnd?.loops)
+      serverContext.allRequests = events.requests.count
+      serverContext.neighbours = zip(states, byModel).filter {
         $0.0.number != state.number && $0.0.device.name == state.device.name && !$0.1.batches.isEmpty
       }.map(\.0.name)
-      let diagnosis = LiveDiagnosis(state, events: own, window: window, surroundings: surroundings)
+      let diagnosis = LiveDiagnosis(state, events: own, window: window, serverContext: serverContext)
       headrooms[state.number] =
-        search.map { $0(diagnosis, own, surroundings) }
+        search.map { $0(diagnosis, own, serverContext) }
         ?? Headroom(goal: .assumed, today: diagnosis.figures.requestsPerSecond, unknownBecause: "nothing was simulated")
       return diagnosis
     }

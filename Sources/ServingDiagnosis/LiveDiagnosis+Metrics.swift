@@ -13,7 +13,7 @@ extension LiveDiagnosis {
   /// The regime as a label's value ("batching_bound"); "inconclusive" where the evidence does not decide, "no_requests" where nothing ran.
   private var verdictLabel: String {
     guard let verdict = assessment?.verdict else { return answered + failed == 0 ? "no_requests" : "inconclusive" }
-    guard let claim = verdict.claims.first, claim.certainty != .cannotTell else { return "inconclusive" }
+    guard let claim = verdict.claims.first, claim.confidence != .inconclusive else { return "inconclusive" }
     return String(claim.regime.rawValue.map { $0 == "-" ? "_" : $0 })
   }
 }

@@ -11,7 +11,7 @@ import Vocabulary
 /// What the last seconds say of one model: the diagnosis of recorded runs, completed by what only the server knows. Pure.
 struct LiveDiagnosis: Sendable {
   /// What is shared by all models.
-  struct Surroundings: Sendable {
+  struct ServerContext: Sendable {
     /// Of the event loops; nil where nobody asked shortly before.
     var frontEnd: FrontEndClock.Usage?
     /// Event loops, where they were counted.
@@ -39,14 +39,14 @@ struct LiveDiagnosis: Sendable {
   let notes: [String]
 
   /// Fewer answers than this show no trend.
-  static let fewestAnswersForTrend = 50
-  /// A fifth of the wall: what a station must be worth to be called a limit.
+  static let minimumResponsesForTrend = 50
+  /// A fifth of the wall: what a stage must be worth to be called a limit.
   static let heldThreshold = 0.2
 
   /// - Parameters:
   ///   - events: Of this model, since the window's start.
   ///   - window: From its start to now.
-  init(_ state: LiveModelState, events: LiveTrace.Events, window asked: Range<Int64>, surroundings: Surroundings) {
+  init(_ state: LiveModelState, events: LiveTrace.Events, window asked: Range<Int64>, serverContext: ServerContext) {
     self.state = state
     let kind: Figure.Kind = state.device.isSimulated ? .simulated : .measured
     self.kind = kind
@@ -78,7 +78,7 @@ struct LiveDiagnosis: Sendable {
     var evidence = analysis?.evidence ?? RunEvidence()
     // Copies are not in the live events: none recorded is not none made.
     evidence.copies = CopyEvidence()
-    if let analysis { evidence.batching.departures = Self.departures(analysis, events) }
+    if let analysis { evidence.batching.dispatchReasons = Self.dispatchReasons(analysis, events) }
     evidence.load.throughput = figures.requestsPerSecond
     evidence.load.medianLatency = figures.medianLatency
     evidence.load.p99Latency = figures.p99Latency
@@ -93,10 +93,10 @@ struct LiveDiagnosis: Sendable {
       meanWait = nil
     }
     evidence.steadiness = Self.steadiness(good, window: window, kind: kind)
-    evidence.stations = LiveStations.stations(
+    evidence.stages = LiveStages.stages(
       state, events: events, answered: good.count, window: window, kind: kind,
-      surroundings: surroundings)
-    if let usage = surroundings.frontEnd {
+      serverContext: serverContext)
+    if let usage = serverContext.frontEnd {
       evidence.frontEnd.coreShare = Figure(
         usage.busyShare, .share, .measured, source: "CPU time of \(usage.loops) event loops over \(Self.rounded(usage.seconds)) s")
       evidence.frontEnd.cores = usage.loops
@@ -108,9 +108,9 @@ struct LiveDiagnosis: Sendable {
       notes.append(
         "batches that still run are not counted: the figures end \(Self.rounded(Double(asked.upperBound - window.upperBound) / 1e9)) s ago")
     }
-    if !surroundings.neighbours.isEmpty {
+    if !serverContext.neighbours.isEmpty {
       notes.append(
-        "\(surroundings.neighbours.joined(separator: ", ")) also used this device; what it did for them counts as idle here, and they may have slowed this model"
+        "\(serverContext.neighbours.joined(separator: ", ")) also used this device; what it did for them counts as idle here, and they may have slowed this model"
       )
     }
     if live.linkedRequests * 10 < good.count * 9 {
@@ -124,7 +124,7 @@ struct LiveDiagnosis: Sendable {
     // A running server does not look into its models' graphs: which rows are copies is not asked here.
     let codes = state.isProcessor ? Set(FindingRegistry.codes).subtracting([.HR211]) : nil
     var assessment = Assessment(of: evidence, codes: codes, estimator: nil)
-    if let held = evidence.device.heldIdle { Self.weigh(held, &assessment.verdict) }
+    if let held = evidence.device.batchingDelayIdle { Self.weigh(held, &assessment.verdict) }
     self.assessment = assessment
   }
 
@@ -135,7 +135,7 @@ struct LiveDiagnosis: Sendable {
   var sentence: String {
     if let assessment {
       let verdict = assessment.verdict
-      if let held = verdict.claims.first, held.regime == .batchingBound, held.certainty == .cannotTell, let weight = held.weight {
+      if let held = verdict.claims.first, held.regime == .batchingBound, held.confidence == .inconclusive, let weight = held.weight {
         return "batching-bound, or too few requests: inconclusive (idle for batching delay \(weight.text) of the time)"
       }
       return verdict.sentence(upstreamOf: "this model's queue").text
@@ -155,13 +155,13 @@ struct LiveDiagnosis: Sendable {
     return RunAnswer(
       name: state.name, setting: state.deviceText, run: evidence, assessment: assessment, waterfall: analysis?.waterfall,
       headroom: headroom, kind: kind, rejected: failed, upstreamOf: "this model's queue",
-      bottleneck: isHeld ? "Inconclusive: \(sentence)" : nil, confirm: wouldDecide)
+      bottleneck: isHeld ? "Inconclusive: \(sentence)" : nil, confirm: toConfirm)
   }
 
   /// Whether the batcher's delay and a small load look alike.
   private var isHeld: Bool {
     guard let held = assessment?.verdict.claims.first else { return false }
-    return held.regime == .batchingBound && held.certainty == .cannotTell
+    return held.regime == .batchingBound && held.confidence == .inconclusive
   }
 
   // MARK: - Parts
@@ -171,8 +171,8 @@ struct LiveDiagnosis: Sendable {
   private static func weigh(_ held: Figure, _ verdict: inout Verdict) {
     guard held.value >= heldThreshold, verdict.claims.isEmpty, verdict.side != .device else { return }
     verdict.side = nil
-    verdict.sideCertainty = .cannotTell
-    verdict.claims = [RegimeClaim(.batchingBound, station: .batcher, certainty: .cannotTell, weight: held)]
+    verdict.sideConfidence = .inconclusive
+    verdict.claims = [RegimeClaim(.batchingBound, stage: .batcher, confidence: .inconclusive, weight: held)]
     verdict.missing = MissingEvidence(
       ["whether users wait for the batcher"],
       measure: "load the model with a max_queue_delay_microseconds of 0: throughput rises if the delay limits, stays if the load does")
@@ -203,16 +203,16 @@ struct LiveDiagnosis: Sendable {
     return context
   }
 
-  private static func departures(_ analysis: TraceAnalysis, _ events: LiveTrace.Events) -> [DepartureReason: Int] {
-    if !analysis.evidence.batching.departures.isEmpty { return analysis.evidence.batching.departures }
-    var departures: [DepartureReason: Int] = [:]
-    for batch in events.batches { departures[batch.reason, default: 0] += 1 }
-    return departures
+  private static func dispatchReasons(_ analysis: TraceAnalysis, _ events: LiveTrace.Events) -> [DispatchReason: Int] {
+    if !analysis.evidence.batching.dispatchReasons.isEmpty { return analysis.evidence.batching.dispatchReasons }
+    var dispatchReasons: [DispatchReason: Int] = [:]
+    for batch in events.batches { dispatchReasons[batch.reason, default: 0] += 1 }
+    return dispatchReasons
   }
 
   /// A trend, or a load that came or went within the window: the second half differs from the first by half of the smaller one.
   private static func steadiness(_ requests: [LiveRecorder.Request], window: Range<Int64>, kind: Figure.Kind) -> Steadiness? {
-    guard requests.count >= fewestAnswersForTrend else { return nil }
+    guard requests.count >= minimumResponsesForTrend else { return nil }
     let slices = 24
     var counts = [Int](repeating: 0, count: slices)
     let length = Double(window.upperBound - window.lowerBound)
@@ -232,7 +232,7 @@ struct LiveDiagnosis: Sendable {
   }
 
   /// The cheapest measurement that would decide what is open. Plans and hardware counters of a GPU say nothing of processor cores.
-  var wouldDecide: String? {
+  var toConfirm: String? {
     guard let verdict = assessment?.verdict, let missing = verdict.missing else { return nil }
     if state.isProcessor, verdict.claims.contains(where: { $0.regime == .deviceBound }) {
       return "`perf stat -p PID` under this load: instructions per cycle and memory stalls say whether arithmetic or memory limits"
@@ -259,13 +259,13 @@ extension TraceAnalysis {
     else { return }
     let length = last.range.upperBound - last.range.lowerBound
     device.unattributedIdle -= length
-    device.starvedIdle += length
+    device.noRequestsIdle += length
     waterfall = Waterfall(device, kind: kind, smFill: nil, shareOfRoof: nil, redundantShare: nil)
     let wall = Double(max(1, device.wall))
     func share(_ nanoseconds: Int64, _ source: String) -> Figure { Figure(Double(nanoseconds) / wall, .share, kind, source: source) }
-    evidence.device.starvedIdle = share(device.starvedIdle, "idle before the next batch's first request, or with an empty queue now")
-    evidence.device.heldIdle = share(device.heldIdle, "idle while the batcher waited for more requests")
-    evidence.device.stalledIdle = share(device.stalledIdle, "idle after the next batch was due")
+    evidence.device.noRequestsIdle = share(device.noRequestsIdle, "idle before the next batch's first request, or with an empty queue now")
+    evidence.device.batchingDelayIdle = share(device.batchingDelayIdle, "idle while the batcher waited for more requests")
+    evidence.device.hostOverheadIdle = share(device.hostOverheadIdle, "idle after the next batch was due")
     evidence.device.unattributed = share(device.unattributedIdle, "idle without a seen cause")
   }
 }

@@ -116,7 +116,7 @@ public final class LiveDiagnosisPages: LivePages {
 
   /// How much more a model can take. A simulation is fitted once in ten seconds of each model; in between only today's rate is new.
   private func headroom(
-    of diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ surroundings: LiveDiagnosis.Surroundings, now: Instant
+    of diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext, now: Instant
   ) -> Headroom {
     let number = diagnosis.state.number
     if let kept = headrooms.withLock({ $0[number] }), now - kept.time < LiveAnswer.window, kept.headroom.maximumRate != nil {
@@ -124,7 +124,7 @@ public final class LiveDiagnosisPages: LivePages {
       headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
       return headroom
     }
-    let headroom = LiveHeadroom.headroom(of: diagnosis, events: events, surroundings: surroundings, goal: goal)
+    let headroom = LiveHeadroom.headroom(of: diagnosis, events: events, serverContext: serverContext, goal: goal)
     headrooms.withLock { headrooms in
       headrooms = headrooms.filter { now - $0.value.time < LiveAnswer.window }
       headrooms[number] = (now, headroom)

@@ -19,21 +19,23 @@ enum LiveHeadroom {
   /// Requests of a trial: twenty above the 99th percentile.
   static let requests = 2000.0
   /// Fewer batches than this show no time of a batch.
-  static let fewestBatches = 20
+  static let minimumBatches = 20
   /// Sizes of batches, and of requests, that are told apart.
-  static let mostSizes = 32
+  static let maximumSizes = 32
 
   static func headroom(
-    of diagnosis: LiveDiagnosis, events: LiveTrace.Events, surroundings: LiveDiagnosis.Surroundings, goal: LatencyGoal
+    of diagnosis: LiveDiagnosis, events: LiveTrace.Events, serverContext: LiveDiagnosis.ServerContext, goal: LatencyGoal
   ) -> Headroom {
     let today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
     func unknown(_ reason: String) -> Headroom { Headroom(goal: goal, today: today, unknownBecause: reason) }
     guard let today else { return unknown("no request was answered in the last \(LiveDiagnosis.seconds(diagnosis.window)) s") }
-    guard events.batches.count >= fewestBatches else {
-      return unknown("\(events.batches.count) batches in the window are too few to fit a simulation to: \(fewestBatches) are needed")
+    guard events.batches.count >= minimumBatches else {
+      return unknown("\(events.batches.count) batches in the window are too few to fit a simulation to: \(minimumBatches) are needed")
     }
     do {
-      guard let fitted = try world(diagnosis, events, surroundings) else { return unknown("no batch in the window shows how long it took") }
+      guard let fitted = try world(diagnosis, events, serverContext) else {
+        return unknown("no batch in the window shows how long it took")
+      }
       var search = CapacitySearch(fitted.world, p99Milliseconds: goal.p99Milliseconds, requests: requests)
       // A fast server's trials stay short: this runs beside it.
       search.goalsPerTrial = 3
@@ -48,7 +50,7 @@ enum LiveHeadroom {
 
   /// The fitted world; nil where no batch has a time.
   private static func world(
-    _ diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ surroundings: LiveDiagnosis.Surroundings
+    _ diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext
   ) throws -> (world: SimulationConfiguration, isLowerBound: Bool)? {
     let state = diagnosis.state
     let maximum = max(1, state.scheduling.maximumBatchRows)
@@ -64,7 +66,7 @@ enum LiveHeadroom {
       free[batch.instance] = batch.outputEnd.nanoseconds
       count += 1
     }
-    let usual = times.sorted { ($0.value.count, $0.key) > ($1.value.count, $1.key) }.prefix(mostSizes)
+    let usual = times.sorted { ($0.value.count, $0.key) > ($1.value.count, $1.key) }.prefix(maximumSizes)
     var points = usual.compactMap { BatchDurations.Point(rows: $0.key, times: $0.value) }.filter { $0.nanoseconds > 0 }
     guard let largest = points.max(by: { $0.rows < $1.rows }), count > 0 else { return nil }
     // Batches twice as large as any seen are no more than proportionally slower: kernels, launches and copies have fixed parts.
@@ -79,7 +81,7 @@ enum LiveHeadroom {
     guard let durations = BatchDurations(points) else { return nil }
     var byRows: [Int: Int] = [:]
     for request in events.requests where !request.failed && request.rows > 0 { byRows[Int(request.rows), default: 0] += 1 }
-    let rows = byRows.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(mostSizes).map {
+    let rows = byRows.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(maximumSizes).map {
       RowDistribution.Share(rows: min(maximum, $0.key), weight: Double($0.value))
     }
     guard let first = rows.first else { return nil }
@@ -89,8 +91,8 @@ enum LiveHeadroom {
       .with(.frontEndPerByte, 0).with(.gatherPerByte, 0).with(.gatherPerBatch, gather / count / 1000, .measured, "in the window")
       .with(.batchHandOver, handOff / count / 1000, .measured, "in the window")
       .with(.responsePerBatch, output / count / 1000, .measured, "in the window")
-    if let usage = surroundings.frontEnd, surroundings.allRequests > 0 {
-      let perRequest = usage.busyShare * Double(usage.loops) * wall / Double(surroundings.allRequests) / 1000
+    if let usage = serverContext.frontEnd, serverContext.allRequests > 0 {
+      let perRequest = usage.busyShare * Double(usage.loops) * wall / Double(serverContext.allRequests) / 1000
       let receiving = usualHost[.frontEndPerRequest].value
       let share = receiving / max(1e-9, receiving + usualHost[.responsePerRequest].value)
       host = host.with(.frontEndCores, Double(usage.loops), .measured, "in the window")

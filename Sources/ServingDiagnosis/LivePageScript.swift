@@ -3,7 +3,7 @@ import Vocabulary
 /// The page's script: asks each second while the page is seen, draws what comes. Texts are set as text, never as markup.
 enum LivePageScript {
   /// Members of a JavaScript object: texts by what the answer calls the reasons. Both are of letters, blanks and apostrophes.
-  private static let reasons = DepartureReason.allCases.map { "\($0.rawValue): \"\($0.text)\"" }.joined(separator: ", ")
+  private static let reasons = DispatchReason.allCases.map { "\($0.rawValue): \"\($0.text)\"" }.joined(separator: ", ")
 
   static let text = #"""
     "use strict";
@@ -141,7 +141,7 @@ enum LivePageScript {
     }
     function legend(items) { return el("ul", {class: "legend"}, ...items.map(([style, text]) => el("li", {}, swatch(style), text))); }
 
-    const barStyles = {starvedIdle: "f7", heldIdle: "f3", stalledIdle: "f5", unattributedIdle: "url(#waterfallh6)", kernelBusy: "f0"};
+    const barStyles = {noRequestsIdle: "f7", batchingDelayIdle: "f3", hostOverheadIdle: "f5", unattributedIdle: "url(#waterfallh6)", kernelBusy: "f0"};
     function drawWaterfall(bars) {
       const place = $("waterfall");
       if (!bars.length) { place.replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
@@ -191,38 +191,38 @@ enum LivePageScript {
           el("td", {...side(index), ...(cells.length < head.length && index === cells.length - 1 ? {colspan: head.length - index, class: "left"} : {})}, cell))))));
     }
     function drawDepartures(model) {
-      const entries = Object.entries(model.departures), total = entries.reduce((sum, entry) => sum + entry[1], 0);
-      if (!total) { $("departures").replaceChildren(el("p", {}, "No batch was dispatched in the window.")); return; }
+      const entries = Object.entries(model.dispatchReasons), total = entries.reduce((sum, entry) => sum + entry[1], 0);
+      if (!total) { $("dispatchReasons").replaceChildren(el("p", {}, "No batch was dispatched in the window.")); return; }
       entries.sort((a, b) => b[1] - a[1]);
-      $("departures").replaceChildren(table(["reason", "batches", "share"], entries.map(([reason, count]) =>
+      $("dispatchReasons").replaceChildren(table(["reason", "batches", "share"], entries.map(([reason, count]) =>
         [reasons[reason] || reason, digits(count), number({value: count / total, unit: "share"})])));
     }
 
-    function drawStations(model) {
-      if (!model.stations.length) { $("stations").replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
+    function drawStages(model) {
+      if (!model.stages.length) { $("stages").replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
       const bare = figure => figure ? el("span", {title: figure.kind + ": " + figure.source}, digits(figure.value), el("span", {class: "kind"}, figure.kind[0])) : shown(null);
-      $("stations").replaceChildren(table(["stage", "utilization", "service time per request (ms)", "stage capacity (requests/s)"], model.stations.map(station => {
-        if (station.unknownBecause) return [station.text, el("span", {class: "soft"}, "unknown: " + station.unknownBecause)];
-        const share = station.utilization ? Math.min(1, station.utilization.value) : 0;
+      $("stages").replaceChildren(table(["stage", "utilization", "service time per request (ms)", "stage capacity (requests/s)"], model.stages.map(stage => {
+        if (stage.unknownBecause) return [stage.text, el("span", {class: "soft"}, "unknown: " + stage.unknownBecause)];
+        const share = stage.utilization ? Math.min(1, stage.utilization.value) : 0;
         const meter = svg("svg", {class: "meter", viewBox: "0 0 80 11", preserveAspectRatio: "none", "aria-hidden": "true"},
           svg("rect", {class: "f7", width: 80, height: 11}), svg("rect", {class: share >= 0.9 ? "f5" : "f0", width: round(80 * share), height: 11}));
         const cell = document.createDocumentFragment();
-        if (station.utilization) cell.append(meter);
-        cell.append(shown(station.utilization));
-        return [station.text, cell, bare(station.demand), bare(station.capacity)];
+        if (stage.utilization) cell.append(meter);
+        cell.append(shown(stage.utilization));
+        return [stage.text, cell, bare(stage.serviceTime), bare(stage.capacity)];
       })));
     }
 
     function drawFindings(model) {
       const open = new Set([...$("findings").querySelectorAll("details[open]")].map(node => node.id));
-      const nodes = model.findings.map(finding => el("article", {class: "finding"}, el("h4", {}, `${finding.code} ${finding.name} (${finding.certainty})`),
+      const nodes = model.findings.map(finding => el("article", {class: "finding"}, el("h4", {}, `${finding.code} ${finding.name} (${finding.confidence})`),
         el("ul", {}, ...finding.seen.map(text => el("li", {}, prose(text)))), el("p", {class: "soft"}, finding.why),
         finding.fixes.length ? el("p", {}, "What would help: ", finding.fixes.map(fix => fix).join("; "), ".") : null,
-        finding.wouldDecide ? el("p", {class: "soft"}, "To confirm: ", prose(finding.wouldDecide), ".") : null));
+        finding.toConfirm ? el("p", {class: "soft"}, "To confirm: ", prose(finding.toConfirm), ".") : null));
       if (!nodes.length) nodes.push(el("p", {}, model.regime ? "None of the findings that can be told from here holds." : "Nothing ran, so nothing was found."));
       if (model.undecided.length) {
         const more = el("details", {id: "undecided"}, el("summary", {}, `${model.undecided.length} that cannot be told from here`),
-          el("ul", {}, ...model.undecided.map(item => el("li", {}, `${item.code} ${item.name}. To confirm: `, prose(item.wouldDecide)))));
+          el("ul", {}, ...model.undecided.map(item => el("li", {}, `${item.code} ${item.name}. To confirm: `, prose(item.toConfirm)))));
         more.open = open.has("undecided");
         nodes.push(more);
       }
@@ -269,12 +269,12 @@ enum LivePageScript {
       const lines = [];
       if (regime) {
         const side = {upstream: "before this model's queue", device: "in this server, behind the queue", both: "on both sides of the queue"}[regime.side] || "unknown";
-        lines.push(el("li", {}, `Side: ${side} (${regime.sideCertainty}).`));
+        lines.push(el("li", {}, `Side: ${side} (${regime.sideConfidence}).`));
         for (const claim of regime.claims) {
           const weight = claim.weight ? `, utilization ${number(claim.weight)}` : "";
-          lines.push(el("li", {}, `${claim.regime}: ${claim.certainty}${claim.station ? weight : ""}.`));
+          lines.push(el("li", {}, `${claim.regime}: ${claim.confidence}${claim.stage ? weight : ""}.`));
         }
-        if (regime.wouldDecide) lines.push(el("li", {}, "To confirm: ", prose(regime.wouldDecide), "."));
+        if (regime.toConfirm) lines.push(el("li", {}, "To confirm: ", prose(regime.toConfirm), "."));
         if (several) lines.push(el("li", {class: "soft"}, "Said of the model whose instances were busiest; every model has its own below."));
       }
       $("claims").replaceChildren(...lines);
@@ -306,7 +306,7 @@ enum LivePageScript {
       if (model) {
         $("modelName").textContent = `${model.name}, version ${model.version}`;
         $("modelAbout").textContent = `${model.regime ? model.regime.sentence + ". " : ""}${model.device.hardware}${model.mode === "simulated" ? " SIMULATED" : ""}; ${model.instances} instance${model.instances === 1 ? "" : "s"}. ${model.notes.map(note => note[0].toUpperCase() + note.slice(1) + ".").join(" ")}`;
-        drawWaterfall(model.waterfall); drawBatches(model); drawDepartures(model); drawStations(model); drawFindings(model);
+        drawWaterfall(model.waterfall); drawBatches(model); drawDepartures(model); drawStages(model); drawFindings(model);
       }
       $("table").replaceChildren(answer.models.length ? table(["model", "what limits", "responses/s", "rows per batch", "p99", "instances busy", "queued"], answer.models.map(entry => [
         el("a", {href: "?model=" + encodeURIComponent(entry.name)}, entry.name + (entry.mode === "simulated" ? " (SIMULATED)" : "")),

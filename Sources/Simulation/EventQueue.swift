@@ -44,13 +44,13 @@ struct EventQueue {
       while true {
         let start = 4 * parent + 1
         if start >= heap.count { break }
-        var least = start
-        for child in (start + 1)..<max(start + 1, min(start + 4, heap.count)) where Self.precedes(heap[child], heap[least]) {
-          least = child
+        var smallest = start
+        for child in (start + 1)..<max(start + 1, min(start + 4, heap.count)) where Self.precedes(heap[child], heap[smallest]) {
+          smallest = child
         }
-        if !Self.precedes(heap[least], last) { break }
-        heap[parent] = heap[least]
-        parent = least
+        if !Self.precedes(heap[smallest], last) { break }
+        heap[parent] = heap[smallest]
+        parent = smallest
       }
       heap[parent] = last
     }

@@ -10,7 +10,7 @@ public struct SimulationResult: Sendable {
   public var windowStart = Instant.zero
   /// End of the window.
   public var windowEnd = Instant.zero
-  /// Latencies of answered requests by the client's stopwatch, nanoseconds, ascending.
+  /// Latencies of answered requests by the client-side latency, nanoseconds, ascending.
   public var latencies: [Int64] = []
   /// Requests answered with a result.
   public var answered = 0
@@ -26,8 +26,8 @@ public struct SimulationResult: Sendable {
   public var batchRows = 0
   /// Their requests.
   public var batchRequests = 0
-  /// Batches by why they left.
-  public var departures: [DepartureReason: Int] = [:]
+  /// Batches by dispatch reason.
+  public var dispatchReasons: [DispatchReason: Int] = [:]
   /// Batches by rows.
   public var batchSizes: [Int: Int] = [:]
   /// Service times given in the window, nanoseconds.
@@ -51,7 +51,7 @@ public struct SimulationResult: Sendable {
     case other
   }
 
-  /// Time each station served in the window, summed over its cores or threads, nanoseconds.
+  /// Time each stage served in the window, summed over its cores or threads, nanoseconds.
   public struct BusyTimes: Sendable, Hashable {
     /// The generator's cores.
     public var client = 0.0

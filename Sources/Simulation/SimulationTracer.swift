@@ -68,7 +68,7 @@ struct SimulationTracer {
     frontEndSince = [Int64](repeating: windowStart, count: cores)
     batcherSince = windowStart
     issuedAt = [Int64](repeating: windowStart, count: instances)
-    reasons = DepartureReason.allCases.map { recorder.name($0.rawValue) }
+    reasons = DispatchReason.allCases.map { recorder.name($0.rawValue) }
     recorder.setRun(simulated: true)
     if let processor = configuration.processor {
       recorder.add(GPUDescription(id: 0, cudaDevice: 0, name: "CPU: \(processor.name)"), simulated: true)
@@ -250,5 +250,5 @@ struct SimulationTracer {
     return recorder.trace
   }
 
-  private static func index(_ reason: DepartureReason) -> Int { DepartureReason.allCases.firstIndex(of: reason) ?? 0 }
+  private static func index(_ reason: DispatchReason) -> Int { DispatchReason.allCases.firstIndex(of: reason) ?? 0 }
 }

@@ -41,7 +41,7 @@ extension World {
     request.intended = intended
     request.visitsLeft = costs.clientVisits
     request.goesOut = true
-    // Without a visit outside it the stopwatch starts with the first one.
+    // Without a visit outside it latency measurement starts with the first one.
     request.sent = costs.clientVisitsBefore <= 1 && costs.visitsInside > 0 ? intended : .min
     requests[Int(slot)] = request
     visitClient(slot)
@@ -70,7 +70,7 @@ extension World {
     let done = costs.clientVisits - requests[index].visitsLeft
     if requests[index].goesOut {
       if done < costs.clientVisitsBefore {
-        // The last visit before the sending one has ended: the stopwatch starts.
+        // The last visit before the sending one has ended: latency measurement starts.
         if done == costs.clientVisitsBefore - 1, costs.visitsInside > 0 { requests[index].sent = now }
         return visitClient(slot)
       }
@@ -167,7 +167,7 @@ extension World {
     if costs.clientVisits - costs.clientVisitsBefore > 0 {
       events.insert(.responseArrives, slot, at: downlinkFree + costs.latency)
     } else {
-      // No visit after the response: the stopwatch stops when it is there.
+      // No visit after the response: latency measurement ends when it is there.
       requests[index].firstByte = downlinkFree + costs.latency
       events.insert(.clientVisitDone, slot, at: downlinkFree + costs.latency)
     }

@@ -63,7 +63,7 @@ extension World {
     result.batches += 1
     result.batchRows += batch.rows
     result.batchRequests += batch.requests.count
-    result.departures[batch.reason, default: 0] += 1
+    result.dispatchReasons[batch.reason, default: 0] += 1
     result.batchSizes[batch.rows, default: 0] += 1
   }
 

@@ -8,7 +8,7 @@ import Workload
 import Vocabulary
 
 /// The discrete-event world: users, client, network, front end, the real Scheduler, launch threads, device, response threads. Virtual time
-/// only; every draw comes from the seed. Stations that serve first come first served with known service times are "free at" instants: a
+/// only; every draw comes from the seed. PipelineStages that serve first come first served with known service times are "free at" instants: a
 /// job's end is known when it comes, so that each costs one event.
 struct World {
   struct Request {
@@ -37,7 +37,7 @@ struct World {
     var instance: Int32
     var rows: Int32
     var requests: Int32
-    var reason: DepartureReason
+    var reason: DispatchReason
     var formed: Int64
     var gatherStart: Int64
     var computeStart: Int64
@@ -326,14 +326,14 @@ struct Costs {
     clientCores = max(1, Int(saturating: host[.clientCores].value))
     let visits = max(1, host[.clientVisits].value.rounded())
     clientVisits = Int32(saturating: visits)
-    visitsInside = Int32(saturating: min(host[.clientVisitsInsideStopwatch].value.rounded(), visits))
-    // Of the visits inside the stopwatch the first one sends, the rest come after the response.
+    visitsInside = Int32(saturating: min(host[.clientVisitsInsideLatency].value.rounded(), visits))
+    // Of the visits inside the measured latency the first one sends, the rest come after the response.
     clientVisitsBefore = max(1, clientVisits - max(0, visitsInside - 1))
     clientVisit = microseconds(.clientPerRequest, .clientWork) / visits
     clientPerByte = perByte(.clientPerByte, .clientWork)
     if case .closed(_, _, let think) = configuration.workload.load { self.think = think.scaled(scale(.thinkTime)) }
-    latency = Int64(saturating: microseconds(.networkLatency, .wire).rounded())
-    wirePerByte = perByte(.networkPerByte, .wire)
+    latency = Int64(saturating: microseconds(.networkLatency, .network).rounded())
+    wirePerByte = perByte(.networkPerByte, .network)
     frontEndCores = max(1, Int(saturating: host[.frontEndCores].value))
     parse = microseconds(.frontEndPerRequest, .frontEndWork)
     parsePerByte = perByte(.frontEndPerByte, .frontEndWork)

@@ -1,14 +1,14 @@
-/// One request as the client saw it. Latency is `sent` to `done` inside the client's stopwatch.
+/// One request as the client saw it. Latency is `sent` to `done` inside the client-side latency.
 public struct ClientRequestEvent: Sendable, Hashable {
   /// The KServe id, a decimal number.
   public var id: Int64
   /// The schedule meant it to leave, nanoseconds; `Trace.unknown` where not recorded.
   public var intended: Int64
-  /// The stopwatch started, nanoseconds; `Trace.unknown` where not recorded.
+  /// Latency measurement starts, nanoseconds; `Trace.unknown` where not recorded.
   public var sent: Int64
   /// First byte of the response, nanoseconds; `Trace.unknown` where not recorded.
   public var firstByte: Int64
-  /// The stopwatch stopped, nanoseconds; `Trace.unknown` where not recorded.
+  /// Latency measurement ends, nanoseconds; `Trace.unknown` where not recorded.
   public var done: Int64
   /// How it ended.
   public var status: RequestStatus
@@ -33,11 +33,11 @@ public struct ClientRequestTable: TraceTable {
   public var id: [Int64] = []
   /// The schedule meant it to leave, nanoseconds; `Trace.unknown` where not recorded.
   public var intended: [Int64] = []
-  /// The stopwatch started, nanoseconds; `Trace.unknown` where not recorded.
+  /// Latency measurement starts, nanoseconds; `Trace.unknown` where not recorded.
   public var sent: [Int64] = []
   /// First byte of the response, nanoseconds; `Trace.unknown` where not recorded.
   public var firstByte: [Int64] = []
-  /// The stopwatch stopped, nanoseconds; `Trace.unknown` where not recorded.
+  /// Latency measurement ends, nanoseconds; `Trace.unknown` where not recorded.
   public var done: [Int64] = []
   /// How it ended.
   public var status: [RequestStatus] = []

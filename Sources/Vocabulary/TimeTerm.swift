@@ -1,14 +1,14 @@
 /// A time that a run is made of: what is made 3 % longer or shorter to find out what limits.
 public enum TimeTerm: String, Sendable, Hashable, CaseIterable {
-  /// Between a user's answer and the next request (closed loop).
+  /// Between a user's response and the next request (closed loop).
   case thinkTime
   /// Between requests (open loop).
   case interArrival
   /// The generator's own work per request.
   case clientWork
   /// Network transfer and round trips.
-  case wire
-  /// The server's parsing, copying and encoding outside the issuing loop.
+  case network
+  /// The server's parsing, copying and encoding outside the dispatch loop.
   case frontEndWork
   /// The batcher's delay.
   case batchingDelay
@@ -26,7 +26,7 @@ public enum TimeTerm: String, Sendable, Hashable, CaseIterable {
   case dispatch
   /// Device to host copies.
   case download
-  /// Handing the answers on.
+  /// Handing the responses on.
   case response
 
   /// As printed.
@@ -35,7 +35,7 @@ public enum TimeTerm: String, Sendable, Hashable, CaseIterable {
     case .thinkTime: "think time"
     case .interArrival: "time between requests"
     case .clientWork: "client work"
-    case .wire: "wire"
+    case .network: "network"
     case .frontEndWork: "front-end work"
     case .batchingDelay: "batching delay"
     case .gather: "gather"

@@ -42,7 +42,7 @@ struct BenchCommand: ParsableCommand {
         headroom bench --device cpu --suite isolate
         headroom bench --validate    # how well virtual time predicts this machine
         headroom bench iso-m
-        headroom bench --rivals
+        headroom bench --hypotheses
 
       EXIT CODES
         0 answered; 1 failed; 3 inconclusive (a variant was not steady, or nothing
@@ -64,7 +64,7 @@ struct BenchCommand: ParsableCommand {
   var printsTemplate = false
 
   @Flag(help: "Fit three hypotheses (client, front end, think time only) to the published case study's table and print each one's errors.")
-  var rivals = false
+  var hypotheses = false
 
   @Flag(help: "Print the document's figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
   var validation = false
@@ -184,8 +184,8 @@ struct BenchCommand: ParsableCommand {
     if printsTemplate { return Terminal.print(ExperimentFile.template) }
     let progress = ProgressLine(isQuiet: quiet)
     do {
-      if rivals {
-        let report = try Rivals.report { progress.report($0) }
+      if hypotheses {
+        let report = try Hypotheses.report { progress.report($0) }
         progress.clear()
         return Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
       }
@@ -220,7 +220,7 @@ struct BenchCommand: ParsableCommand {
       let tree: JSONValue =
         trees.count == 1
         ? trees[0]
-        : ["schema": "headroom.bench-both/2", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
+        : ["schema": "headroom.bench-both/3", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
       if !noFiles {
         try Files.createFolder(out)
         try Files.write(out + "/report.html", Array(report.html.utf8))

@@ -56,7 +56,7 @@ struct ExplainCommand: ParsableCommand {
   @Flag(name: [.short, .long], help: "Everything behind the ten lines.")
   var verbose = false
 
-  @Flag(help: "Print one JSON object (schema headroom.explain/1).")
+  @Flag(help: "Print one JSON object (schema headroom.explain/2).")
   var json = false
 
   @Flag(help: "No progress.")
@@ -270,7 +270,7 @@ struct ExplainCommand: ParsableCommand {
       for failure in failures { Terminal.note("headroom explain: \(failure.reason)") }
     }
     if !failures.isEmpty { return 1 }
-    return explanations.contains { $0.verdict.map { $0.certainty != .cannotTell } ?? false } ? 0 : 3
+    return explanations.contains { $0.verdict.map { $0.confidence != .inconclusive } ?? false } ? 0 : 3
   }
 
   /// TensorRT's files among those given, told by content, and the rest.
@@ -301,7 +301,7 @@ struct ExplainCommand: ParsableCommand {
     let explanation = EngineExplanation(files, gpu: gpus.gpu == nil ? nil : try gpus.choose().first?.model.gpu)
     if json {
       let document: JSONValue = [
-        "schema": "headroom.explain/1", "headroom": .string(Headroom.version), "mode": "measured", "engines": [explanation.json],
+        "schema": "headroom.explain/2", "headroom": .string(Headroom.version), "mode": "measured", "engines": [explanation.json],
       ]
       Terminal.print(document.serialized(pretty: true))
     } else {
@@ -338,7 +338,7 @@ struct ExplainCommand: ParsableCommand {
 
   private func document(_ explanations: [TraceExplanation], _ failures: [(path: String, reason: String)]) -> JSONValue {
     [
-      "schema": "headroom.explain/1", "headroom": .string(Headroom.version),
+      "schema": "headroom.explain/2", "headroom": .string(Headroom.version),
       "mode": .string(explanations.contains { $0.isSimulated } ? "simulated" : "measured"), "traces": .array(explanations.map(\.json)),
       "failed": .array(failures.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
     ]

@@ -125,7 +125,7 @@ struct ExplainServerOptions: ParsableArguments {
       let explanation = ServerExplanation(window, goalMilliseconds: try goalMilliseconds(), observed: observed)
       if json {
         let document: JSONValue = [
-          "schema": "headroom.explain/1", "headroom": .string(Headroom.version), "mode": "measured", "servers": [explanation.json],
+          "schema": "headroom.explain/2", "headroom": .string(Headroom.version), "mode": "measured", "servers": [explanation.json],
         ]
         Terminal.print(document.serialized(pretty: true))
       } else {

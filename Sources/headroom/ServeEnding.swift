@@ -3,7 +3,7 @@ import Glibc
 import Threads
 import TimeBase
 
-/// The signal that ends a server, and the certainty of the end: after it and `limit` the process is over, whatever a load that does not return
+/// The signal that ends a server, and the confidence of the end: after it and `limit` the process is over, whatever a load that does not return
 /// (a file system that hangs, an engine that optimizes for ever) still does.
 final class ServeEnding: Sendable {
   private let monitor = Monitor()

@@ -94,9 +94,9 @@ import TimeBase
     #expect((Self.ends(machine)[1] - 20).magnitude < 0.01)
     // 0.8 taken: a kernel that wants 0.4 runs at half speed until the first one ends.
     machine = GPUMachine(streams: 2)
-    let most = machine.register([Self.kernel(10, need: 0.8)])
+    let maximum = machine.register([Self.kernel(10, need: 0.8)])
     let some = machine.register([Self.kernel(10, need: 0.4)])
-    machine.launch(most, tag: 0, stream: 0, ready: Self.at(0), spacing: .zero)
+    machine.launch(maximum, tag: 0, stream: 0, ready: Self.at(0), spacing: .zero)
     machine.launch(some, tag: 1, stream: 1, ready: Self.at(0), spacing: .zero)
     _ = Self.drain(&machine)
     #expect((Self.ends(machine)[0] - 10).magnitude < 0.01)

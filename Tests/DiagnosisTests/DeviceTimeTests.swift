@@ -33,16 +33,16 @@ import Trace
   @Test func overlappingKernelsCountOnce() {
     let time = DeviceTime(of: Self.trace(kernels: [(10, 30), (20, 40), (50, 60)], copies: [(35, 45), (90, 95)]), window: 0..<100)
     #expect(time.kernelBusy == 40)
-    #expect(time.copyOnly == 10)
+    #expect(time.nonOverlappedMemcpy == 10)
     #expect(time.unattributedIdle == 50)
-    #expect(time.kernelBusy + time.copyOnly + time.unattributedIdle == time.wall)
+    #expect(time.kernelBusy + time.nonOverlappedMemcpy + time.unattributedIdle == time.wall)
   }
 
   @Test func aGapIsStarvedThenHeldThenStalled() {
     // The gap 0..100 ends with a batch whose requests came at 30 and 60; it left by its preferred size and was due at 60.
     let trace = Self.trace(kernels: [(100, 150)], batches: [([30, 60], 80, 85, 95, 150, "preferredSize")])
     let time = DeviceTime(of: trace, window: 0..<150)
-    #expect((time.starvedIdle, time.heldIdle, time.stalledIdle, time.kernelBusy) == (30, 30, 40, 50))
+    #expect((time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle, time.kernelBusy) == (30, 30, 40, 50))
     #expect(time.unattributedIdle == 0)
   }
 
@@ -52,19 +52,19 @@ import Trace
       batches: [([30, 60], 80, 85, 95, 150, "wouldExceed"), ([70], 160, 165, 170, 200, "zeroDelay")])
     let time = DeviceTime(of: trace, window: 0..<200)
     // First gap: starved to 30, held to 70 when the third request came, stalled to 100. Second gap: all stalled.
-    #expect((time.starvedIdle, time.heldIdle, time.stalledIdle) == (30, 40, 30 + 30))
+    #expect((time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle) == (30, 40, 30 + 30))
   }
 
   @Test func aBatchThatLeftByItsDelayWasHeldUntilThen() {
     let trace = Self.trace(kernels: [(100, 150)], batches: [([30], 80, 85, 95, 150, "delay")])
     let time = DeviceTime(of: trace, window: 0..<150)
-    #expect((time.starvedIdle, time.heldIdle, time.stalledIdle) == (30, 50, 20))
+    #expect((time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle) == (30, 50, 20))
   }
 
   @Test func gapsInsideABatchAreStalled() {
     let trace = Self.trace(kernels: [(10, 20), (25, 40)], batches: [([0], 1, 2, 5, 40, "zeroDelay")])
     let time = DeviceTime(of: trace, window: 0..<40)
-    #expect(time.stalledIdle == 15)
+    #expect(time.hostOverheadIdle == 15)
     #expect(time.longestGaps.map(\.cause).contains(.insideBatch))
   }
 
@@ -93,7 +93,9 @@ import Trace
     }
     let trace = Self.trace(kernels: kernels, copies: copies, batches: seed % 4 == 0 ? [] : batches)
     let time = DeviceTime(of: trace, window: 0..<1000)
-    let parts = [time.kernelBusy, time.copyOnly, time.starvedIdle, time.heldIdle, time.stalledIdle, time.unattributedIdle]
+    let parts = [
+      time.kernelBusy, time.nonOverlappedMemcpy, time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle, time.unattributedIdle,
+    ]
     #expect(parts.allSatisfy { $0 >= 0 })
     #expect(parts.reduce(0, +) == time.wall)
     let waterfall = Waterfall(

@@ -56,17 +56,17 @@ import TraceFormats
 
   @Test func whereRequestsWaitDecidesWhatLiesBeforeTheGPU() throws {
     let away = try Self.verdict(Self.served(request: (received: 395, queued: 398, answered: 660)))
-    #expect(away.regime == .loadLimited && away.certainty == .likely)
+    #expect(away.regime == .loadLimited && away.confidence == .medium)
     let decoding = try Self.verdict(Self.served(request: (received: -300, queued: 395, answered: 660)))
     #expect(decoding.regime == .frontEndBound)
     let waiting = try Self.verdict(Self.served(request: (received: -330, queued: -300, answered: 660)))
     #expect(waiting.regime == .batchingBound)
     // Two batches earlier: every batch leaves some behind, so that the next one was there to be run.
     let backlog = try Self.verdict(Self.served(request: (received: -2_300, queued: -2_200, answered: 660)))
-    #expect(backlog.regime == .serializedLoop)
+    #expect(backlog.regime == .noBatchPipelining)
     // The batch itself lasts a millisecond: its host part is what the GPU waits for.
     let inside = try Self.verdict(Self.served(batch: (-300, 650), request: (received: -330, queued: -310, answered: 660)))
-    #expect(inside.regime == .serializedLoop && !inside.isUpstream)
+    #expect(inside.regime == .noBatchPipelining && !inside.isUpstream)
   }
 
   @Test func aBatchThatAnArrivalFillsWaitsForTheLoadAndNotForATimer() throws {
@@ -185,7 +185,7 @@ import TraceFormats
       maker.trace.ranges.append(RangeEvent(start: end - 4_900_000, end: end, thread: maker.thread, text: name))
     }
     let verdict = try Self.verdict(maker)
-    #expect(verdict.isWaitingForInput && verdict.certainty == .certain && verdict.title.hasPrefix("input-bound"))
+    #expect(verdict.isWaitingForInput && verdict.confidence == .high && verdict.title.hasPrefix("input-bound"))
   }
 }
 
@@ -234,14 +234,14 @@ import TraceFormats
     #expect(((metrics.shares[.graphicsActive] ?? 0) - 0.98).magnitude < 1e-9 && metrics.clockMegahertz == 1_200)
     #expect(explanation.report.terminalLines(width: 100).joined().contains("98 %"))
     // 1,200 of 1,980 MHz without a reason: likely the clock.
-    #expect(explanation.verdict?.named == .HR301 && explanation.verdict?.certainty == .likely)
+    #expect(explanation.verdict?.named == .HR301 && explanation.verdict?.confidence == .medium)
   }
 
   @Test func aHeldClockIsTheLimitWhereKernelsAre() throws {
     var context = TraceContext()
     context.metrics = try GPUMetrics(Self.query, path: "smi.csv")
     let explanation = TraceExplanation(of: TraceMaker.saturated(kernels: 200).trace, name: "", context: context)
-    #expect(explanation.verdict?.named == .HR301 && explanation.verdict?.certainty == .certain)
+    #expect(explanation.verdict?.named == .HR301 && explanation.verdict?.confidence == .high)
     let finding = try #require(explanation.findings.first?.found.first { $0.code == .HR301 })
     guard case .replayed(let gain) = finding.gain else {
       Issue.record("\(finding.gain)")

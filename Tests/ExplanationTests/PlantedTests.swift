@@ -80,11 +80,11 @@ import TraceFormats
       return try #require(try files.explainWithStatistics(.nsight).verdict)
     }
     #expect(try verdict(.batchingDelay).regime == .batchingBound)
-    #expect(try verdict(.noPipelining).regime == .serializedLoop)
+    #expect(try verdict(.noPipelining).regime == .noBatchPipelining)
     let before = try verdict(.frontEnd)
     #expect(before.isUpstream && before.title.hasPrefix("before the server's queue"))
     // A limit that the trace shows by itself stays.
-    #expect(try verdict(.launchBound).regime == .hostLaunchBound)
+    #expect(try verdict(.launchBound).regime == .launchBound)
   }
 }
 

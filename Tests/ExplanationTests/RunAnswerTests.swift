@@ -16,8 +16,8 @@ struct ScriptedGains: GainEstimator {
     }
     return GainEstimate(
       throughput: gain(throughput, 1000, .requestsPerSecond), medianLatency: gain(p99, 5, .milliseconds),
-      p99Latency: gain(p99, 10, .milliseconds), capacityAtGoal: gain(throughput, 5000, .requestsPerSecond),
-      gpuSecondsPerMillionRows: gain(gpuSeconds, 2, .seconds))
+      p99Latency: gain(p99, 10, .milliseconds), maximumRateAtGoal: gain(throughput, 5000, .requestsPerSecond),
+      gpuSecondsPerMillionInferences: gain(gpuSeconds, 2, .seconds))
   }
 }
 
@@ -31,14 +31,14 @@ struct ScriptedGains: GainEstimator {
     run.load.p99Latency = measured(3.1, .milliseconds)
     run.batching.meanRows = measured(1.4, .rows)
     run.batching.maximumRows = 64
-    run.batching.departures = [.delay: 6000]
+    run.batching.dispatchReasons = [.delay: 6000]
     run.batching.maximumQueueDelayMicroseconds = 2000
     run.batching.instances = 2
     run.batching.p99Wait = measured(2, .milliseconds)
     run.batching.longestBatch = measured(1, .milliseconds)
     run.device.kernelBusy = measured(0.08, .share)
-    run.stations[.gpu] = StationLoad(.gpu, utilization: measured(0.08, .share))
-    run.stations[.frontEnd] = StationLoad(.frontEnd, utilization: measured(0.1, .share))
+    run.stages[.gpu] = StageLoad(.gpu, utilization: measured(0.08, .share))
+    run.stages[.frontEnd] = StageLoad(.frontEnd, utilization: measured(0.1, .share))
     return run
   }
 

@@ -56,7 +56,7 @@ import Testing
       requests: 35_700, executions: 7_140, rows: 1_785_000, queue: 500_000, infer: 1_000, sizes: [(250, 7_140, 1_000)])
     let explanation = ServerExplanation(try window(after, gpu: 0.12, pending: 2_000))
     #expect(explanation.bottleneck == .noPipelining)
-    #expect(explanation.certainty == .certain)
+    #expect(explanation.confidence == .high)
     #expect(explanation.changes.first?.fix == "instance_group { count: 2 }")
     #expect(explanation.changes.first?.gain == "at most +100 %")
     #expect(explanation.answer.first == "Bottleneck: no batch pipelining in the back end (high confidence)")
@@ -88,7 +88,7 @@ import Testing
     let capacity = try #require(explanation.capacity)
     #expect(capacity.value > 10 * 900)
     #expect(capacity.kind == .estimated)
-    #expect(explanation.capacityAtGoal.map { $0.figure.value < capacity.value } == true)
+    #expect(explanation.maximumRateAtGoal.map { $0.figure.value < capacity.value } == true)
   }
 
   /// Triton answers the largest batch as preferred where none is configured: nothing to drop there.

@@ -11,8 +11,8 @@ import TraceFormats
   @Test func lateLaunchesAreLaunchBound() throws {
     let explanation = explain(TraceMaker.eager(steps: 50, layers: 20))
     let verdict = try #require(explanation.verdict)
-    #expect(verdict.regime == .hostLaunchBound)
-    #expect(verdict.certainty == .certain)
+    #expect(verdict.regime == .launchBound)
+    #expect(verdict.confidence == .high)
     let best = try #require(explanation.findings.first?.recommendations.first)
     #expect(best.code == .HR132)
     #expect((best.gain.change ?? 0) > 1)
@@ -23,7 +23,7 @@ import TraceFormats
     let explanation = explain(TraceMaker.saturated(kernels: 200))
     let verdict = try #require(explanation.verdict)
     #expect(verdict.regime == .computeBound || verdict.regime == .deviceBound)
-    #expect(verdict.certainty == .certain)
+    #expect(verdict.confidence == .high)
     #expect(explanation.findings.first?.found.contains { $0.code == .HR131 || $0.code == .HR134 || $0.code == .HR132 } == false)
     #expect(explanation.answer.contains { $0.hasPrefix("No effect") && $0.contains("CUDA graphs") })
   }
@@ -33,7 +33,7 @@ import TraceFormats
     let verdict = try #require(explanation.verdict)
     #expect(verdict.isUpstream)
     #expect(verdict.regime == nil)
-    #expect(verdict.certainty == .likely)
+    #expect(verdict.confidence == .medium)
     #expect(verdict.confirm.contains("--triton-trace") || verdict.confirm.contains("profile"))
     // Nothing behind a limit that may lie before the GPU is claimed to raise throughput.
     #expect(explanation.findings.first?.recommendations.allSatisfy { $0.effect != .throughput } == true)
@@ -47,18 +47,18 @@ import TraceFormats
       return try #require(TraceExplanation(of: maker.trace, name: "", context: context).verdict)
     }
     #expect(try verdict(clientBound: true, open: nil).regime == .clientBound)
-    #expect(try verdict(clientBound: true, open: nil).certainty == .certain)
+    #expect(try verdict(clientBound: true, open: nil).confidence == .high)
     #expect(try verdict(clientBound: false, open: true).regime == .loadLimited)
     // A closed loop whose generator had room may wait for its users or for the front end.
     #expect(try verdict(clientBound: false, open: false).regime == nil)
-    #expect(try verdict(clientBound: nil, open: nil).certainty == .likely)
+    #expect(try verdict(clientBound: nil, open: nil).confidence == .medium)
   }
 
   @Test func aLoadResultSaysNothingOfALaunchBoundProgram() throws {
     var context = TraceContext()
     context.load = KnownLoad(tool: "locust", requestsPerSecond: 2_600, isClientBound: true)
     let verdict = try #require(TraceExplanation(of: TraceMaker.eager(steps: 50, layers: 20).trace, name: "", context: context).verdict)
-    #expect(verdict.regime == .hostLaunchBound)
+    #expect(verdict.regime == .launchBound)
   }
 
   @Test func pageableCopiesAreTransferBoundHoweverBusyTheDevice() throws {
@@ -106,7 +106,7 @@ import TraceFormats
     #expect(explanation.findings.allSatisfy { $0.found.allSatisfy { $0.gain.change == nil } })
   }
 
-  @Test func scalarsReadBackAreNeedlessSynchronization() throws {
+  @Test func scalarsReadBackAreUnnecessarySynchronization() throws {
     var maker = TraceMaker()
     var time = 0.0
     for _ in 0..<200 {
@@ -116,7 +116,7 @@ import TraceFormats
       time += 40
     }
     let explanation = explain(maker)
-    #expect(explanation.verdict?.title.hasPrefix("needless synchronization") == true)
+    #expect(explanation.verdict?.title.hasPrefix("unnecessary synchronization") == true)
     #expect(explanation.findings.first?.recommendations.first?.code == .HR134)
   }
 
@@ -131,7 +131,7 @@ import TraceFormats
 
   @Test func fewKernelsAreNeverCertain() throws {
     let verdict = try #require(explain(TraceMaker.eager(steps: 2, layers: 5)).verdict)
-    #expect(verdict.certainty < .certain)
+    #expect(verdict.confidence < .high)
   }
 
   @Test func unknownLaunchesCapTheVerdict() throws {
@@ -139,7 +139,7 @@ import TraceFormats
     for index in 0..<100 { maker.kernel(launch: nil, Double(index) * 100, Double(index) * 100 + 20) }
     let explanation = explain(maker)
     let verdict = try #require(explanation.verdict)
-    #expect(verdict.certainty == .cannotTell)
+    #expect(verdict.confidence == .inconclusive)
     #expect(verdict.title.hasPrefix("inconclusive"))
     #expect(explanation.findings.first?.refusal != nil)
   }
@@ -169,7 +169,7 @@ import TraceFormats
   @Test(
     .enabled(if: Files.kind(of: "../shared/traces") == .folder),
     arguments: [
-      ("kineto/h100-bert-small.json.gz", 0.0792, Regime?.some(.hostLaunchBound)),
+      ("kineto/h100-bert-small.json.gz", 0.0792, Regime?.some(.launchBound)),
       ("kineto/h100-unlinked-launches.json.gz", 0.919, .some(.memoryBound)),
       ("kineto/mi300-graph-launch.json.gz", 0.998, .some(.memoryBound)), ("kineto/resnet50-top-level-list.json.gz", 0.503, nil),
       ("nsys/a100-cloverleaf-3.13.2.sqlite", 0.887, .some(.deviceBound)),

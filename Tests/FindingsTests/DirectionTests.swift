@@ -14,7 +14,7 @@ private final class ScriptedEstimator: GainEstimator {
     }
     return GainEstimate(
       throughput: gain(throughput, .requestsPerSecond), medianLatency: gain(p99, .milliseconds), p99Latency: gain(p99, .milliseconds),
-      capacityAtGoal: gain(throughput, .requestsPerSecond), gpuSecondsPerMillionRows: gain(gpuSeconds, .seconds))
+      maximumRateAtGoal: gain(throughput, .requestsPerSecond), gpuSecondsPerMillionInferences: gain(gpuSeconds, .seconds))
   }
 }
 
@@ -23,7 +23,7 @@ private final class ScriptedEstimator: GainEstimator {
   static var diluted: RunEvidence {
     var run = Runs.healthy
     run.batching.meanRows = Runs.measured(20, .rows)
-    run.batching.departures = [.delay: 600, .full: 400]
+    run.batching.dispatchReasons = [.delay: 600, .full: 400]
     run.batching.instances = 4
     run.copies.copyOnlyWhileWorkWaits = Runs.measured(0.2)
     return run
@@ -69,10 +69,10 @@ private final class ScriptedEstimator: GainEstimator {
     var run = Self.diluted
     run.load.loop = .open(arrivalRate: Runs.measured(1000, .requestsPerSecond))
     let standard = Assessment(of: run, codes: [.HR121], estimator: estimator)
-    #expect(standard.goal == .latency && standard.unlockPath.isEmpty)
+    #expect(standard.goal == .latency && standard.improvementPlan.isEmpty)
     let wanted = Assessment(of: run, goal: .latency, codes: [.HR121], estimator: estimator)
-    let step = try #require(wanted.unlockPath.first)
-    #expect(step.costs.map(\.quantity) == [.gpuSecondsPerMillionRows])
+    let step = try #require(wanted.improvementPlan.first)
+    #expect(step.costs.map(\.quantity) == [.gpuSecondsPerMillionInferences])
     #expect((try #require(step.costs.first).change.value - 0.55).magnitude < 1e-9)
   }
 
@@ -80,35 +80,35 @@ private final class ScriptedEstimator: GainEstimator {
     var time = [Waterfall.Step: Double]()
     let run = Runs.linear
     var waterfall = Waterfall(bars: [])
-    for (step, share) in [(Waterfall.Step.starvedIdle, 0.07), (.heldIdle, 0.87), (.stalledIdle, 0.03)] {
+    for (step, share) in [(Waterfall.Step.noRequestsIdle, 0.07), (.batchingDelayIdle, 0.87), (.hostOverheadIdle, 0.03)] {
       waterfall.bars.append(Waterfall.Bar(step: step, ofWall: Runs.simulated(share), ofBusy: nil, isEstimated: false))
     }
     waterfall = waterfall.attributed(to: run.verdict)
     for bar in waterfall.bars { time[bar.step] = bar.ofWall.value }
-    #expect(time[.starvedIdle] == nil && time[.heldIdle] == nil)
+    #expect(time[.noRequestsIdle] == nil && time[.batchingDelayIdle] == nil)
     #expect((try #require(time[.generatorIdle]) - 0.94).magnitude < 1e-9)
     #expect(waterfall[.generatorIdle]?.step.text == "idle: waiting for the load generator")
     // A device that limits changes no name.
-    let bars = Waterfall(bars: [Waterfall.Bar(step: .heldIdle, ofWall: Runs.simulated(0.1), ofBusy: nil, isEstimated: false)])
+    let bars = Waterfall(bars: [Waterfall.Bar(step: .batchingDelayIdle, ofWall: Runs.simulated(0.1), ofBusy: nil, isEstimated: false)])
     #expect(bars.attributed(to: Runs.seqlen.verdict) == bars)
   }
 
   /// A server at a steady 200 requests/s: no stage above a third, no request that waited beyond the delay and one batch.
   @Test func aServerThatKeepsUpIsLoadLimited() throws {
     var run = RunEvidence()
-    for station in [Station.frontEnd, .gatherAndUpload, .issuingThread, .gpu, .downloadAndResponse] {
-      run.stations[station] = StationLoad(station, utilization: Runs.measured(0.3))
+    for stage in [PipelineStage.frontEnd, .gatherAndUpload, .launchThread, .gpu, .downloadAndResponse] {
+      run.stages[stage] = StageLoad(stage, utilization: Runs.measured(0.3))
     }
     run.batching.maximumQueueDelayMicroseconds = 2000
     run.batching.longestBatch = Runs.measured(4, .milliseconds)
     run.batching.p99Wait = Runs.measured(5.9, .milliseconds)
-    run.device.heldIdle = Runs.measured(0.4)
+    run.device.batchingDelayIdle = Runs.measured(0.4)
     #expect(run.verdict.claims.map(\.regime) == [.loadLimited])
     #expect(run.verdict.sentence.text == "load-limited: the server keeps up with the offered load (high confidence)")
     #expect(Findings(of: run).found.contains { $0.code == .HR102 })
     for edit in [
       { $0.batching.p99Wait = Runs.measured(6.1, .milliseconds) },
-      { $0.stations[.gpu] = StationLoad(.gpu, utilization: Runs.measured(0.7)) },
+      { $0.stages[.gpu] = StageLoad(.gpu, utilization: Runs.measured(0.7)) },
       { $0.load.loop = .closed(users: 100) },
     ] as [(inout RunEvidence) -> Void] {
       var other = run

@@ -1,7 +1,7 @@
 import Diagnosis
 import Testing
 
-/// A server as stations in series with a closed or open load on it: throughput is the least capacity or what the load asks (the asymptotic
+/// A server as stages in series with a closed or open load on it: throughput is the least capacity or what the load asks (the asymptotic
 /// bounds of operational analysis). Simple enough to check by hand, and real enough that fixes unlock one another.
 final class BottleneckModel: GainEstimator {
   var client = 1176.0
@@ -9,7 +9,7 @@ final class BottleneckModel: GainEstimator {
   var loop = 6072.0
   var device = 36_000.0
   /// What the load would ask of an infinitely fast server.
-  var demand = 3300.0
+  var serviceTime = 3300.0
   var reproductionError: Figure?
   var unsupported: Set<Change> = []
   var noise = 0.0
@@ -36,28 +36,28 @@ final class BottleneckModel: GainEstimator {
     for change in changes where unsupported.contains(change) { throw .unsupported(change) }
     func figure(_ value: Double, _ unit: Figure.Unit = .requestsPerSecond) -> Figure { Runs.simulated(value, unit) }
     let (before, after) = (throughput([]), throughput(changes))
-    let (servedBefore, servedAfter) = (min(before, demand), min(after, demand) * (1 + noise))
+    let (servedBefore, servedAfter) = (min(before, serviceTime), min(after, serviceTime) * (1 + noise))
     let cost = changes.contains(.removeRedundantWork) ? 0.05 : 1.0
     return GainEstimate(
       throughput: Gain(before: figure(servedBefore), after: figure(servedAfter)),
       medianLatency: Gain(before: figure(1e6 / before, .milliseconds), after: figure(1e6 / after, .milliseconds)),
       p99Latency: Gain(before: figure(2e6 / before, .milliseconds), after: figure(2e6 / after, .milliseconds)),
-      capacityAtGoal: Gain(before: figure(before), after: figure(after)),
-      gpuSecondsPerMillionRows: Gain(before: figure(10, .seconds), after: figure(10 * cost, .seconds)))
+      maximumRateAtGoal: Gain(before: figure(before), after: figure(after)),
+      gpuSecondsPerMillionInferences: Gain(before: figure(10, .seconds), after: figure(10 * cost, .seconds)))
   }
 }
 
 @Suite struct GainTests {
   @Test func theDocumentsLinearUnlocksClientFirstThenTheLoop() throws {
     let model = BottleneckModel()
-    model.demand = 100_000
+    model.serviceTime = 100_000
     var run = Runs.linear
     run.frontEnd.coreShare = Runs.simulated(0.2)
     let assessment = Assessment(of: run, estimator: model)
     #expect(assessment.goal == .throughput)
     #expect(assessment.ranked.first?.finding.code == .HR101)
     // Eight cores: the front end's 5,000 limits then, 4.25 times as much; what the loop could add is not reachable by these findings.
-    let first = try #require(assessment.unlockPath.first)
+    let first = try #require(assessment.improvementPlan.first)
     #expect(first.codes == [.HR101])
     #expect(first.fixes.map(\.changes) == [[.clientCores(8)]])
     #expect((try #require(first.stepRatio).value - 5000 / 1176).magnitude < 1e-9)
@@ -68,30 +68,30 @@ final class BottleneckModel: GainEstimator {
 
   @Test func aStepUnlocksTheNext() throws {
     let model = BottleneckModel()
-    (model.client, model.frontEnd, model.loop, model.demand) = (1000, 50_000, 2000, 100_000)
+    (model.client, model.frontEnd, model.loop, model.serviceTime) = (1000, 50_000, 2000, 100_000)
     let assessment = Assessment(of: Runs.linear, estimator: model)
     // Two cores reach the loop; beyond it only more cores and a second loop together.
-    #expect(assessment.unlockPath.map(\.codes) == [[.HR101], [.HR101, .HR131]])
-    #expect(try #require(assessment.unlockPath.first?.total.throughput).change.value == 1)
-    #expect(try #require(assessment.unlockPath.last?.total.throughput).change.value == 7)
-    #expect(try #require(assessment.unlockPath.last?.stepRatio).value == 4)
+    #expect(assessment.improvementPlan.map(\.codes) == [[.HR101], [.HR101, .HR131]])
+    #expect(try #require(assessment.improvementPlan.first?.total.throughput).change.value == 1)
+    #expect(try #require(assessment.improvementPlan.last?.total.throughput).change.value == 7)
+    #expect(try #require(assessment.improvementPlan.last?.stepRatio).value == 4)
   }
 
   @Test func twoFixesWorthNothingAloneAreTriedTogether() throws {
     let model = BottleneckModel()
-    (model.client, model.frontEnd, model.loop, model.demand) = (1000, 50_000, 1000, 100_000)
+    (model.client, model.frontEnd, model.loop, model.serviceTime) = (1000, 50_000, 1000, 100_000)
     let assessment = Assessment(of: Runs.linear, estimator: model)
-    let first = try #require(assessment.unlockPath.first)
+    let first = try #require(assessment.improvementPlan.first)
     #expect(Set(first.codes) == [.HR101, .HR131])
     #expect(try #require(first.total.throughput).change.value >= 1)
     for ranked in assessment.ranked { #expect(ranked.bestGains?.throughput.map { $0.change.value <= 0 } ?? true) }
     let none = Assessment(of: Runs.linear, estimator: model, pairs: 0)
-    #expect(none.unlockPath.isEmpty)
+    #expect(none.improvementPlan.isEmpty)
   }
 
   @Test func belowSaturationInAnOpenLoopEveryThroughputGainIsZero() throws {
     let model = BottleneckModel()
-    model.demand = 500
+    model.serviceTime = 500
     // An estimator's noise must not become a gain.
     model.noise = 0.004
     var run = Runs.linear
@@ -108,7 +108,7 @@ final class BottleneckModel: GainEstimator {
     #expect(seen > 3)
     // Capacity may still rise.
     let client = try #require(assessment.ranked.first { $0.finding.code == .HR101 })
-    #expect(try #require(client.bestGains?.capacityAtGoal).change.value > 1)
+    #expect(try #require(client.bestGains?.maximumRateAtGoal).change.value > 1)
   }
 
   @Test func anOpenLoopAboveSaturationMayGain() throws {
@@ -121,7 +121,7 @@ final class BottleneckModel: GainEstimator {
 
   @Test func aChangeThatCannotKeepUpMayLoseInAnOpenLoop() throws {
     let model = BottleneckModel()
-    model.demand = 500
+    model.serviceTime = 500
     var run = Runs.linear
     run.load.loop = .open(arrivalRate: Runs.measured(500, .requestsPerSecond))
     run.load.throughput = Runs.measured(500, .requestsPerSecond)
@@ -131,24 +131,24 @@ final class BottleneckModel: GainEstimator {
 
   @Test func removingRedundantWorkFreesTheDeviceEvenWhereThroughputStays() throws {
     let model = BottleneckModel()
-    model.demand = 100_000
+    model.serviceTime = 100_000
     let assessment = Assessment(of: Runs.seqlen, goal: .cost, estimator: model)
     let best = try #require(assessment.ranked.first)
     #expect(best.finding.code == .HR211)
     #expect(try #require(best.bestGains?.throughput).change.value == 0)
-    #expect((try #require(best.bestGains?.gpuSecondsPerMillionRows).change.value + 0.95).magnitude < 1e-9)
+    #expect((try #require(best.bestGains?.gpuSecondsPerMillionInferences).change.value + 0.95).magnitude < 1e-9)
   }
 
   @Test func goalsRankDifferently() {
     let model = BottleneckModel()
-    (model.device, model.client, model.demand) = (1000, 1200, 100_000)
+    (model.device, model.client, model.serviceTime) = (1000, 1200, 100_000)
     let byThroughput = Assessment(of: Runs.seqlen, goal: .throughput, estimator: model).ranked.map(\.finding.code)
     let byCost = Assessment(of: Runs.seqlen, goal: .cost, estimator: model).ranked.map(\.finding.code)
     #expect(byThroughput.first == .HR211)
     #expect(byCost.first == .HR211)
     #expect(Set(byThroughput) == Set(byCost))
     let linear = BottleneckModel()
-    linear.demand = 100_000
+    linear.serviceTime = 100_000
     #expect(Assessment(of: Runs.linear, goal: .throughput, estimator: linear).ranked.first?.finding.code == .HR101)
     #expect(Assessment(of: Runs.linear, goal: .latency, estimator: linear).ranked.first?.finding.code == .HR101)
   }
@@ -159,7 +159,7 @@ final class BottleneckModel: GainEstimator {
     model.reproductionError = Runs.measured(error)
     let assessment = Assessment(of: Runs.linear, estimator: model)
     #expect((model.estimates > 0) == allowed)
-    #expect(assessment.unlockPath.isEmpty != allowed)
+    #expect(assessment.improvementPlan.isEmpty != allowed)
     for fix in assessment.ranked.flatMap(\.fixes) where !fix.fix.changes.isEmpty {
       if case .failure(.reproductionOff) = fix.gains { #expect(!allowed) } else { #expect(allowed) }
     }
@@ -171,7 +171,7 @@ final class BottleneckModel: GainEstimator {
     run.steadiness = Steadiness(defects: [.trend(change: Runs.measured(0.1))])
     let assessment = Assessment(of: run, estimator: model)
     #expect(model.estimates == 0)
-    #expect(assessment.unlockPath.isEmpty)
+    #expect(assessment.improvementPlan.isEmpty)
     #expect(assessment.ranked.contains { $0.finding.code == .HR103 })
     for fix in assessment.ranked.flatMap(\.fixes) where !fix.fix.changes.isEmpty { #expect(fix.gains == .failure(.notSteady)) }
   }
@@ -188,7 +188,7 @@ final class BottleneckModel: GainEstimator {
 
   @Test func noEstimateIsMadeTwice() {
     let model = BottleneckModel()
-    model.demand = 100_000
+    model.serviceTime = 100_000
     let assessment = Assessment(of: Runs.linear, estimator: model)
     let fixes = Set(assessment.ranked.flatMap(\.fixes).map(\.fix.changes)).subtracting([[]])
     #expect(model.estimates >= fixes.count)

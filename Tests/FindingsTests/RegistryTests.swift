@@ -56,7 +56,7 @@ import Testing
         inOneLine: "It is always there", gainsComputedBy: "nothing", summary: "S.", says: "A.", whyBad: "B.", evidence: "C.", example: "D.",
         fix: "E.",
         wouldChange: "F.")
-      static func examine(_ run: RunEvidence) -> Examination { .found(Observation(.certain, seen: ["seen"], whyBad: "because", fixes: [])) }
+      static func examine(_ run: RunEvidence) -> Examination { .found(Observation(.high, seen: ["seen"], whyBad: "because", fixes: [])) }
     }
     let findings = Findings(of: Runs.healthy, codes: [HR999MadeUp.code], rules: FindingRegistry.rules + [HR999MadeUp.self])
     #expect(findings.found.map { $0.code } == [HR999MadeUp.code])

@@ -29,7 +29,7 @@ enum Runs {
     run.batching.batches = 1000
     run.batching.meanRows = measured(60, .rows)
     run.batching.meanRequests = measured(60, .count)
-    run.batching.departures = [.preferredSize: 900, .full: 100]
+    run.batching.dispatchReasons = [.preferredSize: 900, .full: 100]
     run.batching.maximumRows = 64
     run.batching.preferredSizes = [32, 64]
     run.batching.maximumQueueDelayMicroseconds = 1000
@@ -40,8 +40,8 @@ enum Runs {
     run.batching.timeoutMicroseconds = 1_000_000
     run.batching.meanQueuedRequests = measured(80, .count)
     run.device.kernelBusy = measured(0.97)
-    run.device.starvedIdle = measured(0.01)
-    run.device.stalledIdle = measured(0.01)
+    run.device.noRequestsIdle = measured(0.01)
+    run.device.hostOverheadIdle = measured(0.01)
     run.device.unattributed = measured(0.02)
     run.device.pipelineDepth = measured(2, .count)
     run.device.loopGap = measured(0.1, .milliseconds)
@@ -56,7 +56,7 @@ enum Runs {
     run.copies.pageableByteShare = measured(0)
     run.copies.uploadsPerBatch = measured(1, .count)
     run.copies.copyOnlyWhileWorkWaits = measured(0.01)
-    run.copies.copyOnly = measured(0.01)
+    run.copies.nonOverlappedMemcpy = measured(0.01)
     run.kernels.boundShares = [.math: measured(0.8), .l2: measured(0.2)]
     run.kernels.gemmTimeShare = measured(0.8)
     run.kernels.smFill = measured(0.98)
@@ -93,14 +93,14 @@ enum Runs {
     run.client.cores = 1
     run.batching.meanRows = simulated(50 * requestsPerBatch, .rows)
     run.batching.meanRequests = simulated(requestsPerBatch, .count)
-    run.batching.departures = [.wouldExceed: 28_000, .delay: 1800]
+    run.batching.dispatchReasons = [.wouldExceed: 28_000, .delay: 1800]
     run.batching.maximumRows = 256
     run.batching.preferredSizes = [128, 256]
     run.batching.maximumQueueDelayMicroseconds = 10_000
     run.batching.instances = 1
     run.device.kernelBusy = simulated(busy)
-    run.device.starvedIdle = simulated(0.95 * (1 - busy))
-    run.device.stalledIdle = simulated(0.02 * (1 - busy))
+    run.device.noRequestsIdle = simulated(0.95 * (1 - busy))
+    run.device.hostOverheadIdle = simulated(0.02 * (1 - busy))
     run.device.pipelineDepth = simulated(1, .count)
     run.device.loopGap = simulated(0.65, .milliseconds)
     run.device.deviceTimePerBatch = simulated(deviceTime, .milliseconds)
@@ -130,8 +130,8 @@ enum Runs {
     var run = document(
       throughput: 1004.73, meanLatency: 683.84, requestsPerBatch: 4.97, busy: 0.92, smFill: 0.99, deviceTime: 4.53,
       elasticities: [.kernels: 0.87, .wakeUp: 0.09, .clientWork: 0.03, .thinkTime: 0.01])
-    run.device.starvedIdle = simulated(0.005)
-    run.device.stalledIdle = simulated(0.075)
+    run.device.noRequestsIdle = simulated(0.005)
+    run.device.hostOverheadIdle = simulated(0.075)
     run.kernels.redundantShare = Figure(127.0 / 128, .share, .estimated, source: "test")
     return run
   }

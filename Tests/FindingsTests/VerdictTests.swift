@@ -16,7 +16,7 @@ import Testing
     #expect(Runs.linear.verdict.sentence.text == "upstream of the GPU (high confidence), probably the load generator (medium)")
     #expect(Runs.stacked.verdict.sentence.text == "upstream of the GPU (high confidence), probably the load generator (medium)")
     #expect(Runs.seqlen.verdict.sentence.text == "compute-bound, 127/128 of it redundant work (high confidence)")
-    #expect(Runs.seqlen.verdict.sideCertainty == .certain)
+    #expect(Runs.seqlen.verdict.sideConfidence == .high)
   }
 
   @Test func eightClientCoresMakeTheLoadTheLimit() {
@@ -51,23 +51,23 @@ import Testing
         == "co-limited: compute-bound, 127/128 of it redundant work (high confidence) and client-bound (medium confidence)")
   }
 
-  /// As of a measured run's twin: its world was fitted, whatever its draws say.
+  /// As of the simulation fitted to a measured run: fitted, whatever the run says.
   @Test func whatWasVariedInAFittedWorldIsLikelyAtMost() {
     let run = Self.edited(Runs.linear) {
       $0.elasticities = Elasticities(
         [TimeTerm.thinkTime: 0.95, .kernels: 0.05].mapValues { Figure($0, .ratio, .fitted, source: "test") })
     }
     #expect(run.verdict.sentence.text == "load-limited: the server keeps up with the offered load (medium confidence)")
-    #expect(run.verdict.sideCertainty == .likely)
+    #expect(run.verdict.sideConfidence == .medium)
   }
 
   @Test func onlyAWitnessedGeneratorMakesTheClientCertain() {
     let witnessed = Self.edited(Runs.linear) { $0.client.coreShare = Runs.measured(0.98) }
-    #expect(witnessed.verdict.claims.first?.certainty == .certain)
+    #expect(witnessed.verdict.claims.first?.confidence == .high)
     #expect(witnessed.verdict.missing == nil)
     for kind in Figure.Kind.allCases where kind != .measured {
       let run = Self.edited(Runs.linear) { $0.client.coreShare = Figure(0.98, .share, kind, source: "test") }
-      #expect(run.verdict.claims.first?.certainty == .likely, "\(kind)")
+      #expect(run.verdict.claims.first?.confidence == .medium, "\(kind)")
       #expect(run.verdict.missing?.cheapestMeasurement.isEmpty == false)
     }
   }
@@ -88,10 +88,10 @@ import Testing
 
   /// Each time alone limits: its regime is named, and no other.
   @Test(arguments: [
-    (TimeTerm.thinkTime, Regime.loadLimited), (.interArrival, .loadLimited), (.clientWork, .clientBound), (.wire, .frontEndBound),
-    (.frontEndWork, .frontEndBound), (.batchingDelay, .batchingBound), (.gather, .serializedLoop), (.upload, .transferBound),
-    (.launch, .hostLaunchBound), (.wakeUp, .serializedLoop), (.kernels, .computeBound), (.dispatch, .deviceDispatch),
-    (.download, .transferBound), (.response, .serializedLoop),
+    (TimeTerm.thinkTime, Regime.loadLimited), (.interArrival, .loadLimited), (.clientWork, .clientBound), (.network, .frontEndBound),
+    (.frontEndWork, .frontEndBound), (.batchingDelay, .batchingBound), (.gather, .noBatchPipelining), (.upload, .transferBound),
+    (.launch, .launchBound), (.wakeUp, .noBatchPipelining), (.kernels, .computeBound), (.dispatch, .interKernelGaps),
+    (.download, .transferBound), (.response, .noBatchPipelining),
   ])
   func everyTimeHasItsRegime(term: TimeTerm, regime: Regime) {
     var values = Dictionary(uniqueKeysWithValues: TimeTerm.allCases.map { ($0, 0.005) })
@@ -99,7 +99,7 @@ import Testing
     let run = Self.edited(Runs.healthy) { $0.elasticities = Runs.elasticities(values) }
     #expect(run.verdict.claims.map(\.regime) == [regime])
     #expect(run.verdict.side == (term.isUpstreamOfQueue ? .upstream : .device))
-    #expect(run.verdict.sideCertainty == .certain)
+    #expect(run.verdict.sideConfidence == .high)
   }
 
   @Test(
@@ -117,27 +117,27 @@ import Testing
     #expect(run.verdict.sentence.text == expected + " (high confidence)")
   }
 
-  @Test func aLoopSpreadOverStationsIsStillALoop() {
+  @Test func aLoopSpreadOverStagesIsStillALoop() {
     let run = Self.edited(Runs.healthy) {
       $0.elasticities = Runs.elasticities([
         .gather: 0.15, .wakeUp: 0.18, .response: 0.12, .kernels: 0.15, .thinkTime: 0.15, .clientWork: 0.13, .frontEndWork: 0.12,
       ])
     }
-    #expect(run.verdict.claims.map(\.regime) == [.serializedLoop])
+    #expect(run.verdict.claims.map(\.regime) == [.noBatchPipelining])
   }
 
   @Test func aSideIsCertainOnlyWhenTheOtherCannotReachTheLine() {
     let near = Self.edited(Runs.linear) { $0.elasticities = Runs.elasticities([.clientWork: 0.84, .kernels: 0.16]) }
-    #expect(near.verdict.sideCertainty == .likely)
+    #expect(near.verdict.sideConfidence == .medium)
     let far = Self.edited(Runs.linear) { $0.elasticities = Runs.elasticities([.clientWork: 0.86, .kernels: 0.14]) }
-    #expect(far.verdict.sideCertainty == .certain)
+    #expect(far.verdict.sideConfidence == .high)
   }
 
   @Test func anIntervalAcrossTheLineIsLikely() {
     var values = Runs.healthy.elasticities
     values?.values[.kernels] = Figure(0.96, .ratio, .simulated, source: "test", interval: 0.1...1.8)
     let run = Self.edited(Runs.healthy) { $0.elasticities = values }
-    #expect(run.verdict.claims.first?.certainty == .likely)
+    #expect(run.verdict.claims.first?.confidence == .medium)
   }
 
   @Test(arguments: [0.9, 0.949, 1.051, 1.2]) func elasticitiesThatDoNotAddUpAreNotBelieved(sum: Double) {
@@ -145,11 +145,11 @@ import Testing
     #expect(!elasticities.isConsistent)
     let run = Self.edited(Runs.linear) {
       $0.elasticities = elasticities
-      $0.stations[.gpu] = StationLoad(.gpu, utilization: Runs.measured(0.97))
+      $0.stages[.gpu] = StageLoad(.gpu, utilization: Runs.measured(0.97))
     }
     // The GPU's utilization is all that is left to go by.
-    #expect(run.verdict.claims.map(\.station) == [.gpu])
-    #expect(run.verdict.claims.first?.certainty == .likely)
+    #expect(run.verdict.claims.map(\.stage) == [.gpu])
+    #expect(run.verdict.claims.first?.confidence == .medium)
   }
 
   @Test(arguments: [0.95, 1, 1.05]) func elasticitiesThatAddUpAre(sum: Double) {
@@ -167,29 +167,29 @@ import Testing
   /// A trace alone, of a server whose generator nobody saw: the side can be told, the place cannot.
   @Test func aTraceAloneTellsTheSide() {
     let run = Self.edited(RunEvidence()) {
-      for station in [Station.gatherAndUpload, .issuingThread, .gpu, .downloadAndResponse] {
-        $0.stations[station] = StationLoad(station, utilization: Runs.measured(0.2))
+      for stage in [PipelineStage.gatherAndUpload, .launchThread, .gpu, .downloadAndResponse] {
+        $0.stages[stage] = StageLoad(stage, utilization: Runs.measured(0.2))
       }
-      $0.device.starvedIdle = Runs.measured(0.9)
-      $0.device.stalledIdle = Runs.measured(0.05)
+      $0.device.noRequestsIdle = Runs.measured(0.9)
+      $0.device.hostOverheadIdle = Runs.measured(0.05)
     }
     #expect(run.verdict.sentence.text == "upstream of the GPU (high confidence); where is inconclusive")
-    let half = Self.edited(run) { $0.device.starvedIdle = nil }
-    #expect(half.verdict.sideCertainty == .likely)
+    let half = Self.edited(run) { $0.device.noRequestsIdle = nil }
+    #expect(half.verdict.sideConfidence == .medium)
     let busy = Self.edited(run) {
-      $0.stations[.gpu] = StationLoad(.gpu, utilization: Runs.measured(0.6)); $0.device.starvedIdle = Runs.measured(0.3)
+      $0.stages[.gpu] = StageLoad(.gpu, utilization: Runs.measured(0.6)); $0.device.noRequestsIdle = Runs.measured(0.3)
     }
     #expect(busy.verdict.side == nil)
   }
 
   @Test func aBusyIssuingThreadIsNamedByItsLateLaunches() {
-    let run = Self.edited(RunEvidence()) { $0.stations[.issuingThread] = StationLoad(.issuingThread, utilization: Runs.measured(0.98)) }
-    #expect(run.verdict.claims.map(\.regime) == [.serializedLoop])
+    let run = Self.edited(RunEvidence()) { $0.stages[.launchThread] = StageLoad(.launchThread, utilization: Runs.measured(0.98)) }
+    #expect(run.verdict.claims.map(\.regime) == [.noBatchPipelining])
     let late = Self.edited(run) { $0.launches.lateShare = Runs.measured(0.8) }
-    #expect(late.verdict.claims.map(\.regime) == [.hostLaunchBound])
+    #expect(late.verdict.claims.map(\.regime) == [.launchBound])
     // A device that is busy keeps its thread waiting: that is the device's limit.
-    let busy = Self.edited(run) { $0.stations[.gpu] = StationLoad(.gpu, utilization: Runs.measured(0.95)) }
-    #expect(busy.verdict.claims.map(\.station) == [.gpu])
+    let busy = Self.edited(run) { $0.stages[.gpu] = StageLoad(.gpu, utilization: Runs.measured(0.95)) }
+    #expect(busy.verdict.claims.map(\.stage) == [.gpu])
   }
 
   /// Whatever the elasticities: claims pass the line, are distinct, heaviest first, and never surer than the rules allow.
@@ -210,9 +210,9 @@ import Testing
       #expect(claimed.allSatisfy { $0 > 0.2 })
       #expect(claimed == claimed.sorted(by: >))
       #expect(Set(verdict.claims.map(\.regime)).count == verdict.claims.count)
-      #expect(verdict.claims.allSatisfy { $0.regime != .clientBound || $0.certainty <= .likely })
+      #expect(verdict.claims.allSatisfy { $0.regime != .clientBound || $0.confidence <= .medium })
       #expect(!verdict.sentence.text.isEmpty)
-      if verdict.side == .upstream, verdict.sideCertainty == .certain {
+      if verdict.side == .upstream, verdict.sideConfidence == .high {
         let below = zip(TimeTerm.allCases, weights).reduce(0) { $0 + ($1.0.isUpstreamOfQueue ? 0 : $1.1) }
         #expect(below < 0.15)
       }
@@ -239,31 +239,31 @@ import Testing
     load.loop = .closed(users: 1000)
     load.throughput = Runs.measured(throughput, .requestsPerSecond)
     load.meanLatency = Runs.measured(mean / 1000, .seconds)
-    #expect((try #require(load.timeOutsideStopwatch).value - outside).magnitude < 1)
+    #expect((try #require(load.thinkAndClientQueueTime).value - outside).magnitude < 1)
     #expect((try #require(load.meanInFlight).value - inFlight).magnitude < 1)
     load.loop = .open(arrivalRate: Runs.measured(1000, .requestsPerSecond))
-    #expect(load.timeOutsideStopwatch == nil)
+    #expect(load.thinkAndClientQueueTime == nil)
   }
 
   @Test func theUtilizationLaw() throws {
-    let load = StationLoad.derived(
-      .client, demand: Figure(0.85, .milliseconds, .fitted, source: "test"), servers: 1,
+    let load = StageLoad.derived(
+      .client, serviceTime: Figure(0.85, .milliseconds, .fitted, source: "test"), servers: 1,
       throughput: Runs.measured(1151.22, .requestsPerSecond))
     #expect((try #require(load.utilization).value - 0.9785).magnitude < 0.001)
     #expect((try #require(load.capacity).value - 1176.5).magnitude < 0.1)
     #expect(load.utilization?.kind == .fitted)
-    let none = StationLoad.derived(
-      .client, demand: Runs.measured(0, .milliseconds), servers: 1, throughput: Runs.measured(1, .requestsPerSecond))
+    let none = StageLoad.derived(
+      .client, serviceTime: Runs.measured(0, .milliseconds), servers: 1, throughput: Runs.measured(1, .requestsPerSecond))
     #expect(none.utilization == nil)
   }
 
-  @Test func stationsKeepTheirOrder() {
-    var stations = Stations([StationLoad(.gpu, capacity: Runs.measured(5)), StationLoad(.client, capacity: Runs.measured(3), )])
-    #expect(stations.loads.map(\.station) == [.client, .gpu])
-    #expect(stations.smallestCapacity?.station == .client)
-    stations[.client] = nil
-    #expect(stations.smallestCapacity?.station == .gpu)
-    #expect(stations.busiest == nil)
+  @Test func stagesKeepTheirOrder() {
+    var stages = PipelineStages([StageLoad(.gpu, capacity: Runs.measured(5)), StageLoad(.client, capacity: Runs.measured(3), )])
+    #expect(stages.loads.map(\.stage) == [.client, .gpu])
+    #expect(stages.smallestCapacity?.stage == .client)
+    stages[.client] = nil
+    #expect(stages.smallestCapacity?.stage == .gpu)
+    #expect(stages.busiest == nil)
   }
 
   @Test func driftIsFoundAndNoiseIsNot() throws {
@@ -295,10 +295,10 @@ import Testing
 
   @Test func sentencesHoldFiguresNotNumbers() {
     let figure = Runs.measured(0.5)
-    let prose: Prose = "The \("device") of \(setting: 3) is \(figure) busy."
-    #expect(prose.figures == [figure])
-    #expect(prose.parts.count == 7 || prose.parts.count == 5)
-    #expect(prose.text.hasPrefix("The device of 3 is 50"))
+    let sentence: Sentence = "The \("device") of \(setting: 3) is \(figure) busy."
+    #expect(sentence.figures == [figure])
+    #expect(sentence.parts.count == 7 || sentence.parts.count == 5)
+    #expect(sentence.text.hasPrefix("The device of 3 is 50"))
   }
 }
 

@@ -26,14 +26,14 @@ import Testing
   }
 
   @Test func integersBeyondTheirWidthHaveNoValue() throws {
-    guard case .integer(let most) = try Self.value("18446744073709551615"),
+    guard case .integer(let maximum) = try Self.value("18446744073709551615"),
       case .integer(let over) = try Self.value("18446744073709551616"),
       case .integer(let under) = try Self.value("-9223372036854775809")
     else {
       Issue.record("not integers")
       return
     }
-    #expect(most.unsigned == UInt64.max && most.signed == nil)
+    #expect(maximum.unsigned == UInt64.max && maximum.signed == nil)
     #expect(over.unsigned == nil && over.signed == nil)
     #expect(under.signed == nil && under.unsigned == nil)
   }

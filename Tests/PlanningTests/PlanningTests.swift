@@ -173,7 +173,7 @@ import Testing
 
   @Test(arguments: [0, -1, 65, Int.max]) func rowsOutsideThePlanAreRefused(rows: Int) throws {
     let plan = try plan(.linear(layers: 1, hidden: 8), maxRows: 64)
-    #expect(throws: PlanError.rows(rows, most: 64)) { try plan.at(rows: rows) }
+    #expect(throws: PlanError.rows(rows, maximum: 64)) { try plan.at(rows: rows) }
   }
 
   @Test func unsupportedArithmeticNamesTheLayer() throws {

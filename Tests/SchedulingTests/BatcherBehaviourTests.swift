@@ -11,7 +11,7 @@ import Vocabulary
     /// Time, rows, shape.
     var sent: [(Double, Int32, UInt64)]
     /// Time, rows of the requests, reason.
-    var left: [(Double, [Int], DepartureReason)]
+    var left: [(Double, [Int], DispatchReason)]
     var preferred = [2, 6]
     var delay = 10_000.0
     var shapes = false
@@ -102,10 +102,10 @@ import Vocabulary
     let expected = behaviour.left.map { Timeline.Departure(milliseconds: $0.0, rows: $0.1, reason: $0.2) }
     // Six rows queued one by one reach 2 first when an instance is ready at once; the reference holds the scheduler back.
     if behaviour.readyAt == 0.0001 {
-      #expect(timeline.departures.map(\.rows) == expected.map(\.rows))
-      #expect(timeline.departures.map(\.reason) == expected.map(\.reason))
+      #expect(timeline.dispatchReasons.map(\.rows) == expected.map(\.rows))
+      #expect(timeline.dispatchReasons.map(\.reason) == expected.map(\.reason))
     } else {
-      #expect(timeline.departures == expected)
+      #expect(timeline.dispatchReasons == expected)
     }
   }
 
@@ -118,7 +118,7 @@ import Vocabulary
       for (index, rows) in rows.enumerated() { timeline.send(Int64(index), rows: rows, at: Double(index) * spacing) }
       timeline.ready(0, at: max(readyAt, timeline.now.span.milliseconds))
       timeline.run(until: 1000)
-      return timeline.departures
+      return timeline.dispatchReasons
     }
     #expect(leaves([Int32](repeating: 1, count: 200)).first?.rows.count == 128)
     #expect(leaves([Int32](repeating: 1, count: 300)).first?.rows.count == 256)
@@ -152,7 +152,7 @@ import Vocabulary
     timeline.send(1, rows: 2, at: 1)
     #expect(timeline.scheduler.waitingBatches == 1)
     timeline.ready(0, at: 2)
-    #expect(timeline.departures.map(\.rows) == [[1, 2]])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[1, 2]])
   }
 
   @Test func waitingBatchesOlderThanTheDelayAreTakenAlong() {
@@ -163,7 +163,7 @@ import Vocabulary
     timeline.send(1, rows: 2, at: 12)
     timeline.run(until: 30)
     timeline.ready(0, at: 40)
-    #expect(timeline.departures.map(\.rows) == [[3, 2]])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[3, 2]])
   }
 
   @Test func aModelWithoutBatchingRunsRequestsOneByOne() {
@@ -172,8 +172,8 @@ import Vocabulary
     timeline.ready(0, at: 1)
     timeline.ready(1, at: 1)
     timeline.run(until: 10)
-    #expect(timeline.departures.map(\.rows) == [[2], [2], [2]])
-    #expect(timeline.departures.allSatisfy { $0.reason == .unbatched })
+    #expect(timeline.dispatchReasons.map(\.rows) == [[2], [2], [2]])
+    #expect(timeline.dispatchReasons.allSatisfy { $0.reason == .unbatched })
   }
 
   @Test func aModelWithoutRowsCountsRequests() {
@@ -181,7 +181,7 @@ import Vocabulary
     var timeline = Timeline(SchedulerConfiguration(maximumBatchRows: 0, batching: policy))
     timeline.send(0, rows: 0, at: 0)
     timeline.run(until: 10)
-    #expect(timeline.departures.map(\.rows) == [[1]])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[1]])
   }
 
   @Test func orderHoldsWithTwoInstancesOfUnequalSpeed() {

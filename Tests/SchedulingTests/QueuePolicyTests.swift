@@ -22,7 +22,7 @@ import TimeBase
     #expect(timeline.refused.map(\.id) == [8, 9])
     #expect(timeline.refused.allSatisfy { $0.refusal == .queueFull })
     timeline.run(until: 3000)
-    #expect(timeline.departures.map { $0.rows.reduce(0, +) } == [8, 8])
+    #expect(timeline.dispatchReasons.map { $0.rows.reduce(0, +) } == [8, 8])
   }
 
   @Test func delayPutsTheLateOneBehind() {
@@ -32,8 +32,8 @@ import TimeBase
     timeline.send(1, rows: 2, at: 200)
     timeline.send(2, rows: 2, at: 200)
     timeline.run(until: 20_000)
-    #expect(timeline.departures.map(\.rows) == [[2, 2], [1]])
-    #expect(timeline.departures.map(\.milliseconds) == [200, 10_000])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[2, 2], [1]])
+    #expect(timeline.dispatchReasons.map(\.milliseconds) == [200, 10_000])
     #expect(timeline.timedOut.isEmpty)
   }
 
@@ -46,7 +46,7 @@ import TimeBase
     #expect(timeline.timedOut.map(\.milliseconds) == [100.000001])
     timeline.send(1, rows: 2, at: 200)
     timeline.send(2, rows: 2, at: 200)
-    #expect(timeline.departures.map(\.rows) == [[2, 2]])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[2, 2]])
   }
 
   @Test func rejectActsWhileAllInstancesAreBusy() {
@@ -77,7 +77,7 @@ import TimeBase
     timeline.send(0, rows: 1, at: 0, timeoutMilliseconds: 100)
     timeline.run(until: 20_000)
     #expect(timeline.timedOut.isEmpty)
-    #expect(timeline.departures.map(\.milliseconds) == [10_000])
+    #expect(timeline.dispatchReasons.map(\.milliseconds) == [10_000])
   }
 
   @Test(arguments: [2, UInt64(UInt32.max) + 1, .max]) func aHigherLevelGoesFirst(levels: UInt64) {
@@ -86,8 +86,8 @@ import TimeBase
     timeline.send(1, rows: 1, at: 100, priority: levels)
     timeline.send(2, rows: 2, at: 300, priority: 1)
     timeline.run(until: 20_000)
-    #expect(timeline.departures.map(\.rows) == [[2, 2], [1]])
-    #expect(timeline.departures.map(\.milliseconds) == [300, 10_100])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[2, 2], [1]])
+    #expect(timeline.dispatchReasons.map(\.milliseconds) == [300, 10_100])
     #expect(timeline.answered == [2, 0, 1])
   }
 
@@ -115,7 +115,7 @@ import TimeBase
     timeline.ready(0, at: 1300)
     timeline.run(until: 30_000)
     #expect(timeline.timedOut.map(\.id) == [3])
-    #expect(timeline.departures.map(\.rows) == [[2, 2], [1, 3], [6]])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[2, 2], [1, 3], [6]])
   }
 
   @Test func aCancelledRequestIsNeitherExecutedNorAnswered() throws {
@@ -128,7 +128,7 @@ import TimeBase
     #expect(first && !second)
     timeline.send(2, rows: 3, at: 2)
     timeline.run(until: 20_000)
-    #expect(timeline.departures.map(\.rows) == [[1, 3]])
+    #expect(timeline.dispatchReasons.map(\.rows) == [[1, 3]])
     #expect(timeline.answered == [1, 2])
   }
 

@@ -173,7 +173,7 @@ import TimeBase
       var timeline = Timeline(configuration) { Double($0 + 1) }
       for id in 0..<500 { timeline.send(Int64(id), rows: Int32(clamping: 1 + random.next() % 8), at: Double(id) * 0.3) }
       timeline.run(until: 10_000)
-      return timeline.departures
+      return timeline.dispatchReasons
     }
     #expect(run() == run())
   }

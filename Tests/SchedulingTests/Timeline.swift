@@ -8,13 +8,13 @@ struct Timeline {
   struct Departure: Hashable, CustomStringConvertible {
     var milliseconds: Double
     var rows: [Int]
-    var reason: DepartureReason
+    var reason: DispatchReason
     var description: String { "\(milliseconds) ms \(rows) \(reason.rawValue)" }
   }
 
   var scheduler: Scheduler
   var now = Instant.zero
-  var departures: [Departure] = []
+  var dispatchReasons: [Departure] = []
   var timedOut: [(id: Int64, milliseconds: Double)] = []
   var answered: [Int64] = []
   var refused: [(id: Int64, refusal: Admission.Refusal)] = []
@@ -36,7 +36,7 @@ struct Timeline {
       switch action {
       case .start(let id, let instance):
         guard let batch = scheduler.batch(id) else { continue }
-        departures.append(Departure(milliseconds: time, rows: batch.requests.map { Int($0.rows) }, reason: batch.reason))
+        dispatchReasons.append(Departure(milliseconds: time, rows: batch.requests.map { Int($0.rows) }, reason: batch.reason))
         executing.append((now + Self.instant(executionMilliseconds(instance)).span, id, instance))
       case .timeOut(let request): timedOut.append((request, time))
       case .respond(let request): answered.append(request)

@@ -36,7 +36,7 @@ import Workload
     let world = Worlds.document(try Worlds.plan(Self.linear), users: 400, seconds: 20)
     let result = try Worlds.run(world)
     let latency = try #require(result.meanLatencyMilliseconds)
-    // Every user thinks, queues in the client or is in flight: N = X (Z + R + time in the visit before the stopwatch).
+    // Every user thinks, queues in the client or is in flight: N = X (Z + R + time in the visit before latency measurement starts).
     let cycle = 400 / result.throughput * 1000
     #expect(cycle > latency + 300)
     #expect(result.throughput * latency / 1000 < 400)

@@ -7,7 +7,7 @@ public import TimeBase
 import Trace
 
 /// A device that behaves as a GPU does and computes nothing of use: copies, kernels and copies back on streams, one batch at a time per
-/// engine, completion on a thread of its own, two slots per instance, records of all of it, and faults on demand. Each row of an output
+/// engine, completion on a thread of its own, two slots per instance, records of all of it, and faults on serviceTime. Each row of an output
 /// repeats the bytes of the same row of the first input, so that answers tell whose they are.
 public final class StandInGPU: Device {
   /// What a batch does wrong.

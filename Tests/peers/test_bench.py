@@ -116,7 +116,7 @@ def test_the_documents_verdicts(document):
 @DOCUMENTS
 @pytest.mark.parametrize("name", DOCUMENT)
 def test_elasticities_add_up_to_one(document, name):
-    elasticities = document[name]["elasticities"]
+    elasticities = document[name]["throughputSensitivities"]
     assert elasticities["isConsistent"]
     assert abs(elasticities["sum"] - 1) <= 0.05
     assert elasticities["sum"] == pytest.approx(sum(term["value"] for term in elasticities["terms"].values()))
@@ -184,7 +184,7 @@ def test_ten_lines_fit_and_the_chart_says_what_the_verdict_says(document, name):
     assert len(set(settings)) == len(settings)
     if name != "seqlen":
         shares = {bar["step"]: bar["ofWall"]["value"] for bar in document[name]["waterfall"]}
-        assert shares["generatorIdle"] > 0.8 and "heldIdle" not in shares and "starvedIdle" not in shares
+        assert shares["generatorIdle"] > 0.8 and "batchingDelayIdle" not in shares and "noRequestsIdle" not in shares
         assert "CUDA graphs" not in settings
 
 
@@ -195,11 +195,11 @@ def test_findings_and_the_path_of_two(document):
     assert document["linear"]["findings"][0]["code"] == "HR101"
     assert "HR206" in [finding["code"] for finding in document["stacked"]["findings"]]
     assert "HR206" not in [finding["code"] for finding in document["linear"]["findings"]]
-    path = document["seqlen"]["unlockPath"]
+    path = document["seqlen"]["improvementPlan"]
     assert [step["codes"] for step in path] == [["HR211"], ["HR101"]]
     first, both = (step["total"]["throughput"]["change"]["value"] for step in path)
     assert first < 0.25 and both > 1.5
-    cost = path[0]["total"]["gpuSecondsPerMillionRows"]["change"]["value"]
+    cost = path[0]["total"]["gpuSecondsPerMillionInferences"]["change"]["value"]
     assert cost < -0.95
 
 
@@ -299,7 +299,7 @@ def test_tritons_own_configuration_serves(bench, tmp_path):
     )
     text = experiment([LINEAR]).replace("  maxBatchSize: 256\n", "  config: config.pbtxt\n")
     text = "\n".join(line for line in text.splitlines() if "dynamicBatching" not in line) + "\n"
-    departures = bench(text, "--no-gains")["linear"]["departures"]
+    departures = bench(text, "--no-gains")["linear"]["dispatchReasons"]
     assert departures["preferredSize"] > 0.9 * sum(departures.values())
     (tmp_path / "config.pbtxt").write_text("max_batch_size: 256\nsequence_batching {}\n")
     message = bench(text, status=1)
@@ -329,9 +329,9 @@ def test_mistakes_name_line_and_field(bench, change, place):
     assert "experiment.yaml" in message and place in message, message
 
 
-def test_rivals(headroom):
-    text = headroom("bench", "--rivals", "--quiet")
-    assert "SIMULATED" in text and "would decide" in text
+def test_hypotheses(headroom):
+    text = headroom("bench", "--hypotheses", "--quiet")
+    assert "SIMULATED" in text and "to confirm" in text
     errors = [float(line.split(":")[1].strip().rstrip(" %")) for line in text.splitlines() if "root mean square error" in line]
     assert len(errors) == 3 and errors[0] < errors[1] < errors[2] and errors[0] < 4 and errors[2] > 20
 

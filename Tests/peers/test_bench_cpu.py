@@ -65,10 +65,10 @@ def test_gains_come_from_a_twin_or_are_refused(outcome):
         fixes = [fix for finding in variant["findings"] for fix in finding["fixes"]]
         told = [fix["gains"] for fix in fixes if fix["gains"]]
         if error is None or error["value"] > 0.03:
-            assert not told and not variant["unlockPath"]
+            assert not told and not variant["improvementPlan"]
         for gains in told:
             assert gains["throughput"]["before"]["kind"] == "simulated"
-        assert ("requests/s" in variant["twin"]) == (error is not None) and ("no gain" in variant["twin"]) == (error is None)
+        assert ("requests/s" in variant["fittedSimulation"]) == (error is not None) and ("no gain" in variant["fittedSimulation"]) == (error is None)
     findings = {variant["name"]: {finding["code"] for finding in variant["findings"]} for variant in outcome[1]["variants"]}
     # 127 of 128 rows are copies, on a processor as well.
     assert "HR211" in findings["seqlen"] and "HR211" not in findings["linear"]
@@ -104,7 +104,7 @@ def test_suites(suite, tmp_path):
         tree = check(result.stdout, "bench-suite")
         assert tree["suite"] == suite and tree["verdict"] and tree["wouldChange"]
         assert all(run["capacity"]["value"] > 0 for run in tree["runs"])
-        return {run["station"]: run["capacity"]["value"] for run in tree["runs"]}
+        return {run["stage"]: run["capacity"]["value"] for run in tree["runs"]}
 
     if suite == "clients":
         assert list(measure()) == ["1 client process", "2 client processes", "4 client processes", "8 client processes"]

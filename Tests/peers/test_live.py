@@ -139,9 +139,9 @@ def test_an_instance_that_is_always_busy_limits(server, always_busy):
     assert value(figures["instanceBusyShare"]) > 0.9
     front = document["frontEnd"]
     assert front and 0 < value(front["busyShare"]) < 1 and 0.5 < front["sampleSeconds"] < 12.5
-    stations = {station["station"]: station for station in model["stations"]}
-    assert stations["client"]["utilization"] is None and "outside" in stations["client"]["unknownBecause"]
-    assert stations["frontEnd"]["utilization"] is not None
+    stages = {station["stage"]: stage for stage in model["stages"]}
+    assert stages["client"]["utilization"] is None and "outside" in stages["client"]["unknownBecause"]
+    assert stages["frontEnd"]["utilization"] is not None
     regime = document["regime"]
     assert regime["side"] == "device" and regime["sentence"] == "device-bound (medium confidence)", regime
     answer = document["answers"][0]
@@ -154,7 +154,7 @@ def test_an_instance_that_is_always_busy_limits(server, always_busy):
     assert lines[0].startswith("slow  headroom ") and all(len(line) <= 80 for line in lines), lines
     assert any(line.startswith("Bottleneck: device-bound") for line in lines), lines
     assert server.get("/v2/headroom?format=xml").status.startswith("400")
-    assert regime["wouldDecide"]
+    assert regime["toConfirm"]
 
 
 # In a browser.
@@ -214,7 +214,7 @@ def test_a_server_that_waits_for_requests_is_limited_upstream(server):
         model = live(server, "two")["models"][0]
     assert model["regime"]["side"] == "upstream", model["regime"]
     assert [claim["regime"] for claim in model["regime"]["claims"]] == ["load-limited"], model["regime"]
-    assert next(value(bar["ofWall"]) for bar in model["waterfall"] if bar["step"] == "starvedIdle") > 0.8
+    assert next(value(bar["ofWall"]) for bar in model["waterfall"] if bar["step"] == "noRequestsIdle") > 0.8
     codes = {finding["code"] for finding in model["findings"]} | {item["code"] for item in model["undecided"]}
     assert not {code for code in codes if code[2] in "234" or code in ("HR132", "HR133", "HR134", "HR141", "HR142")}, codes
 

@@ -28,7 +28,7 @@ public enum Change: Sendable, Hashable {
   case queueTimeout(microseconds: Int)
   /// Transfers from page-locked memory.
   case pinnedTransfers
-  /// One copy a batch instead of one a request.
+  /// One copy a batch instead of one per request.
   case gatheredCopies
   /// Copies on a stream of their own, with two buffers.
   case overlappedCopies

@@ -28,7 +28,7 @@ public protocol FindingRule: Sendable {
   static var explanation: FindingExplanation { get }
   /// Whether it can hold where a processor computes: nothing of launches, copies over a link, streaming multiprocessors or a GPU's memory.
   static var appliesToProcessors: Bool { get }
-  /// Examines a run. Certainty is the rule's own; `Findings` applies what caps it.
+  /// Examines a run. Confidence is the rule's own; `Findings` applies what caps it.
   static func examine(_ run: RunEvidence) -> Examination
 }
 
@@ -47,25 +47,25 @@ public enum Examination: Sendable, Hashable {
   /// It does not, and the figures say so.
   case clear
   /// Something needed is unknown.
-  case cannotTell(MissingEvidence)
+  case inconclusive(MissingEvidence)
 }
 
 /// What a rule saw.
 public struct Observation: Sendable, Hashable {
   /// How sure.
-  public var certainty: Certainty
+  public var confidence: Confidence
   /// What was seen, with its figures.
-  public var seen: [Prose]
+  public var seen: [Sentence]
   /// Why it is bad.
-  public var whyBad: Prose
+  public var whyBad: Sentence
   /// What to do, best known first.
   public var fixes: [Fix]
   /// What would make it certain, where it is not.
   public var missing: MissingEvidence?
 
   /// All that was seen.
-  public init(_ certainty: Certainty, seen: [Prose], whyBad: Prose, fixes: [Fix], missing: MissingEvidence? = nil) {
-    self.certainty = certainty
+  public init(_ confidence: Confidence, seen: [Sentence], whyBad: Sentence, fixes: [Fix], missing: MissingEvidence? = nil) {
+    self.confidence = confidence
     self.seen = seen
     self.whyBad = whyBad
     self.fixes = fixes
@@ -113,9 +113,9 @@ public struct Findings: Sendable, Hashable {
     for rule in rules where codes?.contains(rule.code) ?? true {
       switch rule.examine(run) {
       case .clear: continue
-      case .cannotTell(let missing): undecided.append(Undecided(code: rule.code, name: rule.name, missing: missing))
+      case .inconclusive(let missing): undecided.append(Undecided(code: rule.code, name: rule.name, missing: missing))
       case .found(var observation):
-        observation.certainty = Self.cap(observation, run)
+        observation.confidence = Self.cap(observation, run)
         found.append(Finding(code: rule.code, name: rule.name, example: rule.example, page: rule.page, observation: observation))
       }
     }
@@ -123,9 +123,9 @@ public struct Findings: Sendable, Hashable {
 
   /// The weaker kind wins: what rests on a fitted or assumed figure is at most likely, and so is everything when more than a fifth of
   /// the wall has no seen cause.
-  private static func cap(_ observation: Observation, _ run: RunEvidence) -> Certainty {
+  private static func cap(_ observation: Observation, _ run: RunEvidence) -> Confidence {
     let weakest = observation.seen.flatMap(\.figures).map(\.kind).min()
-    let certainty = weakest == .fitted || weakest == .assumed ? min(observation.certainty, .likely) : observation.certainty
-    return run.capped(certainty)
+    let confidence = weakest == .fitted || weakest == .assumed ? min(observation.confidence, .medium) : observation.confidence
+    return run.capped(confidence)
   }
 }

@@ -13,14 +13,14 @@ public enum HR101ClientSaturated: FindingRule {
   public static let coreThreshold = 0.9
   /// A lag beyond a tenth of the median latency makes every latency wrong by as much (coordinated omission).
   public static let lagThreshold = 0.1
-  /// Time outside the stopwatch beyond the think time, or its growth between runs, in shares of itself: the mean of 1,000 users' think times
+  /// Time outside the measured latency beyond the think time, or its growth between runs, in shares of itself: the mean of 1,000 users' think times
   /// over 100 cycles is known to better than 1 %, so a tenth is no noise.
   public static let outsideThreshold = 0.1
 
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
-    var seen: [Prose] = []
-    var strongest = Certainty.cannotTell
+    var seen: [Sentence] = []
+    var strongest = Confidence.inconclusive
     var known = false
 
     // A generator that was watched, has room and sends on time limits nothing, whatever else is unexplained.
@@ -32,7 +32,7 @@ public enum HR101ClientSaturated: FindingRule {
           run.client.busiestThreadShare == share
             ? "The generator's busiest thread uses \(share) of a core." : "The generator uses \(share) of its cores.")
         // Only the generator's own counters can make this certain; a simulated or fitted client says what our world assumes of it.
-        strongest = max(strongest, share.kind == .measured ? .certain : .likely)
+        strongest = max(strongest, share.kind == .measured ? .high : .medium)
       }
     }
     if let lag = run.client.sendLagP99, let median = run.load.medianLatency, median.value > 0 {
@@ -42,10 +42,10 @@ public enum HR101ClientSaturated: FindingRule {
         !HR104DescheduledGenerator.holds(run)
       {
         seen.append("One request in a hundred leaves \(lag) or more after it was due; the median latency is \(median).")
-        strongest = max(strongest, lag.kind == .measured ? .certain : .likely)
+        strongest = max(strongest, lag.kind == .measured ? .high : .medium)
       }
     }
-    if let outside = run.load.timeOutsideStopwatch {
+    if let outside = run.load.thinkAndClientQueueTime {
       if let think = run.load.meanThinkTime {
         known = true
         if outside.value > think.inMilliseconds * (1 + outsideThreshold), outside.value - think.inMilliseconds > 1 {
@@ -54,7 +54,7 @@ public enum HR101ClientSaturated: FindingRule {
           seen.append(
             "\(outside) per request cycle pass outside the measured latency, \(think) of them think time: \(excess) are client-side queueing, in the generator or on its connections."
           )
-          strongest = max(strongest, .likely)
+          strongest = max(strongest, .medium)
         }
       }
       if let (change, other) = growth(outside, run) {
@@ -63,14 +63,14 @@ public enum HR101ClientSaturated: FindingRule {
           seen.append(
             "Time outside the measured latency is \(outside), \(change) more than in a run of \(setting: other.users) users with the same think time, which answered \(other.throughput): a think time does not grow."
           )
-          strongest = max(strongest, .likely)
+          strongest = max(strongest, .medium)
         }
       }
     }
     let decide = MissingEvidence(
       ["generator CPU share", "send lag"],
       measure: "`pidstat -t -p PID 5 1` on the load generator during the run, or the same users from two generator processes")
-    guard !seen.isEmpty else { return known && hasDirect(run) ? .clear : .cannotTell(decide) }
+    guard !seen.isEmpty else { return known && hasDirect(run) ? .clear : .inconclusive(decide) }
     let cores = max(1, run.client.cores ?? 1)
     return .found(
       Observation(
@@ -80,22 +80,22 @@ public enum HR101ClientSaturated: FindingRule {
           Fix("Give the generator \(2 * cores) cores (processes) in place of \(cores)", [.clientCores(2 * cores)]),
           Fix("Give the generator \(8 * cores) cores (processes), or use one whose requests cost less", [.clientCores(8 * cores)]),
         ],
-        missing: strongest == .certain ? nil : decide))
+        missing: strongest == .high ? nil : decide))
   }
 
   /// True where the generator itself, or its users' think time, was known: only then is silence an acquittal.
   private static func hasDirect(_ run: RunEvidence) -> Bool {
-    run.client.fullestShare != nil || (run.load.meanThinkTime != nil && run.load.timeOutsideStopwatch != nil)
+    run.client.fullestShare != nil || (run.load.meanThinkTime != nil && run.load.thinkAndClientQueueTime != nil)
   }
 
-  /// Relative growth of the time outside the stopwatch against the other run that had least of it. One with more says something of itself,
+  /// Relative growth of the time outside the measured latency against the other run that had least of it. One with more says something of itself,
   /// not of this run.
   private static func growth(_ outside: Figure, _ run: RunEvidence) -> (change: Figure, other: ClientEvidence.OtherRun)? {
     run.client.otherRuns.compactMap { other -> (change: Figure, other: ClientEvidence.OtherRun)? in
-      let base = other.timeOutsideStopwatch.inMilliseconds
+      let base = other.thinkAndClientQueueTime.inMilliseconds
       guard base > 0 else { return nil }
       let change = Figure.combined(
-        (outside.value - base) / base, .share, [outside, other.timeOutsideStopwatch],
+        (outside.value - base) / base, .share, [outside, other.thinkAndClientQueueTime],
         source: "N/X - R against a run of \(other.users) users")
       return (change, other)
     }.max { $0.change.value < $1.change.value }

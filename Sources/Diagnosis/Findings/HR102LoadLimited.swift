@@ -9,8 +9,8 @@ public enum HR102LoadLimited: FindingRule {
     "50 users who think 300 ms: the server answers in 3 ms, its queue is empty, and the device is idle because nobody asks."
 
   /// Of the idle time, the share in which no work existed: four fifths leave no stall that could be worth more than a quarter of it.
-  public static let starvedShareOfIdle = 0.8
-  /// A station above this could be felt before the load is (waiting exceeds service beyond rho = 0.5, M/M/1; two thirds leave room for bursts).
+  public static let noRequestsShareOfIdle = 0.8
+  /// A stage above this could be felt before the load is (waiting exceeds service beyond rho = 0.5, M/M/1; two thirds leave room for bursts).
   public static let stationThreshold = 0.67
   /// Fewer waiting requests than this mean that an arriving one finds the queue empty nearly always.
   public static let queueThreshold = 1.0
@@ -18,60 +18,60 @@ public enum HR102LoadLimited: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     if let elasticities = run.elasticities, elasticities.isConsistent,
-      let load = elasticities.total("think time and inter-arrival", where: { $0.station == nil })
+      let load = elasticities.total("think time and inter-arrival", where: { $0.stage == nil })
     {
       guard load.value > 1 - RunEvidence.limitingElasticity else { return .clear }
       return found(
         run,
         seen: ["Throughput sensitivity to think time and inter-arrival time: \(load) % per 1 % less time; the load itself is what limits."])
     }
-    if run.keepsUpWithLoad, let busiest = run.stations.busiest, let utilization = busiest.utilization {
-      var seen: [Prose] = [
-        "The busiest pipeline stage, \(busiest.station.text(on: run.deviceClass)), has a utilization of \(utilization)."
+    if run.keepsUpWithLoad, let busiest = run.stages.busiest, let utilization = busiest.utilization {
+      var seen: [Sentence] = [
+        "The busiest pipeline stage, \(busiest.stage.text(on: run.deviceClass)), has a utilization of \(utilization)."
       ]
       if let wait = run.batching.p99Wait {
         seen.append("99 % of the requests waited no longer than \(wait): within max_queue_delay_microseconds and one batch's service time.")
       }
       return found(run, seen: seen)
     }
-    guard let starved = run.device.starvedIdle, let stalled = run.device.stalledIdle else {
-      return .cannotTell(
+    guard let noRequests = run.device.noRequestsIdle, let hostOverhead = run.device.hostOverheadIdle else {
+      return .inconclusive(
         MissingEvidence(["idle without requests and idle between batches"], measure: "a trace with request and batch events"))
     }
-    let idle = starved.value + stalled.value
-    guard idle > 0, starved.value >= starvedShareOfIdle * idle else { return .clear }
+    let idle = noRequests.value + hostOverhead.value
+    guard idle > 0, noRequests.value >= noRequestsShareOfIdle * idle else { return .clear }
     if let queued = run.batching.meanQueuedRequests, queued.value >= queueThreshold + (run.batching.meanRequests?.value ?? 0) {
       return .clear
     }
-    if let busiest = run.stations.busiest, let utilization = busiest.utilization, utilization.value >= stationThreshold { return .clear }
+    if let busiest = run.stages.busiest, let utilization = busiest.utilization, utilization.value >= stationThreshold { return .clear }
     if let share = run.client.fullestShare, share.value >= stationThreshold { return .clear }
-    var seen: [Prose] = [
-      "The device is idle without requests for \(starved) of the time, and for host overhead between batches for \(stalled)."
+    var seen: [Sentence] = [
+      "The device is idle without requests for \(noRequests) of the time, and for host overhead between batches for \(hostOverhead)."
     ]
     // An empty queue alone cannot tell a saturated generator or front end from a small load.
     switch run.load.isOpenBelowSaturation {
     case true?: seen.append("Everything that arrived was served.")
     case false?: return .clear
     case nil:
-      guard run.client.fullestShare != nil || run.stations[.client]?.utilization != nil,
-        run.frontEnd.coreShare != nil || run.stations[.frontEnd]?.utilization != nil
+      guard run.client.fullestShare != nil || run.stages[.client]?.utilization != nil,
+        run.frontEnd.coreShare != nil || run.stages[.frontEnd]?.utilization != nil
       else {
-        return .cannotTell(
+        return .inconclusive(
           MissingEvidence(
             ["the generator's and the front end's CPU share"],
             measure: "the same users from two generator processes: throughput stays if the load is all there is"))
       }
     }
-    if let busiest = run.stations.busiest, let utilization = busiest.utilization {
-      seen.append("The busiest pipeline stage, \(busiest.station.text(on: run.deviceClass)), has a utilization of \(utilization).")
+    if let busiest = run.stages.busiest, let utilization = busiest.utilization {
+      seen.append("The busiest pipeline stage, \(busiest.stage.text(on: run.deviceClass)), has a utilization of \(utilization).")
     }
     return found(run, seen: seen)
   }
 
-  private static func found(_ run: RunEvidence, seen: [Prose]) -> Examination {
+  private static func found(_ run: RunEvidence, seen: [Sentence]) -> Examination {
     .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad: "The idle time is paid for. It is no defect of the server: nothing done to it can raise the throughput of this load.",
         fixes: [
           Fix("Consolidate: a device half as fast serves this load as well", [.gpuTimeScale(2)]),
@@ -92,14 +92,14 @@ extension HR102LoadLimited {
       Nothing limits: no more work was offered.
       """#,
     says: #"""
-      The idle time is time in which nobody asked. The server serves what arrives; its stations and the generator all have room.
+      The idle time is time in which nobody asked. The server serves what arrives; its stages and the generator all have room.
       """#,
     whyBad: #"""
       It is no defect of the server, and that is the point: no change to it can raise the throughput of this load. The idle accelerator is paid for.
       """#,
     evidence: #"""
       - with elasticities: think time and inter-arrival time together are worth more than 0.8 percent of throughput a percent;
-      - without: at least four fifths of the idle time is starved idle, the queue is empty nearly always, and no station uses more than two thirds of itself.
+      - without: at least four fifths of the idle time is idle time without requests, the queue is empty nearly always, and no stage uses more than two thirds of itself.
       """#,
     example: #"""
       50 users who think 280 ms on average: 178 requests/s come, the batcher waits out its delay for rows that do not come, and the GPU is busy under 1 %.

@@ -11,11 +11,11 @@ public enum HR103NotSteady: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let steadiness = run.steadiness else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["throughput over the window"], measure: "answers counted in eight or more equal slices of the window"))
     }
     guard !steadiness.isSteady else { return .clear }
-    let seen: [Prose] = steadiness.defects.map { defect in
+    let seen: [Sentence] = steadiness.defects.map { defect in
       switch defect {
       case .ramp(let share): "Users were still being added during \(share) of the window."
       case .warmUp(let share): "Warm-up and kernel tuning take \(share) of the window."
@@ -24,7 +24,7 @@ public enum HR103NotSteady: FindingRule {
     }
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad: "An average over it describes no state the server was ever in, so no verdict and no gain holds for this window.",
         fixes: [Fix("Cut ramp and warm-up from the window, or run longer than the drift")]))
   }

@@ -25,7 +25,7 @@ public enum HR104DescheduledGenerator: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let lag = run.client.sendLagP99, let share = run.client.fullestShare, let median = run.load.medianLatency else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(
           ["the generator's CPU share", "send lag"],
           measure: "`pidstat -t -w -p PID 5 1` on the load generator during the run: its share of a core and involuntary context switches"))
@@ -33,7 +33,7 @@ public enum HR104DescheduledGenerator: FindingRule {
     guard holds(run) else { return .clear }
     return .found(
       Observation(
-        .certain,
+        .high,
         seen: [
           "One request in a hundred leaves \(lag) or more after it was due; the median latency is \(median).",
           "The generator's busiest thread used only \(share) of a core: it was ready to run and had no core.",

@@ -14,13 +14,13 @@ public enum HR111FrontEndSaturated: FindingRule {
 
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
-    guard let share = run.frontEnd.coreShare ?? run.stations[.frontEnd]?.utilization else {
-      return .cannotTell(
+    guard let share = run.frontEnd.coreShare ?? run.stages[.frontEnd]?.utilization else {
+      return .inconclusive(
         MissingEvidence(["the server threads' CPU share"], measure: "`pidstat -t -p PID 5 1` on the server during the run"))
     }
     guard share.value >= coreThreshold else { return .clear }
-    var seen: [Prose] = ["The front end uses \(share) of its cores."]
-    if let capacity = run.stations[.frontEnd]?.capacity { seen.append("It can pass \(capacity) by itself.") }
+    var seen: [Sentence] = ["The front end uses \(share) of its cores."]
+    if let capacity = run.stages[.frontEnd]?.capacity { seen.append("It can pass \(capacity) by itself.") }
     let cores = max(1, run.frontEnd.cores ?? 1)
     var fixes: [Fix] = []
     if let perByte = run.frontEnd.perByteShare {
@@ -35,7 +35,7 @@ public enum HR111FrontEndSaturated: FindingRule {
     fixes.append(Fix("Give the front end \(2 * cores) cores in place of \(cores)", [.frontEndCores(2 * cores)]))
     return .found(
       Observation(
-        share.kind == .measured || share.kind == .simulated ? .certain : .likely, seen: seen,
+        share.kind == .measured || share.kind == .simulated ? .high : .medium, seen: seen,
         whyBad: "Requests wait before the batcher sees them: neither batching nor the device can help what has not arrived.", fixes: fixes))
   }
 }

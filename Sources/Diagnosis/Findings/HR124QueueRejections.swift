@@ -14,18 +14,18 @@ public enum HR124QueueRejections: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let rejections = run.batching.rejections else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["rejections by reason"], measure: "the generator's errors by status, or the server's failure counters"))
     }
     let turnedAway = RejectionReason.allCases.filter { $0 != .cancelled }.reduce(0) { $0.addingClamping(rejections[$1] ?? 0) }
     guard turnedAway > 0 else { return .clear }
     guard let offered = run.batching.offeredRequests, offered > 0 else {
-      return .cannotTell(MissingEvidence(["requests offered"], measure: "the generator's request count"))
+      return .inconclusive(MissingEvidence(["requests offered"], measure: "the generator's request count"))
     }
     let kind = run.load.throughput?.kind ?? .measured
     let share = Figure(Double(turnedAway) / Double(offered), .share, kind, source: "rejected over offered requests")
     guard share.value >= shareThreshold else { return .clear }
-    var seen: [Prose] = ["\(share) of the requests were rejected."]
+    var seen: [Sentence] = ["\(share) of the requests were rejected."]
     for reason in RejectionReason.allCases where reason != .cancelled {
       guard let number = rejections[reason], number > 0 else { continue }
       let count = Figure(Double(number), .count, kind, source: "rejections by reason")
@@ -47,7 +47,7 @@ public enum HR124QueueRejections: FindingRule {
     fixes.append(Fix("More capacity: one more instance", [.instances(max(1, run.batching.instances ?? 1) + 1)]))
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad: "Users got errors, and every latency in the report leaves them out: it is the latency of those who got in.", fixes: fixes))
   }
 }

@@ -1,4 +1,4 @@
-/// Copies from pageable memory, or one a request.
+/// Copies from pageable memory, or one per request.
 public enum HR141PageableOrScatteredCopy: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR141
@@ -18,7 +18,7 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
     let pageable = run.copies.pageableByteShare
     let uploads = run.copies.uploadsPerBatch
     let requests = run.batching.meanRequests
-    var seen: [Prose] = []
+    var seen: [Sentence] = []
     var fixes: [Fix] = []
     if let pageable, pageable.value >= pageableThreshold {
       seen.append("\(pageable) of the bytes are copied from or to pageable memory.")
@@ -31,13 +31,13 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
     }
     guard !seen.isEmpty else {
       if pageable == nil && uploads == nil {
-        return .cannotTell(MissingEvidence(["copies and their memory kinds"], measure: "a trace with memory-copy records"))
+        return .inconclusive(MissingEvidence(["copies and their memory kinds"], measure: "a trace with memory-copy records"))
       }
       return .clear
     }
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad:
           "A pageable copy is staged through a small driver buffer and holds its thread; each further copy costs its own call and set-up on the link.",
         fixes: fixes))
@@ -47,10 +47,10 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
 extension HR141PageableOrScatteredCopy {
   /// What its page says.
   public static let explanation = FindingExplanation(
-    inOneLine: "Copies from pageable memory, or one a request",
+    inOneLine: "Copies from pageable memory, or one per request",
     gainsComputedBy: "re-simulation",
     summary: #"""
-      Copies from pageable memory, or one a request.
+      Copies from pageable memory, or one per request.
       """#,
     says: #"""
       At least 10 % of the bytes between host and device come from or go to pageable memory; or nearly as many uploads as requests reach the device.

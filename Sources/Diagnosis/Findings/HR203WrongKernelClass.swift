@@ -15,16 +15,16 @@ public enum HR203WrongKernelClass: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let share = run.kernels.misalignedTimeShare, let scale = run.kernels.paddedTimeScale else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["shapes of the products"], measure: "the model, so that its launches are planned: `headroom plan MODEL`"))
     }
     guard share.value >= timeThreshold, scale.value <= 1 - gainThreshold else { return .clear }
-    var seen: [Prose] = ["Products whose n or k is no multiple of 16 bytes take \(share) of the kernels' time."]
-    if let product = run.kernels.misalignedProduct { seen.append(Prose(stringLiteral: "Most of it: \(product).")) }
+    var seen: [Sentence] = ["GEMMs whose n or k is no multiple of 16 bytes take \(share) of the kernels' time."]
+    if let product = run.kernels.misalignedProduct { seen.append(Sentence(stringLiteral: "Most of it: \(product).")) }
     seen.append("With n and k padded the kernels would take \(scale) of today's time.")
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad:
           "Without rows of 16-byte multiples there are no tensor maps and no vectorized copies: libraries fall back to kernels that copy small pieces.",
         fixes: [Fix("Pad n and k to a multiple of 8 (16-bit types) or 4 (tf32) in the model", [.gpuTimeScale(scale.value)])]))
@@ -34,10 +34,10 @@ public enum HR203WrongKernelClass: FindingRule {
 extension HR203WrongKernelClass {
   /// What its page says.
   public static let explanation = FindingExplanation(
-    inOneLine: "Products with misaligned rows run on an older, slower class of kernels",
+    inOneLine: "GEMMs with misaligned rows run on an older, slower class of kernels",
     gainsComputedBy: "plan at the padded shape",
     summary: #"""
-      Products whose rows are not 16-byte aligned run on an older, slower class of kernels.
+      GEMMs whose rows are not 16-byte aligned run on an older, slower class of kernels.
       """#,
     says: #"""
       n or k of these products is no multiple of 8 (fp16, bf16) or 4 (tf32). They take at least a tenth of the kernel time, and padding would save at least a

@@ -14,7 +14,7 @@ public enum HR206WeightsExceedL2: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let weights = run.kernels.weightBytes, let l2 = run.kernels.l2Bytes, l2.value > 0 else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["weight bytes", "L2 bytes"], measure: "the model, and the device's name or `headroom calibrate`"))
     }
     let decide = MissingEvidence(
@@ -23,12 +23,12 @@ public enum HR206WeightsExceedL2: FindingRule {
     if weights.value <= l2.value {
       // Residency also needs room for activations, but those are reused within microseconds; the sheet's figure is the doubt.
       if run.kernels.l2IsCalibrated || weights.value <= usableShare * l2.value { return .clear }
-      return .cannotTell(decide)
+      return .inconclusive(decide)
     }
     guard let times = weights.ratio(to: l2) else { return .clear }
     return .found(
       Observation(
-        .certain, seen: ["A batch reads \(weights) of weights; L2 holds \(l2) at most: \(times) times as much."],
+        .high, seen: ["A batch reads \(weights) of weights; L2 holds \(l2) at most: \(times) times as much."],
         whyBad:
           "Layers are read in the same order each batch. With least-recently-used replacement a cycle larger than the cache hits nothing, so that every batch pays device-memory bandwidth for all weights.",
         fixes: [

@@ -109,7 +109,7 @@ public struct KernelEvidence: Sendable, Hashable {
   /// The regime of a device whose kernels limit, and the share of kernel time that says so. Underfilled comes first: a kernel that
   /// leaves most SMs empty cannot be helped by a faster one of either roof.
   public var regime: (regime: Regime, share: Figure?)? {
-    if let fill = smFill, let share = gemmTimeShare, share.value > 0.5, fill.value < HR201SmallGEMMUnderfill.fillThreshold {
+    if let fill = smFill, let share = gemmTimeShare, share.value > 0.5, fill.value < HR201GEMMTooSmall.fillThreshold {
       return (.underfilled, share)
     }
     func share(_ bounds: [Bound]) -> Figure? {

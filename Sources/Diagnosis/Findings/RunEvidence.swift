@@ -12,8 +12,8 @@ public struct RunEvidence: Sendable, Hashable {
   public var client = ClientEvidence()
   /// The server's threads outside the issuing loop.
   public var frontEnd = FrontEndEvidence()
-  /// Demand, utilization and capacity of the stations.
-  public var stations = Stations()
+  /// Demand, utilization and capacity of the stages.
+  public var stages = PipelineStages()
   /// What one percent of each time is worth, where it was measured.
   public var elasticities: Elasticities?
   /// The batcher's decisions.
@@ -51,19 +51,19 @@ public struct LoadEvidence: Sendable, Hashable {
   public var fixedRowsPerRequest: Int?
   /// Answers a second.
   public var throughput: Figure?
-  /// Over the generator's stopwatch.
+  /// Over the client-side latency.
   public var meanLatency: Figure?
-  /// Over the generator's stopwatch.
+  /// Over the client-side latency.
   public var medianLatency: Figure?
-  /// Over the generator's stopwatch.
+  /// Over the client-side latency.
   public var p99Latency: Figure?
 
   /// Nothing known.
   public init() {}
 
-  /// N/X - R (Little's law over the users): what a user spends per cycle where the stopwatch does not look, think time included. In a
+  /// N/X - R (Little's law over the users): what a user spends per cycle outside the measured latency, think time included. In a
   /// closed loop only.
-  public var timeOutsideStopwatch: Figure? {
+  public var thinkAndClientQueueTime: Figure? {
     guard case .closed(let users) = loop, users > 0, let throughput, let meanLatency, throughput.value > 0 else { return nil }
     let cycle = Double(users) / throughput.value * 1000
     return .combined(
@@ -96,7 +96,7 @@ public struct ClientEvidence: Sendable, Hashable {
   public var cores: Int?
   /// 99th percentile of (sent - intended).
   public var sendLagP99: Figure?
-  /// Time outside the stopwatch in other runs of the same generator and think time, whatever the number of users.
+  /// Time outside the measured latency in other runs of the same generator and think time, whatever the number of users.
   public var otherRuns: [OtherRun] = []
 
   /// One other run of the same generator.
@@ -106,13 +106,13 @@ public struct ClientEvidence: Sendable, Hashable {
     /// Its answers a second.
     public var throughput: Figure
     /// Its N/X - R.
-    public var timeOutsideStopwatch: Figure
+    public var thinkAndClientQueueTime: Figure
 
     /// The figures of one run.
-    public init(users: Int, throughput: Figure, timeOutsideStopwatch: Figure) {
+    public init(users: Int, throughput: Figure, thinkAndClientQueueTime: Figure) {
       self.users = users
       self.throughput = throughput
-      self.timeOutsideStopwatch = timeOutsideStopwatch
+      self.thinkAndClientQueueTime = thinkAndClientQueueTime
     }
   }
 
@@ -180,8 +180,8 @@ public struct BatchingEvidence: Sendable, Hashable {
   public var meanRows: Figure?
   /// Requests per batch.
   public var meanRequests: Figure?
-  /// Batches by why they left; empty where it was not recorded.
-  public var departures: [DepartureReason: Int] = [:]
+  /// Batches by dispatch reason; empty where it was not recorded.
+  public var dispatchReasons: [DispatchReason: Int] = [:]
   /// Configured `max_batch_size`.
   public var maximumRows: Int?
   /// Configured preferred sizes; empty for none.
@@ -217,13 +217,13 @@ public struct BatchingEvidence: Sendable, Hashable {
   }
 
   /// Batches whose dispatch reason was recorded.
-  public var recordedBatches: Int { departures.values.reduce(0) { $0.addingClamping($1) } }
+  public var recordedBatches: Int { dispatchReasons.values.reduce(0) { $0.addingClamping($1) } }
 
   /// Share of the batches that left for `reason`; nil where reasons were not recorded. `kind` is the batches' own.
-  public func share(leftBy reason: DepartureReason, kind: Figure.Kind) -> Figure? {
-    let recorded = departures.values.reduce(0, +)
+  public func share(dispatchedBy reason: DispatchReason, kind: Figure.Kind) -> Figure? {
+    let recorded = dispatchReasons.values.reduce(0, +)
     guard recorded > 0 else { return nil }
-    return Figure(Double(departures[reason] ?? 0) / Double(recorded), .share, kind, source: "batches by dispatch reason")
+    return Figure(Double(dispatchReasons[reason] ?? 0) / Double(recorded), .share, kind, source: "batches by dispatch reason")
   }
 }
 
@@ -232,11 +232,11 @@ public struct DeviceEvidence: Sendable, Hashable {
   /// At least one kernel ran.
   public var kernelBusy: Figure?
   /// Nothing ran and no work existed anywhere behind the queue.
-  public var starvedIdle: Figure?
-  /// Nothing ran, and the batcher kept requests for company although an instance was there.
-  public var heldIdle: Figure?
+  public var noRequestsIdle: Figure?
+  /// Nothing ran, and the batcher held requests for the batch to fill although an instance was there.
+  public var batchingDelayIdle: Figure?
   /// Nothing ran although a batch was due.
-  public var stalledIdle: Figure?
+  public var hostOverheadIdle: Figure?
   /// Wall time whose cause could not be seen.
   public var unattributed: Figure?
   /// Batches in flight between forming and answer, per launch thread: 1 is a serialized loop.
@@ -280,7 +280,7 @@ public struct CopyEvidence: Sendable, Hashable {
   /// Wall time in which only copies ran while another batch waited, as a share.
   public var copyOnlyWhileWorkWaits: Figure?
   /// Wall time in which only copies ran, as a share.
-  public var copyOnly: Figure?
+  public var nonOverlappedMemcpy: Figure?
 
   /// Nothing known.
   public init() {}

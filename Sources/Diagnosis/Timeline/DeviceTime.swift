@@ -8,13 +8,13 @@ public struct DeviceTime: Sendable, Hashable {
   /// At least one kernel ran.
   public var kernelBusy: Int64 = 0
   /// Copies or fills ran, and no kernel.
-  public var copyOnly: Int64 = 0
+  public var nonOverlappedMemcpy: Int64 = 0
   /// Nothing ran and no request waited behind the front end.
-  public var starvedIdle: Int64 = 0
-  /// Nothing ran, requests waited, and the batcher kept them for company although an instance was there.
-  public var heldIdle: Int64 = 0
+  public var noRequestsIdle: Int64 = 0
+  /// Nothing ran, requests waited, and the batcher held them for the batch to fill although an instance was there.
+  public var batchingDelayIdle: Int64 = 0
   /// Nothing ran although a batch was due: hand-off, gathering, launching, wake-up, dispatch.
-  public var stalledIdle: Int64 = 0
+  public var hostOverheadIdle: Int64 = 0
   /// Nothing ran and the trace does not say why.
   public var unattributedIdle: Int64 = 0
   /// Gaps, longest first, at most 1,000.
@@ -33,11 +33,11 @@ public struct DeviceTime: Sendable, Hashable {
   /// Why a device had nothing to do.
   public enum Cause: String, Sendable, Hashable, CaseIterable {
     /// No request waited.
-    case starved
-    /// The batcher waited for company.
-    case held
+    case noRequests
+    /// The batcher waited for the batch to fill.
+    case batchingDelay
     /// A batch was due and not yet on the device.
-    case stalled
+    case hostOverhead
     /// Between kernels of one batch.
     case insideBatch
     /// Not recorded.
@@ -46,9 +46,9 @@ public struct DeviceTime: Sendable, Hashable {
     /// As printed.
     public var text: String {
       switch self {
-      case .starved: "no request waited"
-      case .held: "the batcher waited for company"
-      case .stalled: "a batch was due and not yet on the device"
+      case .noRequests: "no request waited"
+      case .batchingDelay: "the batcher waited for the batch to fill"
+      case .hostOverhead: "a batch was due and not yet on the device"
       case .insideBatch: "between kernels of one batch"
       case .unattributed: "launch thread blocked, waker unrecorded"
       }
@@ -58,10 +58,10 @@ public struct DeviceTime: Sendable, Hashable {
   /// Total length of the window.
   public var wall: Int64 { window.upperBound - window.lowerBound }
   /// Kernels, copies or fills ran.
-  public var deviceBusy: Int64 { kernelBusy + copyOnly }
+  public var deviceBusy: Int64 { kernelBusy + nonOverlappedMemcpy }
 
-  /// Attributes a window of a trace. A gap is given to the batch that ends it: before its first request came the device was starved, from
-  /// when the batch was due it was stalled, and in between the batcher held it. Without batches and requests idle time stays
+  /// Attributes a window of a trace. A gap is given to the batch that ends it: before its first request came the device had no requests, from
+  /// when the batch was due the host was late, and in between the batcher held it. Without batches and requests idle time stays
   /// unattributed: what cannot be seen is not named.
   public init(of trace: Trace, window: Range<Int64>) {
     self.window = window
@@ -71,7 +71,7 @@ public struct DeviceTime: Sendable, Hashable {
         (trace.kernels.start, trace.kernels.end), (trace.copies.start, trace.copies.end), (trace.memsets.start, trace.memsets.end),
       ], in: window)
     kernelBusy = kernels.total
-    copyOnly = device.total - kernelBusy
+    nonOverlappedMemcpy = device.total - kernelBusy
     let batches = BatchTimes(of: trace)
     var next = 0
     var gaps: [Gap] = []
@@ -90,22 +90,26 @@ public struct DeviceTime: Sendable, Hashable {
         continue
       }
       if gap.lowerBound >= batches.computeStart[batch] {
-        stalledIdle += gap.upperBound - gap.lowerBound
+        hostOverheadIdle += gap.upperBound - gap.lowerBound
         gaps.append(Gap(range: gap, cause: .insideBatch))
         continue
       }
       let first = min(max(batches.firstEnqueued[batch], gap.lowerBound), gap.upperBound)
       let due = min(max(batches.due[batch], first), gap.upperBound)
-      let (starved, held, stalled) = (first - gap.lowerBound, due - first, gap.upperBound - due)
-      starvedIdle += starved
-      heldIdle += held
-      stalledIdle += stalled
-      gaps.append(Gap(range: gap, cause: starved >= max(held, stalled) ? .starved : held >= stalled ? .held : .stalled))
+      let (noRequests, batchingDelay, hostOverhead) = (first - gap.lowerBound, due - first, gap.upperBound - due)
+      noRequestsIdle += noRequests
+      batchingDelayIdle += batchingDelay
+      hostOverheadIdle += hostOverhead
+      gaps.append(
+        Gap(
+          range: gap,
+          cause: noRequests >= max(batchingDelay, hostOverhead)
+            ? .noRequests : batchingDelay >= hostOverhead ? .batchingDelay : .hostOverhead))
     }
     gaps.sort { $0.range.upperBound - $0.range.lowerBound > $1.range.upperBound - $1.range.lowerBound }
     longestGaps = Array(gaps.prefix(1000))
 
-    if !batches.isEmpty, copyOnly > 0 {
+    if !batches.isEmpty, nonOverlappedMemcpy > 0 {
       // An upload during which the next batch is due already, and no kernel runs.
       let uploads = Intervals(trace.copies.start, trace.copies.end, in: window)
       var batch = 0
@@ -116,7 +120,7 @@ public struct DeviceTime: Sendable, Hashable {
         let from = max(uploads.starts[index], batches.due[batch + 1])
         if from < uploads.ends[index] { waiting += uploads.ends[index] - from }
       }
-      copyOnlyWhileWorkWaits = min(copyOnly, waiting)
+      copyOnlyWhileWorkWaits = min(nonOverlappedMemcpy, waiting)
     }
   }
 }
@@ -165,7 +169,7 @@ struct BatchTimes {
       firstEnqueued.append(first[rank])
       id.append(table.id[index])
       let due: Int64
-      switch trace.names[table.reason[index]].flatMap(DepartureReason.init(rawValue:)) {
+      switch trace.names[table.reason[index]].flatMap(DispatchReason.init(rawValue:)) {
       case .preferredSize, .full: due = last[rank]
       case .wouldExceed, .shapeMismatch:
         // The request that did not fit, or fit no more, made it leave.

@@ -108,11 +108,11 @@ enum ElementLoops {
     for outer in 0..<shape[..<axis].reduce(1, *) {
       for offset in 0..<inner {
         let start = outer * size * inner + offset
-        var most = -Float.infinity
-        for index in 0..<size { most = max(most, x[start + index * inner]) }
+        var maximum = -Float.infinity
+        for index in 0..<size { maximum = max(maximum, x[start + index * inner]) }
         var sum: Float = 0
         for index in 0..<size {
-          y[start + index * inner] = expf(x[start + index * inner] - most)
+          y[start + index * inner] = expf(x[start + index * inner] - maximum)
           sum += y[start + index * inner]
         }
         for index in 0..<size { y[start + index * inner] /= sum }

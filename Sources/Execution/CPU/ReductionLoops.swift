@@ -24,8 +24,8 @@ enum ReductionLoops {
     case .logarithmOfSumOfExponentials:
       var largest = [Float](repeating: -.infinity, count: count)
       places.forEach { source, target in
-        let (most, next) = (largest[target], x[source])
-        largest[target] = most.isNaN || next.isNaN ? .nan : max(most, next)
+        let (maximum, next) = (largest[target], x[source])
+        largest[target] = maximum.isNaN || next.isNaN ? .nan : max(maximum, next)
       }
       for index in 0..<count { y[index] = 0 }
       places.forEach { source, target in

@@ -169,8 +169,8 @@ final class CUDAModel: LoadedModel, @unchecked Sendable {
 
   /// Weights that some small batch multiplies by in a chain.
   private static func chainedWeights(_ layout: Layout, _ options: LoadOptions) -> [Int] {
-    let most = options.maximumBatchRows
-    let rows = Set([1] + options.preferredRows + [most]).filter { $0 >= 1 && (most == 0 || $0 <= most) }
+    let maximum = options.maximumBatchRows
+    let rows = Set([1] + options.preferredRows + [maximum]).filter { $0 >= 1 && (maximum == 0 || $0 <= maximum) }
     return rows.flatMap { (try? layout.program(rows: $0).chains.flatMap(\.weights)) ?? [] }
   }
 

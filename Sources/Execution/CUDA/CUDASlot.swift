@@ -3,7 +3,7 @@ import CheckedNumbers
 import Threads
 import TimeBase
 
-/// One batch's memory: pinned on the host, its twin on the device, and the events that part its phases.
+/// One batch's memory: pinned on the host, its counterpart on the device, and the events that part its phases.
 ///
 /// `@unchecked Sendable`: owned by the instance's thread until it is given to the waiting thread, and back with the completion.
 final class CUDASlot: @unchecked Sendable {

@@ -5,19 +5,19 @@ public import TimeBase
 
 /// Times whole batches of a loaded model, so that a simulation can run it on this device.
 public enum BatchTimer {
-  /// Batches of each size in turn until the time is over, `fewest` of each at least.
+  /// Batches of each size in turn until the time is over, `minimumBatches` of each at least.
   ///
   /// What is timed is what a server's batch waits for: from the inputs' being in place to the outputs' being readable.
   ///
   /// - Parameters:
   ///   - sizes: Rows.
   ///   - budget: Time for all of it; a slow model takes longer.
-  ///   - fewest: Batches of each size, whatever they take.
+  ///   - minimumBatches: Batches of each size, whatever they take.
   ///   - waiting: How long this process's threads have waited for a core so far, nanoseconds. A batch during which they waited for
   ///     more than a twentieth of its time was disturbed by others, and is left out where enough are left.
   ///   - progress: Told the share done, now and then.
   public static func measure(
-    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, fewest: Int = 5, waiting: () -> Int64 = { 0 },
+    _ model: any LoadedModel, sizes: [Int], budget: TimeSpan, minimumBatches: Int = 5, waiting: () -> Int64 = { 0 },
     progress: (Double) -> Void = { _ in }
   ) throws(DeviceError) -> Timing {
     let instance = try model.makeInstance()
@@ -27,20 +27,20 @@ public enum BatchTimer {
     for rows in sizes { _ = try time(model, instance, rows: rows) }
     let start = MonotonicClock.now
     var round = 0
-    while round < fewest || MonotonicClock.now - start < budget {
+    while round < minimumBatches || MonotonicClock.now - start < budget {
       for rows in sizes {
         let before = waiting()
         let taken = try time(model, instance, rows: rows)
         times[rows, default: []].append((taken, Double(waiting() - before) > taken / 20))
       }
       round += 1
-      progress(min(1, max(Double(round) / Double(fewest), (MonotonicClock.now - start).seconds / max(1e-9, budget.seconds))))
-      if round >= most { break }
+      progress(min(1, max(Double(round) / Double(minimumBatches), (MonotonicClock.now - start).seconds / max(1e-9, budget.seconds))))
+      if round >= maximumRounds { break }
     }
     var disturbed = 0
     let points = times.compactMap { rows, times -> BatchDurations.Point? in
       let quiet = times.filter { !$0.isDisturbed }
-      guard quiet.count >= fewest else { return BatchDurations.Point(rows: rows, times: times.map(\.nanoseconds)) }
+      guard quiet.count >= minimumBatches else { return BatchDurations.Point(rows: rows, times: times.map(\.nanoseconds)) }
       disturbed += times.count - quiet.count
       return BatchDurations.Point(rows: rows, times: quiet.map(\.nanoseconds))
     }
@@ -58,7 +58,7 @@ public enum BatchTimer {
     public var disturbed: Int
   }
 
-  private static let most = 2000
+  private static let maximumRounds = 2000
 
   private static func time(_ model: any LoadedModel, _ instance: any ModelInstance, rows: Int) throws(DeviceError) -> Double {
     let shapes = model.signature.inputs.map { input in (model.hasRowDimension ? [rows] : []) + input.dims.map { max(1, $0) } }

@@ -69,12 +69,14 @@ struct EngineReader {
     try flag() ? try read(&self) : nil
   }
 
-  /// `fewest`: bytes that an element takes at least.
-  mutating func list<Element>(fewest: Int, _ read: (inout EngineReader) throws(EngineMessageError) -> Element)
+  /// `minimumElementBytes`: the fewest bytes that an element takes.
+  mutating func list<Element>(minimumElementBytes: Int, _ read: (inout EngineReader) throws(EngineMessageError) -> Element)
     throws(EngineMessageError) -> [Element]
   {
     let count = Int(try integer(UInt32.self))
-    guard count <= left / max(1, fewest) else { throw .malformed("a list claims \(count) elements where \(left) bytes are left") }
+    guard count <= left / max(1, minimumElementBytes) else {
+      throw .malformed("a list claims \(count) elements where \(left) bytes are left")
+    }
     var elements: [Element] = []
     elements.reserveCapacity(count)
     for _ in 0..<count { elements.append(try read(&self)) }

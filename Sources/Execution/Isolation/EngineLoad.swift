@@ -93,7 +93,9 @@ extension EngineLoaded {
     self.init(
       signature: try ModelSignature(&reader), hasRows: try reader.flag(),
       weightBytes: max(0, Int(clamping: try reader.integer(Int64.self))),
-      omissible: try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) },
+      omissible: try reader.list(minimumElementBytes: 8) { reader throws(EngineMessageError) in
+        Int(clamping: try reader.integer(Int64.self))
+      },
       step: try reader.text())
   }
 }
@@ -115,11 +117,13 @@ extension ModelSignature {
       let name = try reader.text()
       let code = try reader.integer(UInt8.self)
       guard let type = TensorDataType(onnxElement: Int32(clamping: code)) else { throw .malformed("a tensor of type \(code)") }
-      let dims = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
+      let dims = try reader.list(minimumElementBytes: 8) { reader throws(EngineMessageError) in
+        Int(clamping: try reader.integer(Int64.self))
+      }
       guard dims.count <= 1024, dims.allSatisfy({ $0 >= -1 }) else { throw .malformed("a tensor of shape \(dims.prefix(16))") }
       return Tensor(name: name, dataType: type, dims: dims, isOptional: try reader.flag())
     }
-    self.init(inputs: try reader.list(fewest: 10, tensor), outputs: try reader.list(fewest: 10, tensor))
+    self.init(inputs: try reader.list(minimumElementBytes: 10, tensor), outputs: try reader.list(minimumElementBytes: 10, tensor))
   }
 }
 
@@ -149,7 +153,7 @@ extension ONNXRuntimeOptions {
     usesArena = try reader.optional { reader throws(EngineMessageError) in try reader.flag() }
     usesMemoryPattern = try reader.optional { reader throws(EngineMessageError) in try reader.flag() }
     shrinksArena = try reader.optional { reader throws(EngineMessageError) in try reader.text() }
-    entries = try reader.list(fewest: 8) { reader throws(EngineMessageError) in
+    entries = try reader.list(minimumElementBytes: 8) { reader throws(EngineMessageError) in
       Entry(key: try reader.text(), value: try reader.text())
     }
   }

@@ -22,7 +22,7 @@ struct EngineTensor: Sendable, Hashable {
   }
 
   init(_ reader: inout EngineReader) throws(EngineMessageError) {
-    shape = try reader.list(fewest: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
+    shape = try reader.list(minimumElementBytes: 8) { reader throws(EngineMessageError) in Int(clamping: try reader.integer(Int64.self)) }
     offset = Int(clamping: try reader.integer(Int64.self))
     byteCount = Int(clamping: try reader.integer(Int64.self))
     guard shape.count <= Self.maximumDimensions, shape.allSatisfy({ $0 >= 0 }), offset >= 0, byteCount >= 0 else {
@@ -62,7 +62,7 @@ struct EngineRun: Sendable, Hashable {
   }
 
   init(_ reader: inout EngineReader) throws(EngineMessageError) {
-    inputs = try reader.list(fewest: 1) { reader throws(EngineMessageError) in
+    inputs = try reader.list(minimumElementBytes: 1) { reader throws(EngineMessageError) in
       try reader.optional { reader throws(EngineMessageError) in try EngineTensor(&reader) }
     }
     regionBytes = Int(clamping: try reader.integer(Int64.self))
@@ -92,7 +92,7 @@ struct EngineRan: Sendable, Hashable {
   }
 
   init(_ reader: inout EngineReader) throws(EngineMessageError) {
-    outputs = try reader.list(fewest: 20) { reader throws(EngineMessageError) in try EngineTensor(&reader) }
+    outputs = try reader.list(minimumElementBytes: 20) { reader throws(EngineMessageError) in try EngineTensor(&reader) }
     regionBytes = Int(clamping: try reader.integer(Int64.self))
     inputsReady = try reader.integer()
     computeEnd = try reader.integer()

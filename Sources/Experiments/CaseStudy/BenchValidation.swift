@@ -25,7 +25,7 @@ package struct BenchValidation {
   package let progress: @Sendable (String) -> Void
 
   package struct Outcome {
-    package var comparison: TwinComparison
+    package var comparison: SimulationComparison
     package var report: Report
     package var entry: JSONValue
   }
@@ -55,18 +55,18 @@ package struct BenchValidation {
         .with(.clientCores, 1, .measured, "headroom load --threads 1")
     }
     let device = try CPUDevice(CPUDeviceOptions(threads: cores))
-    var twin = experiment
-    for index in twin.variants.indices {
-      var variant = twin.variants[index]
+    var simulation = experiment
+    for index in simulation.variants.indices {
+      var variant = simulation.variants[index]
       progress("\(variant.name): timing batches")
       let graph = try variant.model.graph().withRowsFirst()
-      let most = max(1, variant.scheduler.maximumBatchRows)
+      let maximum = max(1, variant.scheduler.maximumBatchRows)
       // No batch is larger than what all users together ask for.
-      var largest = most
+      var largest = maximum
       if case .closed(let users, _, _) = variant.workload.load {
-        largest = min(most, Int(saturating: (Double(users) * variant.workload.rows.mean).rounded(.up)))
+        largest = min(maximum, Int(saturating: (Double(users) * variant.workload.rows.mean).rounded(.up)))
       }
-      let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: most))
+      let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: maximum))
       let durations = try BatchTimer.measure(
         model, sizes: BatchDurations.sizes(maximum: max(1, largest)), budget: .milliseconds(5000),
         waiting: { ThreadTimes.all().values.reduce(0) { $0 &+ $1.waiting } }
@@ -74,18 +74,18 @@ package struct BenchValidation {
       variant.processor = ProcessorDevice(
         name: device.description.hardware, durations: durations, threads: cores, sharedCores: cores)
       variant.host = profile
-      twin.variants[index] = variant
+      simulation.variants[index] = variant
     }
     // The prediction is finished before the first request is sent.
     var simulated = ExperimentRunner { progress($0) }
     simulated.explains = false
-    let prediction = try simulated.run(twin)
+    let prediction = try simulated.run(simulation)
     var measured = MeasuredRunner(binary: binary) { progress($0) }
     measured.recordsOSCalls = recordsOSCalls
     measured.comparesEqualRows = false
     measured.explains = false
     let real = try measured.run(experiment)
-    let comparison = TwinComparison(predicted: prediction.variants.map(\.compared), measured: real.variants.map(\.compared))
+    let comparison = SimulationComparison(predicted: prediction.variants.map(\.compared), measured: real.variants.map(\.compared))
     let name = "\(device.description.hardware), \(cores) threads"
     let report = comparison.report(
       experiment: experiment.name, facts: [("device", name), ("host profile", "\(profile.name): \(profile.about)")],

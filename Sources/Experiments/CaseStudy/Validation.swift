@@ -83,7 +83,7 @@ public enum Validation {
       "| variant | figure | document | always client-bound | error | roofline + fixed gap | error | ours |",
       "|---|---|---|---|---|---|---|---|",
     ]
-    // Baseline 1: every variant runs at Linear's rate, its latency what is left of the cycle after Linear's time outside the stopwatch.
+    // Baseline 1: every variant runs at Linear's rate, its latency what is left of the cycle after Linear's time outside the measured latency.
     let first = DocumentTable.rows[0]
     let outside = DocumentTable.users / first.throughput * 1000 - first.mean
     // Baseline 2: a batch of 250 rows takes its roofline time plus a gap that makes SeqLen right.

@@ -36,7 +36,7 @@ public struct RunTotals: Sendable {
   public var refused: Int
   /// Batches.
   public var batches: Int
-  /// By the client's stopwatch, ascending, with how many requests took each.
+  /// By the client-side latency, ascending, with how many requests took each.
   public var latencies: [(nanoseconds: Int64, count: Int)]
 
   /// With every field stated.
@@ -76,21 +76,21 @@ extension ComparedRun {
       kind: analysis.kind, rejected: run.refused)
   }
 
-  static func gains(_ gains: Result<GainEstimate, GainRefusal>, on device: DeviceClass) -> Prose {
+  static func gains(_ gains: Result<GainEstimate, GainRefusal>, on device: DeviceClass) -> Sentence {
     switch gains {
     case .failure(let refusal): return refusal.text
     case .success(let estimate):
-      var prose = Prose(parts: [])
+      var sentence = Sentence(parts: [])
       func add(_ name: String, _ gain: Gain?) {
         guard let gain else { return }
-        let separator = prose.parts.isEmpty ? "" : ", "
-        prose = "\(prose)\(separator)\(name) \(Prose(changeOf: gain))"
+        let separator = sentence.parts.isEmpty ? "" : ", "
+        sentence = "\(sentence)\(separator)\(name) \(Sentence(changeOf: gain))"
       }
       add("throughput", estimate.throughput)
       add("p99", estimate.p99Latency)
-      add("max requests/s at the goal", estimate.capacityAtGoal)
-      add("\(device.noun)-seconds per million inferences", estimate.gpuSecondsPerMillionRows)
-      return prose.parts.isEmpty ? "not quantified" : prose
+      add("max requests/s at the goal", estimate.maximumRateAtGoal)
+      add("\(device.noun)-seconds per million inferences", estimate.gpuSecondsPerMillionInferences)
+      return sentence.parts.isEmpty ? "not quantified" : sentence
     }
   }
 

@@ -43,7 +43,7 @@ struct RunComparison {
         explanation: "The highest request rate that keeps the latency goal: open loop, Poisson arrivals, the same mix of rows."),
       .init("times today's rate", runs.map(\.headroom.times)), .init("requests/s today", runs.map(\.headroom.today)),
     ]
-    let lines = runs.map { run -> Prose in "\(run.name): \(run.headroom.text) [\(run.headroom.kindText)]" }
+    let lines = runs.map { run -> Sentence in "\(run.name): \(run.headroom.text) [\(run.headroom.kindText)]" }
     return Report.Section(
       id: "headroom", heading: "Headroom", explanation: "How much more each variant can take before it misses the latency goal.",
       blocks: [.table(FigureTable(columns: names, rows: rows)), .sentences(heading: nil, lines)])
@@ -53,7 +53,7 @@ struct RunComparison {
 
   var verdictSection: Report.Section {
     let blocks = runs.map { result -> Report.Block in
-      var lines: [Prose] = ["\(result.assessment.verdict.sentence)"]
+      var lines: [Sentence] = ["\(result.assessment.verdict.sentence)"]
       lines += littlesLaw(result)
       if let missing = result.assessment.verdict.missing {
         lines.append("to confirm: \(missing.cheapestMeasurement)")
@@ -61,10 +61,10 @@ struct RunComparison {
       if let elasticities = result.evidence.elasticities {
         let parts = TimeTerm.allCases.compactMap { term in elasticities.values[term].map { (term, $0) } }
           .filter { $0.1.value.magnitude >= 0.02 }.sorted { $0.1.value > $1.1.value }
-        var prose: Prose = "throughput sensitivity (% per 1 % less time): "
-        for (index, part) in parts.enumerated() { prose = "\(prose)\(index == 0 ? "" : ", ")\(part.0.text) \(part.1)" }
+        var sentence: Sentence = "throughput sensitivity (% per 1 % less time): "
+        for (index, part) in parts.enumerated() { sentence = "\(sentence)\(index == 0 ? "" : ", ")\(part.0.text) \(part.1)" }
         let sum = Figure(elasticities.sum, .ratio, kind, source: "sum of the elasticities (1 by Euler's theorem)")
-        lines.append("\(prose); sum \(sum) (expected 1)")
+        lines.append("\(sentence); sum \(sum) (expected 1)")
       }
       return .sentences(heading: result.name, lines)
     }
@@ -74,19 +74,19 @@ struct RunComparison {
       blocks: blocks)
   }
 
-  func littlesLaw(_ result: ComparedRun) -> [Prose] {
+  func littlesLaw(_ result: ComparedRun) -> [Sentence] {
     guard case .closed(let users)? = result.evidence.load.loop, let flight = result.evidence.load.meanInFlight,
-      let outside = result.evidence.load.timeOutsideStopwatch
+      let outside = result.evidence.load.thinkAndClientQueueTime
     else { return [] }
     guard outside.value >= 0 else {
       return [
         "of \(setting: users) users \(flight) were in flight on average (Little's law): more than there are; the window holds too few answers for the law"
       ]
     }
-    var prose: Prose =
+    var sentence: Sentence =
       "of \(setting: users) users \(flight) were in flight on average (Little's law); \(outside) per request cycle passed outside the measured latency"
-    if let think = result.evidence.load.meanThinkTime { prose = "\(prose), \(think) of it think time" }
-    return [prose]
+    if let think = result.evidence.load.meanThinkTime { sentence = "\(sentence), \(think) of it think time" }
+    return [sentence]
   }
 
   var loadSection: Report.Section {
@@ -111,7 +111,7 @@ struct RunComparison {
         }),
       .init("users in flight", runs.map { $0.evidence.load.meanInFlight }, explanation: "Little's law: throughput x mean latency."),
       .init(
-        "think time plus client-side queueing", runs.map { $0.evidence.load.timeOutsideStopwatch },
+        "think time plus client-side queueing", runs.map { $0.evidence.load.thinkAndClientQueueTime },
         explanation: "N/X - R, closed loops only."),
     ]
     var blocks: [Report.Block] = [.table(FigureTable(columns: names, rows: rows))]
@@ -148,10 +148,10 @@ struct RunComparison {
       .init("rows per batch", runs.map { $0.evidence.batching.meanRows }),
       .init("kernels per batch", runs.map { $0.evidence.launches.launchesPerBatch }, explanation: "Kernel records over batches."),
     ]
-    for departure in DepartureReason.allCases where runs.contains(where: { ($0.evidence.batching.departures[departure] ?? 0) > 0 }) {
+    for departure in DispatchReason.allCases where runs.contains(where: { ($0.evidence.batching.dispatchReasons[departure] ?? 0) > 0 }) {
       rows.append(
         .init(
-          "dispatched: \(departure.text)", runs.map { $0.evidence.batching.share(leftBy: departure, kind: kind) },
+          "dispatched: \(departure.text)", runs.map { $0.evidence.batching.share(dispatchedBy: departure, kind: kind) },
           explanation: "Share of the batches with this dispatch reason."))
     }
     let series = runs.map { result in
@@ -240,13 +240,13 @@ struct RunComparison {
 
   var stationSection: Report.Section {
     var rows: [FigureTable.Row] = []
-    for station in Station.allCases {
-      rows.append(.init("\(station.text(on: deviceClass)): service time per request", runs.map { $0.evidence.stations[station]?.demand }))
-      rows.append(.init("  utilization", runs.map { $0.evidence.stations[station]?.utilization }))
-      rows.append(.init("  stage capacity", runs.map { $0.evidence.stations[station]?.capacity }))
+    for stage in PipelineStage.allCases {
+      rows.append(.init("\(stage.text(on: deviceClass)): service time per request", runs.map { $0.evidence.stages[stage]?.serviceTime }))
+      rows.append(.init("  utilization", runs.map { $0.evidence.stages[stage]?.utilization }))
+      rows.append(.init("  stage capacity", runs.map { $0.evidence.stages[stage]?.capacity }))
     }
     return Report.Section(
-      id: "stations", heading: "Pipeline stages",
+      id: "stages", heading: "Pipeline stages",
       explanation: "Service time per request, utilization and stage capacity.",
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
@@ -264,24 +264,24 @@ struct RunComparison {
       let assessment = result.assessment
       for ranked in assessment.ranked {
         let finding = ranked.finding
-        var lines: [Prose] = finding.observation.seen
+        var lines: [Sentence] = finding.observation.seen
         lines.append("why: \(finding.observation.whyBad)")
         for fix in ranked.fixes.prefix(2) { lines.append("fix: \(fix.fix.title): \(ComparedRun.gains(fix.gains, on: deviceClass))") }
         if let missing = finding.observation.missing { lines.append("to confirm: \(missing.cheapestMeasurement)") }
         blocks.append(
           .sentences(
-            heading: "\(result.name): \(finding.code.rawValue) \(finding.name) (\(finding.observation.certainty.confidence))", lines,
+            heading: "\(result.name): \(finding.code.rawValue) \(finding.name) (\(finding.observation.confidence.phrase))", lines,
             anchor: "\(finding.code.rawValue)-\(result.name)"))
       }
-      var path: [Prose] = []
-      for (index, step) in assessment.unlockPath.enumerated() {
+      var path: [Sentence] = []
+      for (index, step) in assessment.improvementPlan.enumerated() {
         let codes = step.codes.map(\.rawValue).joined(separator: " + ")
         let titles = step.fixes.map(\.title).joined(separator: " and ")
-        var prose: Prose = "\(setting: index + 1). \(codes): \(titles): \(ComparedRun.gains(.success(step.total), on: deviceClass))"
-        if !step.costs.isEmpty { prose = "\(prose); this step costs \(Self.text(step.costs))" }
-        if let verdict = step.total.verdict { prose = "\(prose). Then: \(verdict.sentence)" }
-        if let unknown = step.unknownLimit { prose = "\(prose). Then: unknown (\(unknown.text))" }
-        path.append(prose)
+        var sentence: Sentence = "\(setting: index + 1). \(codes): \(titles): \(ComparedRun.gains(.success(step.total), on: deviceClass))"
+        if !step.costs.isEmpty { sentence = "\(sentence); this step costs \(Self.text(step.costs))" }
+        if let verdict = step.total.verdict { sentence = "\(sentence). Then: \(verdict.sentence)" }
+        if let unknown = step.unknownLimit { sentence = "\(sentence). Then: unknown (\(unknown.text))" }
+        path.append(sentence)
       }
       if path.isEmpty {
         let computed = assessment.ranked.contains { $0.fixes.contains { if case .success = $0.gains { true } else { false } } }
@@ -300,17 +300,17 @@ struct RunComparison {
       blocks: blocks)
   }
 
-  private static func text(_ costs: [StepCost]) -> Prose {
-    var prose = Prose(parts: [])
+  private static func text(_ costs: [StepCost]) -> Sentence {
+    var sentence = Sentence(parts: [])
     for cost in costs {
       let name =
         switch cost.quantity {
-        case .gpuSecondsPerMillionRows: "device time per inference"
+        case .gpuSecondsPerMillionInferences: "device time per inference"
         case .p99Latency: "p99"
         case .throughput: "throughput"
         }
-      prose = "\(prose)\(prose.parts.isEmpty ? "" : ", ")\(name) \(cost.change.value > 0 ? "+" : "")\(cost.change)"
+      sentence = "\(sentence)\(sentence.parts.isEmpty ? "" : ", ")\(name) \(cost.change.value > 0 ? "+" : "")\(cost.change)"
     }
-    return prose
+    return sentence
   }
 }

@@ -35,7 +35,7 @@ extension Experiment {
       defaultQueuePolicy: QueuePolicy(
         timeoutAction: .reject, defaultTimeout: .microseconds(120_000_000), maximumQueueSize: 20_480)))
 
-  /// Its load: 1,000 users; 50 rows per request follow from its batch counts, the mean think time is fitted (`Rivals`).
+  /// Its load: 1,000 users; 50 rows per request follow from its batch counts, the mean think time is fitted (`Hypotheses`).
   static func documentWorkload(seconds: Double) -> Workload {
     Workload(
       load: .closed(users: 1000, spawnRate: 100, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(50),

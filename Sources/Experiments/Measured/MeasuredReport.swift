@@ -155,7 +155,7 @@ extension MeasuredResult {
 
   private func findingsSection(_ shared: RunComparison) -> Report.Section {
     var section = shared.findingsSection
-    let remarks = variants.compactMap { variant in variant.twinRemark.map { "\(variant.variant.name): \($0)" as Prose } }
+    let remarks = variants.compactMap { variant in variant.fittedRemark.map { "\(variant.variant.name): \($0)" as Sentence } }
     if !remarks.isEmpty {
       section.blocks.insert(.sentences(heading: "How well the fitted simulations reproduce their runs", remarks), at: 0)
     }
@@ -175,7 +175,7 @@ extension MeasuredResult {
   /// Everything that is said, for machines.
   public func json(version: String) -> JSONValue {
     [
-      "schema": "headroom.bench-measured/2", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
+      "schema": "headroom.bench-measured/3", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
       "question": .string(experiment.question), "device": .string(device),
       "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)),
       "p99GoalMilliseconds": JSONValue(experiment.latencyGoal.p99Milliseconds),
@@ -209,7 +209,7 @@ extension MeasuredVariant {
     func add(_ name: String, _ figure: Figure?) { figures.append(.init(name, figure?.json ?? .null)) }
     let (evidence, run) = (compared.evidence, compared.run)
     func latency(_ percentile: Double) -> Figure? {
-      run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .measured, source: "client's stopwatch") }
+      run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .measured, source: "client-side latency") }
     }
     add("kernelBusyShare", evidence.device.kernelBusy)
     add("throughputRequestsPerSecond", compared.throughputFigure)
@@ -220,7 +220,7 @@ extension MeasuredVariant {
     add("answeredRequests", Figure(Double(run.answered), .count, .measured, source: "answers in the window"))
     add("refusedRequests", Figure(Double(run.refused), .count, .measured, source: "errors in the window"))
     add("usersInFlight", evidence.load.meanInFlight)
-    add("timeOutsideStopwatchMilliseconds", evidence.load.timeOutsideStopwatch)
+    add("thinkAndClientQueueMilliseconds", evidence.load.thinkAndClientQueueTime)
     add("batches", Figure(Double(run.batches), .count, .measured, source: "batches in the window"))
     add("requestsPerBatch", evidence.batching.meanRequests)
     add("rowsPerBatch", evidence.batching.meanRows)
@@ -235,9 +235,10 @@ extension MeasuredVariant {
     add("equalRowsMedianLatencyMilliseconds", atEqualRows?.medianLatency)
     add("equalRowsP99LatencyMilliseconds", atEqualRows?.p99Latency)
     let summaries = compared.analysis.summaries.map { JSONValue.Member($0.report.rawValue, .array($0.rows.map { $0.json })) }
-    let stations = evidence.stations.loads.map { load -> JSONValue in
+    let stages = evidence.stages.loads.map { load -> JSONValue in
       [
-        "station": .string(load.station.rawValue), "demand": load.demand?.json ?? .null, "utilization": load.utilization?.json ?? .null,
+        "stage": .string(load.stage.rawValue), "serviceTime": load.serviceTime?.json ?? .null,
+        "utilization": load.utilization?.json ?? .null,
         "capacity": load.capacity?.json ?? .null,
       ]
     }
@@ -250,11 +251,11 @@ extension MeasuredVariant {
     return [
       "name": .string(variant.name), "headroom": compared.headroom.json, "answer": compared.answer.json,
       "model": .string(variant.model.text), "verdict": compared.assessment.verdict.json,
-      "figures": .object(figures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
+      "figures": .object(figures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stages": .array(stages),
       "goal": .string(compared.assessment.goal.rawValue), "findings": .array(compared.assessment.ranked.map { $0.json }),
       "undecided": .array(compared.assessment.undecided.map { $0.json }),
-      "unlockPath": .array(compared.assessment.unlockPath.map { $0.json }), "reproductionError": reproductionError?.json ?? .null,
-      "twin": JSONValue(twinRemark),
+      "improvementPlan": .array(compared.assessment.improvementPlan.map { $0.json }), "reproductionError": reproductionError?.json ?? .null,
+      "fittedSimulation": JSONValue(fittedRemark),
       "generator": [
         "isClientBound": .bool(generator.kind == .clientBound), "words": .string(generator.words), "stability": .string(stability.words),
       ],

@@ -27,8 +27,8 @@ public struct MeasuredVariant: Sendable {
   /// What other programs used of the machine meanwhile, in cores.
   public var foreignCores: Figure?
   /// How well the run was reproduced in virtual time, or why no gain is computed; nil where none was asked for.
-  public var twinRemark: String?
-  /// See `MeasuredTwin.reproductionError`.
+  public var fittedRemark: String?
+  /// See `FittedSimulation.reproductionError`.
   public var reproductionError: Figure?
   /// What the generator says of itself.
   public var generator: ClientVerdict
@@ -45,7 +45,7 @@ public struct MeasuredVariant: Sendable {
     public var cpuSecondsPerMillionRows: Figure?
     /// Kernels' time of a million rows.
     public var kernelSecondsPerMillionRows: Figure?
-    /// By the client's stopwatch, from the instant a request was due.
+    /// By the client-side latency, from the instant a request was due.
     public var medianLatency: Figure?
     /// See `medianLatency`.
     public var p99Latency: Figure?

@@ -173,13 +173,13 @@ public struct MeasuredRunner: Sendable {
     var analysis = seen.analysis
     var evidence = seen.evidence
     let largest = analysis.batchSizes.keys.max() ?? 1
-    let (twin, remark) = twin(variant, seen.plan, trace, load, evidence, largest: largest, timings: timings)
-    if let twin {
+    let (fitted, remark) = fitted(variant, seen.plan, trace, load, evidence, largest: largest, timings: timings)
+    if let fitted {
       progress("\(variant.name): what limits")
-      evidence.elasticities = try twin.elasticities(rate: load.result.answersPerSecond)
+      evidence.elasticities = try fitted.elasticities(rate: load.result.answersPerSecond)
       progress("\(variant.name): what each change would buy")
     }
-    let estimator = twin?.estimator(rate: load.result.answersPerSecond, p99GoalMilliseconds: experiment.latencyGoal.p99Milliseconds)
+    let estimator = fitted?.estimator(rate: load.result.answersPerSecond, p99GoalMilliseconds: experiment.latencyGoal.p99Milliseconds)
     let assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
     let outcome = load.result
     let headroom =
@@ -199,7 +199,7 @@ public struct MeasuredRunner: Sendable {
       setting: "\(trace.gpus.first?.name ?? device), measured on this machine", trace: trace)
     var result = MeasuredVariant(
       variant: variant, compared: compared, atEqualRows: seen.atEqualRows, serverCPUPerRequest: nil, foreignCores: nil,
-      twinRemark: remark, reproductionError: twin?.reproductionError, generator: outcome.verdict,
+      fittedRemark: remark, reproductionError: fitted?.reproductionError, generator: outcome.verdict,
       stability: outcome.stability)
     if outcome.completed > 0 {
       result.serverCPUPerRequest = Figure(
@@ -212,17 +212,17 @@ public struct MeasuredRunner: Sendable {
     return result
   }
 
-  /// The run's twin, and what is to be said of it or of its absence.
-  private func twin(
+  /// The simulation fitted to the run, and what is to be said of it or of its absence.
+  private func fitted(
     _ variant: Variant, _ plan: Result<Plan, ExperimentError>, _ trace: Trace, _ load: GeneratorRun, _ evidence: RunEvidence, largest: Int,
     timings: ProcessorTimings?
-  ) -> (twin: MeasuredTwin?, remark: String?) {
+  ) -> (fitted: FittedSimulation?, remark: String?) {
     guard explains else { return (nil, nil) }
     guard let timings else { return (nil, "no gain is computed: runs on a GPU are not reproduced in virtual time") }
     if evidence.steadiness?.isSteady == false { return (nil, "no gain is computed: the window is not steady") }
     let planned: Plan
     do throws(ExperimentError) { planned = try plan.get() } catch { return (nil, "no gain is computed: \(error)") }
-    guard let observed = MeasuredTwin.Observed(trace, load, busy: evidence.device.kernelBusy) else {
+    guard let observed = FittedSimulation.Observed(trace, load, busy: evidence.device.kernelBusy) else {
       return (nil, "no gain is computed: the run has no batches to take times from")
     }
     progress("\(variant.name): timing batches")
@@ -230,11 +230,12 @@ public struct MeasuredRunner: Sendable {
       let redundant = (evidence.kernels.redundantShare?.value ?? 0) >= HR211RedundantWork.shareThreshold
       let (processor, lean) = try timings.processor(variant, largest: largest, hasRedundantWork: redundant)
       progress("\(variant.name): simulation fitted to this run")
-      guard let twin = try MeasuredTwin(of: variant, plan: planned, processor: processor, rewrittenDurations: lean, observed: observed)
+      guard
+        let fitted = try FittedSimulation(of: variant, plan: planned, processor: processor, rewrittenDurations: lean, observed: observed)
       else {
         return (nil, "no gain is computed: the simulation fitted to this run answered nothing")
       }
-      return (twin, twin.remark)
+      return (fitted, fitted.remark)
     } catch { return (nil, "no gain is computed: \(error)") }
   }
 
@@ -265,7 +266,7 @@ extension RunEvidence {
   /// Adds what only generator and operating system know.
   mutating func complete(with run: GeneratorRun, trace: Trace, instances: Int) {
     let outcome = run.result
-    let source = "client's stopwatch, \(outcome.latency.count) answers"
+    let source = "client-side latency, \(outcome.latency.count) answers"
     func milliseconds(_ value: Double?) -> Figure? { value.map { Figure($0, .milliseconds, .measured, source: source) } }
     func percentile(_ percentile: Double) -> Figure? {
       milliseconds(outcome.latency.value(atPercentile: percentile).map { Double($0) / 1e6 })
@@ -288,15 +289,15 @@ extension RunEvidence {
     frontEnd.cores = loops
     frontEnd.coreShare = Figure(
       min(1, loopSeconds * 1e9 / window / Double(loops)), .share, .measured, source: "CPU time of \(loops) event loops")
-    func station(_ station: Station, _ nanoseconds: Double, servers: Int, _ source: String) {
-      stations[station] = .derived(
-        station, demand: Figure(nanoseconds / answers / 1e6, .milliseconds, .measured, source: "\(source), over the answers"),
+    func stage(_ stage: PipelineStage, _ nanoseconds: Double, servers: Int, _ source: String) {
+      stages[stage] = .derived(
+        stage, serviceTime: Figure(nanoseconds / answers / 1e6, .milliseconds, .measured, source: "\(source), over the answers"),
         servers: max(1, servers), throughput: throughput)
     }
-    station(
+    stage(
       .client, outcome.health.busiestThreadShare * Double(outcome.health.threads) * window, servers: outcome.health.threads,
       "CPU time of the generator's threads")
-    station(.frontEnd, loopSeconds * 1e9, servers: loops, "CPU time of the event loops")
+    stage(.frontEnd, loopSeconds * 1e9, servers: loops, "CPU time of the event loops")
     var (gather, output, held) = (0.0, 0.0, 0.0)
     // What reaches beyond the window is cut there.
     func length(_ from: Int64, _ to: Int64) -> Double { Double(max(0, min(to, run.window.upperBound) - max(from, run.window.lowerBound))) }
@@ -306,20 +307,20 @@ extension RunEvidence {
       held += length(batch.gatherStart, batch.outputEnd)
     }
     let kernels = zip(trace.kernels.start, trace.kernels.end).reduce(0.0) { $0 + length($1.0, $1.1) }
-    station(.gatherAndUpload, gather, servers: instances, "gather start to first kernel")
-    station(.issuingThread, held, servers: instances, "instances' threads from gather to outputs")
+    stage(.gatherAndUpload, gather, servers: instances, "gather start to first kernel")
+    stage(.launchThread, held, servers: instances, "instances' threads from gather to outputs")
     if deviceClass == .processor {
-      station(.gpu, kernels, servers: instances, "kernels, summed over the instances")
+      stage(.gpu, kernels, servers: instances, "kernels, summed over the instances")
     } else {
       // Instances of a GPU share it: it is one server, busy while any kernel runs.
       let busy = (device.kernelBusy?.value ?? 0) * window
-      station(.gpu, busy, servers: 1, "union of the kernels")
+      stage(.gpu, busy, servers: 1, "union of the kernels")
     }
-    station(.downloadAndResponse, output, servers: instances, "last kernel to outputs taken apart")
+    stage(.downloadAndResponse, output, servers: instances, "last kernel to outputs taken apart")
     if let queued = batching.meanQueuedRequests, throughput.value > 0 {
-      stations[.batcher] = StationLoad(
+      stages[.batcher] = StageLoad(
         .batcher,
-        demand: Figure(
+        serviceTime: Figure(
           queued.value / throughput.value * 1000, .milliseconds, .measured, source: "time in the queue (Little's law); a wait, no service"))
     }
   }

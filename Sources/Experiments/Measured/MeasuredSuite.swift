@@ -56,7 +56,7 @@ public enum MeasuredSuite {
 
   // MARK: - isolate
 
-  /// Each station by itself, then all together: which one the whole is made of.
+  /// Each stage by itself, then all together: which one the whole is made of.
   static func isolate(_ runner: MeasuredRunner, seconds: Double) throws(ExperimentError) -> SuiteResult {
     var rows: [SuiteResult.Row] = []
     runner.progress("isolate: the generator against a server that does nothing, \(Int(saturating: seconds)) s")
@@ -123,19 +123,19 @@ public enum MeasuredSuite {
     let together = SuiteResult.Row(
       "all of it", "LinearHead over HTTP (1,000 users, no think time)", whole.result.answersPerSecond, cpu: whole.cpuPerRequest,
       of: "the server")
-    var verdict: [Prose] = []
-    if let least = rows.min(by: { $0.capacity.value < $1.capacity.value }) {
+    var verdict: [Sentence] = []
+    if let minimum = rows.min(by: { $0.capacity.value < $1.capacity.value }) {
       let share = Figure(
-        together.capacity.value / least.capacity.value, .share, .measured, source: "throughput of all of it over the least capacity")
+        together.capacity.value / minimum.capacity.value, .share, .measured, source: "throughput of all of it over the least capacity")
       verdict.append(
-        "the narrowest station alone is \(least.station): \(least.capacity); all of it together does \(together.capacity), \(share) of that"
+        "the narrowest stage alone is \(minimum.stage): \(minimum.capacity); all of it together does \(together.capacity), \(share) of that"
       )
     }
-    verdict.append("stations that share cores add their CPU times: capacity of one alone is an upper bound, not a forecast")
+    verdict.append("stages that share cores add their CPU times: capacity of one alone is an upper bound, not a forecast")
     if whole.result.verdict.kind == .clientBound { verdict.append("\(whole.result.verdict.words)") }
     return SuiteResult(
-      name: "isolate", question: "What can each station pass by itself, and which one is the whole made of?", rows: rows + [together],
-      verdict: verdict, change: "a faster narrowest station: raise it until the next one is narrower")
+      name: "isolate", question: "What can each stage pass by itself, and which one is the whole made of?", rows: rows + [together],
+      verdict: verdict, change: "a faster narrowest stage: raise it until the next one is narrower")
   }
 
   // MARK: - clients
@@ -162,11 +162,11 @@ public enum MeasuredSuite {
     }
     let one = rows[0].capacity.value
     func change(_ row: SuiteResult.Row) -> Figure {
-      Figure(row.capacity.value / one - 1, .share, .measured, source: "\(row.station) against one")
+      Figure(row.capacity.value / one - 1, .share, .measured, source: "\(row.stage) against one")
     }
     let (two, best) = (change(rows[1]), rows.dropFirst().map(change).max { $0.value < $1.value } ?? change(rows[1]))
     // Runs of some seconds on a shared machine differ by some percent by themselves.
-    var verdict: [Prose]
+    var verdict: [Sentence]
     if two.value > 0.1 {
       verdict = ["two processes pass \(two) more than one: one client process is the limit"]
     } else if best.value <= 0.1 {
@@ -192,14 +192,14 @@ public struct SuiteResult: Sendable {
   /// Runs in order.
   public var rows: [Row]
   /// The answer.
-  public var verdict: [Prose]
+  public var verdict: [Sentence]
   /// What would change it.
   public var change: String
 
   /// One run.
   public struct Row: Sendable {
     /// Which.
-    public var station: String
+    public var stage: String
     /// How it was measured.
     public var what: String
     /// Requests per second.
@@ -207,8 +207,8 @@ public struct SuiteResult: Sendable {
     /// CPU time per request; nil where it was not seen.
     public var cpu: Figure?
 
-    init(_ station: String, _ what: String, _ requestsPerSecond: Double, cpu microseconds: Double?, of whom: String) {
-      self.station = station
+    init(_ stage: String, _ what: String, _ requestsPerSecond: Double, cpu microseconds: Double?, of whom: String) {
+      self.stage = stage
       self.what = what
       capacity = Figure(requestsPerSecond, .requestsPerSecond, .measured, source: what)
       cpu = microseconds.map { Figure($0, .microseconds, .measured, source: "CPU time of \(whom) over answers") }
@@ -222,7 +222,7 @@ public struct SuiteResult: Sendable {
       notes: ["server and generator share this machine's cores"])
     let table = FigureTable(
       columns: ["requests/s", "CPU per request", "how"],
-      rows: rows.map { .init($0.station, cells: [.figure($0.capacity), $0.cpu.map { .figure($0) } ?? .unknown, .text($0.what)]) })
+      rows: rows.map { .init($0.stage, cells: [.figure($0.capacity), $0.cpu.map { .figure($0) } ?? .unknown, .text($0.what)]) })
     report.sections = [
       Report.Section(id: "verdict", heading: "Verdict", explanation: "From the runs below.", blocks: [.sentences(heading: nil, verdict)]),
       Report.Section(id: "evidence", heading: "Evidence", explanation: "Every run by itself, one after another.", blocks: [.table(table)]),
@@ -236,11 +236,11 @@ public struct SuiteResult: Sendable {
   /// The same for machines.
   public func json(version: String) -> JSONValue {
     [
-      "schema": "headroom.bench-suite/1", "headroom": .string(version), "mode": "measured", "suite": .string(name),
+      "schema": "headroom.bench-suite/2", "headroom": .string(version), "mode": "measured", "suite": .string(name),
       "question": .string(question), "verdict": .array(verdict.map { .string($0.text) }), "wouldChange": .string(change),
       "runs": .array(
         rows.map {
-          ["station": .string($0.station), "what": .string($0.what), "capacity": $0.capacity.json, "cpuPerRequest": $0.cpu?.json ?? .null]
+          ["stage": .string($0.stage), "what": .string($0.what), "capacity": $0.capacity.json, "cpuPerRequest": $0.cpu?.json ?? .null]
         }),
     ]
   }

@@ -7,7 +7,7 @@ import Vocabulary
 
 extension ExperimentResult {
   /// Version of the JSON output.
-  public static let schema = "headroom.bench/2"
+  public static let schema = "headroom.bench/3"
 
   /// Everything that is said, for machines. Every number that was computed is a figure with unit, kind and source.
   public func json(version: String) -> JSONValue {
@@ -25,17 +25,17 @@ extension VariantResult {
     var figures: [JSONValue.Member] = []
     func add(_ name: String, _ figure: Figure?) { figures.append(.init(name, figure?.json ?? .null)) }
     func latency(_ percentile: Double) -> Figure? {
-      run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .simulated, source: "client's stopwatch") }
+      run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .simulated, source: "client-side latency") }
     }
     func count(_ value: Int, _ source: String) -> Figure { Figure(Double(value), .count, .simulated, source: source) }
     add("kernelBusyShare", evidence.device.kernelBusy)
     add("dominantKernelActiveShare", dominant?.active)
-    add("copyOnlyShare", evidence.copies.copyOnly)
+    add("nonOverlappedMemcpyShare", evidence.copies.nonOverlappedMemcpy)
     add("smFillShare", evidence.kernels.smFillOfAll)
     add("smActiveShare", smActive)
     add("tensorThroughputShare", tensorThroughput)
     add("usefulTensorThroughputShare", usefulThroughput)
-    add("bindingRoofShare", roofShare)
+    add("rooflineShare", roofShare)
     add("throughputRequestsPerSecond", throughputFigure)
     add("medianLatencyMilliseconds", latency(50))
     add("p95LatencyMilliseconds", latency(95))
@@ -44,7 +44,7 @@ extension VariantResult {
     add("answeredRequests", count(run.answered, "answers in the window"))
     add("refusedRequests", count(run.refused.values.reduce(0, +), "errors in the window"))
     add("usersInFlight", evidence.load.meanInFlight)
-    add("timeOutsideStopwatchMilliseconds", evidence.load.timeOutsideStopwatch)
+    add("thinkAndClientQueueMilliseconds", evidence.load.thinkAndClientQueueTime)
     add("batches", count(run.batches, "batches started in the window"))
     add("requestsPerBatch", evidence.batching.meanRequests)
     add("rowsPerBatch", evidence.batching.meanRows)
@@ -52,8 +52,8 @@ extension VariantResult {
     add("dominantKernelInstances", dominant?.instances)
     add("dominantKernelMeanMicroseconds", dominant?.mean)
     add("redundantShare", evidence.kernels.redundantShare)
-    let departures = DepartureReason.allCases.compactMap { departure -> JSONValue.Member? in
-      evidence.batching.departures[departure].map { .init(departure.rawValue, JSONValue($0)) }
+    let dispatchReasons = DispatchReason.allCases.compactMap { departure -> JSONValue.Member? in
+      evidence.batching.dispatchReasons[departure].map { .init(departure.rawValue, JSONValue($0)) }
     }
     let summaries = analysis.summaries.map { summary in
       JSONValue.Member(summary.report.rawValue, .array(summary.rows.map { $0.json }))
@@ -64,9 +64,10 @@ extension VariantResult {
         "isEstimated": .bool(bar.isEstimated),
       ]
     }
-    let stations = evidence.stations.loads.map { load -> JSONValue in
+    let stages = evidence.stages.loads.map { load -> JSONValue in
       [
-        "station": .string(load.station.rawValue), "demand": load.demand?.json ?? .null, "utilization": load.utilization?.json ?? .null,
+        "stage": .string(load.stage.rawValue), "serviceTime": load.serviceTime?.json ?? .null,
+        "utilization": load.utilization?.json ?? .null,
         "capacity": load.capacity?.json ?? .null,
       ]
     }
@@ -79,9 +80,11 @@ extension VariantResult {
       "name": .string(variant.name), "headroom": headroom.json, "answer": compared.answer.json,
       "model": .string(variant.model.text), "device": .string("sim:" + variant.gpu.name),
       "hostProfile": .string(variant.host.name), "verdict": assessment.verdict.json, "figures": .object(figures),
-      "departures": .object(departures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stations": .array(stations),
-      "elasticities": elasticities, "goal": .string(assessment.goal.rawValue), "findings": .array(assessment.ranked.map { $0.json }),
-      "undecided": .array(assessment.undecided.map { $0.json }), "unlockPath": .array(assessment.unlockPath.map { $0.json }),
+      "dispatchReasons": .object(dispatchReasons), "summaries": .object(summaries), "waterfall": .array(waterfall),
+      "stages": .array(stages),
+      "throughputSensitivities": elasticities, "goal": .string(assessment.goal.rawValue),
+      "findings": .array(assessment.ranked.map { $0.json }),
+      "undecided": .array(assessment.undecided.map { $0.json }), "improvementPlan": .array(assessment.improvementPlan.map { $0.json }),
       "throughputsOfRepetitionsPerSecond": .array(throughputs.map { JSONValue($0) }),
     ]
   }
@@ -103,7 +106,7 @@ extension Verdict {
   var json: JSONValue {
     let claims = self.claims.map { claim -> JSONValue in
       [
-        "regime": .string(claim.regime.rawValue), "station": JSONValue(claim.station?.rawValue), "certainty": .string(claim.certainty.text),
+        "regime": .string(claim.regime.rawValue), "stage": JSONValue(claim.stage?.rawValue), "confidence": .string(claim.confidence.text),
         "weight": claim.weight?.json ?? .null,
       ]
     }
@@ -115,8 +118,8 @@ extension Verdict {
       case nil: nil
       }
     return [
-      "sentence": .string(sentence.text), "side": JSONValue(side), "sideCertainty": .string(sideCertainty.text), "claims": .array(claims),
-      "isCoLimited": .bool(isCoLimited), "wouldDecide": JSONValue(missing?.cheapestMeasurement),
+      "sentence": .string(sentence.text), "side": JSONValue(side), "sideConfidence": .string(sideConfidence.text), "claims": .array(claims),
+      "isCoLimited": .bool(isCoLimited), "toConfirm": JSONValue(missing?.cheapestMeasurement),
     ]
   }
 }
@@ -129,7 +132,8 @@ extension GainEstimate {
   var json: JSONValue {
     [
       "throughput": throughput?.json ?? .null, "medianLatency": medianLatency?.json ?? .null, "p99Latency": p99Latency?.json ?? .null,
-      "capacityAtGoal": capacityAtGoal?.json ?? .null, "gpuSecondsPerMillionRows": gpuSecondsPerMillionRows?.json ?? .null,
+      "maximumRequestsPerSecondAtGoal": maximumRateAtGoal?.json ?? .null,
+      "gpuSecondsPerMillionInferences": gpuSecondsPerMillionInferences?.json ?? .null,
     ]
   }
 }
@@ -138,20 +142,20 @@ extension RankedFinding {
   var json: JSONValue {
     let fixes = self.fixes.map { fix -> JSONValue in
       switch fix.gains {
-      case .success(let estimate): ["title": .string(fix.fix.title), "gains": estimate.json, "noGainBecause": .null]
-      case .failure(let refusal): ["title": .string(fix.fix.title), "gains": .null, "noGainBecause": .string(refusal.text.text)]
+      case .success(let estimate): ["title": .string(fix.fix.title), "gains": estimate.json, "notQuantifiedBecause": .null]
+      case .failure(let refusal): ["title": .string(fix.fix.title), "gains": .null, "notQuantifiedBecause": .string(refusal.text.text)]
       }
     }
     return [
-      "code": .string(finding.code.rawValue), "name": .string(finding.name), "certainty": .string(finding.observation.certainty.text),
+      "code": .string(finding.code.rawValue), "name": .string(finding.name), "confidence": .string(finding.observation.confidence.text),
       "seen": .array(finding.observation.seen.map { .string($0.text) }), "why": .string(finding.observation.whyBad.text),
-      "fixes": .array(fixes), "wouldDecide": JSONValue(finding.observation.missing?.cheapestMeasurement), "page": .string(finding.page),
+      "fixes": .array(fixes), "toConfirm": JSONValue(finding.observation.missing?.cheapestMeasurement), "page": .string(finding.page),
     ]
   }
 }
 
 extension Findings.Undecided {
-  var json: JSONValue { ["code": .string(code.rawValue), "name": .string(name), "wouldDecide": .string(missing.cheapestMeasurement)] }
+  var json: JSONValue { ["code": .string(code.rawValue), "name": .string(name), "toConfirm": .string(missing.cheapestMeasurement)] }
 }
 
 extension UnlockStep {

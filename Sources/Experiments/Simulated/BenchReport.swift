@@ -85,7 +85,7 @@ extension ExperimentResult {
         explanation: "Instances of the dominant kernel x their mean time over wall time."))
     rows.append(
       .init(
-        "non-overlapped memcpy", variants.map { $0.evidence.copies.copyOnly },
+        "non-overlapped memcpy", variants.map { $0.evidence.copies.nonOverlappedMemcpy },
         explanation: "Share of wall time in which copies run and no kernel."))
     rows.append(
       .init(

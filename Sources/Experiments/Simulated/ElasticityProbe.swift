@@ -3,7 +3,7 @@ public import Diagnosis
 import Glibc
 public import Simulation
 
-/// What one percent of each kind of time is worth: every kind is made 3 % longer and 3 % shorter with the same draws.
+/// What one percent of each kind of time is worth: every kind is made 3 % longer and 3 % shorter with the same random seed.
 public enum ElasticityProbe {
   /// e_i = -d ln X / d ln t_i by central differences, for every kind of time the world has.
   ///
@@ -29,11 +29,11 @@ public enum ElasticityProbe {
         guard shorter > 0, longer > 0 else { return nil }
         found.append(-(log(longer) - log(shorter)) / (log(1.03) - log(0.97)))
       }
-      guard let least = found.min(), let most = found.max() else { return nil }
+      guard let minimum = found.min(), let maximum = found.max() else { return nil }
       let mean = found.reduce(0, +) / Double(found.count)
       values[time] = Figure(
         mean, .ratio, .simulated, source: "re-simulation at +-3 %, \(seeds.count) pairs with common draws",
-        interval: found.count > 1 ? min(least, mean)...max(most, mean) : nil)
+        interval: found.count > 1 ? min(minimum, mean)...max(maximum, mean) : nil)
     }
     return values.isEmpty ? nil : Elasticities(values)
   }

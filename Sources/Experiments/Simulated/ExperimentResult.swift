@@ -35,7 +35,7 @@ public struct VariantResult: Sendable {
   public var evidence: RunEvidence
   /// How much more it can take.
   public var headroom: Headroom
-  /// Verdict, findings, gains, unlock path.
+  /// Verdict, findings, gains, cumulative improvement plan.
   public var assessment: Assessment
   /// Answers a second of every repetition.
   public var throughputs: [Double]

@@ -10,7 +10,7 @@ import Workload
 
 /// Runs experiments in virtual time.
 public struct ExperimentRunner: Sendable {
-  /// Whether elasticities, gains and unlock paths are computed: most of an experiment's time.
+  /// Whether elasticities, gains and cumulative improvement plans are computed: most of an experiment's time.
   public var explains = true
   /// Told what is being done; may be called from several threads.
   public var progress: @Sendable (String) -> Void
@@ -135,7 +135,7 @@ public struct ExperimentRunner: Sendable {
     }
     progress("\(variant.name): how much more it can take")
     // A generator that limits today hides what the server can do; that it is the generator is this world's assumption.
-    let isGenerator = assessment.verdict.claims.first?.station == .client
+    let isGenerator = assessment.verdict.claims.first?.stage == .client
     let headroom = estimator.headroom(
       today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .simulated,
       condition: isGenerator ? "with a faster load generator" : "")
@@ -166,9 +166,9 @@ extension ClientEvidence {
     return runs.indices.compactMap { other in
       guard other != index, case .closed(let users, _, let itsThink) = runs[other].variant.workload.load, itsThink == think,
         fits(runs[index].variant, runs[other].variant), let throughput = runs[other].evidence.load.throughput,
-        let outside = runs[other].evidence.load.timeOutsideStopwatch
+        let outside = runs[other].evidence.load.thinkAndClientQueueTime
       else { return nil }
-      return OtherRun(users: users, throughput: throughput, timeOutsideStopwatch: outside)
+      return OtherRun(users: users, throughput: throughput, thinkAndClientQueueTime: outside)
     }
   }
 }
@@ -240,32 +240,33 @@ extension Variant {
 }
 
 extension RunEvidence {
-  /// Adds what only the simulation knows: service times of every station, the generator's own health.
+  /// Adds what only the simulation knows: service times of every stage, the generator's own health.
   public mutating func complete(with run: SimulationResult, variant: Variant) {
     guard let throughput = load.throughput, run.answered > 0, run.window > .zero else { return }
     let window = Double(run.window.nanoseconds)
     let host = variant.host
-    func station(_ station: Station, _ busy: Double, servers: Int) {
-      let demand = Figure(busy / 1e6 / Double(run.answered), .milliseconds, .simulated, source: "service time over answers in the window")
-      stations[station] = .derived(station, demand: demand, servers: max(1, servers), throughput: throughput)
+    func stage(_ stage: PipelineStage, _ busy: Double, servers: Int) {
+      let serviceTime = Figure(
+        busy / 1e6 / Double(run.answered), .milliseconds, .simulated, source: "service time over answers in the window")
+      stages[stage] = .derived(stage, serviceTime: serviceTime, servers: max(1, servers), throughput: throughput)
     }
     let clientCores = max(1, Int(saturating: host[.clientCores].value))
     let frontEndCores = max(1, Int(saturating: host[.frontEndCores].value))
     let threads = variant.execution.issuing == .perDevice ? 1 : variant.scheduler.instances
-    station(.client, run.busy.client, servers: clientCores)
-    station(.wire, run.busy.wire, servers: 1)
-    station(.frontEnd, run.busy.frontEnd, servers: frontEndCores)
+    stage(.client, run.busy.client, servers: clientCores)
+    stage(.network, run.busy.wire, servers: 1)
+    stage(.frontEnd, run.busy.frontEnd, servers: frontEndCores)
     if let queued = batching.meanQueuedRequests, throughput.value > 0 {
-      stations[.batcher] = StationLoad(
+      stages[.batcher] = StageLoad(
         .batcher,
-        demand: Figure(
+        serviceTime: Figure(
           queued.value / throughput.value * 1000, .milliseconds, .simulated, source: "time in the queue (Little's law); a wait, no service")
       )
     }
-    station(.gatherAndUpload, run.busy.gatherAndUpload, servers: threads)
-    station(.issuingThread, run.busy.issuing, servers: threads)
-    station(.gpu, run.busy.kernels, servers: 1)
-    station(.downloadAndResponse, run.busy.downloadAndResponse, servers: variant.scheduler.instances)
+    stage(.gatherAndUpload, run.busy.gatherAndUpload, servers: threads)
+    stage(.launchThread, run.busy.issuing, servers: threads)
+    stage(.gpu, run.busy.kernels, servers: 1)
+    stage(.downloadAndResponse, run.busy.downloadAndResponse, servers: variant.scheduler.instances)
     client.cores = clientCores
     client.coreShare = Figure(
       run.busy.client / Double(clientCores) / window, .share, .simulated, source: "generator's service time over its cores")

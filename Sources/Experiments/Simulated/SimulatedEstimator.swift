@@ -8,7 +8,7 @@ import Simulation
 import TimeBase
 import Workload
 
-/// Gains by re-simulation: every change is made to the variant's own world, which is then run again with the same draws.
+/// Gains by re-simulation: every change is made to the variant's own world, which is then run again with the same random seed.
 public final class SimulatedEstimator: GainEstimator {
   private let variant: Variant
   private let plan: Plan
@@ -32,11 +32,11 @@ public final class SimulatedEstimator: GainEstimator {
   ///   - rate: requests per second it answers as it is: sets how long the runs are.
   ///   - p99GoalMilliseconds: the goal at which capacity is stated.
   ///   - seeds: one pair of runs each; the interval is from the smallest to the largest paired change.
-  ///   - reproductionError: of a measured run's twin: relative, the larger of span and busy.
+  ///   - reproductionError: of the simulation fitted to a measured run: relative, the larger of span and busy.
   ///   - rewrittenDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
-  ///   - tellsLatency: false leaves gains of latency, and of capacity at a latency, out: a twin may pass as many requests as its run and
+  ///   - tellsLatency: false leaves gains of latency, and of capacity at a latency, out: a fitted simulation may pass as many requests as its run and
   ///     make them wait otherwise.
-  ///   - evidence: what a run with changes made would show; asked for the steps of the unlock path.
+  ///   - evidence: what a run with changes made would show; asked for the steps of the cumulative improvement plan.
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
     reproductionError: Figure? = nil, rewrittenDurations: BatchDurations? = nil, tellsLatency: Bool = true,
@@ -192,11 +192,11 @@ public final class SimulatedEstimator: GainEstimator {
       let (old, new) = (before.compactMap(value), after.compactMap(value))
       guard old.count == seeds.count, new.count == seeds.count, old.allSatisfy({ $0 > 0 }) else { return nil }
       let ratios = zip(old, new).map { $1 / $0 - 1 }
-      guard let least = ratios.min(), let most = ratios.max() else { return nil }
+      guard let minimum = ratios.min(), let maximum = ratios.max() else { return nil }
       func figure(_ values: [Double]) -> Figure {
         Figure(values.reduce(0, +) / Double(values.count), unit, .simulated, source: source)
       }
-      return Gain(before: figure(old), after: figure(new), changeInterval: least...most)
+      return Gain(before: figure(old), after: figure(new), changeInterval: minimum...maximum)
     }
     var capacityGain: Gain?
     if tellsLatency, case let (oldCapacity, newCapacity) = (try capacity([]).rate, try capacity(changes).rate), oldCapacity.lowerBound > 0 {
@@ -205,15 +205,15 @@ public final class SimulatedEstimator: GainEstimator {
         Figure(range.lowerBound, .requestsPerSecond, .simulated, source: source, interval: range)
       }
       // What one step of the bisection cannot tell apart is no change.
-      let least = newCapacity.lowerBound / oldCapacity.upperBound - 1
-      let most = max(least, newCapacity.upperBound / oldCapacity.lowerBound - 1)
-      capacityGain = Gain(before: figure(oldCapacity), after: figure(newCapacity), changeInterval: least...most)
+      let minimum = newCapacity.lowerBound / oldCapacity.upperBound - 1
+      let maximum = max(minimum, newCapacity.upperBound / oldCapacity.lowerBound - 1)
+      capacityGain = Gain(before: figure(oldCapacity), after: figure(newCapacity), changeInterval: minimum...maximum)
     }
     return GainEstimate(
       throughput: gain(.requestsPerSecond) { $0.throughput },
       medianLatency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 50) } : nil,
-      p99Latency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 99) } : nil, capacityAtGoal: capacityGain,
-      gpuSecondsPerMillionRows: gain(.seconds) { result in
+      p99Latency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 99) } : nil, maximumRateAtGoal: capacityGain,
+      gpuSecondsPerMillionInferences: gain(.seconds) { result in
         result.answeredRows > 0 ? result.busy.kernels / 1e9 / Double(result.answeredRows) * 1e6 : nil
       })
   }

@@ -47,9 +47,9 @@ public struct WorldFit: Sendable {
     for (index, entry) in start.enumerated() {
       let value = max(0, values[index])
       switch entry.parameter {
-      case .clientMicroseconds: changed.host = changed.host.with(.clientPerRequest, value, .fitted, "rival world")
-      case .frontEndMicroseconds: changed.host = changed.host.with(.frontEndPerRequest, value, .fitted, "rival world")
-      case .handOverMicroseconds: changed.host = changed.host.with(.batchHandOver, value, .fitted, "rival world")
+      case .clientMicroseconds: changed.host = changed.host.with(.clientPerRequest, value, .fitted, "hypothesis")
+      case .frontEndMicroseconds: changed.host = changed.host.with(.frontEndPerRequest, value, .fitted, "hypothesis")
+      case .handOverMicroseconds: changed.host = changed.host.with(.batchHandOver, value, .fitted, "hypothesis")
       case .thinkMilliseconds:
         guard case .closed(let users, let spawn, _) = variant.workload.load else { continue }
         let half = min(200, value)

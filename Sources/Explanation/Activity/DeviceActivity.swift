@@ -130,7 +130,7 @@ public struct BusyTime: Sendable, Hashable {
   /// Two kernels ran at once somewhere.
   public var kernelsOverlap: Bool { kernelSum > kernel }
   /// A copy or fill ran, and no kernel.
-  public var copyOnly: Int64 { device - kernel }
+  public var nonOverlappedMemcpy: Int64 { device - kernel }
 
   /// Unions of a device's events. `shortGap`, nanoseconds, is what a gap before a kernel counts at most in `shortGapSum`.
   public init(of activity: DeviceActivity, shortGap: Int64 = 0) {

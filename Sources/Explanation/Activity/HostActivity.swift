@@ -90,7 +90,7 @@ public struct HostActivity: Sendable {
   /// Nanoseconds of a stretch in which the profiler or the driver worked for itself on a thread, as far as the trace says on which.
   func overhead(_ thread: Int64, _ stretch: Range<Int64>) -> Int64 {
     if overheads.isEmpty || stretch.isEmpty { return 0 }
-    var most: Int64 = 0
+    var maximum: Int64 = 0
     for id in thread == Trace.unknown ? [thread] : [thread, Trace.unknown] {
       guard let list = overheads[id] else { continue }
       var (low, high) = (0, list.count)
@@ -103,9 +103,9 @@ public struct HostActivity: Sendable {
         sum += min(stretch.upperBound, list[low].upperBound) - max(stretch.lowerBound, list[low].lowerBound)
         low += 1
       }
-      most = max(most, sum)
+      maximum = max(maximum, sum)
     }
-    return most
+    return maximum
   }
 
   /// Ends no sooner than it starts, at times that a clock shows.

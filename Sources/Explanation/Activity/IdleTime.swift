@@ -119,10 +119,10 @@ public struct IdleTime: Sendable {
     lengths.append(length)
     // The order of cases decides a tie, so that the answer is always the same.
     var main = GapCause.launchNotRecorded
-    var most: Int64 = -1
+    var largest: Int64 = -1
     for (cause, part) in zip(Self.causes, parts) where part > 0 {
       sums[cause.position] += part
-      if part > most { (main, most) = (cause, part) }
+      if part > largest { (main, largest) = (cause, part) }
     }
     mainCounts[main.position] += 1
     let key = PatternKey(before: Self.label(before, trace), after: Self.label(after, trace), cause: main)

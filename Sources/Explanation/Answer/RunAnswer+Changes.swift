@@ -37,7 +37,7 @@ extension RunAnswer {
   /// A change that moves nothing by more than this is no recommendation.
   static let smallestEffect = 0.02
   /// Recommendations of an answer.
-  static let mostChanges = 3
+  static let maximumChanges = 3
 
   /// What to change, best first, and what would change nothing.
   static func changes(
@@ -47,7 +47,7 @@ extension RunAnswer {
     var silent: [(text: String, settings: Set<String>)] = []
     var unquantified: [(change: Change, settings: Set<String>)] = []
     // While a place upstream limits, more of what lies behind it is used by nobody.
-    let isHeldUpstream = assessment.verdict.side == .upstream && assessment.verdict.claims.first?.station != nil
+    let isHeldUpstream = assessment.verdict.side == .upstream && assessment.verdict.claims.first?.stage != nil
     // No change raises the throughput of a load that is served already.
     let isServed = assessment.verdict.claims.first?.regime == .loadLimited
     let goal: Goal = isServed && assessment.goal == .throughput ? .latency : assessment.goal
@@ -88,13 +88,13 @@ extension RunAnswer {
       ($0.element.rank, -$0.element.worth, $0.offset) < ($1.element.rank, -$1.element.worth, $1.offset)
     }.map(\.element)
     var (changes, taken): ([Change], Set<String>) = ([], [])
-    for entry in found where changes.count < mostChanges && taken.isDisjoint(with: entry.settings) {
+    for entry in found where changes.count < maximumChanges && taken.isDisjoint(with: entry.settings) {
       changes.append(entry.change)
       taken.formUnion(entry.settings)
     }
     // Advice that nobody could compute is said only where nothing was computed.
     if found.isEmpty, silent.isEmpty {
-      for entry in unquantified where changes.count < mostChanges && (entry.settings.isEmpty || taken.isDisjoint(with: entry.settings)) {
+      for entry in unquantified where changes.count < maximumChanges && (entry.settings.isEmpty || taken.isDisjoint(with: entry.settings)) {
         changes.append(entry.change)
         taken.formUnion(entry.settings)
       }
@@ -121,7 +121,7 @@ extension RunAnswer {
   ) -> (effect: Change.Effect, rank: Int, worth: Double)? {
     let worth: [(Change.Effect, Double)] = [
       (.throughput, estimate.throughput?.sureChange ?? 0), (.p99, -(estimate.p99Latency?.sureChange ?? 0)),
-      (.capacity, estimate.capacityAtGoal?.sureChange ?? 0), (.cost, -(estimate.gpuSecondsPerMillionRows?.sureChange ?? 0)),
+      (.capacity, estimate.maximumRateAtGoal?.sureChange ?? 0), (.cost, -(estimate.gpuSecondsPerMillionInferences?.sureChange ?? 0)),
     ]
     let own = effect(of: goal)
     if let first = worth.first(where: { $0.0 == own }), first.1 >= smallestEffect { return (own, 0, first.1) }
@@ -144,7 +144,7 @@ extension RunAnswer {
   /// Neither better nor worse in what can be seen at this load, and in capacity too unless something upstream hides it.
   private static func isSilent(_ estimate: GainEstimate, isHeldUpstream: Bool) -> Bool {
     let seen = [
-      estimate.throughput?.sureChange, estimate.p99Latency?.sureChange, isHeldUpstream ? nil : estimate.capacityAtGoal?.sureChange,
+      estimate.throughput?.sureChange, estimate.p99Latency?.sureChange, isHeldUpstream ? nil : estimate.maximumRateAtGoal?.sureChange,
     ]
     return seen.compactMap { $0 }.allSatisfy { $0.magnitude < smallestEffect }
   }
@@ -159,12 +159,12 @@ extension RunAnswer {
     switch effect {
     case .throughput: return text(estimate.throughput, "req/s")
     case .p99: return text(estimate.p99Latency, "ms p99")
-    case .capacity: return text(estimate.capacityAtGoal, "req/s max")
+    case .capacity: return text(estimate.maximumRateAtGoal, "req/s max")
     case .cost:
       if fix.changes.contains(where: { if case .gpuTimeScale = $0 { true } else { false } }), let p99 = estimate.p99Latency {
         return ("is enough: p99 \(Figure.changeText(p99.change.value))", p99.change)
       }
-      return text(estimate.gpuSecondsPerMillionRows, "GPU s/M rows")
+      return text(estimate.gpuSecondsPerMillionInferences, "GPU s/M rows")
     }
   }
 
@@ -177,7 +177,7 @@ extension RunAnswer {
     }
     // A smaller device has its latency said already, and takes longer for a row by construction.
     if effect != .cost {
-      add("GPU time", estimate.gpuSecondsPerMillionRows, worseWhenHigher: true)
+      add("GPU time", estimate.gpuSecondsPerMillionInferences, worseWhenHigher: true)
       add("p99", estimate.p99Latency, worseWhenHigher: true)
       add("throughput", estimate.throughput, worseWhenHigher: false)
     }

@@ -73,7 +73,7 @@ public struct RunAnswer: Sendable {
     }
     switch first.regime {
     case .loadLimited where !verdict.isCoLimited, .notSteady: return sentence.prefix(1).uppercased() + sentence.dropFirst()
-    default: return first.certainty == .cannotTell ? "Inconclusive: \(sentence)" : "Bottleneck: \(sentence)"
+    default: return first.confidence == .inconclusive ? "Inconclusive: \(sentence)" : "Bottleneck: \(sentence)"
     }
   }
 
@@ -98,7 +98,7 @@ public struct RunAnswer: Sendable {
     if let maximum = run.batching.maximumRows { text += " of \(maximum)" }
     text += " rows on average"
     let total = run.batching.recordedBatches
-    let reasons = DepartureReason.allCases.compactMap { reason in run.batching.departures[reason].map { (reason, $0) } }
+    let reasons = DispatchReason.allCases.compactMap { reason in run.batching.dispatchReasons[reason].map { (reason, $0) } }
       .filter { $0.1 > 0 }.sorted { $0.1 > $1.1 }
     if let first = reasons.first, total > 0 {
       text += "; \(NumberText.percent(Double(first.1) / Double(total))) dispatched: \(first.0.text)"
@@ -123,13 +123,13 @@ public struct RunAnswer: Sendable {
     case .frontEndBound: return "pidstat -t -p PID 5 1 on the server: its HTTP threads near 100 %"
     case .batchingBound: return "max_queue_delay_microseconds: 0: throughput should rise"
     case .transferBound: return "headroom profile: copies while no kernel runs"
-    case .hostLaunchBound: return "headroom profile: launches late, the stream empty at most of them"
-    case .serializedLoop:
+    case .launchBound: return "headroom profile: launches late, the stream empty at most of them"
+    case .noBatchPipelining:
       if let gap = run.device.loopGap, let busy = run.device.deviceTimePerBatch {
         return "headroom profile: gap after each batch \(gap.text), device time per batch \(busy.text)"
       }
       return "headroom profile: a gap after each batch while requests queue"
-    case .deviceDispatch: return "headroom profile: gaps of a microsecond between queued kernels"
+    case .interKernelGaps: return "headroom profile: gaps of a microsecond between queued kernels"
     case .underfilled, .memoryBound, .computeBound, .deviceBound:
       if let busy = run.device.kernelBusy { return "nvidia-smi: utilization.gpu near \(busy.text) under this load" }
       return "nvidia-smi: utilization.gpu near 100 % under this load"

@@ -110,11 +110,12 @@ public struct PredictedCounters: Sendable {
     let graphicsLow = overlaps ? clamp(traceShare) : clamp(busyShare + 0.85 * engine)
     let graphicsHigh = clamp(max(busyShare, busyPoint) + 1.3 * engine)
     add(.graphicsActive, graphics, graphicsLow - 0.01, graphicsHigh + 0.01, source, "kernel-busy and 1.3 us per start on an idle GPU")
-    let copyOnly = max(0, min(1 - graphics, Double(busy.copyOnly) * scale))
+    let nonOverlappedMemcpy = max(0, min(1 - graphics, Double(busy.nonOverlappedMemcpy) * scale))
     let smi = clamp(
-      graphics + min(CounterConstants.smiOverGraphics, 0.1 * graphics) + CounterConstants.smiShareOfCopyTime * copyOnly)
+      graphics + min(CounterConstants.smiOverGraphics, 0.1 * graphics) + CounterConstants.smiShareOfCopyTime * nonOverlappedMemcpy)
     add(
-      .nvidiaSMI, smi, graphicsLow - 0.01 + 0.1 * copyOnly, clamp(graphicsHigh * 1.2 + 0.28 * copyOnly) + 0.01, source,
+      .nvidiaSMI, smi, graphicsLow - 0.01 + 0.1 * nonOverlappedMemcpy, clamp(graphicsHigh * 1.2 + 0.28 * nonOverlappedMemcpy) + 0.01,
+      source,
       "graphics active, and about a fifth of the time in which only copies run")
     if let sm = kernels.smTime {
       let point = clamp(sm * scale)

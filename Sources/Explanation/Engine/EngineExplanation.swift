@@ -157,7 +157,7 @@ public struct EngineExplanation: Sendable {
     return table.lines
   }
 
-  /// One engine's part of `headroom.explain/1`.
+  /// One engine's part of `headroom.explain/2`.
   public var json: JSONValue {
     [
       "mode": "measured", "totalMilliseconds": JSONValue(total), "reformatShare": JSONValue(reformatShare),

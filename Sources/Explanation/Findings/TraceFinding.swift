@@ -14,17 +14,17 @@ public struct TraceFinding: Sendable, Hashable {
       case .HR102: "load-limited"
       case .HR103: "not steady"
       case .HR111: "front-end-saturated"
-      case .HR121: "batch-diluted"
+      case .HR121: "underfilled batches"
       case .HR131: "no batch pipelining"
       case .HR132: "launch-bound"
       case .HR133: "inter-kernel gaps"
-      case .HR134: "needless synchronization"
+      case .HR134: "unnecessary synchronization"
       case .HR141: "pageable copies"
-      case .HR142: "copies not overlapped"
+      case .HR142: "non-overlapped memcpy"
       case .HR143: "copies slower than the link"
       case .HR201: "kernels too small to fill the GPU"
       case .HR203: "wrong kernel class"
-      case .HR204: "glue kernels"
+      case .HR204: "unfused element-wise kernels"
       case .HR205: "wave quantization"
       case .HR211: "redundant work"
       case .HR213: "unfused attention"
@@ -84,9 +84,9 @@ public struct TraceFinding: Sendable, Hashable {
   /// Which.
   public var code: Code
   /// How sure it is that it holds.
-  public var certainty: Certainty
+  public var confidence: Confidence
   /// What was seen.
-  public var seen: [Prose]
+  public var seen: [Sentence]
   /// What to do, as something to type or to set.
   public var fix: String
   /// What the fix improves.
@@ -95,9 +95,9 @@ public struct TraceFinding: Sendable, Hashable {
   public var gain: Gain
 
   /// A finding.
-  public init(_ code: Code, _ certainty: Certainty, seen: [Prose], fix: String, effect: Effect, gain: Gain) {
+  public init(_ code: Code, _ confidence: Confidence, seen: [Sentence], fix: String, effect: Effect, gain: Gain) {
     self.code = code
-    self.certainty = certainty
+    self.confidence = confidence
     self.seen = seen
     self.fix = fix
     self.effect = effect
@@ -122,18 +122,18 @@ public struct TraceFinding: Sendable, Hashable {
     case .HR102: "load-limited"
     case .HR103: "not-steady"
     case .HR111: "front-end-saturated"
-    case .HR121: "batch-diluted"
-    case .HR131: "serialized-loop"
-    case .HR132: "host-launch-paced"
-    case .HR133: "device-dispatch"
-    case .HR134: "needless-sync"
+    case .HR121: "underfilled-batches"
+    case .HR131: "no-batch-pipelining"
+    case .HR132: "launch-bound"
+    case .HR133: "inter-kernel-gaps"
+    case .HR134: "unnecessary-sync"
     case .HR141: "pageable-or-scattered-copy"
-    case .HR142: "copy-not-overlapped"
+    case .HR142: "non-overlapped-memcpy"
     case .HR143: "link-or-numa"
-    case .HR201: "small-gemm-underfill"
+    case .HR201: "gemm-too-small"
     case .HR203: "wrong-kernel-class"
-    case .HR204: "glue-kernels"
-    case .HR205: "wave-tail"
+    case .HR204: "unfused-elementwise-kernels"
+    case .HR205: "wave-quantization"
     case .HR211: "redundant-work"
     case .HR213: "unfused-attention"
     case .HR301: "clock-limited"

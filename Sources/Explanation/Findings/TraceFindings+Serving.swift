@@ -8,14 +8,14 @@ extension TraceFindings {
     if verdict.regime == .clientBound {
       found.append(
         TraceFinding(
-          .HR101, .certain, seen: ["The load generator says that it was the limit."],
+          .HR101, .high, seen: ["The load generator says that it was the limit."],
           fix: "more generator processes, or a faster generator", effect: .throughput,
           gain: .notQuantified("what more load would bring is not in the trace: the server was never full")))
     }
     if verdict.regime == .loadLimited {
       found.append(
         TraceFinding(
-          .HR102, verdict.certainty, seen: ["The GPU idles because no more work was offered."],
+          .HR102, verdict.confidence, seen: ["The GPU idles because no more work was offered."],
           fix: "a smaller GPU, or other models beside this one", effect: .gpuTime,
           gain: .notQuantified("nothing limits: more load is served as it is")))
     }
@@ -24,7 +24,7 @@ extension TraceFindings {
     if verdict.regime == .batchingBound, share(queued) >= Self.smallestIdleShare {
       found.append(
         TraceFinding(
-          .HR121, verdict.certainty,
+          .HR121, verdict.confidence,
           seen: ["The GPU idled \(device.share(queued)) of the time while requests that left together were queued and no batch ran."],
           fix: "max_queue_delay_microseconds: 0", effect: .throughput,
           gain: bound(without: Double(queued), floor: Double(device.busy.device), cycle: (requests.queue ?? 0, requests))))
@@ -33,7 +33,7 @@ extension TraceFindings {
     if verdict.regime == .frontEndBound, share(outside) >= Self.smallestIdleShare {
       found.append(
         TraceFinding(
-          .HR111, verdict.certainty,
+          .HR111, verdict.confidence,
           seen: ["The GPU idled \(device.share(outside)) of the time while requests were read, decoded or answered."],
           fix: "binary tensors, shared memory or gRPC; more front-end threads", effect: .throughput,
           gain: bound(
@@ -48,9 +48,9 @@ extension TraceFindings {
     let times = [cycle.requests.frontEnd, cycle.requests.queue, cycle.requests.compute, cycle.requests.response].compactMap { $0 }
     let whole = max(times.reduce(0, +), (load?.meanMilliseconds ?? 0) * 1e6)
     guard case .atMost(let figure) = gain, whole > cycle.taken else { return gain }
-    let most = whole / (whole - cycle.taken) - 1
-    return figure.value <= most
-      ? gain : .atMost(Figure(most, .share, .estimated, source: "the request's cycle without this time"))
+    let maximum = whole / (whole - cycle.taken) - 1
+    return figure.value <= maximum
+      ? gain : .atMost(Figure(maximum, .share, .estimated, source: "the request's cycle without this time"))
   }
 
   /// Work that the graph proves to be done more than once.
@@ -60,7 +60,7 @@ extension TraceFindings {
     let saved = (1 - kept) * Double(device.busy.kernel)
     found.append(
       TraceFinding(
-        .HR211, .certain,
+        .HR211, .high,
         seen: [
           "\(Figure(model.redundantShare, .share, .estimated, source: "the graph: rows that are copies of other rows")) of the model's FLOPs compute copies of rows that it broadcast itself."
         ],
@@ -74,14 +74,14 @@ extension TraceFindings {
     if verdict.named == .HR301, let metrics, let clock = metrics.clockShare(largest: device.facts.gpu.map { $0.modelGigahertz * 1000 }) {
       found.append(
         TraceFinding(
-          .HR301, verdict.certainty,
+          .HR301, verdict.confidence,
           seen: ["The SM clock was \(Figure(clock, .share, .measured, source: metrics.source)) of the largest while the GPU worked."],
           fix: "nvidia-smi -q -d CLOCK,POWER,PERFORMANCE; raise the power cap (nvidia-smi -pl) or the cooling", effect: .throughput,
           gain: replay(.largerClock(ratio: 1 / max(0.1, clock)))))
     } else if let drift = device.drift, drift.last > 1.08 * drift.first {
       found.append(
         TraceFinding(
-          .HR301, .likely,
+          .HR301, .medium,
           seen: [
             "The longest-running kernel slows from \(Figure(drift.first / 1e3, .microseconds, device.kind, source: "trace: median of the first tenth")) to \(Figure(drift.last / 1e3, .microseconds, device.kind, source: "trace: median of the last tenth")) with the same grid."
           ],
@@ -92,7 +92,7 @@ extension TraceFindings {
       let gain = replay(.fastMode)
       found.append(
         TraceFinding(
-          .HR302, isSeen ? .certain : .likely,
+          .HR302, isSeen ? .high : .medium,
           seen: [
             "Runs that took over twice their kernel's usual time cost \(Figure(Double(device.kernels.slowTime) / total, .share, device.kind, source: "trace")) of kernel time, with nothing beside them in this trace."
           ],

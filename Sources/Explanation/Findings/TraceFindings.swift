@@ -57,7 +57,7 @@ public struct TraceFindings: Sendable {
     before = usable?.run()
     addSteadiness()
     if found.contains(where: { $0.code == .HR103 }) { refusal = "the window is not steady" }
-    if device.busy.kernels + device.busy.copies < TraceVerdict.fewestKernels { refusal = "the trace holds too few kernels and copies" }
+    if device.busy.kernels + device.busy.copies < TraceVerdict.minimumKernels { refusal = "the trace holds too few kernels and copies" }
     addIdleFindings()
     addCopyFindings()
     addKernelFindings()
@@ -110,7 +110,7 @@ public struct TraceFindings: Sendable {
 
   /// A bound: the span without so many nanoseconds, but no shorter than what is left of the device's work.
   func bound(without nanoseconds: Double, floor: Double) -> TraceFinding.Gain {
-    if device.busy.kernels + device.busy.copies < TraceVerdict.fewestKernels {
+    if device.busy.kernels + device.busy.copies < TraceVerdict.minimumKernels {
       return .notQuantified("the trace holds too few kernels and copies")
     }
     let after = max(floor, wall - nanoseconds)
@@ -126,7 +126,7 @@ public struct TraceFindings: Sendable {
     guard mean > 0.02, quarters[0] < 0.5 * mean, let low = rest.min(), let high = rest.max(), high < 1.3 * low else { return }
     found.append(
       TraceFinding(
-        .HR103, .likely,
+        .HR103, .medium,
         seen: [
           "Kernels ran \(Figure(quarters[0], .share, device.kind, source: "trace")) of the first quarter and \(Figure(mean, .share, device.kind, source: "trace")) of the rest."
         ],
@@ -143,7 +143,7 @@ public struct TraceFindings: Sendable {
       let median = Figure(Double(idle.medianLength) / 1e3, .microseconds, device.kind, source: "trace")
       found.append(
         TraceFinding(
-          .HR132, launch > 0.2 ? .certain : .likely,
+          .HR132, launch > 0.2 ? .high : .medium,
           seen: [
             "The GPU was idle \(device.share(late)) of the time because the next kernel's launch came late; the median gap is \(median)."
           ],
@@ -154,7 +154,7 @@ public struct TraceFindings: Sendable {
     if reads >= 10 {
       found.append(
         TraceFinding(
-          .HR134, .certain,
+          .HR134, .high,
           seen: [
             "\(Figure(Double(reads), .count, device.kind, source: "trace")) copies of a few bytes to the host, each waited for, with the GPU idle behind."
           ],
@@ -165,7 +165,7 @@ public struct TraceFindings: Sendable {
       let gain = bound(without: Double(idle[.loop]), floor: Double(device.busy.device))
       found.append(
         TraceFinding(
-          .HR131, .likely,
+          .HR131, .medium,
           seen: [
             "The GPU was idle \(device.share(idle[.loop])) of the time between the host's return from a synchronization and its next launch."
           ],
@@ -174,7 +174,7 @@ public struct TraceFindings: Sendable {
     if share(idle[.device]) >= Self.smallestIdleShare {
       found.append(
         TraceFinding(
-          .HR133, .certain,
+          .HR133, .high,
           seen: ["Between kernels that were already queued the GPU took \(device.share(idle[.device])) of the time."],
           fix: "fuse kernels; programmatic dependent launch; a persistent kernel", effect: .throughput, gain: replay(.shorterDispatch)))
     }
@@ -188,26 +188,26 @@ public struct TraceFindings: Sendable {
         rate.map { replay(.pinnedCopies(bytesPerSecond: $0)) } ?? .notQuantified("the link's rate is unknown: name the GPU with --gpu")
       found.append(
         TraceFinding(
-          .HR141, .certain,
+          .HR141, .high,
           seen: ["Copies of pageable memory took \(device.share(pageable)) of the time."],
           fix: "pinned memory: tensor.pin_memory() and .to(device, non_blocking=True)", effect: .throughput, gain: gain))
     }
-    let copyOnly = share(device.busy.copyOnly)
-    if copyOnly >= 0.1, share(device.busy.kernel) >= 0.1 {
+    let nonOverlappedMemcpy = share(device.busy.nonOverlappedMemcpy)
+    if nonOverlappedMemcpy >= 0.1, share(device.busy.kernel) >= 0.1 {
       let floor = Double(max(device.busy.kernel, device.busy.copy))
       found.append(
         TraceFinding(
-          .HR142, .likely,
-          seen: ["Copies ran \(device.share(device.busy.copyOnly)) of the time with no kernel beside them."],
+          .HR142, .medium,
+          seen: ["Copies ran \(device.share(device.busy.nonOverlappedMemcpy)) of the time with no kernel beside them."],
           fix: "a copy stream of its own and two buffers", effect: .throughput,
-          gain: bound(without: Double(device.busy.copyOnly), floor: floor)))
+          gain: bound(without: Double(device.busy.nonOverlappedMemcpy), floor: floor)))
     }
     if let large = device.copies.largePinned, let rate = linkRate, large.count >= 3, large.rate < 0.5 * rate {
       let saved = Double(large.nanoseconds) * (1 - large.rate / (0.9 * rate))
       guard saved / wall >= 0.02 else { return }
       found.append(
         TraceFinding(
-          .HR143, .likely,
+          .HR143, .medium,
           seen: [
             "Pinned copies of a megabyte or more ran at \(Figure(large.rate, .bytesPerSecond, device.kind, source: "trace")); the link carries \(Figure(rate, .bytesPerSecond, .estimated, source: "PCI Express generation"))."
           ],
@@ -234,7 +234,7 @@ public struct TraceFindings: Sendable {
     if let fill = kernels.fill, fill < 0.5, busy >= 0.1 {
       found.append(
         TraceFinding(
-          .HR201, .certain,
+          .HR201, .high,
           seen: ["While a kernel ran, \(figure(fill)) of the SMs held a block (weighted by time)."],
           fix: "a larger batch, or run two instances side by side", effect: .throughput,
           gain: bound(without: (1 - fill) * Double(device.busy.kernel), floor: fill * Double(device.busy.kernel))))
@@ -242,24 +242,24 @@ public struct TraceFindings: Sendable {
     if let gpu = device.facts.gpu, gpu.computeCapability.major >= 7 {
       addKernelClass(gpu, total, busy, figure)
     }
-    let glue = Double(kernels.rows.reduce(Int64(0)) { $0 + ($1.parsed.role.isGlue ? $1.total : 0) }) / total
-    if glue > 0.2, busy >= 0.1 {
+    let elementwise = Double(kernels.rows.reduce(Int64(0)) { $0 + ($1.parsed.role.isElementwise ? $1.total : 0) }) / total
+    if elementwise > 0.2, busy >= 0.1 {
       let gain: TraceFinding.Gain
-      if case .replayed(let figure) = replay(.withoutGlueKernels) {
+      if case .replayed(let figure) = replay(.withoutElementwiseKernels) {
         gain = .atMost(figure)
       } else {
-        gain = bound(without: glue * Double(device.busy.kernel), floor: (1 - glue) * Double(device.busy.kernel))
+        gain = bound(without: elementwise * Double(device.busy.kernel), floor: (1 - elementwise) * Double(device.busy.kernel))
       }
       found.append(
         TraceFinding(
-          .HR204, .certain, seen: ["Element-wise, normalization, softmax and layout kernels take \(figure(glue)) of kernel time."],
+          .HR204, .high, seen: ["Element-wise, normalization, softmax and layout kernels take \(figure(elementwise)) of kernel time."],
           fix: "fuse them: torch.compile, TensorRT, or fused operators", effect: .gpuTime, gain: gain))
     }
     if let slots = kernels.slotEfficiency, slots < 0.8, kernels.severalWavesShare > 0.3 {
       let lost = (1 - slots) * kernels.severalWavesShare * Double(device.busy.kernel)
       found.append(
         TraceFinding(
-          .HR205, .likely,
+          .HR205, .medium,
           seen: ["Kernels of several waves use \(figure(slots)) of their block slots: the last wave is mostly empty."],
           fix: "a batch at the wave's edge, or another tile", effect: .gpuTime,
           gain: bound(without: lost, floor: Double(device.busy.kernel) - lost)))
@@ -268,7 +268,7 @@ public struct TraceFindings: Sendable {
       let saved = part(.softmax) * Double(device.busy.kernel)
       found.append(
         TraceFinding(
-          .HR213, .likely, seen: ["Softmax kernels take \(figure(part(.softmax))) of kernel time and no fused attention ran."],
+          .HR213, .medium, seen: ["Softmax kernels take \(figure(part(.softmax))) of kernel time and no fused attention ran."],
           fix: "scaled_dot_product_attention, or a TensorRT attention plugin", effect: .gpuTime,
           gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))
     }
@@ -290,7 +290,7 @@ public struct TraceFindings: Sendable {
       let saved = plain * 0.75 * Double(device.busy.kernel)
       found.append(
         TraceFinding(
-          .HR203, .certain,
+          .HR203, .high,
           seen: ["Matrix products without tensor cores take \(figure(plain)) of kernel time."],
           fix: "fp16/bf16, or torch.set_float32_matmul_precision(\"high\") for TF32", effect: .gpuTime,
           gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))
@@ -298,7 +298,7 @@ public struct TraceFindings: Sendable {
       let saved = old * 0.67 * Double(device.busy.kernel)
       found.append(
         TraceFinding(
-          .HR203, .likely,
+          .HR203, .medium,
           seen: ["Products in kernels for compute capability 8.0 take \(figure(old)) of kernel time on a \(gpu.name)."],
           fix: "pad N and K to multiples of 8, or rebuild the engine on this GPU", effect: .gpuTime,
           gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))

@@ -51,8 +51,8 @@ public struct GPUMetrics: Sendable, Hashable {
 
   /// Clock over the largest clock; nil where either is unknown.
   public func clockShare(largest: Double?) -> Double? {
-    guard let clockMegahertz, let most = largestClockMegahertz ?? largest, most > 0 else { return nil }
-    return clockMegahertz / most
+    guard let clockMegahertz, let maximum = largestClockMegahertz ?? largest, maximum > 0 else { return nil }
+    return clockMegahertz / maximum
   }
 
   /// Nothing was seen.

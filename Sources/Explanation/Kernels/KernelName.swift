@@ -45,7 +45,7 @@ public struct KernelName: Sendable, Hashable {
     }
 
     /// Small work between the products: what fusion removes.
-    public var isGlue: Bool {
+    public var isElementwise: Bool {
       switch self {
       case .softmax, .normalization, .elementwise, .layout, .reduction: true
       default: false

@@ -43,7 +43,7 @@ extension PlantedWorld {
     case .launchBound:
       step.kernels = (0..<40).map { _ in (Self.small, 96, 5_000) }
       step.hostGap = 6_000 + 8_000 * level
-    case .needlessSynchronization:
+    case .unnecessarySynchronization:
       step.kernels = (0..<20).map { _ in (Self.small, 96, 5_000 + 3_000 * level) }
       (step.readsScalars, step.waits) = (true, false)
     case .noPipelining:

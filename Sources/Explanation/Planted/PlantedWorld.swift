@@ -12,7 +12,7 @@ public struct PlantedWorld: Sendable, Hashable {
     case client
     /// The server's front end does.
     case frontEnd
-    /// The batcher waits for company.
+    /// The batcher waits for the batch to fill.
     case batchingDelay
     /// The data loader is slow.
     case starvation
@@ -23,7 +23,7 @@ public struct PlantedWorld: Sendable, Hashable {
     /// An eager framework launches short kernels.
     case launchBound
     /// `.item()` behind each layer.
-    case needlessSynchronization
+    case unnecessarySynchronization
     /// One batch after the other.
     case noPipelining
     /// Products with a handful of blocks.
@@ -85,10 +85,10 @@ public struct PlantedWorld: Sendable, Hashable {
     switch cause {
     case .client, .frontEnd, .batchingDelay, .starvation, .healthyLoadLimited: return verdict.isUpstream && !verdict.confirm.isEmpty
     case .pageableTransfer, .pinnedTransfer: return verdict.regime == .transferBound
-    case .launchBound: return verdict.regime == .hostLaunchBound
-    case .needlessSynchronization: return found.contains(.HR134) && verdict.title.hasPrefix("needless")
+    case .launchBound: return verdict.regime == .launchBound
+    case .unnecessarySynchronization: return found.contains(.HR134) && verdict.title.hasPrefix("unnecessary")
     // From the host's side a loop that is not pipelined and one that waits for its next request look the same.
-    case .noPipelining: return verdict.regime == .serializedLoop || verdict.isUpstream
+    case .noPipelining: return verdict.regime == .noBatchPipelining || verdict.isUpstream
     case .smallGEMM: return verdict.regime == .underfilled
     case .memoryBound: return verdict.regime == .memoryBound
     case .computeBound, .redundantWork, .healthySaturated: return isBusy && verdict.regime != .memoryBound
@@ -108,9 +108,9 @@ public struct PlantedWorld: Sendable, Hashable {
     case .batchingDelay: return verdict.regime == .batchingBound
     case .starvation: return verdict.isWaitingForInput
     case .pageableTransfer, .pinnedTransfer: return verdict.regime == .transferBound && verdict.named == nil
-    case .launchBound: return verdict.regime == .hostLaunchBound && verdict.named == nil
-    case .needlessSynchronization: return verdict.title.hasPrefix("needless") && verdict.named == nil
-    case .noPipelining: return verdict.regime == .serializedLoop && verdict.named == nil
+    case .launchBound: return verdict.regime == .launchBound && verdict.named == nil
+    case .unnecessarySynchronization: return verdict.title.hasPrefix("unnecessary") && verdict.named == nil
+    case .noPipelining: return verdict.regime == .noBatchPipelining && verdict.named == nil
     case .smallGEMM: return verdict.regime == .underfilled && verdict.named == nil
     case .memoryBound: return verdict.regime == .memoryBound && verdict.named == nil
     case .computeBound, .healthySaturated: return isBusy && verdict.named == nil

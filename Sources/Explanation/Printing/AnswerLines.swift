@@ -64,7 +64,7 @@ extension TraceExplanation {
       return answer.lines
     }
     let measured = isSimulated ? "simulated" : "measured"
-    answer.add(first: "Bottleneck: \(verdict.title) (\(verdict.confidence))")
+    answer.add(first: "Bottleneck: \(verdict.title) (\(verdict.confidence.phrase))")
     addHeadroom(&answer, device)
     let kernels = device.kernels
     var now = "GPU busy \(device.counters.kernelBusy.text) (kernels"
@@ -98,10 +98,11 @@ extension TraceExplanation {
       answer.add(change: index + 1, effect: finding.effect.rawValue, fix: finding.fix, gain: finding.gain.text, kind: finding.gain.kind)
     }
     if verdict.regime == .transferBound, found?.recommendations.isEmpty ?? true {
-      let left = Double(max(1, device.wall - device.busy.copyOnly))
-      let most = Figure(Double(device.wall) / left - 1, .share, .estimated, source: "the span without copies that run alone")
+      let left = Double(max(1, device.wall - device.busy.nonOverlappedMemcpy))
+      let maximum = Figure(Double(device.wall) / left - 1, .share, .estimated, source: "the span without copies that run alone")
       answer.add(
-        change: 1, effect: "throughput", fix: "copy less: keep data on the GPU, smaller types", gain: "at most +\(most.text)", kind: "bound"
+        change: 1, effect: "throughput", fix: "copy less: keep data on the GPU, smaller types", gain: "at most +\(maximum.text)",
+        kind: "bound"
       )
     }
     if verdict.isUpstream, !verdict.isWaitingForInput {
@@ -125,7 +126,7 @@ extension TraceExplanation {
     guard busy > 0 else { return answer.add("Headroom", "unknown") }
     let times = 1 / busy
     if verdict?.regime == .transferBound {
-      let copies = Double(device.busy.copyOnly) / Double(device.wall)
+      let copies = Double(device.busy.nonOverlappedMemcpy) / Double(device.wall)
       let without = 1 / max(0.001, 1 - copies)
       answer.add(
         "Headroom",
@@ -181,7 +182,7 @@ extension TraceExplanation {
   private func timeLine(_ device: DeviceExplanation) -> String {
     let wall = Double(device.wall)
     var parts: [(String, Double)] = [
-      ("kernels", Double(device.busy.kernel) / wall), ("copies alone", Double(device.busy.copyOnly) / wall),
+      ("kernels", Double(device.busy.kernel) / wall), ("non-overlapped memcpy", Double(device.busy.nonOverlappedMemcpy) / wall),
     ]
     parts += GapCause.Family.allCases.map { ("idle: " + TraceVerdict.name($0), Double(device.idle[$0]) / wall) }
     let shown = parts.filter { $0.1 >= 0.005 }.sorted { $0.1 > $1.1 }

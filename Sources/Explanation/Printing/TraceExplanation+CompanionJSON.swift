@@ -1,7 +1,7 @@
 import Diagnosis
 import JSONText
 
-/// What files beside a trace and its shapes add to `headroom.explain/1`.
+/// What files beside a trace and its shapes add to `headroom.explain/2`.
 extension TraceExplanation {
   func requestsJSON(_ requests: RequestUse) -> JSONValue {
     func places(_ sums: [RequestUse.Place: Int64]) -> JSONValue {

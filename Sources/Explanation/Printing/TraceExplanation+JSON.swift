@@ -3,7 +3,7 @@ public import JSONText
 import Reporting
 
 extension TraceExplanation {
-  /// One file's part of `headroom.explain/1`.
+  /// One file's part of `headroom.explain/2`.
   public var json: JSONValue {
     [
       "file": .string(name), "mode": .string(isSimulated ? "simulated" : "measured"), "noVerdictBecause": JSONValue(refusal),
@@ -37,7 +37,8 @@ extension TraceExplanation {
       "verdict": [
         "bottleneck": .string(verdict.title), "regime": JSONValue(verdict.regime?.rawValue),
         "secondRegime": JSONValue(verdict.second?.rawValue),
-        "finding": JSONValue(verdict.named?.rawValue), "upstream": .bool(verdict.isUpstream), "certainty": .string(verdict.certainty.text),
+        "finding": JSONValue(verdict.named?.rawValue), "upstream": .bool(verdict.isUpstream),
+        "confidence": .string(verdict.confidence.text),
         "evidence": .array(verdict.evidence.map { .string($0.text) }), "confirm": .string(verdict.confirm),
       ],
       "idle": .array(
@@ -84,7 +85,7 @@ extension TraceExplanation {
       "findings": .array(
         found.found.map { finding in
           [
-            "code": .string(finding.code.rawValue), "name": .string(finding.code.title), "certainty": .string(finding.certainty.text),
+            "code": .string(finding.code.rawValue), "name": .string(finding.code.title), "confidence": .string(finding.confidence.text),
             "seen": .array(finding.seen.map { .string($0.text) }), "fix": .string(finding.fix), "effect": .string(finding.effect.rawValue),
             "gain": .string(finding.gain.kind), "change": Self.change(finding.gain), "because": Self.reason(finding.gain),
             "page": .string(finding.page),

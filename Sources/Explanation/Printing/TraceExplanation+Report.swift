@@ -6,7 +6,7 @@ extension TraceExplanation {
   /// Everything behind the ten lines, for `--verbose` and the page.
   public var report: Report {
     var report = Report(
-      title: name, question: verdict.map { "Bottleneck: \($0.title) (\($0.confidence))" } ?? "No verdict: \(refusal ?? "")",
+      title: name, question: verdict.map { "Bottleneck: \($0.title) (\($0.confidence.phrase))" } ?? "No verdict: \(refusal ?? "")",
       banner: isSimulated ? "SIMULATED: no GPU ran; the times are modelled" : nil,
       facts: [
         (
@@ -41,14 +41,15 @@ extension TraceExplanation {
       id: "verdict", heading: "Verdict", explanation: "What limits, how sure that is, and what would confirm it.",
       blocks: [
         .sentences(
-          heading: "\(verdict.title): \(verdict.confidence)", verdict.evidence + [Prose(stringLiteral: "To confirm: \(verdict.confirm)")])
+          heading: "\(verdict.title): \(verdict.confidence.phrase)",
+          verdict.evidence + [Sentence(stringLiteral: "To confirm: \(verdict.confirm)")])
       ])
   }
 
   private func timeSection(_ device: DeviceExplanation) -> Report.Section {
     var rows: [FigureTable.Row] = [
       .init("kernels", [device.share(device.busy.kernel)], explanation: "At least one kernel ran."),
-      .init("copies alone", [device.share(device.busy.copyOnly)], explanation: "Copies or fills ran, and no kernel."),
+      .init("non-overlapped memcpy", [device.share(device.busy.nonOverlappedMemcpy)], explanation: "Copies or fills ran, and no kernel."),
     ]
     for cause in GapCause.allCases {
       guard let nanoseconds = device.idle.byCause[cause], nanoseconds > 0 else { continue }
@@ -57,7 +58,8 @@ extension TraceExplanation {
     let parts =
       [
         StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 7, isEstimated: false),
-        StackedBars.Part(label: "copies alone", figure: device.share(device.busy.copyOnly), style: 4, isEstimated: false),
+        StackedBars.Part(
+          label: "non-overlapped memcpy", figure: device.share(device.busy.nonOverlappedMemcpy), style: 4, isEstimated: false),
       ]
       + GapCause.Family.allCases.enumerated().map { place, family in
         StackedBars.Part(
@@ -155,8 +157,8 @@ extension TraceExplanation {
     let found = findings[index]
     var blocks: [Report.Block] = found.found.map { finding in
       .sentences(
-        heading: "\(finding.code.rawValue) \(finding.code.title) (\(finding.certainty.text)): \(finding.gain.text)",
-        finding.seen + [Prose(stringLiteral: "Fix: \(finding.fix)"), Prose(stringLiteral: Self.how(finding.gain))])
+        heading: "\(finding.code.rawValue) \(finding.code.title) (\(finding.confidence.phrase)): \(finding.gain.text)",
+        finding.seen + [Sentence(stringLiteral: "Fix: \(finding.fix)"), Sentence(stringLiteral: Self.how(finding.gain))])
     }
     if blocks.isEmpty { blocks = [.sentences(heading: "none", [])] }
     let replay =

@@ -13,7 +13,7 @@ public enum ReplayEdit: Sendable, Hashable {
   /// What the device takes between two queued kernels falls to what it takes inside a graph.
   case shorterDispatch
   /// Element-wise, normalization and layout kernels vanish: the most that fusing them can bring.
-  case withoutGlueKernels
+  case withoutElementwiseKernels
   /// Products run at a clock so many times as high: what waits for memory keeps its time.
   case largerClock(ratio: Double)
   /// Runs that took over twice their kernel's fast mode take that.
@@ -55,9 +55,9 @@ extension ReplayGraph {
       places = count
     case .largerClock(let ratio): places = copy.raiseClock(ratio)
     case .fastMode: places = copy.restoreFastMode()
-    case .withoutGlueKernels:
+    case .withoutElementwiseKernels:
       var count = 0
-      for index in copy.work.indices where copy.work[index].isKernel && copy.work[index].role.isGlue {
+      for index in copy.work.indices where copy.work[index].isKernel && copy.work[index].role.isElementwise {
         copy.work[index].duration = 0
         count += 1
       }

@@ -44,17 +44,17 @@ extension ReplayGraph {
       }
       var end = start.addingSaturated(call.duration)
       // A synchronization that finds nothing to wait for still takes a few microseconds.
-      let least = start.addingSaturated(min(call.duration, 5_000))
+      let minimum = start.addingSaturated(min(call.duration, 5_000))
       switch call.wait {
       case .none: break
-      case .own: if ownEnd != .min { end = max(least, ownEnd.addingSaturated(call.wake)) }
+      case .own: if ownEnd != .min { end = max(minimum, ownEnd.addingSaturated(call.wake)) }
       case .stream(let stream):
         let target = before[Int(stream)]
-        end = target == .min ? least : max(least, target.addingSaturated(call.wake))
+        end = target == .min ? minimum : max(minimum, target.addingSaturated(call.wake))
       case .process(let process):
         var target = Int64.min
         for stream in before.indices where processOfStream[stream] == process { target = max(target, before[stream]) }
-        end = target == .min ? least : max(least, target.addingSaturated(call.wake))
+        end = target == .min ? minimum : max(minimum, target.addingSaturated(call.wake))
       }
       clock[thread] = end
     }

@@ -15,23 +15,15 @@ extension ServerExplanation {
     }
   }
 
-  var confidence: String {
-    switch certainty {
-    case .certain: "high confidence"
-    case .likely: "medium confidence"
-    case .cannotTell: "inconclusive"
-    }
-  }
-
   /// The ten lines.
   public var answer: [String] {
     var answer = AnswerLines()
     let rate = NumberText.grouped(Int(saturating: window.requestsPerSecond.rounded()))
     switch bottleneck {
-    case .loadLimited: answer.add(first: "\(title) (\(confidence)): the server keeps up with the \(rate) req/s offered")
+    case .loadLimited: answer.add(first: "\(title) (\(confidence.phrase)): the server keeps up with the \(rate) req/s offered")
     case .inconclusive:
       answer.add(first: "\(title): \(rate) req/s, an instance busy \(NumberText.percent(window.utilization)), a short queue")
-    default: answer.add(first: "\(title) (\(confidence))")
+    default: answer.add(first: "\(title) (\(confidence.phrase))")
     }
     addHeadroom(&answer)
     answer.add(
@@ -49,7 +41,7 @@ extension ServerExplanation {
   }
 
   private func addHeadroom(_ answer: inout AnswerLines) {
-    if let (goal, figure) = capacityAtGoal, bottleneck == .loadLimited || bottleneck == .inconclusive {
+    if let (goal, figure) = maximumRateAtGoal, bottleneck == .loadLimited || bottleneck == .inconclusive {
       let times = figure.value / max(1e-9, window.requestsPerSecond)
       let number = NumberText.grouped(Int(saturating: figure.value.rounded()))
       answer.add(
@@ -94,11 +86,11 @@ extension ServerExplanation {
     return text
   }
 
-  /// One server's part of `headroom.explain/1`.
+  /// One server's part of `headroom.explain/2`.
   public var json: JSONValue {
     [
       "model": .string(window.model.name), "mode": "measured", "bottleneck": .string(bottleneck.rawValue),
-      "certainty": .string(certainty.text),
+      "confidence": .string(confidence.text),
       "windowSeconds": JSONValue(window.seconds), "requestsPerSecond": JSONValue(window.requestsPerSecond),
       "batchesPerSecond": JSONValue(window.batchesPerSecond), "rowsPerBatch": JSONValue(window.rowsPerBatch),
       "requestsPerBatch": JSONValue(window.requestsPerBatch), "queueMicroseconds": JSONValue(window.queueMicroseconds),
@@ -107,8 +99,8 @@ extension ServerExplanation {
       "computeOutputMicroseconds": JSONValue(window.batchMicroseconds.output), "periodMicroseconds": JSONValue(window.periodMicroseconds),
       "instanceBusyShare": JSONValue(window.utilization), "gpuBusyShare": JSONValue(window.gpuUtilization),
       "smActiveShare": JSONValue(window.smActive), "tensorActiveShare": JSONValue(window.tensorActive),
-      "capacity": capacity?.json ?? .null, "capacityAtGoal": capacityAtGoal?.figure.json ?? .null,
-      "goalMilliseconds": JSONValue(capacityAtGoal?.goalMilliseconds), "dispatch": .string(dispatch),
+      "capacity": capacity?.json ?? .null, "maximumRequestsPerSecondAtGoal": maximumRateAtGoal?.figure.json ?? .null,
+      "goalMilliseconds": JSONValue(maximumRateAtGoal?.goalMilliseconds), "dispatch": .string(dispatch),
       "batchSizes": .array(
         window.model.batches.map {
           [

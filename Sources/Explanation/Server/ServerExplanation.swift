@@ -37,14 +37,14 @@ public struct ServerExplanation: Sendable {
   /// What limits.
   public private(set) var bottleneck: Bottleneck
   /// How sure.
-  public private(set) var certainty: Certainty
+  public private(set) var confidence: Confidence
   /// What says so.
-  public private(set) var evidence: [Prose]
+  public private(set) var evidence: [Sentence]
   /// Requests per second the server can answer, with its interval; nil where unknown.
   public private(set) var capacity: Figure?
   /// The same at the goal for the 99th percentile, where one was given.
-  public private(set) var capacityAtGoal: (goalMilliseconds: Double, figure: Figure)?
-  /// Why batches left the queue, as far as the statistics show it.
+  public private(set) var maximumRateAtGoal: (goalMilliseconds: Double, figure: Figure)?
+  /// Why batches were dispatched, as far as the statistics show it.
   public private(set) var dispatch: String
   /// At most three.
   public private(set) var changes: [Change]
@@ -83,15 +83,15 @@ public struct ServerExplanation: Sendable {
     if isSaturated {
       if let gpu {
         bottleneck = gpu < Self.idleGPU ? .noPipelining : .gpuBound
-        certainty = gpu < Self.idleGPU || gpu > Self.roomyUtilization ? .certain : .likely
+        confidence = gpu < Self.idleGPU || gpu > Self.roomyUtilization ? .high : .medium
       } else {
         bottleneck = .instanceBound
-        certainty = .likely
+        confidence = .medium
       }
     } else {
       // Close to its limit a queue is short and the utilization high: what the statistics do not hold may be the rest.
       bottleneck = window.utilization < 0.95 ? .loadLimited : .inconclusive
-      certainty = bottleneck == .inconclusive ? .cannotTell : window.utilization < Self.roomyUtilization ? .certain : .likely
+      confidence = bottleneck == .inconclusive ? .inconclusive : window.utilization < Self.roomyUtilization ? .high : .medium
     }
     dispatch = Self.dispatch(window)
     confirm = ""
@@ -146,11 +146,11 @@ public struct ServerExplanation: Sendable {
     let period = window.instances * window.requestsPerBatch / max(1e-9, capacity.value) * 1e3
     let fixed = period + (window.configuration.flatMap(\.queueDelayMicroseconds).map { Double($0) / 1e3 } ?? 0)
     guard goal > fixed else {
-      capacityAtGoal = (goal, Figure(0, .requestsPerSecond, .estimated, source: "one batch alone takes longer than the goal"))
+      maximumRateAtGoal = (goal, Figure(0, .requestsPerSecond, .estimated, source: "one batch alone takes longer than the goal"))
       return
     }
     let share = (goal - fixed) / (goal - fixed + 2.3 * period)
-    capacityAtGoal = (
+    maximumRateAtGoal = (
       goal,
       Figure(
         capacity.value * share, .requestsPerSecond, .estimated, source: "capacity x utilization that an M/D/1 queue allows",
@@ -177,11 +177,11 @@ public struct ServerExplanation: Sendable {
     case .noPipelining:
       // A second instance fills the first one's gaps until the GPU, or the host, is busy: at most twice.
       let busy = max(window.gpuUtilization ?? 0, 0.01)
-      let most = min(window.instances + 1, window.instances / min(1, busy)) / window.instances - 1
+      let maximum = min(window.instances + 1, window.instances / min(1, busy)) / window.instances - 1
       changes.append(
         Change(
           effect: "throughput", fix: "instance_group { count: \(Int(saturating: window.instances) + 1) }",
-          gain: "at most +\(NumberInWords.percent(most))",
+          gain: "at most +\(NumberInWords.percent(maximum))",
           kind: "bound", code: "HR131"))
       let copies = window.batchMicroseconds.input + window.batchMicroseconds.output
       let gain = window.periodMicroseconds / max(1, window.periodMicroseconds - copies) - 1

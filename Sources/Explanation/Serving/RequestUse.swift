@@ -119,7 +119,7 @@ public struct RequestUse: Sendable, Hashable {
     // Arrivals are this far apart on average; an arrival that sends a batch does so in a fraction of that.
     let apart = Double(last.subtractingSaturated(first)) / Double(requests)
     requestsPerSecond = Double(requests) / (Double(last.subtractingSaturated(first)) / 1e9)
-    // At one moment departures come before arrivals: a request that leaves the queue for a batch is not left behind by it.
+    // At one moment dispatchReasons come before arrivals: a request that leaves the queue for a batch is not left behind by it.
     edges.sort { ($0.time, $0.step, $0.place) < ($1.time, $1.step, $1.place) }
     let segments = segments(edges, first: first, last: last, atOnce: Int64(saturating: 0.1 * apart))
     attribute(device, segments)

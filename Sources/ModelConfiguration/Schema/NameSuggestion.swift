@@ -22,8 +22,10 @@ public enum NameSuggestion {
 
   private static func only(beginningLike letters: [UInt8], in known: [String]) -> String? {
     let shared = known.map { candidate in zip(letters, candidate.utf8).prefix { $0 == $1 }.count }
-    guard let most = shared.max(), most >= 4, most * 3 >= letters.count * 2, shared.count(where: { $0 == most }) == 1 else { return nil }
-    return zip(known, shared).first { $1 == most }?.0
+    guard let maximum = shared.max(), maximum >= 4, maximum * 3 >= letters.count * 2, shared.count(where: { $0 == maximum }) == 1 else {
+      return nil
+    }
+    return zip(known, shared).first { $1 == maximum }?.0
   }
 
   /// Levenshtein's: insertions, deletions and replacements.

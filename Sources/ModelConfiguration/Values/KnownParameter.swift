@@ -55,7 +55,7 @@ public struct KnownParameter: Sendable, Hashable {
   /// What a value must look like.
   public var form: Form
 
-  static let most = Int(Int32.max)
+  static let maximum = Int(Int32.max)
 
   /// Sources: triton-inference-server/onnxruntime_backend README.md and `src/onnxruntime.cc`; core `src/backend_model.cc`; server
   /// `docs/user_guide/model_configuration.md`.
@@ -80,19 +80,19 @@ public struct KnownParameter: Sendable, Hashable {
     KnownParameter(key: "FORCE_CPU_ONLY_INPUT_TENSORS", effect: .ignored("no Python runs"), form: .anything),
     KnownParameter(
       key: "execution_context_allocation_strategy", effect: .ignored("TensorRT does not run here"), form: .anything),
-    KnownParameter(key: "execute_delay_ms", effect: .acts(.identity), form: .integer(0...most)),
-    KnownParameter(key: "fail_batch", effect: .acts(.identity), form: .integer(0...most)),
-    KnownParameter(key: "hang_batch", effect: .acts(.identity), form: .integer(0...most)),
-    KnownParameter(key: "hang_ms", effect: .acts(.identity), form: .integer(0...most)),
-    KnownParameter(key: "crash_batch", effect: .acts(.identity), form: .integer(0...most)),
+    KnownParameter(key: "execute_delay_ms", effect: .acts(.identity), form: .integer(0...maximum)),
+    KnownParameter(key: "fail_batch", effect: .acts(.identity), form: .integer(0...maximum)),
+    KnownParameter(key: "hang_batch", effect: .acts(.identity), form: .integer(0...maximum)),
+    KnownParameter(key: "hang_ms", effect: .acts(.identity), form: .integer(0...maximum)),
+    KnownParameter(key: "crash_batch", effect: .acts(.identity), form: .integer(0...maximum)),
     KnownParameter(key: "crash_signal", effect: .acts(.identity), form: .integer(1...64)),
-    KnownParameter(key: "exit_batch", effect: .acts(.identity), form: .integer(0...most)),
+    KnownParameter(key: "exit_batch", effect: .acts(.identity), form: .integer(0...maximum)),
     KnownParameter(key: "isolate", effect: .acts(.identity), form: .integer(0...1)),
     KnownParameter(key: "head", effect: .acts(.builtIn), form: .anything),
-    KnownParameter(key: "layers", effect: .acts(.builtIn), form: .integer(1...most)),
-    KnownParameter(key: "hidden", effect: .acts(.builtIn), form: .integer(1...most)),
-    KnownParameter(key: "heads", effect: .acts(.builtIn), form: .integer(1...most)),
-    KnownParameter(key: "sequence", effect: .acts(.builtIn), form: .integer(1...most)),
+    KnownParameter(key: "layers", effect: .acts(.builtIn), form: .integer(1...maximum)),
+    KnownParameter(key: "hidden", effect: .acts(.builtIn), form: .integer(1...maximum)),
+    KnownParameter(key: "heads", effect: .acts(.builtIn), form: .integer(1...maximum)),
+    KnownParameter(key: "sequence", effect: .acts(.builtIn), form: .integer(1...maximum)),
   ]
 
   private static let noCUDA = "ONNX Runtime's CUDA provider is not used"

@@ -26,22 +26,22 @@ public enum ShapeInference {
       if values.contains(where: { $0.type != type }) { throw fail("element types differ") }
       return type
     }
-    let most: Int
+    let maximum: Int
     switch operation {
     case .unary, .clip, .leakyRelu, .softmax, .reduceMean, .reduce, .reshape, .transpose, .expand, .slice, .split, .squeeze, .unsqueeze,
       .cast, .flatten:
-      most = 1
-    case .binary, .matMul, .gather: most = 2
-    case .gemm, .select, .layerNormalization, .linear, .batchedLinear, .normalizedActivation: most = 3
-    case .concat, .costed: most = .max
+      maximum = 1
+    case .binary, .matMul, .gather: maximum = 2
+    case .gemm, .select, .layerNormalization, .linear, .batchedLinear, .normalizedActivation: maximum = 3
+    case .concat, .costed: maximum = .max
     }
-    let least: Int
+    let minimum: Int
     switch operation {
-    case .select: least = 3
-    case .costed: least = 0
-    default: least = 1
+    case .select: minimum = 3
+    case .costed: minimum = 0
+    default: minimum = 1
     }
-    if inputs.count > most || inputs.count < least { throw fail("\(inputs.count) inputs") }
+    if inputs.count > maximum || inputs.count < minimum { throw fail("\(inputs.count) inputs") }
 
     switch operation {
     case .matMul:

@@ -88,8 +88,8 @@ extension CostRule {
         guard let boxes = node.shape(0), let scores = node.shape(1), boxes.count == 3, scores.count == 3, let count = boxes[1].fixedSize,
           let classes = scores[1].fixedSize
         else { return [nil] }
-        let most = min(count, max(0, node.integers(2)?.first ?? count))
-        let (perImage, overflow) = classes.multipliedReportingOverflow(by: most)
+        let maximum = min(count, max(0, node.integers(2)?.first ?? count))
+        let (perImage, overflow) = classes.multipliedReportingOverflow(by: maximum)
         return [overflow ? nil : Dimension.fixed(perImage).multiplied(by: scores[0]).map { [$0, .fixed(3)] }]
       },
       work: { node, _ in

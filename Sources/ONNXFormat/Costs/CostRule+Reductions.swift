@@ -12,7 +12,7 @@ extension CostRule {
           if axes.isEmpty && node.integer("noop_with_empty_axes") ?? 0 != 0 { return [shape] }
           return [reduced(shape, axes.isEmpty ? Array(shape.indices) : axes, keep: node.integer("keepdims") ?? 1 != 0)]
         }, work: perInput(name == "LogSumExp" ? 4 : 1),
-        most: { node in [node.integer("keepdims") ?? 1 != 0 ? node.shape(0) : nil] })
+        upperBounds: { node in [node.integer("keepdims") ?? 1 != 0 ? node.shape(0) : nil] })
     }
     for name in ["ArgMax", "ArgMin"] {
       rules[name] = CostRule(

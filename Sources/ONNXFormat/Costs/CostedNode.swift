@@ -84,7 +84,7 @@ struct CostRule: Sendable {
   /// Why sizes are the largest possible rather than known; nil where they are known.
   var sizeNote: String?
   /// The largest that results can be, where neither the rule nor the file tells their shapes: axes that come with a request.
-  var most: (@Sendable (CostedNode) -> [Shape?])?
+  var upperBounds: (@Sendable (CostedNode) -> [Shape?])?
   /// Whether results that are no tensors (sequences, optionals) are nothing to count.
   var isBookkeeping = false
 

@@ -138,9 +138,9 @@ public struct ExecutionRateLimiter: Sendable {
   /// What is stated of a resource: the most that fits it, and none of those that are not named once any is. nil: nothing is stated at all.
   private func limit(of pool: Pool) -> Int? {
     if limits.isEmpty { return nil }
-    return limits.reduce(0) { most, limit in
+    return limits.reduce(0) { maximum, limit in
       let fits = limit.name == pool.name && (pool.device == nil || limit.device == nil || limit.device == pool.device)
-      return fits ? max(most, limit.count) : most
+      return fits ? max(maximum, limit.count) : maximum
     }
   }
 }

@@ -30,7 +30,7 @@ package final class LiveRecorder: Sendable {
     package var instance: Int32
     package var rows: Int32
     package var requests: Int32
-    package var reason: DepartureReason
+    package var reason: DispatchReason
     package var formed: Instant
     package var gatherStart: Instant
     package var computeStart: Instant

@@ -21,7 +21,7 @@ final class ModelCounters: Sendable {
     var failures: [FailureReason: UInt64] = [:]
     var phases: [LatencyHistogram] = Array(repeating: LatencyHistogram(), count: Phase.allCases.count)
     var batchRows = SizeHistogram()
-    var departures: [DepartureReason: UInt64] = [:]
+    var dispatchReasons: [DispatchReason: UInt64] = [:]
     var busyNanoseconds: Int64 = 0
     var loadSeconds = 0.0
     var bytesGathered = 0
@@ -46,7 +46,7 @@ final class ModelCounters: Sendable {
   struct BatchDone {
     var instance = 0
     var rows: Int
-    var reason: DepartureReason
+    var reason: DispatchReason
     var gatherStart: Instant
     var inputsReady: Instant
     var computeEnd: Instant
@@ -112,7 +112,7 @@ final class ModelCounters: Sendable {
       values.statistics.batches[place].computeInfer.add(infer)
       values.statistics.batches[place].computeOutput.add(output)
       values.batchRows.add(Int(clamping: size))
-      values.departures[batch.reason, default: 0] += 1
+      values.dispatchReasons[batch.reason, default: 0] += 1
       values.busyNanoseconds += (batch.outputsEnd - batch.gatherStart).nanoseconds
       values.bytesGathered += batch.bytesGathered
       values.chargeHostOverhead(batch)

@@ -145,12 +145,12 @@ enum MetricsText {
         "headroom_batch_rows", labels(model), values.batchRows.counts, SizeHistogram.bounds.map(Double.init),
         sum: Double(values.batchRows.sum))
     }
-    page.family("headroom_batch_departures_total", .counter, "Batches by dispatch reason.")
+    page.family("headroom_batches_dispatched_total", .counter, "Batches by dispatch reason.")
     for (model, values) in models {
-      for reason in DepartureReason.allCases {
+      for reason in DispatchReason.allCases {
         page.sample(
-          "headroom_batch_departures_total", [("model", model.name), ("reason", snake(reason.rawValue)), ("version", model.versionText)],
-          Double(values.departures[reason] ?? 0))
+          "headroom_batches_dispatched_total", [("model", model.name), ("reason", snake(reason.rawValue)), ("version", model.versionText)],
+          Double(values.dispatchReasons[reason] ?? 0))
       }
     }
     page.family("headroom_queued_requests", .gauge, "Requests that wait in the queue.")

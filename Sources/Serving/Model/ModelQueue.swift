@@ -16,7 +16,7 @@ final class ModelQueue: @unchecked Sendable {
     var batch: BatchID
     var requests: [PendingInference]
     var rows: Int
-    var reason: DepartureReason
+    var reason: DispatchReason
     var formed: Instant
     var oldest: Instant
   }

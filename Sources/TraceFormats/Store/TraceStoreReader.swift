@@ -161,7 +161,7 @@ struct TraceStoreReader {
 
     /// Columns of a record that are looked at: the last one wanted and those before it.
     var columns: Int {
-      sources.reduce(0) { most, source in if case .column(let index) = source { max(most, index + 1) } else { most } }
+      sources.reduce(0) { maximum, source in if case .column(let index) = source { max(maximum, index + 1) } else { maximum } }
     }
   }
 

@@ -100,7 +100,7 @@ import Workload
 
   @Test func aPredictionIsJudgedByItsAims() throws {
     let predicted = [try run("a", [1_000_000, 2_000_000], rate: 108), try run("gone", [1], rate: 1)]
-    let comparison = TwinComparison(predicted: predicted, measured: [try run("a", [1_000_000, 3_000_000], rate: 100)])
+    let comparison = SimulationComparison(predicted: predicted, measured: [try run("a", [1_000_000, 3_000_000], rate: 100)])
     #expect(comparison.lines.allSatisfy { $0.variant == "a" })
     let rate = try #require(comparison.lines.first { $0.quantity == "requests/s" })
     let error = try #require(rate.error)

@@ -58,7 +58,7 @@ import Workload
     #expect((uploads.value - 1).magnitude < 0.2)
     #expect(try #require(evidence.device.kernelBusy).value > 0.02)
     #expect(evidence.launches.launchesPerBatch != nil)
-    #expect(variant.twinRemark?.contains("GPU") == true, "no gain is made up")
+    #expect(variant.fittedRemark?.contains("GPU") == true, "no gain is made up")
     // It speaks of a GPU, and every section says that it was measured.
     let report = result.report
     let text = report.terminalLines(width: 100).joined(separator: "\n")

@@ -17,13 +17,13 @@ struct LiveDiagnosisTests {
     let verdict = try #require(diagnosis.assessment?.verdict)
     #expect(verdict.side == .device)
     #expect(verdict.claims.map(\.regime) == [.deviceBound])
-    #expect(verdict.claims.map(\.certainty) == [.likely])
+    #expect(verdict.claims.map(\.confidence) == [.medium])
     #expect(diagnosis.sentence == "device-bound (medium confidence)")
     #expect(diagnosis.instanceBusyShare > 0.99)
     let rate = diagnosis.figures.requestsPerSecond.value
     #expect((398...399).contains(rate))
     // 8 requests of 20.08 ms each: what the instance can pass is what it does.
-    let capacity = try #require(diagnosis.evidence.stations[.issuingThread]?.capacity?.value)
+    let capacity = try #require(diagnosis.evidence.stages[.launchThread]?.capacity?.value)
     #expect((capacity / rate - 1).magnitude < 0.02)
   }
 
@@ -32,10 +32,10 @@ struct LiveDiagnosisTests {
     let diagnosis = LiveWorld.starved().diagnosis(.init(frontEnd: Self.idleLoops, loops: 2, allRequests: 199))
     let verdict = try #require(diagnosis.assessment?.verdict)
     #expect(verdict.side == .upstream)
-    #expect(verdict.sideCertainty == .certain)
+    #expect(verdict.sideConfidence == .high)
     #expect(verdict.claims.map(\.regime) == [.loadLimited])
     #expect(diagnosis.sentence == "load-limited: the server keeps up with the offered load (high confidence)")
-    let starved = try #require(diagnosis.evidence.device.starvedIdle?.value)
+    let starved = try #require(diagnosis.evidence.device.noRequestsIdle?.value)
     #expect(starved > 0.9)
   }
 
@@ -52,7 +52,7 @@ struct LiveDiagnosisTests {
   }
 
   @Test("time between batches while requests wait is the loop's, not the device's")
-  func serializedLoop() throws {
+  func noBatchPipelining() throws {
     var world = LiveWorld()
     for index in 0..<900 {
       let gather = Double(index) * 11_000 + 6_000
@@ -72,10 +72,10 @@ struct LiveDiagnosisTests {
     }
     let diagnosis = world.diagnosis(.init(frontEnd: Self.idleLoops, loops: 2, allRequests: 499))
     let verdict = try #require(diagnosis.assessment?.verdict)
-    #expect(verdict.side == nil && verdict.sideCertainty == .cannotTell)
-    #expect(verdict.claims.map(\.regime) == [.batchingBound] && verdict.claims.map(\.certainty) == [.cannotTell])
+    #expect(verdict.side == nil && verdict.sideConfidence == .inconclusive)
+    #expect(verdict.claims.map(\.regime) == [.batchingBound] && verdict.claims.map(\.confidence) == [.inconclusive])
     #expect(diagnosis.sentence.hasPrefix("batching-bound, or too few requests: inconclusive"))
-    #expect(diagnosis.wouldDecide?.contains("max_queue_delay_microseconds") == true)
+    #expect(diagnosis.toConfirm?.contains("max_queue_delay_microseconds") == true)
   }
 
   @Test("nothing ran: nothing is claimed")
@@ -83,7 +83,7 @@ struct LiveDiagnosisTests {
     let diagnosis = LiveWorld().diagnosis()
     #expect(diagnosis.assessment == nil && diagnosis.regime == .null)
     #expect(diagnosis.sentence == "no requests in the last 10 s")
-    #expect(diagnosis.json["findings"] == [] && diagnosis.json["waterfall"] == [] && diagnosis.json["stations"] == [])
+    #expect(diagnosis.json["findings"] == [] && diagnosis.json["waterfall"] == [] && diagnosis.json["stages"] == [])
     let answer = LiveWorld.answer([LiveWorld()])
     #expect(answer.summary == "no requests in the last 10 s")
     #expect(answer.json["regime"] == .null)
@@ -122,7 +122,7 @@ struct LiveDiagnosisTests {
     // The same events of a server where all instances wait: five seconds of nothing.
     world.state.readyInstances = 1
     let idle = world.diagnosis()
-    let starved = try #require(idle.evidence.device.starvedIdle?.value)
+    let starved = try #require(idle.evidence.device.noRequestsIdle?.value)
     #expect((0.49...0.52).contains(starved))
   }
 
@@ -179,7 +179,7 @@ struct LiveDiagnosisTests {
       LiveAnswer(
         version: "1", filter: nil, states: [world.state], events: world.events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
         now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: Self.idleLoops
-      ) { LiveHeadroom.headroom(of: $0, events: $1, surroundings: $2, goal: .assumed) }
+      ) { LiveHeadroom.headroom(of: $0, events: $1, serverContext: $2, goal: .assumed) }
     }
     // 20 requests/s of 2 ms in batches of one: batches of eight were never seen, and count as eight times as long.
     let starved = answer(.starved())

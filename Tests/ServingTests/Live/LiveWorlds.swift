@@ -30,7 +30,7 @@ struct LiveWorld {
 
   /// A batch of one-row requests that arrived at these times and was gathered at `gather`; times in microseconds after the start.
   mutating func batch(
-    arrivals: [Double], gather: Double, kernels: Double, instance: Int32 = 0, reason: DepartureReason = .full, handOver: Double = 20
+    arrivals: [Double], gather: Double, kernels: Double, instance: Int32 = 0, reason: DispatchReason = .full, handOver: Double = 20
   ) {
     let formed = max(arrivals.max() ?? gather, gather - handOver)
     let (from, end) = (gather + 10, gather + 10 + kernels)
@@ -81,8 +81,8 @@ struct LiveWorld {
     return world
   }
 
-  func diagnosis(_ surroundings: LiveDiagnosis.Surroundings = .init()) -> LiveDiagnosis {
-    LiveDiagnosis(state, events: events, window: Self.window, surroundings: surroundings)
+  func diagnosis(_ serverContext: LiveDiagnosis.ServerContext = .init()) -> LiveDiagnosis {
+    LiveDiagnosis(state, events: events, window: Self.window, serverContext: serverContext)
   }
 
   static func answer(_ worlds: [LiveWorld], filter: String? = nil, frontEnd: FrontEndClock.Usage? = nil) -> LiveAnswer {

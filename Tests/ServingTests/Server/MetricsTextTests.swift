@@ -144,8 +144,8 @@ import TimeBase
       let counter = page["nv_inference_\(phase)_duration_us", "one"] ?? -1
       #expect(abs(counter / 1e6 - (page.samples["headroom_\(phase)_seconds_sum{model=\"one\",version=\"1\"}"] ?? -2)) < 2e-6)
     }
-    let departures = page.samples.filter { $0.key.hasPrefix("headroom_batch_departures_total{model=\"one\"") }
-    #expect(departures.values.reduce(0, +) == 3 && departures.keys.contains { $0.contains("reason=\"preferred_size\"") })
+    let dispatchReasons = page.samples.filter { $0.key.hasPrefix("headroom_batches_dispatched_total{model=\"one\"") }
+    #expect(dispatchReasons.values.reduce(0, +) == 3 && dispatchReasons.keys.contains { $0.contains("reason=\"preferred_size\"") })
     for reason in ["REJECTED", "CANCELED", "BACKEND", "OTHER"] {
       #expect(page.samples["nv_inference_request_failure{model=\"two\",reason=\"\(reason)\",version=\"1\"}"] == 0)
     }

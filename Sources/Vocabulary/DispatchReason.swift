@@ -1,5 +1,5 @@
 /// Why a batch left the queue: decided by the scheduler, recorded in traces by its raw value, counted by the metrics, explained by the diagnosis.
-public enum DepartureReason: String, Sendable, Hashable, CaseIterable {
+public enum DispatchReason: String, Sendable, Hashable, CaseIterable {
   /// Its rows reached a preferred size.
   case preferredSize
   /// It holds as many rows as a batch may.

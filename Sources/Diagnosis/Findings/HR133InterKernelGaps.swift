@@ -1,9 +1,9 @@
 /// Gaps between kernels that were queued in time.
-public enum HR133DeviceDispatch: FindingRule {
+public enum HR133InterKernelGaps: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR133
   /// The short name.
-  public static let name = "device-dispatch"
+  public static let name = "inter-kernel-gaps"
   /// A run that shows it.
   public static let example =
     "22 dependent kernels of 6 us, all queued before the first ends, with 1 us between each two: a seventh of every batch is dispatch."
@@ -16,13 +16,13 @@ public enum HR133DeviceDispatch: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let gap = run.launches.queuedGap, let share = run.launches.queuedGapShare else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["gaps before queued kernels"], measure: "a trace with kernel and runtime-API records joined by correlation id"))
     }
     guard share.value >= gapShareThreshold, gapMicroseconds.contains(gap.inMilliseconds * 1000) else { return .clear }
     return .found(
       Observation(
-        .certain,
+        .high,
         seen: [
           "Kernels that were queued before their predecessor ended start \(gap) after it.", "Such gaps take \(share) of the bursts' time.",
         ],
@@ -35,7 +35,7 @@ public enum HR133DeviceDispatch: FindingRule {
   }
 }
 
-extension HR133DeviceDispatch {
+extension HR133InterKernelGaps {
   /// What its page says.
   public static let explanation = FindingExplanation(
     inOneLine: "Gaps between kernels that were already queued",
@@ -64,6 +64,6 @@ extension HR133DeviceDispatch {
 }
 
 extension FindingCode {
-  /// `HR133DeviceDispatch`.
+  /// `HR133InterKernelGaps`.
   public static let HR133 = FindingCode(133)
 }

@@ -1,6 +1,6 @@
 /// A sentence in which every number is a `Figure`: the compiler refuses an interpolated `Double`, so that nothing reaches a reader
 /// without its unit, kind and source. Printers lay the parts out; `text` is the plain form.
-public struct Prose: Sendable, Hashable, ExpressibleByStringInterpolation {
+public struct Sentence: Sendable, Hashable, ExpressibleByStringInterpolation {
   /// A piece of the sentence.
   public enum Part: Sendable, Hashable {
     case text(String)
@@ -65,7 +65,7 @@ public struct Prose: Sendable, Hashable, ExpressibleByStringInterpolation {
     public mutating func appendInterpolation(_ name: String) { appendLiteral(name) }
 
     /// Another sentence.
-    public mutating func appendInterpolation(_ prose: Prose) { parts += prose.parts }
+    public mutating func appendInterpolation(_ sentence: Sentence) { parts += sentence.parts }
 
     /// A number that somebody wrote down (a batch size in a configuration): nothing was observed, so it is no figure.
     public mutating func appendInterpolation(setting: Int) { parts.append(.text(String(setting))) }

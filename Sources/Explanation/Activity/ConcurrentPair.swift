@@ -1,15 +1,15 @@
 import Threads
 
 /// Two pieces of work beside each other: on a trace of gigabytes each takes about a second, and a machine that profiles has two cores.
-enum Together {
-  /// Fewer rows than this are not worth a thread.
-  static let fewestRows = 100_000
+enum ConcurrentPair {
+  /// Fewer rows than this do not pay for a thread.
+  static let minimumRows = 100_000
 
-  /// Runs `first` on a thread of its own while the caller runs `second`; one after the other where `isWorthIt` is false or no thread is to be had.
-  static func both<First: Sendable, Second>(
-    isWorthIt: Bool, _ first: @escaping @Sendable () -> First, _ second: () -> Second
+  /// Runs `first` on a thread of its own while the caller runs `second`; one after the other where `concurrently` is false or no thread is to be had.
+  static func run<First: Sendable, Second>(
+    concurrently: Bool, _ first: @escaping @Sendable () -> First, _ second: () -> Second
   ) -> (First, Second) {
-    guard isWorthIt, let job = Job.start(first) else { return (first(), second()) }
+    guard concurrently, let job = Job.start(first) else { return (first(), second()) }
     let other = second()
     return (job.result(), other)
   }

@@ -2,21 +2,23 @@ import Diagnosis
 import Serving
 import TimeBase
 
-/// Demand, utilization and capacity of the stations that a server sees from within.
-enum LiveStations {
-  static func stations(
+/// Demand, utilization and capacity of the stages that a server sees from within.
+enum LiveStages {
+  static func stages(
     _ state: LiveModelState, events: LiveTrace.Events, answered: Int, window: Range<Int64>, kind: Figure.Kind,
-    surroundings: LiveDiagnosis.Surroundings
-  ) -> Stations {
+    serverContext: LiveDiagnosis.ServerContext
+  ) -> PipelineStages {
     let wall = Double(max(1, window.upperBound - window.lowerBound))
     let instances = Double(max(1, state.instances))
-    func load(_ station: Station, _ nanoseconds: Double, servers: Double, _ source: String) -> StationLoad {
+    func load(_ stage: PipelineStage, _ nanoseconds: Double, servers: Double, _ source: String) -> StageLoad {
       let utilization = min(1, nanoseconds / wall / servers)
-      let demand = answered > 0 ? nanoseconds / Double(answered) / 1e6 : nil
-      return StationLoad(
-        station, demand: demand.map { Figure($0, .milliseconds, kind, source: "\(source), over the answers") },
+      let serviceTime = answered > 0 ? nanoseconds / Double(answered) / 1e6 : nil
+      return StageLoad(
+        stage, serviceTime: serviceTime.map { Figure($0, .milliseconds, kind, source: "\(source), over the answers") },
         utilization: Figure(utilization, .share, kind, source: source),
-        capacity: demand.flatMap { $0 > 0 ? Figure(servers * 1000 / $0, .requestsPerSecond, kind, source: "servers / demand") : nil })
+        capacity: serviceTime.flatMap {
+          $0 > 0 ? Figure(servers * 1000 / $0, .requestsPerSecond, kind, source: "servers / serviceTime") : nil
+        })
     }
     var (gather, output, held) = (0.0, 0.0, 0.0)
     for batch in events.batches {
@@ -25,22 +27,24 @@ enum LiveStations {
       held += LiveTrace.length(batch.gatherStart, batch.outputEnd, in: window)
     }
     let kernels = events.kernels.reduce(0.0) { $0 + LiveTrace.length($1.start, $1.end, in: window) }
-    var loads: [StationLoad] = []
-    if let usage = surroundings.frontEnd {
+    var loads: [StageLoad] = []
+    if let usage = serverContext.frontEnd {
       // The loops serve every model: their time is divided among all requests.
-      let demand =
-        surroundings.allRequests > 0 ? usage.busyShare * Double(usage.loops) * wall / Double(surroundings.allRequests) / 1e6 : nil
+      let serviceTime =
+        serverContext.allRequests > 0 ? usage.busyShare * Double(usage.loops) * wall / Double(serverContext.allRequests) / 1e6 : nil
       loads.append(
-        StationLoad(
+        StageLoad(
           .frontEnd,
-          demand: demand.map { Figure($0, .milliseconds, .measured, source: "CPU time of the event loops over requests of all models") },
+          serviceTime: serviceTime.map {
+            Figure($0, .milliseconds, .measured, source: "CPU time of the event loops over requests of all models")
+          },
           utilization: Figure(usage.busyShare, .share, .measured, source: "CPU time of \(usage.loops) event loops"),
-          capacity: demand.flatMap {
-            $0 > 0 ? Figure(Double(usage.loops) * 1000 / $0, .requestsPerSecond, .measured, source: "loops / demand") : nil
+          capacity: serviceTime.flatMap {
+            $0 > 0 ? Figure(Double(usage.loops) * 1000 / $0, .requestsPerSecond, .measured, source: "loops / serviceTime") : nil
           }))
     }
     loads.append(load(.gatherAndUpload, gather, servers: instances, "gather start to first kernel"))
-    loads.append(load(.issuingThread, held, servers: instances, "instances' threads from gather to outputs"))
+    loads.append(load(.launchThread, held, servers: instances, "instances' threads from gather to outputs"))
     if state.isProcessor {
       loads.append(load(.gpu, kernels, servers: instances, "kernels, summed over the instances"))
     } else {
@@ -48,7 +52,7 @@ enum LiveStations {
       loads.append(load(.gpu, union(events.kernels, in: window), servers: 1, "union of the kernels"))
     }
     loads.append(load(.downloadAndResponse, output, servers: instances, "last kernel to outputs taken apart"))
-    return Stations(loads)
+    return PipelineStages(loads)
   }
 
   private static func union(_ kernels: [LiveRecorder.Kernel], in window: Range<Int64>) -> Double {

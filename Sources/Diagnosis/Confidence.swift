@@ -1,38 +1,29 @@
 /// How sure a claim is. Printed beside every verdict and finding.
-public enum Certainty: Int, Sendable, Hashable, Comparable, CaseIterable {
-  case cannotTell
-  case likely
-  case certain
+public enum Confidence: Int, Sendable, Hashable, Comparable, CaseIterable {
+  case inconclusive
+  case medium
+  case high
 
-  /// As printed.
+  /// As in JSON, and second in a sentence.
   public var text: String {
     switch self {
-    case .cannotTell: "cannot tell"
-    case .likely: "likely"
-    case .certain: "certain"
+    case .inconclusive: "inconclusive"
+    case .medium: "medium"
+    case .high: "high"
     }
   }
 
   /// As sentences for people say it.
-  public var confidence: String {
+  public var phrase: String {
     switch self {
-    case .cannotTell: "inconclusive"
-    case .likely: "medium confidence"
-    case .certain: "high confidence"
-    }
-  }
-
-  /// The same, second in a sentence.
-  public var shortConfidence: String {
-    switch self {
-    case .cannotTell: "inconclusive"
-    case .likely: "medium"
-    case .certain: "high"
+    case .inconclusive: "inconclusive"
+    case .medium: "medium confidence"
+    case .high: "high confidence"
     }
   }
 
   /// Less sure comes first.
-  public static func < (left: Certainty, right: Certainty) -> Bool { left.rawValue < right.rawValue }
+  public static func < (left: Confidence, right: Confidence) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// What a claim would need and does not have.

@@ -1,15 +1,15 @@
 /// The device waits for its own loop: one batch at a time.
-public enum HR131SerializedLoop: FindingRule {
+public enum HR131NoBatchPipelining: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR131
   /// The short name.
-  public static let name = "serialized-loop"
+  public static let name = "no-batch-pipelining"
   /// A run that shows it.
   public static let example =
     "A 0.12 ms batch and 0.65 ms of wake-up, response, forming and gather before the next: the loop caps the server at a sixth of the device."
 
-  /// With a tenth of the wall stalled, overlapping could be worth a ninth of throughput at saturation (1 / (1 - 0.1)).
-  public static let stalledThreshold = 0.1
+  /// With a tenth of wall time idle from host overhead, overlapping could be worth a ninth of throughput at saturation (1 / (1 - 0.1)).
+  public static let hostOverheadThreshold = 0.1
   /// From here on the loop, not the device, is the larger part of a batch's period: it caps capacity whether or not this load feels it.
   public static let gapOverDeviceTime = 1.0
   /// A pipeline deeper than this forms a batch while another one runs.
@@ -18,14 +18,14 @@ public enum HR131SerializedLoop: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let depth = run.device.pipelineDepth else {
-      return .cannotTell(MissingEvidence(["batches in flight per launch thread"], measure: "a trace with batch events"))
+      return .inconclusive(MissingEvidence(["batches in flight per launch thread"], measure: "a trace with batch events"))
     }
     guard depth.value <= depthThreshold else { return .clear }
-    var seen: [Prose] = []
+    var seen: [Sentence] = []
     var felt = false
-    if let stalled = run.device.stalledIdle, stalled.value >= stalledThreshold {
+    if let hostOverhead = run.device.hostOverheadIdle, hostOverhead.value >= hostOverheadThreshold {
       felt = true
-      seen.append("The device is idle for \(stalled) of the time while work waits.")
+      seen.append("The device is idle for \(hostOverhead) of the time while work waits.")
     }
     if let gap = run.device.loopGap, let busy = run.device.deviceTimePerBatch, busy.value > 0,
       gap.inMilliseconds >= gapOverDeviceTime * busy.inMilliseconds
@@ -40,8 +40,10 @@ public enum HR131SerializedLoop: FindingRule {
       }
     }
     guard !seen.isEmpty else {
-      if run.device.stalledIdle == nil && run.device.loopGap == nil {
-        return .cannotTell(MissingEvidence(["stalled idle", "the loop's gap"], measure: "a trace with request and batch events"))
+      if run.device.hostOverheadIdle == nil && run.device.loopGap == nil {
+        return .inconclusive(
+          MissingEvidence(
+            ["idle time from host overhead between batches", "the loop's gap"], measure: "a trace with request and batch events"))
       }
       return .clear
     }
@@ -50,7 +52,7 @@ public enum HR131SerializedLoop: FindingRule {
     let instances = max(1, run.batching.instances ?? 1)
     return .found(
       Observation(
-        run.device.stalledIdle != nil ? .certain : .likely, seen: seen,
+        run.device.hostOverheadIdle != nil ? .high : .medium, seen: seen,
         whyBad:
           "Wake-up, response, batch forming and gather happen one after another with the device empty; a synchronization while the device is busy would cost nothing.",
         fixes: [
@@ -60,7 +62,7 @@ public enum HR131SerializedLoop: FindingRule {
   }
 }
 
-extension HR131SerializedLoop {
+extension HR131NoBatchPipelining {
   /// Nothing of it needs a GPU.
   public static let appliesToProcessors = true
 
@@ -79,7 +81,7 @@ extension HR131SerializedLoop {
       capacity. A synchronization while the device is busy costs nothing: the share of API time in cudaEventSynchronize says nothing here.
       """#,
     evidence: #"""
-      Batches in flight per launch thread at most 1.2, and either stalled idle at least 10 % of wall time, or the gap between batches (when work waited) at
+      Batches in flight per launch thread at most 1.2, and either idle time from host overhead between batches at least 10 % of wall time, or the gap between batches (when work waited) at
       least as long as a batch's own time on the device.
       """#,
     example: #"""
@@ -97,6 +99,6 @@ extension HR131SerializedLoop {
 }
 
 extension FindingCode {
-  /// `HR131SerializedLoop`.
+  /// `HR131NoBatchPipelining`.
   public static let HR131 = FindingCode(131)
 }

@@ -4,7 +4,7 @@ public import JSONText
 public import Reporting
 
 /// A prediction in virtual time beside the run it predicted: five figures a variant, their errors, and what was aimed at.
-public struct TwinComparison: Sendable, Hashable {
+public struct SimulationComparison: Sendable, Hashable {
   /// One figure.
   public struct Line: Sendable, Hashable {
     /// Of which variant.
@@ -33,23 +33,23 @@ public struct TwinComparison: Sendable, Hashable {
   /// Compares the variants that both have.
   public init(predicted: [ComparedRun], measured: [ComparedRun]) {
     var lines: [Line] = []
-    for twin in predicted {
-      guard let real = measured.first(where: { $0.name == twin.name }) else { continue }
+    for simulated in predicted {
+      guard let real = measured.first(where: { $0.name == simulated.name }) else { continue }
       func add(_ quantity: String, _ predicted: Figure?, _ measured: Figure?, aim: Double?) {
         if let predicted, let measured {
-          lines.append(Line(variant: twin.name, quantity: quantity, predicted: predicted, measured: measured, aim: aim))
+          lines.append(Line(variant: simulated.name, quantity: quantity, predicted: predicted, measured: measured, aim: aim))
         }
       }
       func latency(_ run: ComparedRun, _ percentile: Double) -> Figure? {
         run.run.latencyMilliseconds(percentile: percentile).map {
-          Figure($0, .milliseconds, run.analysis.kind, source: "client's stopwatch, percentile \(percentile)")
+          Figure($0, .milliseconds, run.analysis.kind, source: "client-side latency, percentile \(percentile)")
         }
       }
-      add("requests/s", twin.throughputFigure, real.throughputFigure, aim: 0.1)
-      add("rows per batch", twin.evidence.batching.meanRows, real.evidence.batching.meanRows, aim: 0.1)
-      add("kernel-busy", twin.evidence.device.kernelBusy, real.evidence.device.kernelBusy, aim: nil)
-      add("p50", latency(twin, 50), latency(real, 50), aim: nil)
-      add("p95", latency(twin, 95), latency(real, 95), aim: 0.2)
+      add("requests/s", simulated.throughputFigure, real.throughputFigure, aim: 0.1)
+      add("rows per batch", simulated.evidence.batching.meanRows, real.evidence.batching.meanRows, aim: 0.1)
+      add("kernel-busy", simulated.evidence.device.kernelBusy, real.evidence.device.kernelBusy, aim: nil)
+      add("p50", latency(simulated, 50), latency(real, 50), aim: nil)
+      add("p95", latency(simulated, 95), latency(real, 95), aim: 0.2)
     }
     self.lines = lines
   }

@@ -1,9 +1,9 @@
 /// Kernels at the memory roof, reading weights.
-public enum HR202WeightStreaming: FindingRule {
+public enum HR202MemoryBandwidthBoundWeights: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR202
   /// The short name.
-  public static let name = "weight-streaming"
+  public static let name = "memory-bandwidth-bound-weights"
   /// A run that shows it.
   public static let example =
     "Five stacked heads read 10.5 MB of weights per launch in 12 us: 1.3 TB/s, three quarters of the memory's bandwidth, for 256 rows."
@@ -14,12 +14,12 @@ public enum HR202WeightStreaming: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let intensity = run.kernels.intensity, let ridge = run.kernels.ridge, let used = run.kernels.memoryBandwidthUtilization else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["FLOPs per byte", "memory bandwidth used"], measure: "the model, so that its launches are planned"))
     }
     // More than all of it cannot come from memory: then the weights are in L2.
     guard intensity.value < ridge.value, used.value > bandwidthThreshold, used.value <= 1 else { return .clear }
-    var seen: [Prose] = [
+    var seen: [Sentence] = [
       "Arithmetic intensity is \(intensity) FLOP/B; the ridge point is \(ridge).",
       "They use \(used) of the memory's bandwidth while they run.",
     ]
@@ -34,7 +34,7 @@ public enum HR202WeightStreaming: FindingRule {
     return .found(
       Observation(
         // Bytes that must move are a bound on bytes that did: a hit in L2 needs none of the memory's bandwidth.
-        run.kernels.weightBytes.map { weights in (run.kernels.l2Bytes?.value ?? .infinity) < weights.value } == true ? .certain : .likely,
+        run.kernels.weightBytes.map { weights in (run.kernels.l2Bytes?.value ?? .infinity) < weights.value } == true ? .high : .medium,
         seen: seen,
         whyBad: "Time goes into fetching weights, not into arithmetic: each further row of the batch would be nearly free.", fixes: fixes,
         missing: MissingEvidence(
@@ -43,7 +43,7 @@ public enum HR202WeightStreaming: FindingRule {
   }
 }
 
-extension HR202WeightStreaming {
+extension HR202MemoryBandwidthBoundWeights {
   /// What its page says.
   public static let explanation = FindingExplanation(
     inOneLine: "Kernels at the memory roof, below the arithmetic one",
@@ -72,6 +72,6 @@ extension HR202WeightStreaming {
 }
 
 extension FindingCode {
-  /// `HR202WeightStreaming`.
+  /// `HR202MemoryBandwidthBoundWeights`.
   public static let HR202 = FindingCode(202)
 }

@@ -19,8 +19,8 @@ import Trace
 /// front end, gathering, handing over. Two factors are then fitted: of all batch times, so that a request takes as much of the device's time
 /// (the run's batches shared caches and memory with others, the quiet ones did not), and of the batcher's delay, so that batches are as far
 /// apart (its timer's thread waited for a core). Requests per second, busy and latency are not fitted: by how much they miss says how good the
-/// twin is.
-struct MeasuredTwin: Sendable {
+/// simulation is.
+struct FittedSimulation: Sendable {
   let variant: Variant
   let plan: Plan
   /// Batch times of the model without redundant work; nil where it has none.
@@ -29,7 +29,7 @@ struct MeasuredTwin: Sendable {
   let batchTimeFactor: Double
   /// Factor of the batcher's delay, fitted: its timer's thread does not always get a core in time.
   let batchingDelayFactor: Double
-  /// Of the twin against the run, relative.
+  /// Of the simulation against the run, relative.
   let throughputError: Double
   let busyError: Double
   /// nil where no latency was measured.
@@ -42,7 +42,7 @@ struct MeasuredTwin: Sendable {
       source: "the simulation fitted to this run against the run, the larger error of requests/s and kernel-busy")
   }
 
-  /// A median further off than this says that requests wait elsewhere in the twin: what it says of latency then is about itself.
+  /// A median further off than this says that requests wait elsewhere in the simulation: what it says of latency then is about itself.
   static let largestLatencyError = 0.2
 
   private var tellsLatency: Bool { (medianLatencyError ?? .infinity).magnitude <= Self.largestLatencyError }
@@ -56,7 +56,7 @@ struct MeasuredTwin: Sendable {
     var host: HostProfile
   }
 
-  /// A twin of the variant's run.
+  /// A simulation fitted to the variant's run.
   ///
   /// nil where it answers nothing.
   ///
@@ -113,9 +113,9 @@ struct MeasuredTwin: Sendable {
 
   /// Where `function`, which rises, is zero; nil where it is not between these two. Halving in steps of equal ratio.
   private static func root(
-    from least: Double, to most: Double, steps: Int, _ function: (Double) throws(ExperimentError) -> Double
+    from minimum: Double, to maximum: Double, steps: Int, _ function: (Double) throws(ExperimentError) -> Double
   ) throws(ExperimentError) -> Double? {
-    var (low, high) = (least, most)
+    var (low, high) = (minimum, maximum)
     guard try function(low) < 0, try function(high) > 0 else { return nil }
     for _ in 0..<steps {
       let middle = (low * high).squareRoot()
@@ -124,7 +124,7 @@ struct MeasuredTwin: Sendable {
     return (low * high).squareRoot()
   }
 
-  /// Gains on this twin.
+  /// Gains in this simulation.
   func estimator(rate: Double, p99GoalMilliseconds: Double) -> SimulatedEstimator {
     func make(_ evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence?) -> SimulatedEstimator {
       SimulatedEstimator(
@@ -136,7 +136,7 @@ struct MeasuredTwin: Sendable {
     return make { changes throws(GainRefusal) in try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe) }
   }
 
-  /// What one percent of each kind of time is worth on this twin: fitted, as it is. nil where the twin is too far from the run.
+  /// What one percent of each kind of time is worth in this simulation: fitted, as it is. nil where the simulation is too far from the run.
   func elasticities(rate: Double) throws(ExperimentError) -> Elasticities? {
     guard reproductionError.value <= Assessment.largestReproductionError,
       var found = try ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22, 23, 24])
@@ -165,7 +165,7 @@ struct MeasuredTwin: Sendable {
   }
 }
 
-extension MeasuredTwin.Observed {
+extension FittedSimulation.Observed {
   /// What a run showed.
   init?(_ trace: Trace, _ load: GeneratorRun, busy: Figure?) {
     let outcome = load.result
@@ -234,10 +234,10 @@ struct ProcessorTimings {
   }
 
   private func durations(_ graph: Graph, _ variant: Variant, _ largest: Int) throws -> BatchDurations {
-    let most = max(1, variant.scheduler.maximumBatchRows)
-    let model = try device.load(.graph(try graph.withRowsFirst()), LoadOptions(maximumBatchRows: most))
-    let sizes = Set([1, 2, largest / 8, largest / 2, largest].map { min(most, max(1, $0)) }).sorted()
+    let maximum = max(1, variant.scheduler.maximumBatchRows)
+    let model = try device.load(.graph(try graph.withRowsFirst()), LoadOptions(maximumBatchRows: maximum))
+    let sizes = Set([1, 2, largest / 8, largest / 2, largest].map { min(maximum, max(1, $0)) }).sorted()
     // The level is fitted to the run: what is needed here is how times grow with rows.
-    return try BatchTimer.measure(model, sizes: sizes, budget: .milliseconds(1200), fewest: 2).durations
+    return try BatchTimer.measure(model, sizes: sizes, budget: .milliseconds(1200), minimumBatches: 2).durations
   }
 }

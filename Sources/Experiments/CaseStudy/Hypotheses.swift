@@ -14,9 +14,9 @@ public struct PlanBox: Sendable {
 }
 
 /// Three explanations of the case study's table, each fitted to Linear and SeqLen, each asked to predict Stacked.
-public enum Rivals {
-  /// The rivals: what is free in each.
-  public static func worlds() -> [(name: String, fit: WorldFit, separates: String)] {
+public enum Hypotheses {
+  /// The hypotheses: what is free in each.
+  public static func all() -> [(name: String, fit: WorldFit, separates: String)] {
     let base = HostProfile.triton
     let free = base.with(.clientPerRequest, 20).with(.clientCores, 8)
     return [
@@ -55,18 +55,18 @@ public enum Rivals {
     var columns = ["document"]
     var fitted: [(name: String, values: [(String, Double)], error: Double)] = []
     var runs: [[SimulationResult]] = []
-    for world in worlds() {
-      progress("\(world.name): fitting")
-      let best = try world.fit.fit(inputs)
-      fitted.append((world.name, zip(world.fit.start, best.values).map { ($0.0.parameter.text, $0.1) }, best.error))
+    for hypothesis in all() {
+      progress("\(hypothesis.name): fitting")
+      let best = try hypothesis.fit.fit(inputs)
+      fitted.append((hypothesis.name, zip(hypothesis.fit.start, best.values).map { ($0.0.parameter.text, $0.1) }, best.error))
       var results: [SimulationResult] = []
       for entry in variants {
-        let changed = world.fit.configured(entry.variant, best.values)
-        results.append(try changed.world(entry.plan.plan, seed: 1).result("\(world.name), \(entry.variant.name)"))
+        let changed = hypothesis.fit.configured(entry.variant, best.values)
+        results.append(try changed.world(entry.plan.plan, seed: 1).result("\(hypothesis.name), \(entry.variant.name)"))
       }
       runs.append(results)
-      columns += [world.name, "error"]
-      progress("\(world.name): done")
+      columns += [hypothesis.name, "error"]
+      progress("\(hypothesis.name): done")
     }
     var rows: [FigureTable.Row] = []
     func line(_ label: String, _ unit: Figure.Unit, _ document: Double, _ ours: [Double]) {
@@ -82,34 +82,35 @@ public enum Rivals {
       line("\(entry.row.name) throughput\(blind)", .requestsPerSecond, entry.row.throughput, runs.map { $0[index].throughput })
       line("\(entry.row.name) mean latency\(blind)", .milliseconds, entry.row.mean, runs.map { $0[index].meanLatencyMilliseconds ?? 0 })
       line(
-        "\(entry.row.name) outside the stopwatch", .milliseconds, DocumentTable.users / entry.row.throughput * 1000 - entry.row.mean,
+        "\(entry.row.name) outside the measured latency", .milliseconds, DocumentTable.users / entry.row.throughput * 1000 - entry.row.mean,
         runs.map { DocumentTable.users / $0[index].throughput * 1000 - ($0[index].meanLatencyMilliseconds ?? 0) })
       line(
         "\(entry.row.name) batches per second\(blind)", .count, entry.row.batchesPerSecond,
         runs.map { Double($0[index].batches) / max(1e-9, $0[index].window.seconds) })
     }
     var blocks: [Report.Block] = [.table(FigureTable(columns: columns, rows: rows))]
-    for (world, found) in zip(worlds(), fitted) {
-      var lines: [Prose] = found.values.map { name, value in
+    for (hypothesis, found) in zip(all(), fitted) {
+      var lines: [Sentence] = found.values.map { name, value in
         "\(name): \(Figure(value, .count, .fitted, source: "least squared log errors of throughput, mean latency and batches per second, Linear and SeqLen"))"
       }
       let root = (found.error / 6).squareRoot()
       lines.append("root mean square error of the six inputs: \(Figure(root, .share, .simulated, source: "log errors"))")
-      lines.append("would decide: \(world.separates)")
-      blocks.append(.sentences(heading: "world: \(world.name)", lines))
+      lines.append("to confirm: \(hypothesis.separates)")
+      blocks.append(.sentences(heading: "hypothesis: \(hypothesis.name)", lines))
     }
     return Report(
-      title: "headroom bench --rivals", question: "Which of three worlds explains the case study's table, and what would tell them apart?",
-      banner: "SIMULATED: each world is fitted to the case study's Linear and SeqLen rows and run in virtual time.",
+      title: "headroom bench --hypotheses",
+      question: "Which of three hypotheses explains the case study's table, and what would tell them apart?",
+      banner: "SIMULATED: each hypothesis is fitted to the case study's Linear and SeqLen rows and run in virtual time.",
       facts: [
         ("observations", "throughput, mean latency and batches per second of Linear and SeqLen (6); Stacked and all else are blind"),
         ("device", "sim:RTX PRO 6000 Blackwell WS"),
       ],
       sections: [
         Report.Section(
-          id: "rivals", heading: "Three worlds against one table",
+          id: "hypotheses", heading: "Three hypotheses against one table",
           explanation:
-            "A world whose errors on the inputs are large is ruled out; between those that fit, only a further measurement decides.",
+            "A hypothesis whose errors on the inputs are large is ruled out; between those that fit, only a further measurement decides.",
           blocks: blocks)
       ])
   }

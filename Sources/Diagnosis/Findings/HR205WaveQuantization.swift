@@ -1,11 +1,11 @@
 import CheckedNumbers
 
 /// The last wave of blocks is mostly empty.
-public enum HR205WaveTail: FindingRule {
+public enum HR205WaveQuantization: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR205
   /// The short name.
-  public static let name = "wave-tail"
+  public static let name = "wave-quantization"
   /// A run that shows it.
   public static let example = "200 blocks on 188 SMs: 188 run, then 12; the kernel takes two waves for one and a little."
 
@@ -17,7 +17,7 @@ public enum HR205WaveTail: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let share = run.kernels.multiWaveTimeShare else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(
           ["waves of the kernels"],
           measure: "the kernels' grids (a trace with kernel records), or the model, so that its launches are planned"))
@@ -25,7 +25,7 @@ public enum HR205WaveTail: FindingRule {
     guard share.value >= timeThreshold, let efficiency = run.kernels.slotEfficiency, efficiency.value < efficiencyThreshold else {
       return .clear
     }
-    var seen: [Prose] = [
+    var seen: [Sentence] = [
       "Kernels of more than one wave fill \(efficiency) of their slots, weighted by time.", "They take \(share) of the kernels' time.",
     ]
     var fixes: [Fix] = []
@@ -40,12 +40,12 @@ public enum HR205WaveTail: FindingRule {
     fixes.append(Fix("Another tile or split of k, so that the blocks fill whole waves"))
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad: "A kernel takes as long as its last wave: the SMs without a block of it wait for those that have one.", fixes: fixes))
   }
 }
 
-extension HR205WaveTail {
+extension HR205WaveQuantization {
   /// What its page says.
   public static let explanation = FindingExplanation(
     inOneLine: "The last wave of blocks is nearly empty",
@@ -74,6 +74,6 @@ extension HR205WaveTail {
 }
 
 extension FindingCode {
-  /// `HR205WaveTail`.
+  /// `HR205WaveQuantization`.
   public static let HR205 = FindingCode(205)
 }

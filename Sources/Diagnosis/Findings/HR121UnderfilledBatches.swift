@@ -1,12 +1,12 @@
-/// Batches leave by delay, far from full.
-public enum HR121BatchDiluted: FindingRule {
+/// Batches are dispatched by delay, far from full.
+public enum HR121UnderfilledBatches: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR121
   /// The short name.
-  public static let name = "batch-diluted"
+  public static let name = "underfilled-batches"
   /// A run that shows it.
   public static let example =
-    "Four instances share 400 requests per second of one row: each forms its own batch of 3 rows of 64, and three quarters leave because the delay is over."
+    "Four instances share 400 requests per second of one row: each forms its own batch of 3 rows of 64, and three quarters are dispatched because max_queue_delay_microseconds is reached."
 
   /// Below half of the largest batch one of two batches could be saved.
   public static let fillThreshold = 0.5
@@ -14,7 +14,7 @@ public enum HR121BatchDiluted: FindingRule {
   public static let delayThreshold = 0.5
 
   /// Rule of three: below 60 batches the share that was dispatched for a reason is known no better than to a twentieth.
-  public static let fewestBatches = 60
+  public static let minimumBatches = 60
 
   /// From this utilization on of the launch thread or the device, fuller batches are worth their wait; below it a batch that waits only
   /// lengthens latency.
@@ -24,23 +24,23 @@ public enum HR121BatchDiluted: FindingRule {
   public static func examine(_ run: RunEvidence) -> Examination {
     let batching = run.batching
     guard let rows = batching.meanRows, let maximum = batching.maximumRows else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(
           ["rows per batch", "max_batch_size"],
           measure: "the model's statistics (inference count over execution count) and its config.pbtxt")
       )
     }
     guard maximum > 1, rows.value < fillThreshold * Double(maximum) else { return .clear }
-    guard let byDelay = batching.share(leftBy: .delay, kind: rows.kind) else {
-      return .cannotTell(MissingEvidence(["dispatch reasons"], measure: "a trace with batch events"))
+    guard let byDelay = batching.share(dispatchedBy: .delay, kind: rows.kind) else {
+      return .inconclusive(MissingEvidence(["dispatch reasons"], measure: "a trace with batch events"))
     }
-    guard batching.recordedBatches >= fewestBatches else {
-      return .cannotTell(
-        MissingEvidence(["dispatch reasons of at least \(fewestBatches) batches"], measure: "a longer window under the same load"))
+    guard batching.recordedBatches >= minimumBatches else {
+      return .inconclusive(
+        MissingEvidence(["dispatch reasons of at least \(minimumBatches) batches"], measure: "a longer window under the same load"))
     }
     let instances = max(1, batching.instances ?? 1)
     guard byDelay.value >= delayThreshold else { return .clear }
-    var seen: [Prose] = [
+    var seen: [Sentence] = [
       "A batch holds \(rows) of \(setting: maximum).",
       "\(byDelay) of the batches were dispatched because max_queue_delay_microseconds was reached.",
     ]
@@ -56,25 +56,25 @@ public enum HR121BatchDiluted: FindingRule {
       let none = Fix(
         "max_queue_delay_microseconds: 0: the delay adds latency and does not fill the batch", [.batchDelay(microseconds: 0)])
       // Both are put to an estimator, which leaves one. Without one the first is kept: a full device wants fuller batches, an idle one none.
-      let utilization = [Station.issuingThread, .gpu].compactMap { run.stations[$0]?.utilization?.value }.max() ?? 0
+      let utilization = [PipelineStage.launchThread, .gpu].compactMap { run.stages[$0]?.utilization?.value }.max() ?? 0
       fixes += utilization >= busyThreshold ? [longer, none] : [none, longer]
     }
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad:
           "A kernel costs nearly the same for few rows as for many, so each row pays for the unused batch slots; the delay added latency without filling the batch.",
         fixes: fixes))
   }
 }
 
-extension HR121BatchDiluted {
+extension HR121UnderfilledBatches {
   /// Nothing of it needs a GPU.
   public static let appliesToProcessors = true
 
   /// What its page says.
   public static let explanation = FindingExplanation(
-    inOneLine: "Batches leave by their delay with far fewer rows than they may hold",
+    inOneLine: "Batches are dispatched by their delay with far fewer rows than max_batch_size",
     gainsComputedBy: "the real scheduler on the same arrivals",
     summary: #"""
       Batches are dispatched because max_queue_delay_microseconds is reached, with far fewer rows than they may hold.
@@ -104,6 +104,6 @@ extension HR121BatchDiluted {
 }
 
 extension FindingCode {
-  /// `HR121BatchDiluted`.
+  /// `HR121UnderfilledBatches`.
   public static let HR121 = FindingCode(121)
 }

@@ -1,11 +1,11 @@
 import CheckedNumbers
 
 /// GEMMs too small for the device.
-public enum HR201SmallGEMMUnderfill: FindingRule {
+public enum HR201GEMMTooSmall: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR201
   /// The short name.
-  public static let name = "small-gemm-underfill"
+  public static let name = "gemm-too-small"
   /// A run that shows it.
   public static let example =
     "[256, 1024] x [1024, 1024] in 64 x 64 tiles is 64 blocks: on 188 SMs two thirds of the device have nothing to do."
@@ -16,13 +16,13 @@ public enum HR201SmallGEMMUnderfill: FindingRule {
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
     guard let fill = run.kernels.smFill else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(
           ["SM fill of the GEMMs"],
           measure: "the kernels' grids (a trace with kernel records), or the model, so that its launches are planned"))
     }
     guard fill.value < fillThreshold else { return .clear }
-    var seen: [Prose] = ["While a GEMM runs, \(fill) of the SMs hold a block, weighted by time."]
+    var seen: [Sentence] = ["While a GEMM runs, \(fill) of the SMs hold a block, weighted by time."]
     if let share = run.kernels.gemmTimeShare { seen.append("GEMMs take \(share) of the kernels' time.") }
     if let busy = run.device.kernelBusy {
       seen.append("Kernels run for \(busy) of the time; a utilization meter that counts time shows that share, whatever the fill.")
@@ -39,13 +39,13 @@ public enum HR201SmallGEMMUnderfill: FindingRule {
     fixes.append(Fix("Stack several heads into one batched GEMM"))
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad: "The device is paid for whole and used in part while it is busy. It is worth throughput only where the device limits.",
         fixes: fixes))
   }
 }
 
-extension HR201SmallGEMMUnderfill {
+extension HR201GEMMTooSmall {
   /// What its page says.
   public static let explanation = FindingExplanation(
     inOneLine: "GEMMs leave more than half of the SMs empty",
@@ -75,6 +75,6 @@ extension HR201SmallGEMMUnderfill {
 }
 
 extension FindingCode {
-  /// `HR201SmallGEMMUnderfill`.
+  /// `HR201GEMMTooSmall`.
   public static let HR201 = FindingCode(201)
 }

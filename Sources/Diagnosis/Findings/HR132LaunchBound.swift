@@ -1,9 +1,9 @@
 /// Kernels wait for their launch calls.
-public enum HR132HostLaunchPaced: FindingRule {
+public enum HR132LaunchBound: FindingRule {
   /// The registered code.
   public static let code = FindingCode.HR132
   /// The short name.
-  public static let name = "host-launch-paced"
+  public static let name = "launch-bound"
   /// A run that shows it.
   public static let example =
     "3 us kernels launched every 7 us from Python: inside every batch the device is idle more than half of the time, with its queue empty at each launch."
@@ -17,11 +17,11 @@ public enum HR132HostLaunchPaced: FindingRule {
   public static func examine(_ run: RunEvidence) -> Examination {
     // Late launches only. The share of API time spent in launch calls says nothing: the same calls are free while the device is busy.
     guard let late = run.launches.lateShare, let idle = run.launches.lateIdleShare else {
-      return .cannotTell(
+      return .inconclusive(
         MissingEvidence(["queue depth at each launch"], measure: "a trace with kernel and runtime-API records joined by correlation id"))
     }
     guard late.value >= lateThreshold, idle.value >= idleThreshold else { return .clear }
-    var seen: [Prose] = [
+    var seen: [Sentence] = [
       "\(late) of the kernels found the device's queue empty at their launch.", "That leaves the device idle for \(idle) of its bursts.",
     ]
     if let launch = run.launches.launchTime, let kernel = run.launches.kernelTime {
@@ -29,7 +29,7 @@ public enum HR132HostLaunchPaced: FindingRule {
     }
     return .found(
       Observation(
-        .certain, seen: seen,
+        .high, seen: seen,
         whyBad: "The device finishes each kernel before the host has asked for the next one, so it runs at the host's pace.",
         fixes: [
           Fix("Capture the batch as a CUDA graph: one launch in place of all", [.cudaGraphs]),
@@ -38,7 +38,7 @@ public enum HR132HostLaunchPaced: FindingRule {
   }
 }
 
-extension HR132HostLaunchPaced {
+extension HR132LaunchBound {
   /// What its page says.
   public static let explanation = FindingExplanation(
     inOneLine: "Kernels wait for their launch calls",
@@ -70,6 +70,6 @@ extension HR132HostLaunchPaced {
 }
 
 extension FindingCode {
-  /// `HR132HostLaunchPaced`.
+  /// `HR132LaunchBound`.
   public static let HR132 = FindingCode(132)
 }
