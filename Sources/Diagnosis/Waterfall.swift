@@ -80,7 +80,7 @@ public struct Waterfall: Sendable, Hashable {
         "Nothing ran although a batch was due: wake-up, hand-off, gathering inputs, launches, and gaps between its kernels."
       case .unattributedIdle: "Nothing ran, and the trace does not show why."
       case .nonOverlappedMemcpy: "Only copies between host and device ran."
-      case .emptySMs: "A kernel ran on a part of the SMs: 1 - SM fill of kernel-busy time."
+      case .emptySMs: "A kernel ran on a part of the SMs: the share of SMs without a resident block, times GPU busy time."
       case .belowRoof: "SMs held blocks, and the kernel was slower than the roofline (arithmetic or bandwidth) allows."
       case .redundant: "What the roofline allows, spent on rows that are copies of other rows."
       case .useful: "What the roofline allows, spent on useful work; padding and cancelled work are not known here."

@@ -18,7 +18,7 @@ public enum HR201GEMMTooSmall: FindingRule {
     guard let fill = run.kernels.smFill else {
       return .inconclusive(
         MissingEvidence(
-          ["SM fill of the GEMMs"],
+          ["SMs with a resident block while GEMMs run"],
           measure: "the kernels' grids (a trace with kernel records), or the model, so that its launches are planned"))
     }
     guard fill.value < fillThreshold else { return .clear }

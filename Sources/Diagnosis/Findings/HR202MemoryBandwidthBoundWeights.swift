@@ -46,10 +46,10 @@ public enum HR202MemoryBandwidthBoundWeights: FindingRule {
 extension HR202MemoryBandwidthBoundWeights {
   /// What its page says.
   public static let explanation = FindingExplanation(
-    inOneLine: "Kernels at the memory roof, below the arithmetic one",
+    inOneLine: "Weights limit: kernels run at the memory-bandwidth roof, below the ridge point",
     gainsComputedBy: "larger batches: re-simulation; fewer weight bytes: not computed",
     summary: #"""
-      Kernels at the memory roof, below the arithmetic one.
+      Weights limit: kernels run at the memory-bandwidth roof, below the ridge point.
       """#,
     says: #"""
       The kernels' FLOPs per byte lie below the ridge of the device, and they use more than 60 % of its memory bandwidth.

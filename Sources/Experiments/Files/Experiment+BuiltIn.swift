@@ -138,7 +138,7 @@ extension Experiment {
       name: "iso-m",
       question: "At an equal number of GEMM rows M, does SeqLen fill the GPU better than Linear?", variants: variants, repetitions: 2,
       notes: [
-        "SeqLen adds 19 LayerNorms, so its batches take longer at the same M; compare SM fill and the dominant kernel's time",
+        "SeqLen adds 19 LayerNorms, so its batches take longer at the same M; compare SMs with a resident block and the dominant kernel's time",
         "every request is a whole batch, so that batching plays no part",
       ])
   }

@@ -39,7 +39,7 @@ struct FittedSimulation: Sendable {
   var reproductionError: Figure {
     Figure(
       max(throughputError.magnitude, busyError.magnitude), .share, .simulated,
-      source: "the simulation fitted to this run against the run, the larger error of requests/s and kernel-busy")
+      source: "the simulation fitted to this run against the run, the larger error of requests/s and GPU busy time")
   }
 
   /// A median further off than this says that requests wait elsewhere in the simulation: what it says of latency then is about itself.
@@ -156,7 +156,7 @@ struct FittedSimulation: Sendable {
       return "\(value > 0 ? "+" : "")\(NumberText.significant(value == 0 ? 0 : value)) %"
     }
     var text =
-      "requests/s \(percent(throughputError)), kernel-busy \(percent(busyError)) against the run"
+      "requests/s \(percent(throughputError)), GPU busy time \(percent(busyError)) against the run"
     if let medianLatencyError { text += ", median latency \(percent(medianLatencyError))" }
     if !tellsLatency { text += ", too far for gains of latency" }
     text +=

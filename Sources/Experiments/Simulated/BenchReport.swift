@@ -117,7 +117,7 @@ extension ExperimentResult {
       .init("second kernel", cells: variants.map { $0.kernel(at: 1).map { .text($0.shortName) } ?? .unknown }),
       .init("mean time of the second", variants.map { $0.kernel(at: 1)?.mean }),
       .init("share of the second", variants.map { $0.kernel(at: 1)?.share }),
-      .init("SM fill of GEMMs", variants.map { $0.evidence.kernels.smFill }),
+      .init("SMs with a resident block, GEMMs", variants.map { $0.evidence.kernels.smFill }),
       .init(
         "% of roofline", variants.map { $0.roofShare },
         explanation: "Larger of FLOPs over peak and bytes over bandwidth (memory's, or L2's for what is in L2), over the time taken."),

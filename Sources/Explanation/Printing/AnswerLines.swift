@@ -77,7 +77,7 @@ extension TraceExplanation {
       now +=
         ", \(NumberText.grouped(device.busy.kernels)) kernels, median of the top one \(NumberText.time(nanoseconds: Double(top.median)))"
     }
-    if let fill = kernels.fill { now += ", SM fill \(NumberText.percent(fill))" }
+    if let fill = kernels.fill { now += ", \(NumberText.percent(fill)) of SMs hold a block" }
     if verdict.regime == .transferBound, let top = device.copies.rows.first {
       now += "; \(NumberText.grouped(top.count)) x \(top.name) at \(Figure(top.rate, .bytesPerSecond, device.kind, source: "trace").text)"
     }
