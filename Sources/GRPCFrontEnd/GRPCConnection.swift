@@ -114,9 +114,11 @@ final class GRPCConnection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if let change = event as? NIOHTTP2WindowUpdatedEvent {
+    // A call has five of them, and a conditional cast to another type is dear: the types are compared first.
+    let type = type(of: event)
+    if type == NIOHTTP2WindowUpdatedEvent.self, let change = event as? NIOHTTP2WindowUpdatedEvent {
       windowChanged(change)
-    } else if let closed = event as? StreamClosedEvent {
+    } else if type == StreamClosedEvent.self, let closed = event as? StreamClosedEvent {
       // An answered call ends here too: its answer has left the windows' buffers.
       if let stream = streams.removeValue(forKey: closed.streamID) {
         stream.isFinished = true
@@ -124,7 +126,7 @@ final class GRPCConnection: ChannelDuplexHandler, @unchecked Sendable {
         release(stream)
         closeIfDrained()
       }
-    } else if let event = event as? ChannelEvent, event == .inputClosed {
+    } else if type == ChannelEvent.self, let event = event as? ChannelEvent, event == .inputClosed {
       context.close(promise: nil)
     }
   }
