@@ -178,6 +178,14 @@ let package = Package(
         "Diagnosis", "Execution", "FileAccess", "HTTPFrontEnd", "HostModel", "JSONText", "KServe", "Reporting", "Serving", "Simulation",
         "Threads", "TimeBase", "Trace", .product(name: "NIOPosix", package: "swift-nio"),
       ]),
+    module(
+      "ServerProcess",
+      [
+        "Execution", "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "KServe", "ModelConfiguration", "ModelGraph",
+        "ProcessContract", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "TraceFormats",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     // Layer 10
     module(
       "Experiments",
@@ -194,11 +202,11 @@ let package = Package(
       name: "headroom",
       dependencies: [
         "Calibration", "Capture", "CheckedNumbers", "Console", "DeviceModel", "Diagnosis", "Execution", "Experiments", "Explanation",
-        "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
+        "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
         "LoadRuns", "ModelConfiguration", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract",
         "Reporting", "Scheduling",
-        "Serving", "ServingDiagnosis", "Simulation", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload", "YAMLFields",
-        argumentParser,
+        "ServerProcess", "Serving", "Simulation", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload",
+        "YAMLFields", argumentParser,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
@@ -282,6 +290,11 @@ let package = Package(
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
     tests("LoadResultsTests", ["LoadResults"]),
+    tests(
+      "ServerProcessTests",
+      [
+        "Execution", "FileAccess", "KServe", "Serving", "ServerProcess", .product(name: "NIOCore", package: "swift-nio"),
+      ]),
     tests("LoadRunsTests", ["JSONText", "LoadModel", "LoadRuns", "TimeBase", "Workload"]),
     tests(
       "PlanReportsTests",

@@ -340,18 +340,10 @@ struct BenchCommand: ParsableCommand {
       if let chrome { try write(run, to: chrome) { try ChromeOutput.write(run.trace, to: $0, all: all, quiet: quiet) } }
     }
     func write(_ run: ComparedRun, to path: String, _ body: (String) throws -> Void) throws {
-      let name = runs.count == 1 && suffix.isEmpty ? path : Self.path(path, adding: run.name + suffix)
+      let name = runs.count == 1 && suffix.isEmpty ? path : OutputPath.adding(run.name + suffix, to: path)
       do { try body(name) } catch { throw ExperimentError("\(error)") }
       if !quiet { Terminal.note("trace of \(run.name): \(name)") }
     }
-  }
-
-  /// "run.sqlite" and "seqlen": "run-seqlen.sqlite".
-  static func path(_ path: String, adding name: String) -> String {
-    let safe = String(name.map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" })
-    let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-    guard let dot = path[slash...].lastIndex(of: "."), dot != slash else { return path + "-" + safe }
-    return path[..<dot] + "-" + safe + path[dot...]
   }
 }
 

@@ -1,4 +1,6 @@
 import CheckedNumbers
+import Console
+import ProcessContract
 import ArgumentParser
 import Execution
 import FileAccess
@@ -8,6 +10,7 @@ import KServe
 import Scheduling
 import NIOPosix
 import Serving
+import ServerProcess
 import TimeBase
 
 struct ServeCommand: ParsableCommand {
@@ -58,7 +61,15 @@ struct ServeCommand: ParsableCommand {
     log.format = behaviour.logFormat
     let serverLog = ServerLog(log)
     for warning in ignored.warnings { serverLog.warning(warning) }
-    try ServeRun(command: self, log: serverLog).run()
+    let settings = try settings()
+    do throws(ServerStartError) {
+      try ServerProcess(settings, log: serverLog, print: Terminal.print).run()
+    } catch {
+      switch error {
+      case .usage(let message): throw ValidationError(message)
+      case .failed: throw ExitCode(.failed)
+      }
+    }
   }
 }
 

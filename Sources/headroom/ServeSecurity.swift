@@ -1,7 +1,6 @@
 import ArgumentParser
-import Glibc
-import NIOSSL
 import Serving
+import ServerProcess
 
 /// tritonserver's flags for TLS on gRPC, restricted calls and further end points. Each acts or keeps the server from starting: one that was
 /// only taken would leave open what its operator believes closed.
@@ -79,42 +78,11 @@ struct ServeSecurity: ParsableArguments {
   }
 
   /// TLS of the gRPC listener alone; nil where these flags do not ask for it.
-  func grpcContext() throws -> NIOSSLContext? {
+  var grpcTLS: TLSFiles? {
     guard usesTLS, let grpcServerCert, let grpcServerKey else { return nil }
-    return try ServeTLS(certificate: grpcServerCert, key: grpcServerKey, clientRoots: isMutual ? grpcRootCert : nil)
-      .context(protocols: ["h2"], options: ("--grpc-server-cert", "--grpc-server-key", "--grpc-root-cert"))
-  }
-}
-
-/// Files of a TLS listener.
-struct ServeTLS {
-  var certificate: String
-  var key: String
-  /// Clients must show a certificate that one of these signed.
-  var clientRoots: String?
-
-  /// `options`: what names each of the files.
-  func context(protocols: [String], options: (certificate: String, key: String, roots: String)) throws -> NIOSSLContext {
-    let chain = try read(certificate, options.certificate, "certificate") { try NIOSSLCertificate.fromPEMFile($0) }
-    let key = try read(key, options.key, "private key") { try NIOSSLPrivateKey(file: $0, format: .pem) }
-    var configuration = TLSConfiguration.makeServerConfiguration(
-      certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
-    configuration.applicationProtocols = protocols
-    if let clientRoots {
-      configuration.trustRoots = .certificates(
-        try read(clientRoots, options.roots, "certificate") { try NIOSSLCertificate.fromPEMFile($0) })
-      configuration.certificateVerification = .noHostnameVerification
-    }
-    do { return try NIOSSLContext(configuration: configuration) } catch {
-      throw ValidationError(
-        "\(options.key) \(self.key) does not belong to \(options.certificate) \(certificate), or one of them is damaged: \(error)")
-    }
-  }
-
-  private func read<Content>(_ file: String, _ option: String, _ what: String, _ body: (String) throws -> Content) throws -> Content {
-    if access(file, R_OK) != 0 { throw ValidationError("\(option) \(file): cannot open: \(String(cString: strerror(errno)))") }
-    do { return try body(file) } catch {
-      throw ValidationError("\(option) \(file): it holds no \(what) in PEM form that can be read: \(error)")
-    }
+    return TLSFiles(
+      certificate: TLSFiles.Named(grpcServerCert, option: "--grpc-server-cert"),
+      key: TLSFiles.Named(grpcServerKey, option: "--grpc-server-key"),
+      clientRoots: isMutual ? grpcRootCert.map { TLSFiles.Named($0, option: "--grpc-root-cert") } : nil)
   }
 }

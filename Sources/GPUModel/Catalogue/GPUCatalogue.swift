@@ -64,7 +64,11 @@ public struct GPUCatalogue: Sendable {
       if found.count > 1 { throw .ambiguous(name: name, candidates: found.map(\.name)) }
     }
     let joined = asked.joined()
-    let near = gpus.map { (Self.editDistance(joined, Self.words($0.name).joined()), $0.name) }.sorted { $0.0 < $1.0 }
+    // "h101" is nearer to the H100 of "H100 SXM" than to "A10".
+    let near = gpus.map { gpu in
+      let words = Self.words(gpu.name)
+      return (([words.joined()] + words).map { Self.editDistance(joined, $0) }.min() ?? .max, gpu.name)
+    }.sorted { $0.0 < $1.0 }
     throw .unknown(name: name, nearest: near.prefix(3).map(\.1))
   }
 

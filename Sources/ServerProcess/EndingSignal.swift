@@ -5,7 +5,7 @@ import TimeBase
 
 /// The signal that ends a server, and the confidence of the end: after it and `limit` the process is over, whatever a load that does not return
 /// (a file system that hangs, an engine that optimizes for ever) still does.
-final class ServeEnding: Sendable {
+final class EndingSignal: Sendable {
   private let monitor = Monitor()
   // Sendable: read and written under the monitor's lock.
   private nonisolated(unsafe) var received: Int32?

@@ -1,5 +1,3 @@
-import ArgumentParser
-import ProcessContract
 import Glibc
 import GRPCFrontEnd
 import HTTPFrontEnd
@@ -10,7 +8,7 @@ import Threads
 import TimeBase
 
 /// The listeners of a server, from their start to their end.
-struct ServeFronts {
+struct Listeners {
   let server: InferenceServer
   let log: ServerLog
   /// Whether browsers must ask over TLS.
@@ -39,33 +37,33 @@ struct ServeFronts {
     var metrics: String?
   }
 
-  func listen(_ listening: ServeListening) throws -> Addresses {
-    var addresses = Addresses()
+  /// Opens what is to be served; the log says where.
+  func listen(_ listening: ServerSettings.Listening) throws(ServerStartError) -> Addresses {
     var taken: [Int: String] = [:]
-    func say(_ name: String, _ option: String, _ address: String, _ port: Int, _ start: (String, Int) throws -> Int) throws -> String {
+    func open(
+      _ name: String, _ option: String, _ address: String, _ port: Int?, _ start: (String, Int) throws -> Int
+    ) throws(ServerStartError) -> String? {
+      guard let port else { return nil }
       let got: Int
       do { got = try start(address, port) } catch {
         let fault = ListenFault(error: error, address: address, port: port, option: option, ownListener: taken[port])
         log.say(fault.message, severity: "E")
-        throw ExitCode(.failed)
+        throw .failed
       }
       taken[got] = name
       log.say("\(name) on \(address):\(got)")
       return "\(address):\(got)"
     }
-    if listening.allowHttp.isOn {
-      addresses.http = try say("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
-      if let address = addresses.http {
-        let port = address[address.index(after: address.lastIndex(of: ":") ?? address.startIndex)...]
-        log.say("live diagnosis: \(servesTLS ? "https" : "http")://\(Self.browsable(listening.httpAddress)):\(port)/headroom")
-      }
+    var addresses = Addresses()
+    addresses.http = try open("HTTP", "--http-port", listening.httpAddress, listening.httpPort) { try http.start(host: $0, port: $1) }
+    if let address = addresses.http {
+      let port = address[address.index(after: address.lastIndex(of: ":") ?? address.startIndex)...]
+      log.say("live diagnosis: \(servesTLS ? "https" : "http")://\(Self.browsable(listening.httpAddress)):\(port)/headroom")
     }
-    if listening.allowGrpc.isOn {
-      addresses.grpc = try say("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
-    }
-    if listening.allowMetrics.isOn {
-      let address = listening.metricsAddress ?? listening.httpAddress
-      addresses.metrics = try say("metrics", "--metrics-port", address, listening.metricsPort) { try metrics.start(host: $0, port: $1) }
+    addresses.grpc = try open("gRPC", "--grpc-port", listening.grpcAddress, listening.grpcPort) { try grpc.start(host: $0, port: $1) }
+    let metricsAddress = listening.metricsAddress ?? listening.httpAddress
+    addresses.metrics = try open("metrics", "--metrics-port", metricsAddress, listening.metricsPort) {
+      try metrics.start(host: $0, port: $1)
     }
     return addresses
   }
