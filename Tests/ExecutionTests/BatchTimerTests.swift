@@ -22,7 +22,7 @@ import TimeBase
     // Asked before and after each batch: every second batch waits for an hour.
     var asked: Int64 = 0
     let timing = try BatchTimer.measure(
-      model, sizes: [4], budget: .milliseconds(20),
+      model, sizes: [4], budget: .milliseconds(200),
       waiting: {
         asked += 1
         return asked / 4 * 3_600_000_000_000

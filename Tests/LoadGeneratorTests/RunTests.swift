@@ -120,7 +120,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     let server = StandInServer { _, _ in .silence }
     defer { server.stop() }
     for load in [Self.users(2), Self.rate(20)] {
-      let result = try Self.run(server, load) { $0.timeout = .milliseconds(200) }
+      let result = try Self.run(server, load, milliseconds: 1000) { $0.timeout = .milliseconds(200) }
       #expect(result.answers == 0)
       #expect(try #require(result.errors[.timeout]) >= 2)
     }

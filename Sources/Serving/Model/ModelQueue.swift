@@ -243,7 +243,7 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// What is to be done once the lock is given back.
-  private struct Departures {
+  private struct Effects {
     var ended: [PendingInference] = []
     var woken: [Int] = []
     var due = Instant.distantFuture
@@ -251,25 +251,25 @@ final class ModelQueue: @unchecked Sendable {
   }
 
   /// Takes out of the state what is to be done outside the lock, and counts.
-  private static func departures(_ state: inout QueueState, _ counters: ModelCounters, _ now: Instant) -> Departures {
+  private static func effects(_ state: inout QueueState, _ counters: ModelCounters, _ now: Instant) -> Effects {
     state.noteIdle(now)
     counters.setPending(state.waiting)
     if !state.failures.isEmpty {
       for failure in state.failures { counters.fail(failure.reason, nanoseconds: failure.nanoseconds) }
       state.failures.removeAll()
     }
-    let departures = Departures(ended: state.ended, woken: state.woken, due: state.nextWakeUp, hasEnded: state.hasEnded)
-    if !departures.ended.isEmpty { state.ended = [] }
-    if !departures.woken.isEmpty { state.woken = [] }
-    return departures
+    let effects = Effects(ended: state.ended, woken: state.woken, due: state.nextWakeUp, hasEnded: state.hasEnded)
+    if !effects.ended.isEmpty { state.ended = [] }
+    if !effects.woken.isEmpty { state.woken = [] }
+    return effects
   }
 
   /// Unlocks, wakes whoever got work and delivers what is over. Nothing of this happens under the lock.
   private func leave(_ now: Instant) {
-    let departures = Self.departures(&state, counters, now)
-    if departures.due < timerTarget { wakeTimer(by: departures.due) }
+    let effects = Self.effects(&state, counters, now)
+    if effects.due < timerTarget { wakeTimer(by: effects.due) }
     var drained: [@Sendable () -> Void] = []
-    if departures.hasEnded {
+    if effects.hasEnded {
       (drained, whenDrained) = (whenDrained, [])
       // It holds the model, which holds this queue.
       immediate = nil
@@ -277,8 +277,8 @@ final class ModelQueue: @unchecked Sendable {
       monitor.signal(Self.timer)
     }
     monitor.unlock()
-    for instance in departures.woken { monitor.signal(1 + instance) }
-    if !departures.ended.isEmpty { PendingInference.deliver(departures.ended) }
+    for instance in effects.woken { monitor.signal(1 + instance) }
+    if !effects.ended.isEmpty { PendingInference.deliver(effects.ended) }
     for call in drained { call() }
   }
 
