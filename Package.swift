@@ -168,8 +168,8 @@ let package = Package(
     module(
       "LoadRuns",
       [
-        "Console", "Diagnosis", "FileAccess", "JSONText", "LoadGenerator", "LoadModel", "ProcessContract", "Reporting", "Workload",
-        "YAMLFields",
+        "Console", "Diagnosis", "FileAccess", "JSONText", "LoadGenerator", "LoadModel", "ProcessContract", "Reporting", "Threads",
+        "TimeBase", "Workload", "YAMLFields",
       ]),
     // Layer 9
     module(
@@ -295,7 +295,9 @@ let package = Package(
       [
         "Execution", "FileAccess", "KServe", "Serving", "ServerProcess", .product(name: "NIOCore", package: "swift-nio"),
       ]),
-    tests("LoadRunsTests", ["JSONText", "LoadModel", "LoadRuns", "TimeBase", "Workload"]),
+    tests(
+      "LoadRunsTests",
+      ["FileAccess", "JSONText", "LoadGenerator", "LoadModel", "LoadRuns", "ProcessContract", "TimeBase", "Workload"]),
     tests(
       "PlanReportsTests",
       ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract"]),

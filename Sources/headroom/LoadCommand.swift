@@ -79,25 +79,36 @@ struct LoadCommand: ParsableCommand {
       throw ValidationError("give a URL, --model NAME of a KServe v2 server, or a scenario file, and only one of them")
     }
     if let url = targets.first {
-      _ = try LoadURL(url)
+      do throws(UsageError) { _ = try LoadURL(url) } catch { throw ValidationError(error.description) }
       if request.encoding == .grpc { throw ValidationError("--protocol grpc: give --model; a plain URL is HTTP") }
     }
   }
 
   func run() throws {
     if printsTemplate { return Terminal.print(String(LoadScenarioFile.template.dropLast())) }
+    let status: ExitStatus
     do {
-      if targets.first == "merge" { return try LoadMerge.run(Array(targets.dropFirst()), output: output) }
-      try LoadSession(self).run()
-    } catch let error as LoadError {
-      Terminal.note("headroom load: \(error)")
-      throw ExitCode(.failed)
-    } catch let error as FileError {
-      Terminal.note("headroom load: \(error)")
-      throw ExitCode(.failed)
-    } catch let error as YAMLFieldError {
+      status =
+        targets.first == "merge" ? try LoadMerge.run(Array(targets.dropFirst()), output: output.parsed) : try LoadSession(parsed()).run()
+    } catch {
+      guard error is LoadError || error is FileError || error is YAMLFieldError else { throw error }
       Terminal.note("headroom load: \(error)")
       throw ExitCode(.failed)
     }
+    if status != .ok { throw ExitCode(status) }
+  }
+
+  /// The options, parsed; `validate` has seen to it that they can be.
+  private func parsed() throws -> LoadRunOptions {
+    let target: LoadRunOptions.Target =
+      if let file = scenarioFile { .scenario(file: file) } else if let model = request.model {
+        .model(name: model, version: request.modelVersion)
+      } else { .page(url: targets.first ?? "", method: request.method, bodyFile: request.bodyFile) }
+    var options = LoadRunOptions(try request.parsed(target))
+    options.pace = pace.parsed
+    options.output = output.parsed
+    options.share = RunShare(text: sharing.share) ?? .whole
+    options.startEpochSeconds = sharing.startAt
+    return options
   }
 }

@@ -1,15 +1,21 @@
 import CheckedNumbers
-import ArgumentParser
+public import ProcessContract
 
 /// http://HOST:PORT/PATH, or HOST:PORT.
-struct LoadURL {
-  var host: String
-  var port: Int
-  var path: String
-  var isSecure = false
+public struct LoadURL: Sendable, Hashable {
+  /// A name or an address; IPv6 without its brackets.
+  public var host: String
+  /// Stated, or the scheme's.
+  public var port: Int
+  /// With the query; "/" where none is given.
+  public var path: String
+  /// https.
+  public var isSecure = false
 
   /// `defaultPort` is that of a text without a scheme.
-  init(_ text: String, defaultPort: Int = 80) throws {
+  ///
+  /// - Throws: what to write instead.
+  public init(_ text: String, defaultPort: Int = 80) throws(UsageError) {
     var rest = text[...]
     var portWithout = defaultPort
     for (scheme, isSecure, port) in [("https://", true, 443), ("http://", false, 80), ("grpcs://", true, 443), ("grpc://", false, 80)]
@@ -35,7 +41,7 @@ struct LoadURL {
     }
     let number = portText.map { Int($0) } ?? portWithout
     guard !host.isEmpty, let number, (1...65_535).contains(number), !path.contains(where: { $0.isWhitespace || $0.isNewline }) else {
-      throw ValidationError("\(text): write http://HOST:PORT/PATH or https://HOST:PORT/PATH")
+      throw UsageError("\(text): write http://HOST:PORT/PATH or https://HOST:PORT/PATH")
     }
     port = number
   }

@@ -45,6 +45,23 @@ struct LoadRequestOptions: ParsableArguments {
 
   var headers: [String] { header + (bearer.map { ["Authorization: Bearer \($0)"] } ?? []) }
 
+  func parsed(_ target: LoadRunOptions.Target) throws -> LoadRunOptions.Request {
+    var parsed = LoadRunOptions.Request(target)
+    parsed.server = url
+    parsed.encoding = encoding
+    parsed.rows = rows.flatMap { RowDistribution(text: $0) }
+    parsed.data = data
+    for text in input {
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      if parts.count == 2 { parsed.inputFiles[parts[0]] = parts[1] }
+    }
+    parsed.shapes = try shapes()
+    parsed.verifiesValues = verify
+    parsed.headers = headers
+    parsed.certificateFile = ca
+    return parsed
+  }
+
   func shapes() throws -> [String: [Int64]] {
     var shapes: [String: [Int64]] = [:]
     for text in shape {
@@ -116,6 +133,29 @@ struct LoadPaceOptions: ParsableArguments {
   }
 }
 
+extension LoadPaceOptions {
+  var parsed: LoadRunOptions.Pace {
+    var parsed = LoadRunOptions.Pace()
+    parsed.users = users
+    parsed.spawnRate = spawnRate
+    parsed.think = think.flatMap { ThinkTime(text: $0) }
+    parsed.rate = rate.flatMap { RateProfile(text: $0) }
+    parsed.isPoisson = poisson
+    parsed.replayFile = replay
+    parsed.scenario = scenario
+    parsed.findRate = findRate.flatMap { FailCondition(text: $0) }
+    parsed.windowSeconds = duration
+    parsed.warmUpSeconds = warmup
+    parsed.threads = threads
+    parsed.connections = connections
+    parsed.maximumConnections = maxConnections
+    parsed.timeoutSeconds = timeout
+    parsed.lateAfterMilliseconds = lateAfterMilliseconds
+    parsed.seed = seed
+    return parsed
+  }
+}
+
 extension LoadScenario.Encoding: ExpressibleByArgument {}
 extension LoadScenario.InputData: ExpressibleByArgument {}
 
@@ -150,6 +190,19 @@ struct LoadOutputOptions: ParsableArguments {
     for text in failOn where FailCondition(text: text) == nil {
       throw ValidationError("--fail-on \(text): write p99>50ms, mean>1s, max>1s, late>1%, errors>0, errors>1%, rps<1000 or cpu>80%")
     }
+  }
+}
+
+extension LoadOutputOptions {
+  var parsed: LoadRunOptions.Output {
+    var parsed = LoadRunOptions.Output()
+    parsed.failOn = failOn.compactMap { FailCondition(text: $0) }
+    parsed.isJSON = json
+    parsed.csvPrefix = csv
+    parsed.histogramLog = hdrLog
+    parsed.page = html
+    parsed.isQuiet = quiet
+    return parsed
   }
 }
 

@@ -1,23 +1,24 @@
-import LoadRuns
-import Console
 import CheckedNumbers
-import ArgumentParser
-import ProcessContract
+import Console
 import FileAccess
 import Glibc
 import LoadGenerator
 import LoadModel
+public import ProcessContract
 import Threads
 import TimeBase
 
-/// A run of `headroom load` from options to exit code.
-struct LoadSession {
-  private let command: LoadCommand
-  private let settings: LoadSettings
+/// A run of the load generator from options to exit status.
+public struct LoadSession {
+  private let options: LoadRunOptions
+  private let settings: ResolvedLoad
 
-  init(_ command: LoadCommand) throws {
-    self.command = command
-    settings = try LoadSettings(command)
+  /// Reads the scenario file, looks the server's address up.
+  ///
+  /// - Throws: `UsageError`, `LoadError`, `FileError`, `YAMLFieldError`.
+  public init(_ options: LoadRunOptions) throws {
+    self.options = options
+    settings = try ResolvedLoad(options)
   }
 
   /// A run and what is written of it.
@@ -26,7 +27,10 @@ struct LoadSession {
     var log: HistogramLog
   }
 
-  func run() throws {
+  /// Runs, reports, and says how the process is to end. To be called on the process's first thread.
+  ///
+  /// - Throws: `LoadError`, `FileError`.
+  public func run() throws -> ExitStatus {
     // Before any thread is made: all inherit the mask, and the signals come to `pause` alone.
     var signals = sigset_t()
     sigemptyset(&signals)
@@ -36,29 +40,33 @@ struct LoadSession {
     let plan = try settings.plan()
     let configuration = settings.configuration
     try checkDescriptors(configuration)
-    if let goal = command.pace.findRate.flatMap({ FailCondition(text: $0) }) {
-      return try search(goal, plan, configuration, signals)
-    }
-    try report(try measure(plan, configuration, signals))
+    do {
+      if let goal = options.pace.findRate { return try search(goal, plan, configuration, signals) }
+      return try report(try measure(plan, configuration, signals))
+    } catch is LateStart { return .runInvalid }
   }
 
-  private func report(_ measurement: Measurement, search: RateSearch? = nil) throws {
+  /// A part of a run on several machines was ready too late.
+  private struct LateStart: Error {}
+
+  private func report(_ measurement: Measurement, search: RateSearch? = nil) throws -> ExitStatus {
     let result = measurement.result
-    let page = LoadReport(result: result, conditions: settings.failOn, scenario: command.pace.scenario, search: search)
-    if let prefix = command.output.csv { try page.writeCSV(prefix: prefix, startEpochSeconds: measurement.log.startEpochSeconds) }
-    if let file = command.output.hdrLog { try Files.write(file, measurement.log.text) }
-    if let file = command.output.html { try Files.write(file, page.html) }
-    if command.output.json {
+    let page = LoadReport(result: result, conditions: settings.failOn, scenario: options.pace.scenario, search: search)
+    if let prefix = options.output.csvPrefix { try page.writeCSV(prefix: prefix, startEpochSeconds: measurement.log.startEpochSeconds) }
+    if let file = options.output.histogramLog { try Files.write(file, measurement.log.text) }
+    if let file = options.output.page { try Files.write(file, page.html) }
+    if options.output.isJSON {
       Terminal.print(page.json.serialized(pretty: true))
     } else {
       Terminal.print(page.lines(width: Terminal.width).joined(separator: "\n"))
     }
-    if settings.failOn.contains(where: { $0.isMet(by: result) }) { throw ExitCode(.thresholdCrossed) }
-    if result.wasInterrupted { throw ExitCode(.interrupted) }
+    if settings.failOn.contains(where: { $0.isMet(by: result) }) { return .thresholdCrossed }
+    if result.wasInterrupted { return .interrupted }
     if result.answers == 0 {
       let reason = result.errorCount > 0 ? page.errorText : "nothing was answered in the window"
       throw LoadError("no good answer from \(result.name): \(reason)")
     }
+    return .ok
   }
 
   private func checkDescriptors(_ configuration: LoadConfiguration) throws {
@@ -74,8 +82,8 @@ struct LoadSession {
     clock_gettime(CLOCK_REALTIME, &time)
     let epoch = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     // Threads and connections first: 20 ms are enough, and nobody waits for them.
-    let wanted = command.sharing.startAt ?? epoch + 0.02
-    if wanted > epoch + 1, !command.output.quiet { Terminal.note("starts in \(Int(saturating: wanted - epoch)) s") }
+    let wanted = options.startEpochSeconds ?? epoch + 0.02
+    if wanted > epoch + 1, !options.output.isQuiet { Terminal.note("starts in \(Int(saturating: wanted - epoch)) s") }
     return (MonotonicClock.now + TimeSpan(clampingSeconds: wanted - epoch), wanted, max(0, epoch - wanted))
   }
 
@@ -91,15 +99,15 @@ struct LoadSession {
         LoadResult(
           name: plan.name, load: configuration.load, share: configuration.share, seed: configuration.seed,
           warmUpSeconds: configuration.warmUp.seconds, windowSeconds: 0))
-      if let file = command.output.hdrLog { try Files.write(file, log.text) }
+      if let file = options.output.histogramLog { try Files.write(file, log.text) }
       Terminal.note(
         "headroom load: part \(configuration.share.text) was ready \((lateSeconds * 100).rounded() / 100) s after --start-at: the run is not valid. "
           + "Choose a later instant")
-      throw ExitCode(.runInvalid)
+      throw LateStart()
     }
-    let (settings, keepsLog) = (settings, command.output.hdrLog != nil)
+    let (settings, keepsLog) = (settings, options.output.histogramLog != nil)
     let view = LoadView(
-      isQuiet: command.output.quiet, totalSeconds: configuration.warmUp.seconds + configuration.duration.seconds,
+      isQuiet: options.output.isQuiet, totalSeconds: configuration.warmUp.seconds + configuration.duration.seconds,
       statistics: { ServerStatistics(models: settings.models, transport: settings.transport(timeoutSeconds: 2)) })
     var before: ServerStatistics?
     var after: ServerStatistics?
@@ -132,15 +140,17 @@ struct LoadSession {
   // MARK: The search for a rate
 
   /// Doubles the rate until the goal is missed, then halves the gap until it is 5 %.
-  private func search(_ goal: FailCondition, _ plan: RequestPlan, _ configuration: LoadConfiguration, _ signals: sigset_t) throws {
+  private func search(
+    _ goal: FailCondition, _ plan: RequestPlan, _ configuration: LoadConfiguration, _ signals: sigset_t
+  ) throws -> ExitStatus {
     var search = RateSearch(condition: goal)
     var configuration = configuration
-    var rate: Double = command.pace.rate.flatMap { RateProfile(text: $0)?.peakPerSecond } ?? 100
+    var rate: Double = options.pace.rate?.peakPerSecond ?? 100
     var good: (rate: Double, measurement: Measurement)?
     var bad: Double?
     var last: Measurement?
     while search.trials.count < 24 {
-      configuration.load = .open(RateProfile(perSecond: rate), isPoisson: command.pace.poisson || command.pace.scenario == .server)
+      configuration.load = .open(RateProfile(perSecond: rate), isPoisson: options.pace.isPoisson || options.pace.scenario == .server)
       let measurement = try measure(plan, configuration, signals)
       let result = measurement.result
       last = measurement
@@ -149,7 +159,7 @@ struct LoadSession {
         goal.isMet(by: result) && result.answers > 0 && result.errorCount == 0
         && result.answersPerSecond > 0.95 * rate / Double(configuration.share.count)
       search.trials.append(.init(rate: rate, holds: holds, value: goal.value(in: result), verdict: result.verdict.kind))
-      if !command.output.quiet { Terminal.note(search.line(of: search.trials.count - 1)) }
+      if !options.output.isQuiet { Terminal.note(search.line(of: search.trials.count - 1)) }
       if result.wasInterrupted { break }
       if holds { good = (rate, measurement) } else { bad = rate }
       if result.verdict.kind == .clientBound, !holds { search.endedClientBound = true }
@@ -163,12 +173,12 @@ struct LoadSession {
         if rate < 0.1 { return try finish() }
       }
     }
-    try finish()
-    func finish() throws {
+    return try finish()
+    func finish() throws -> ExitStatus {
       search.best = good?.rate
       if let best = good { return try report(best.measurement, search: search) }
-      if let last { try report(last, search: search) }
-      throw ExitCode(.inconclusive)
+      let status = try last.map { try report($0, search: search) } ?? .ok
+      return status == .ok ? .inconclusive : status
     }
   }
 }

@@ -1,13 +1,12 @@
-import ArgumentParser
 import FileAccess
 import LoadGenerator
 import LoadModel
-import LoadRuns
+import ProcessContract
 import TimeBase
 import Workload
 
-/// What a run of `headroom load` is to be: the scenario file, or the options, and where both speak the options.
-struct LoadSettings {
+/// What a run of the load generator is to be: the scenario file, or the options, and where both speak the options.
+struct ResolvedLoad {
   let scenario: LoadScenario
   let endpoint: Endpoint
   let encoding: LoadScenario.Encoding
@@ -15,85 +14,83 @@ struct LoadSettings {
   let seed: UInt64
   let failOn: [FailCondition]
   let configuration: LoadConfiguration
-  private let command: LoadCommand
+  private let options: LoadRunOptions
 
-  init(_ command: LoadCommand) throws {
-    self.command = command
-    let request = command.request
+  init(_ options: LoadRunOptions) throws {
+    self.options = options
+    let request = options.request
     let url: LoadURL
-    if let file = command.scenarioFile {
+    switch request.target {
+    case .scenario(let file):
       scenario = try LoadScenarioFile.read(path: file)
       encoding = request.encoding ?? scenario.encoding ?? .binary
       if encoding == .grpc, let path = scenario.requests.compactMap(\.path).first {
-        throw ValidationError("--protocol grpc: \(file) asks for \(path), and over gRPC there are models only")
+        throw UsageError("--protocol grpc: \(file) asks for \(path), and over gRPC there are models only")
       }
-      url = try Self.server(request.url ?? scenario.url, encoding)
-    } else if let model = request.model {
-      var wanted = LoadScenario.Request(.model(name: model, version: request.modelVersion))
-      wanted.rows = request.rows.flatMap { RowDistribution(text: $0) } ?? .fixed(command.pace.scenario == .multiStream ? 8 : 1)
+      url = try Self.server(request.server ?? scenario.url, encoding)
+    case .model(let name, let version):
+      var wanted = LoadScenario.Request(.model(name: name, version: version))
+      wanted.rows = request.rows ?? .fixed(options.pace.scenario == .multiStream ? 8 : 1)
       wanted.data = request.data ?? .random
-      wanted.shapes = try request.shapes()
-      for text in request.input {
-        let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-        if parts.count == 2 { wanted.inputFiles[parts[0]] = parts[1] }
-      }
+      wanted.shapes = request.shapes
+      wanted.inputFiles = request.inputFiles
       scenario = LoadScenario(requests: [wanted])
       encoding = request.encoding ?? .binary
-      url = try Self.server(request.url, encoding)
-    } else {
-      url = try LoadURL(command.targets.first ?? "")
-      scenario = LoadScenario(requests: [.init(.path(url.path, method: request.method, bodyFile: request.bodyFile))])
+      url = try Self.server(request.server, encoding)
+    case .page(let text, let method, let bodyFile):
+      url = try LoadURL(text)
+      scenario = LoadScenario(requests: [.init(.path(url.path, method: method, bodyFile: bodyFile))])
       encoding = .binary
     }
     headers = scenario.headers + request.headers
-    if request.ca != nil, !url.isSecure { throw ValidationError("--ca: only https:// needs certificates") }
-    let tls = url.isSecure ? try TLSSettings(certificateFile: request.ca, offersHTTP2: encoding == .grpc) : nil
+    if request.certificateFile != nil, !url.isSecure { throw UsageError("--ca: only https:// needs certificates") }
+    let tls = url.isSecure ? try TLSSettings(certificateFile: request.certificateFile, offersHTTP2: encoding == .grpc) : nil
     endpoint = try Endpoint(host: url.host, port: url.port, tls: tls)
-    seed = command.pace.seed ?? scenario.seed ?? 1
-    failOn = scenario.failOn + command.output.failOn.compactMap { FailCondition(text: $0) }
-    configuration = try Self.configuration(command, scenario, seed: seed)
+    seed = options.pace.seed ?? scenario.seed ?? 1
+    failOn = scenario.failOn + options.output.failOn
+    configuration = try Self.configuration(options, scenario, seed: seed)
   }
 
   private static func server(_ text: String?, _ encoding: LoadScenario.Encoding) throws -> LoadURL {
     let port = encoding == .grpc ? 8001 : 8000
     let url = try LoadURL(text ?? "localhost", defaultPort: port)
-    if url.path != "/" { throw ValidationError("--url \(text ?? ""): give host and port alone; the model's path is known") }
+    if url.path != "/" { throw UsageError("--url \(text ?? ""): give host and port alone; the model's path is known") }
     return url
   }
 
-  private static func configuration(_ command: LoadCommand, _ scenario: LoadScenario, seed: UInt64) throws -> LoadConfiguration {
-    let pace = command.pace
+  private static func configuration(_ options: LoadRunOptions, _ scenario: LoadScenario, seed: UInt64) throws -> LoadConfiguration {
+    let pace = options.pace
     var configuration = LoadConfiguration(load: try load(pace, scenario))
-    configuration.share = RunShare(text: command.sharing.share) ?? .whole
+    configuration.share = options.share
     configuration.seed = seed
-    configuration.duration = TimeSpan(clampingSeconds: pace.duration ?? scenario.seconds ?? 10)
-    if let warmup = pace.warmup ?? scenario.warmUpSeconds {
+    configuration.duration = TimeSpan(clampingSeconds: pace.windowSeconds ?? scenario.seconds ?? 10)
+    if let warmup = pace.warmUpSeconds ?? scenario.warmUpSeconds {
       configuration.warmUp = TimeSpan(clampingSeconds: warmup)
     } else if case .closed(let users, let spawnRate, _) = configuration.load {
       configuration.warmUp = TimeSpan(clampingSeconds: min(86_400, Double(users) / spawnRate + 1))
     }
     configuration.threads = pace.threads
-    configuration.maxConnections = pace.maxConnections
+    configuration.maxConnections = pace.maximumConnections
     configuration.initialConnections = pace.connections.map { ($0 + pace.threads - 1) / pace.threads }
-    configuration.timeout = TimeSpan(clampingSeconds: pace.timeout)
+    configuration.timeout = TimeSpan(clampingSeconds: pace.timeoutSeconds)
     configuration.lateAfter = TimeSpan(clampingSeconds: pace.lateAfterMilliseconds / 1000)
     return configuration
   }
 
-  private static func load(_ pace: LoadPaceOptions, _ scenario: LoadScenario) throws -> OfferedLoad {
+  private static func load(_ pace: LoadRunOptions.Pace, _ scenario: LoadScenario) throws -> OfferedLoad {
     if let name = pace.scenario, name != .server {
       // Offline is all samples at once; over HTTP that is enough requests in flight that the server always has a full batch.
       return .closed(users: name == .offline ? 256 : 1, spawnRate: 1e7, think: .constant(.zero))
     }
-    if let rate = pace.rate ?? (pace.findRate == nil ? nil : "100"), let profile = RateProfile(text: rate) {
-      return .open(profile, isPoisson: pace.poisson || pace.scenario == .server)
+    if let profile = pace.rate ?? (pace.findRate == nil ? nil : RateProfile(perSecond: 100)) {
+      return .open(profile, isPoisson: pace.isPoisson || pace.scenario == .server)
     }
-    if let file = pace.replay {
+    if let file = pace.replayFile {
       do { return .replay(try RecordedArrivals.read(Files.readText(file))) } catch let error as LoadInputError {
         throw LoadError("\(file): \(error)")
       }
     }
-    let think = pace.think.flatMap { ThinkTime(text: $0) }
+    let think = pace.think
     if let users = pace.users {
       return .closed(users: users, spawnRate: pace.spawnRate ?? Double(users), think: think ?? .constant(.zero))
     }
@@ -101,7 +98,7 @@ struct LoadSettings {
     case .closed(let users, let spawnRate, let ownThink):
       return .closed(users: users, spawnRate: pace.spawnRate ?? spawnRate, think: think ?? ownThink)
     case .some(let load):
-      if think != nil || pace.spawnRate != nil { throw ValidationError("--think: the scenario file's load is an open loop; give --users") }
+      if think != nil || pace.spawnRate != nil { throw UsageError("--think: the scenario file's load is an open loop; give --users") }
       return load
     case nil: return .closed(users: 1, spawnRate: pace.spawnRate ?? 1, think: think ?? .constant(.zero))
     }
@@ -130,7 +127,7 @@ struct LoadSettings {
   func plan() throws -> RequestPlan {
     let parts = try scenario.requests.map { (plan: try plan(of: $0), weight: $0.weight) }
     if parts.count == 1 { return parts[0].plan }
-    return RequestPlan(name: command.scenarioFile ?? "mix", mixing: parts)
+    return RequestPlan(name: options.request.scenarioFile ?? "mix", mixing: parts)
   }
 
   private func plan(of request: LoadScenario.Request) throws -> RequestPlan {
@@ -152,7 +149,8 @@ struct LoadSettings {
       case .zero: options.data = .zero
       case .file: options.data = .files(try request.inputFiles.mapValues { try Files.read($0) })
       }
-      return try KServeModel(name: name, version: version, transport: transport()).plan(options, verifiesValues: command.request.verify)
+      return try KServeModel(name: name, version: version, transport: transport()).plan(
+        options, verifiesValues: self.options.request.verifiesValues)
     }
   }
 }
@@ -160,4 +158,9 @@ struct LoadSettings {
 extension LoadScenario.Request {
   /// Of anything that is no model.
   fileprivate var path: String? { if case .path(let path, _, _) = target { path } else { nil } }
+}
+
+extension LoadRunOptions.Request {
+  /// The scenario file, where requests come from one.
+  var scenarioFile: String? { if case .scenario(let file) = target { file } else { nil } }
 }
