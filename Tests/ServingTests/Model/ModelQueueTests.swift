@@ -5,6 +5,7 @@ import NIOEmbedded
 import Scheduling
 import Synchronization
 import Testing
+import Threads
 import TimeBase
 
 @testable import Serving
@@ -92,6 +93,43 @@ import TimeBase
     #expect(await world.answer("a")?.problem?.status == .cancelled)
     #expect(await world.answer("b")?.problem?.message == "Request timeout expired")
     #expect(world.queue.unansweredRequests == 0)
+  }
+
+  /// What an instance's thread does between two batches, and at the end.
+  @Test(.timeLimit(.minutes(1))) func aThreadThatWaitsIsGivenTheNextBatchAndEndsWithTheModel() async throws {
+    let world = World(rows: 2)
+    let waits = Signals(), gets = Signals(), ends = Signals()
+    DetachedThread.start(named: "instance") {
+      waits.send("")
+      let work = world.queue.next(0, generation: 0, finished: nil)
+      gets.send(Self.ids(work).joined(separator: ","))
+      let finished = work.map { ModelQueue.Finished(batch: $0.batch, results: []) }
+      ends.send(Self.ids(world.queue.next(0, generation: 0, finished: finished)).joined(separator: ","))
+    }
+    _ = waits.next()
+    // Whether it waits by now or comes later, it has nothing before this.
+    world.submit("a")
+    #expect(gets.next() == "a")
+    world.queue.close {}
+    #expect(ends.next() == "", "no batch: the thread is to end")
+  }
+
+  /// Texts from one thread to another.
+  private final class Signals: Sendable {
+    private let monitor = Monitor()
+    private let texts = Mutex<[String]>([])
+
+    func send(_ text: String) {
+      monitor.withLock { texts.withLock { $0.append(text) } }
+      monitor.signal()
+    }
+
+    func next() -> String {
+      monitor.withLock {
+        while texts.withLock({ $0.isEmpty }) { monitor.wait() }
+        return texts.withLock { $0.removeFirst() }
+      }
+    }
   }
 
   @Test func aRefusedRequestIsNotPending() async {
