@@ -82,7 +82,7 @@ let package = Package(
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
     // Layer 3
     module("LoadResults", ["FileAccess", "JSONText"]),
-    module("Summaries", ["JSONText", "Trace"]),
+    module("Summaries", ["JSONText", "TimeBase", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText"]),
     module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"]),

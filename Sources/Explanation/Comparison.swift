@@ -1,6 +1,7 @@
 import CheckedNumbers
 public import Diagnosis
 import Glibc
+public import Trace
 
 /// Two sides, each one or more runs of one program: what changed and whether it exceeds what runs of one side differ by.
 public struct Comparison: Sendable {
@@ -32,8 +33,12 @@ public struct Comparison: Sendable {
     /// Names by key.
     public var names: [String: String]
 
-    /// The main device of an explained trace, per step of work: kernels by name, idle time by cause, phases.
-    public init?(_ explanation: TraceExplanation) {
+    /// Calls and ranges that are compared of a run, by their time.
+    static let maximumCalls = 100
+
+    /// The main device of an explained trace: kernels by name, idle time by cause; and of the trace itself, where it is given, CUDA calls by
+    /// function and phases, which are the program's own ranges (NVTX, `record_function`).
+    public init?(_ explanation: TraceExplanation, trace: Trace? = nil) {
       guard let device = explanation.device else { return nil }
       var values: [String: (value: Double, unit: Figure.Unit)] = [:]
       var names: [String: String] = [:]
@@ -64,8 +69,44 @@ public struct Comparison: Sendable {
         values[countKey] = ((values[countKey]?.value ?? 0) + Double(row.count), .count)
         names[countKey] = row.name + ", runs"
       }
+      func addAll(_ sums: [NameID: (total: Int64, count: Int)], _ key: String, _ name: String, _ trace: Trace) {
+        var byName: [String: (total: Int64, count: Int)] = [:]
+        for (id, sum) in sums {
+          let text = name == "call" ? Self.plainFunction(trace.names[id] ?? "unknown") : trace.names[id] ?? "unknown"
+          let known = byName[text] ?? (0, 0)
+          byName[text] = (known.total.addingSaturated(sum.total), known.count + sum.count)
+        }
+        for (text, sum) in byName.sorted(by: { ($1.value.total, $0.key) < ($0.value.total, $1.key) }).prefix(Self.maximumCalls) {
+          add("\(key):\(text)", "\(name) \(text)", Double(sum.total), .nanoseconds)
+          add("\(key)_count:\(text)", "\(name) \(text), times", Double(sum.count), .count)
+        }
+      }
+      if let trace {
+        addAll(Self.sums(trace.apiCalls.start, trace.apiCalls.end, trace.apiCalls.name) { _ in true }, "api", "call", trace)
+        let types = trace.ranges.type
+        // What a framework projected onto a GPU is a range's shadow.
+        addAll(Self.sums(trace.ranges.start, trace.ranges.end, trace.ranges.text) { types[$0] != 1000 }, "range", "phase", trace)
+      }
       self.values = values
       self.names = names
+    }
+
+    private static func sums(
+      _ starts: [Int64], _ ends: [Int64], _ names: [NameID], _ isWanted: (Int) -> Bool
+    ) -> [NameID: (total: Int64, count: Int)] {
+      var sums: [NameID: (total: Int64, count: Int)] = [:]
+      for row in starts.indices where starts[row] != Trace.unknown && ends[row] >= starts[row] && isWanted(row) {
+        let known = sums[names[row]] ?? (0, 0)
+        sums[names[row]] = (known.total.addingSaturated(ends[row].subtractingSaturated(starts[row])), known.count + 1)
+      }
+      return sums
+    }
+
+    /// "cudaMalloc_v3020" is cudaMalloc: runs of two CUDA versions are aligned by it.
+    static func plainFunction(_ name: String) -> String {
+      guard let underscore = name.lastIndex(of: "_"), name[name.index(after: underscore)...].first == "v" else { return name }
+      let digits = name[name.index(underscore, offsetBy: 2)...]
+      return digits.count >= 4 && digits.allSatisfy(\.isNumber) ? String(name[..<underscore]) : name
     }
   }
 

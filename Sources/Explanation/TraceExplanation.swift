@@ -47,6 +47,8 @@ public struct TraceContext: Sendable {
   public var window: Range<Int64>?
   /// Only this device.
   public var device: Int64?
+  /// Only this process's work: its global id.
+  public var process: Int64?
   /// What a load generator measured.
   public var load: KnownLoad?
   /// Requests of a step, where the rate comes from a load result: a batch carries several. Nil for those of the trace's batches, else one.
@@ -137,10 +139,10 @@ public struct TraceExplanation: Sendable {
     isSimulated = trace.run["kind"] == "simulated"
     let kind: Figure.Kind = isSimulated ? .simulated : .measured
     progress("joining launches and kernels")
-    let window = context.window
+    let (window, process) = (context.window, context.process)
     let isLarge = trace.apiCalls.count + trace.kernels.count > ConcurrentPair.minimumRows
     var (activities, host) = ConcurrentPair.run(concurrently: isLarge) {
-      DeviceActivity.all(of: trace, window: window)
+      DeviceActivity.all(of: trace, window: window, process: process)
     } _: {
       HostActivity(of: trace)
     }
@@ -168,7 +170,8 @@ public struct TraceExplanation: Sendable {
     findings = []
     weigh(trace, activities, context)
     progress("replaying")
-    let graph = context.window == nil && context.device == nil ? ReplayGraph(of: trace, host: host, devices: activities) : nil
+    let graph =
+      context.window == nil && context.device == nil && process == nil ? ReplayGraph(of: trace, host: host, devices: activities) : nil
     for (index, (device, verdict)) in zip(devices, verdicts).enumerated() {
       findings.append(
         TraceFindings(

@@ -128,9 +128,13 @@ public struct TraceVerdict: Sendable, Hashable {
       isUpstream = true
       title = "upstream of the GPU: its launch thread is outside CUDA, with nothing to launch"
       confidence = .medium
-      confirm =
-        device.idle.byCause[.blocked, default: 0] > device.idle.byCause[.hostOutsideCUDA, default: 0]
-        ? GapCause.blocked.nextMeasurement ?? "" : GapCause.hostOutsideCUDA.nextMeasurement ?? ""
+      // Where the scheduler was recorded, waiting and computing are told apart; else the silence has no name.
+      let causes: [GapCause] = [.hostOutsideCUDA, .blocked, .offCPU, .hostComputing]
+      let most = causes.max { device.idle.byCause[$0, default: 0] < device.idle.byCause[$1, default: 0] } ?? .hostOutsideCUDA
+      confirm = most.nextMeasurement ?? ""
+      if most == .hostComputing, 2 * device.idle.byCause[most, default: 0] > device.idle[.upstream] {
+        title = "the host's own computing: the launch thread is on the CPU, outside CUDA, and launches nothing"
+      }
     case .calls:
       title = "the GPU waits for CUDA calls that allocate, load or query" + (device.waitedCall.map { ", most for \($0)" } ?? "")
       confirm = "repeat after a warm-up; with a caching allocator, and without queries in the loop"

@@ -1,4 +1,5 @@
 import CheckedNumbers
+import TimeBase
 
 /// What a summary says of some values, as `nsys stats` counts: the median of an even number is the mean of the two middle ones, the
 /// deviation is that of a sample (n - 1) and 0 for one value.
@@ -37,7 +38,7 @@ public struct Statistics: Sendable, Hashable {
       squares += difference * difference
     }
     deviation = count > 1 ? (squares / Double(count - 1)).squareRoot() : 0
-    let upper = Self.select(values, count / 2)
+    let upper = Selection.value(values, rank: count / 2) ?? first
     if count % 2 == 1 {
       median = Double(upper)
     } else {
@@ -53,34 +54,5 @@ public struct Statistics: Sendable, Hashable {
     var copy = values
     guard let statistics = copy.withUnsafeMutableBufferPointer({ Statistics($0) }) else { return nil }
     self = statistics
-  }
-
-  /// The value at a place of the order, with nothing larger before it (Hoare's selection). Falls back to sorting where the pivots keep
-  /// missing, so that no order of values takes quadratic time.
-  private static func select(_ values: UnsafeMutableBufferPointer<Int64>, _ place: Int) -> Int64 {
-    var (low, high) = (0, values.count - 1)
-    var rounds = 0
-    while low < high {
-      rounds += 1
-      if rounds > 64 {
-        var rest = UnsafeMutableBufferPointer(rebasing: values[low...high])
-        rest.sort()
-        break
-      }
-      let middle = low + (high - low) / 2
-      let pivot = max(min(values[low], values[middle]), min(max(values[low], values[middle]), values[high]))
-      var (left, right) = (low, high)
-      while left <= right {
-        while values[left] < pivot { left += 1 }
-        while values[right] > pivot { right -= 1 }
-        if left <= right {
-          values.swapAt(left, right)
-          left += 1
-          right -= 1
-        }
-      }
-      if place <= right { high = right } else if place >= left { low = left } else { break }
-    }
-    return values[place]
   }
 }

@@ -41,6 +41,22 @@ public struct SummaryFilter: Sendable, Hashable {
     return result
   }
 
+  /// Processes that a trace has work or calls of, as numbers of the operating system, with their global ids.
+  public static func processes(in trace: Trace) -> [Int64: Int64] {
+    var found: [Int64: Int64] = [:]
+    func add(_ process: Int64) { if process != Trace.unknown { found[GlobalID.processNumber(process)] = process } }
+    for stream in trace.streams { add(stream.process) }
+    for threads in [trace.apiCalls.thread, trace.osCalls.thread, trace.ranges.thread] {
+      var last = Trace.unknown
+      for thread in threads where thread != Trace.unknown {
+        let process = GlobalID.process(ofThread: thread)
+        if process != last { add(process) }
+        last = process
+      }
+    }
+    return found
+  }
+
   /// Whether an event that starts then belongs to it.
   public func contains(_ start: Int64) -> Bool {
     guard let windows else { return true }

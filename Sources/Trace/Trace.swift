@@ -66,6 +66,8 @@ public struct Trace: Sendable, Hashable {
   public var operators = OperatorTable()
   /// What the driver or the profiler itself took.
   public var overheads = OverheadTable()
+  /// When threads ran on no processor.
+  public var offCPU = OffCPUTable()
   /// CUDA graphs that ran and whose nodes were not recorded.
   public var graphExecutions = GraphExecutionTable()
   /// CUDA events recorded on streams.
@@ -114,6 +116,7 @@ public struct Trace: Sendable, Hashable {
   public var rowCount: Int {
     kernels.count + copies.count + memsets.count + synchronizations.count + apiCalls.count + osCalls.count + ranges.count + batches.count
       + requests.count + clientRequests.count + launches.count + counters.count + diagnostics.count + operators.count + overheads.count
+      + offCPU.count
       + graphExecutions.count + eventRecords.count
   }
 

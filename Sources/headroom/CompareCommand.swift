@@ -14,7 +14,7 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare", abstract: "Say what changed between two recorded runs, by how much, and whether it exceeds the spread.",
     usage: "headroom compare [options] BEFORE AFTER",
     discussion: """
-      Aligns kernels by name and idle time by cause. Several runs a side (separated by commas) tell what runs differ by anyhow. Less work in \
+      Aligns kernels and CUDA calls by name, phases by the program's own ranges, and idle time by cause. Several runs a side (separated by commas) tell what runs differ by anyhow. Less work in \
       the second window is not "faster", and is said.
 
       EXAMPLES
@@ -27,7 +27,8 @@ struct CompareCommand: ParsableCommand {
         KEY>+N% and KEY<-N% on the change; KEY>N% and KEY<N% on the second side's
         value where it is a share. Keys: span, kernel_time, time_per_kernel,
         kernel_busy, gpu_busy, copy_time, idle, kernels, launches, kernel:NAME,
-        count:NAME, idle:CAUSE.
+        count:NAME, api:FUNCTION, api_count:FUNCTION, range:NAME,
+        range_count:NAME, idle:CAUSE.
 
       EXIT CODES
         0 compared, and no condition crossed; 1 failed; 2 a condition crossed;
@@ -51,7 +52,7 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "No progress.")
   var quiet = false
 
-  @Option(help: "Rows printed, kernels and causes by what they changed.")
+  @Option(help: "Rows printed: kernels, calls, phases and causes, by what they changed.")
   var rows = 20
 
   func validate() throws {
@@ -71,7 +72,7 @@ struct CompareCommand: ParsableCommand {
           progress.report("reading \(path)")
           let imported = try TraceImporters.read(path)
           let explanation = TraceExplanation(of: imported.trace, name: path)
-          guard let run = Comparison.Run(explanation) else {
+          guard let run = Comparison.Run(explanation, trace: imported.trace) else {
             throw TraceImportError(path: path, reason: explanation.refusal ?? "no GPU work", remedy: "compare traces with kernels in them")
           }
           runs.append(run)

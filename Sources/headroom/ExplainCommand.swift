@@ -92,6 +92,10 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only the device of this ordinal.", valueName: "ordinal"))
   var device: Int64?
 
+  @Option(
+    help: ArgumentHelp("Only the process of this number; a number that the trace does not have lists those it has.", valueName: "pid"))
+  var process: Int64?
+
   @Option(help: ArgumentHelp("Steps (batches, iterations) per second without the profiler, as in 1344/s.", valueName: "number/s"))
   var rate: String?
 
@@ -236,9 +240,10 @@ struct ExplainCommand: ParsableCommand {
             let share = total.map { " \(NumberText.percent(Double(bytes) / Double(max(1, $0))))" } ?? ""
             progress.report("reading \(path):\(share)")
           }))
+        let chosen = try chosenProcess(imported.trace, path)
         if report != nil {
           progress.clear()
-          printReports(imported, requests)
+          printReports(imported, requests, process: chosen)
           continue
         }
         var own = context
@@ -249,6 +254,7 @@ struct ExplainCommand: ParsableCommand {
           return 1
         }
         own.window = window(imported.trace)
+        own.process = chosen
         var explanation = TraceExplanation(of: trace, name: path, context: own) { progress.report("\(path): \($0)") }
         explanation.notes = imported.notes.map(\.text) + explanation.notes
         explanations.append(explanation)
@@ -370,12 +376,22 @@ struct ExplainCommand: ParsableCommand {
     }
   }
 
-  private func printReports(_ imported: ImportedTrace, _ requests: [SummaryRequest]) {
+  /// The global id of the process that was asked for.
+  private func chosenProcess(_ trace: Trace, _ path: String) throws(TraceImportError) -> Int64? {
+    guard let process else { return nil }
+    let known = SummaryFilter.processes(in: trace)
+    if let found = known[process] { return found }
+    let list = known.keys.sorted().prefix(20).map(String.init).joined(separator: ", ")
+    throw TraceImportError(
+      path: path, reason: "no process \(process) in it", remedy: list.isEmpty ? "It names no processes" : "Give one of \(list)")
+  }
+
+  private func printReports(_ imported: ImportedTrace, _ requests: [SummaryRequest], process: Int64?) {
     var windows = range.map { SummaryFilter.windows(ofRange: $0, in: imported.trace) }
     if let window = window(imported.trace) {
       windows = windows.map { $0.compactMap { $0.overlaps(window) ? $0.clamped(to: window) : nil } } ?? [window]
     }
-    let filter = SummaryFilter(device: device, windows: windows)
+    let filter = SummaryFilter(process: process, device: device, windows: windows)
     for request in requests {
       let table = SummaryTable(request, of: imported.trace, filter: filter)
       Terminal.print(table.text(SummaryTable.Format(rawValue: format) ?? .table))

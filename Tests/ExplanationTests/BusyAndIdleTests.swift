@@ -86,6 +86,63 @@ import TraceFormats
     #expect(device.idle.byCause[.blocked] == 800_000)
   }
 
+  @Test func oneProcesssWorkIsLookedAtAlone() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.thread = 2 << 24 | 9
+    let other = maker.trace.intern(StreamDescription(process: 2 << 24, device: 0, stream: 7))
+    maker.kernel(launch: (100, 103), 105, 135)
+    maker.trace.kernels.stream[1] = other
+    #expect(DeviceActivity.all(of: maker.trace).map(\.events.count) == [2])
+    var context = TraceContext()
+    context.process = 2 << 24
+    let device = try #require(TraceExplanation(of: maker.trace, name: "", context: context).device)
+    #expect(device.busy.kernel == 30_000 && device.wall == 30_000)
+  }
+
+  @Test func everyCauseHasAPlaceOfItsOwn() {
+    // Sums are kept by place and named in the order of the cases.
+    #expect(GapCause.allCases.map(\.position) == Array(GapCause.allCases.indices))
+  }
+
+  @Test func theSchedulersRecordsTellWaitingFromComputing() throws {
+    func explanation(offCPU: [(Int64, Int64)]) throws -> TraceExplanation {
+      var maker = TraceMaker()
+      for step in 0..<30 {
+        let time = Double(step) * 1_000
+        maker.kernel(launch: (time, time + 3), time + 5, time + 15)
+        maker.call("cudaStreamSynchronize", time + 4, time + 16)
+        for (from, to) in offCPU {
+          let start = Int64(step) * 1_000_000
+          maker.trace.offCPU.append(OffCPUEvent(start: start + from, end: start + to, thread: maker.thread))
+        }
+      }
+      maker.trace.offCPU.recordedThreads = [maker.thread]
+      return explain(maker)
+    }
+    let waiting = try explanation(offCPU: [(100_000, 900_000)])
+    let device = try #require(waiting.device)
+    // 29 times 984 us from a synchronization's end to the next launch.
+    #expect(device.idle.byCause[.offCPU] == 23_200_000)
+    #expect(device.idle.byCause[.hostComputing] == 5_336_000)
+    #expect(device.idle.byCause[.hostOutsideCUDA] == nil)
+    let verdict = try #require(waiting.verdict)
+    #expect(verdict.isUpstream && verdict.title.hasPrefix("upstream"))
+    let computing = try #require(try explanation(offCPU: []).verdict)
+    #expect(computing.title.hasPrefix("the host's own computing") && computing.confirm.contains("py-spy"))
+  }
+
+  @Test func aWaitInAnOSCallIsNotCountedTwiceAsTimeOffTheProcessor() throws {
+    var maker = TraceMaker()
+    maker.kernel(launch: (0, 3), 5, 15)
+    maker.kernel(launch: (1_000, 1_003), 1_006, 1_010)
+    maker.trace.osCalls.append(
+      OSCall(start: 100_000, end: 900_000, thread: maker.thread, name: maker.trace.names.intern("pthread_cond_wait")))
+    maker.trace.offCPU.append(OffCPUEvent(start: 110_000, end: 950_000, thread: maker.thread))
+    let device = try #require(explain(maker).device)
+    #expect(device.idle.byCause[.blocked] == 800_000 && device.idle.byCause[.offCPU] == 40_000)
+  }
+
   @Test func theProfilersOwnWorkIsACauseOfItsOwn() throws {
     func device(thread: Int64?) throws -> DeviceExplanation {
       var maker = TraceMaker()
@@ -150,24 +207,6 @@ import TraceFormats
     #expect(explanation.devices.map(\.ordinal) == [0, 1])
     #expect(explanation.devices.map { $0.facts.smCount } == [108, 84])
     #expect(explanation.device?.ordinal == 1)
-  }
-
-  @Test func aRankIsFoundWithoutSorting() {
-    var random = SplitMix64(seed: 4)
-    for count in 1...60 {
-      // Few different values, and many.
-      for limit in [UInt64(3), 1_000] {
-        let values = (0..<count).map { _ in Int64(clamping: random.next() % limit) }
-        for rank in values.indices {
-          for order in [values, values.sorted(), values.sorted(by: >)] {
-            var list = order
-            #expect(Selection.value(&list, rank: rank) == values.sorted()[rank])
-          }
-        }
-      }
-    }
-    var none: [Int64] = []
-    #expect(Selection.value(&none, rank: 0) == nil)
   }
 
   @Test func causesHavePlacesOfTheirOwn() throws {

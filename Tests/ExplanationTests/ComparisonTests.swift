@@ -1,6 +1,7 @@
 import Diagnosis
 import Explanation
 import Testing
+import Trace
 
 @Suite struct ComparisonTests {
   func run(_ maker: TraceMaker) throws -> Comparison.Run { try #require(Comparison.Run(TraceExplanation(of: maker.trace, name: ""))) }
@@ -20,6 +21,29 @@ import Testing
     #expect(comparison.verdict == .faster)
     #expect(comparison["kernel_time"]?.change == 0)
     #expect((comparison["idle"]?.change ?? 0) < -0.2)
+  }
+
+  @Test func callsAreAlignedByFunctionAndPhasesByRange() throws {
+    func run(_ suffix: String, forward: Int64) throws -> Comparison.Run {
+      var maker = TraceMaker()
+      for step in 0..<20 {
+        let time = Double(step) * 100
+        maker.kernel(launch: (time, time + 4), time + 8, time + 20, call: "cudaLaunchKernel" + suffix)
+        let start = Int64(step) * 100_000
+        let names = maker.trace.names.intern("forward")
+        maker.trace.ranges.append(RangeEvent(start: start, end: start + forward, thread: maker.thread, text: names))
+        maker.trace.ranges.append(RangeEvent(start: start, end: start + forward, text: names, type: 1000))
+      }
+      return try #require(Comparison.Run(TraceExplanation(of: maker.trace, name: ""), trace: maker.trace))
+    }
+    // Another CUDA version's suffix is the same function.
+    let comparison = try #require(Comparison(before: [try run("_v7000", forward: 30_000)], after: [try run("_v11060", forward: 45_000)]))
+    #expect(comparison["api:cudaLaunchKernel"]?.before == 80_000 && comparison["api:cudaLaunchKernel"]?.after == 80_000)
+    #expect(comparison["api_count:cudaLaunchKernel"]?.after == 20)
+    let phase = try #require(comparison["range:forward"])
+    #expect(phase.before == 600_000 && phase.change == 0.5)
+    #expect(ComparisonCondition("range:forward>+10%")?.isCrossed(by: comparison) == true)
+    #expect(Comparison.Run(TraceExplanation(of: Trace(), name: ""), trace: Trace()) == nil)
   }
 
   @Test func aDifferenceWithinTheSpreadIsNone() throws {

@@ -71,6 +71,29 @@ import Testing
     #expect(ServerExplanation(try window(after, pending: 700)).bottleneck == .instanceBound)
   }
 
+  /// 64 users without think time on one instance with full batches of eight: a queue of seven batches, never more.
+  @Test func anInstanceThatIsAlwaysBusyIsTheLimitHoweverShortTheQueue() throws {
+    let after = Self.statistics(requests: 1_770, executions: 221, rows: 1_770, queue: 263_000, infer: 45_000, sizes: [(8, 221, 45_000)])
+    let configuration = ServerConfiguration(
+      try JSONValue.parse(#"{"max_batch_size": 8, "dynamic_batching": {}, "instance_group": [{"count": 1}]}"#))
+    let explanation = ServerExplanation(try window(after, configuration: configuration))
+    #expect(explanation.bottleneck == .instanceBound && explanation.confidence == .high && !explanation.hasRoomInBatches)
+    #expect(explanation.answer.first == "Bottleneck: the model's instances (high confidence): busy 100 % of the time")
+    #expect(explanation.answer.contains { $0.contains("177 req/s is all this loop can do") })
+    #expect(explanation.confirm.hasPrefix("a second instance"))
+  }
+
+  /// Two users, one in the queue and one in the instance: it is busy, but seven of eight places of each batch are not.
+  @Test func aBusyInstanceWithBatchesOfOneHasRoomForMoreRequests() throws {
+    let after = Self.statistics(requests: 216, executions: 216, rows: 216, queue: 43_400, infer: 46_000, sizes: [(1, 216, 46_000)])
+    let configuration = ServerConfiguration(
+      try JSONValue.parse(#"{"max_batch_size": 8, "dynamic_batching": {}, "instance_group": [{"count": 1}]}"#))
+    let explanation = ServerExplanation(try window(after, configuration: configuration))
+    #expect(explanation.bottleneck == .instanceBound && explanation.hasRoomInBatches)
+    #expect(explanation.answer.contains { $0.contains("at least 1.0x") })
+    #expect(explanation.changes.contains { $0.fix.hasPrefix("more requests at once") })
+  }
+
   @Test func anUnusedServerKeepsUp() throws {
     let after = Self.statistics(
       requests: 9_000, executions: 6_000, rows: 9_000, queue: 900, infer: 200, sizes: [(1, 3_000, 180), (2, 3_000, 220)])

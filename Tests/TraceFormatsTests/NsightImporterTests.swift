@@ -236,4 +236,31 @@ import TraceFormats
     #expect(try TraceImporters.files(at: folder.path) == [folder("rank0.json"), folder("rank1.json")])
     #expect(try TraceImporters.files(at: folder("notes.txt")) == [folder("notes.txt")])
   }
+
+  @Test func theSchedulersRecordsSayWhenALaunchThreadDidNotRun() throws {
+    let (thread, other) = (Self.thread(9), Self.thread(10))
+    let trace = try Self.read(
+      Self.version("3.13.2") + Self.runtime + """
+        INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (9, 21, 0, \(thread), 5, NULL, 0);
+        CREATE TABLE SCHED_EVENTS (start INTEGER, cpu INTEGER, isSchedIn INTEGER, globalTid INTEGER, threadState INTEGER);
+        INSERT INTO SCHED_EVENTS VALUES
+          (300, 1, 1, \(thread), 0), (100, 1, 0, \(thread), 3), (150, 1, 0, \(thread), 3), (50, 1, 1, \(thread), 0),
+          (400, 2, 0, \(thread), 0), (400, 2, 1, \(thread), 0), (500, 2, 0, \(thread), 0), (90, 0, 0, \(other), 0), (95, 0, 1, \(other), 0),
+          (NULL, 0, 0, \(thread), 0), (600, 0, NULL, \(thread), 0);
+        """
+    ).trace
+    #expect(trace.offCPU.start == [100] && trace.offCPU.end == [300] && trace.offCPU.thread == [thread])
+    #expect(trace.offCPU.recordedThreads == [thread])
+  }
+
+  @Test func overheadsAreNamedByTheirTypes() throws {
+    let trace = try Self.read(
+      Self.version("3.24.0") + Self.kernels + """
+        CREATE TABLE CUPTI_ACTIVITY_KIND_OVERHEAD (start, "end", overheadType, correlationId);
+        INSERT INTO CUPTI_ACTIVITY_KIND_OVERHEAD VALUES (1, 2, 393216, 5), (3, 4, 65536, 6), (5, 6, 99, 7);
+        """
+    ).trace
+    #expect(trace.overheads.name.map { trace.names[$0] } == ["command buffer full", "activity buffer flush", nil])
+    #expect(trace.overheads.isProfilers == [false, true, false])
+  }
 }

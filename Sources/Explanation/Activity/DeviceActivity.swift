@@ -59,12 +59,15 @@ public struct DeviceActivity: Sendable {
   /// Every device of a trace that did something, by ordinal. Devices are told apart by the GPU behind a process's ordinal where the trace
   /// says it, else by the ordinal.
   ///
-  /// - Parameter window: events are cut to it (nanoseconds); nil for all.
-  public static func all(of trace: Trace, window: Range<Int64>? = nil) -> [DeviceActivity] {
+  /// - Parameters:
+  ///   - window: events are cut to it (nanoseconds); nil for all.
+  ///   - process: global id of the only process whose work counts; nil for all.
+  public static func all(of trace: Trace, window: Range<Int64>? = nil, process: Int64? = nil) -> [DeviceActivity] {
     // One pass per table; a stream's device is looked up once.
     var keys: [Int64: Int] = [:]
     var devices: [DeviceActivity] = []
     let deviceOfStream: [Int] = trace.streams.map { stream in
+      if let process, stream.process != process { return -1 }
       let gpu = trace.gpu(of: stream)
       // Ordinals are not GPU ids: two number spaces.
       let key = gpu.map { $0.id &* 2 } ?? (stream.device &* 2 &+ 1)
@@ -80,6 +83,7 @@ public struct DeviceActivity: Sendable {
         let position = Int(stream[row].rawValue)
         guard deviceOfStream.indices.contains(position) else { continue }
         let device = deviceOfStream[position]
+        if device < 0 { continue }
         var (from, to) = (start[row], end[row])
         guard to >= from, from > -Self.largestTime, to < Self.largestTime else {
           devices[device].discarded += 1

@@ -22,6 +22,10 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
   case hostOutsideCUDA
   /// The launch thread was in an operating-system call that waits; who was to wake it is not recorded.
   case blocked
+  /// The same, and the scheduler's records say that the thread ran: the host computed.
+  case hostComputing
+  /// The launch thread ran on no processor: it waited, or another thread had its processor.
+  case offCPU
   /// Allocating or freeing memory.
   case memoryManagement
   /// Loading code or instantiating a graph.
@@ -47,11 +51,13 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case .copyCall: 8
     case .hostOutsideCUDA: 9
     case .blocked: 10
-    case .memoryManagement: 11
-    case .moduleLoad: 12
-    case .otherCall: 13
-    case .profiler: 14
-    case .launchNotRecorded: 15
+    case .hostComputing: 11
+    case .offCPU: 12
+    case .memoryManagement: 13
+    case .moduleLoad: 14
+    case .otherCall: 15
+    case .profiler: 16
+    case .launchNotRecorded: 17
     }
   }
 
@@ -69,6 +75,8 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case .copyCall: "host in a memory copy call"
     case .hostOutsideCUDA: "host outside CUDA (requests, data or computing)"
     case .blocked: "launch thread blocked in an OS call, waker unrecorded"
+    case .hostComputing: "host computing outside CUDA"
+    case .offCPU: "launch thread off the CPU: waiting, or preempted"
     case .memoryManagement: "host allocating or freeing memory"
     case .moduleLoad: "loading a module or instantiating a graph"
     case .otherCall: "host in another CUDA call"
@@ -83,6 +91,8 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case .hostOutsideCUDA, .hostAfterSynchronize:
       "headroom profile --os -- COMMAND, or the server's request times (--triton-trace, --load)"
     case .blocked: "nsys profile --trace=cuda,osrt --cpuctxsw=process-tree -- COMMAND"
+    case .offCPU: "nsys profile --trace=cuda,osrt --cpuctxsw=process-tree -- COMMAND: which call the thread waits in"
+    case .hostComputing: "py-spy record -p PID, or perf record -g -p PID: what the launch thread computes"
     case .launchNotRecorded: "start the capture before the work: nsys profile without --capture-range, or a longer warm-up"
     case .dependency: "record CUDA events: nsys profile --cuda-event-trace=true -- COMMAND"
     default: nil
@@ -97,7 +107,7 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case .dependency: .dependency
     case .synchronize, .hostAfterSynchronize: .loop
     case .copyCall: .transfer
-    case .hostOutsideCUDA, .blocked: .upstream
+    case .hostOutsideCUDA, .hostComputing, .offCPU, .blocked: .upstream
     case .memoryManagement, .moduleLoad, .otherCall: .calls
     case .profiler: .overhead
     case .launchNotRecorded: .unknown

@@ -1,4 +1,5 @@
 import CheckedNumbers
+import TimeBase
 public import Trace
 
 /// Calls of host threads, in order, so that a gap can be walked back from the launch that ends it.
@@ -22,9 +23,12 @@ public struct HostActivity: Sendable {
   /// Call rows by (process, correlation).
   public let launches: CorrelationIndex
 
-  /// Time of the profiler's and the driver's own work, by thread, in order and without overlaps; under `Trace.unknown` where the trace does not
-  /// say which thread.
-  private var overheads: [Int64: [Range<Int64>]] = [:]
+  /// The profiler's and the driver's own work; under `Trace.unknown` where the trace does not say which thread.
+  private var overheads = ThreadStretches()
+  /// When threads ran on no processor.
+  private var stretchesOffCPU = ThreadStretches()
+  /// Threads whose scheduling was recorded.
+  private var scheduledThreads: Set<Int64> = []
 
   /// Indexes a trace's calls.
   public init(of trace: Trace) {
@@ -64,49 +68,22 @@ public struct HostActivity: Sendable {
       threads[id]?.launchInterval = interval
     }
     addWaits(trace)
-    addOverheads(trace)
-  }
-
-  private mutating func addOverheads(_ trace: Trace) {
-    let table = trace.overheads
-    if table.count == 0 { return }
-    var ranges: [Int64: [Range<Int64>]] = [:]
-    for row in 0..<table.count where table.end[row] > table.start[row] && Self.isPlausible(table.start[row], table.end[row]) {
-      ranges[table.thread[row], default: []].append(table.start[row]..<table.end[row])
-    }
-    for (thread, list) in ranges {
-      var merged: [Range<Int64>] = []
-      for range in list.sorted(by: { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }) {
-        if let last = merged.last, range.lowerBound <= last.upperBound {
-          merged[merged.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
-        } else {
-          merged.append(range)
-        }
-      }
-      overheads[thread] = merged
-    }
+    overheads = ThreadStretches(trace.overheads.start, trace.overheads.end, trace.overheads.thread)
+    stretchesOffCPU = ThreadStretches(trace.offCPU.start, trace.offCPU.end, trace.offCPU.thread)
+    scheduledThreads = trace.offCPU.recordedThreads
   }
 
   /// Nanoseconds of a stretch in which the profiler or the driver worked for itself on a thread, as far as the trace says on which.
   func overhead(_ thread: Int64, _ stretch: Range<Int64>) -> Int64 {
-    if overheads.isEmpty || stretch.isEmpty { return 0 }
-    var maximum: Int64 = 0
-    for id in thread == Trace.unknown ? [thread] : [thread, Trace.unknown] {
-      guard let list = overheads[id] else { continue }
-      var (low, high) = (0, list.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if list[middle].upperBound <= stretch.lowerBound { low = middle + 1 } else { high = middle }
-      }
-      var sum: Int64 = 0
-      while low < list.count, list[low].lowerBound < stretch.upperBound {
-        sum += min(stretch.upperBound, list[low].upperBound) - max(stretch.lowerBound, list[low].lowerBound)
-        low += 1
-      }
-      maximum = max(maximum, sum)
-    }
-    return maximum
+    let own = overheads.covered(thread, stretch)
+    return thread == Trace.unknown ? own : max(own, overheads.covered(Trace.unknown, stretch))
   }
+
+  /// Nanoseconds of a stretch in which a thread ran on no processor.
+  func offCPU(_ thread: Int64, _ stretch: Range<Int64>) -> Int64 { stretchesOffCPU.covered(thread, stretch) }
+
+  /// Whether the trace says when a thread ran on a processor.
+  func isScheduleRecorded(_ thread: Int64) -> Bool { scheduledThreads.contains(thread) }
 
   /// Ends no sooner than it starts, at times that a clock shows.
   private static func isPlausible(_ start: Int64, _ end: Int64) -> Bool {

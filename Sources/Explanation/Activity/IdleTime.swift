@@ -1,4 +1,5 @@
 import CheckedNumbers
+import TimeBase
 public import Trace
 
 /// A device's idle time, every nanosecond of it given to a cause. There is no threshold: thousands of gaps of three microseconds may be most
@@ -282,9 +283,12 @@ public struct IdleTime: Sendable {
     if own > 0 { give(.profiler, own) }
     let waited = min(length - own, host.waited(thread, stretch, trace.osCalls))
     if waited > 0 { give(.blocked, waited) }
-    let rest = length - own - waited
+    // A wait in an OS call is time off the processor too: only what goes beyond it has no name yet.
+    let offCPU = max(0, min(length - own, host.offCPU(thread.id, stretch)) - waited)
+    if offCPU > 0 { give(.offCPU, offCPU) }
+    let rest = length - own - waited - offCPU
     if rest == 0 { return }
-    if whole >= outside { return give(.hostOutsideCUDA, rest) }
+    if whole >= outside { return give(host.isScheduleRecorded(thread.id) ? .hostComputing : .hostOutsideCUDA, rest) }
     guard let call else { return give(.launchLate, rest) }
     let table = trace.apiCalls
     switch host.kind(ofCall: call, table) {

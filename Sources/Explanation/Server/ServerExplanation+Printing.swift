@@ -23,6 +23,8 @@ extension ServerExplanation {
     case .loadLimited: answer.add(first: "\(title) (\(confidence.phrase)): the server keeps up with the \(rate) req/s offered")
     case .inconclusive:
       answer.add(first: "\(title): \(rate) req/s, an instance busy \(NumberText.percent(window.utilization)), a short queue")
+    case .instanceBound:
+      answer.add(first: "\(title) (\(confidence.phrase)): busy \(NumberText.percent(window.utilization)) of the time")
     default: answer.add(first: "\(title) (\(confidence.phrase))")
     }
     addHeadroom(&answer)
@@ -51,9 +53,8 @@ extension ServerExplanation {
     guard let capacity else { return answer.add("Headroom", "unknown") }
     let times = capacity.value / max(1e-9, window.requestsPerSecond)
     let number = NumberText.grouped(Int(saturating: capacity.value.rounded()))
-    if bottleneck == .loadLimited || bottleneck == .inconclusive, let interval = capacity.interval,
-      interval.upperBound > 4 * interval.lowerBound
-    {
+    let isOpen = bottleneck == .loadLimited || bottleneck == .inconclusive || hasRoomInBatches
+    if isOpen, let interval = capacity.interval, interval.upperBound > 4 * interval.lowerBound {
       let low = NumberText.grouped(Int(saturating: interval.lowerBound.rounded()))
       let high = NumberText.grouped(Int(saturating: interval.upperBound.rounded()))
       let sure = NumberInWords.times(interval.lowerBound / max(1e-9, window.requestsPerSecond))
@@ -61,7 +62,7 @@ extension ServerExplanation {
         "Headroom", "at least \(sure): between \(low) and \(high) req/s, as no nearly full batch was seen", kind: capacity.kind.rawValue)
       return
     }
-    if bottleneck == .loadLimited || bottleneck == .inconclusive {
+    if isOpen {
       let ends = capacity.interval.map {
         " (\(NumberText.grouped(Int(saturating: $0.lowerBound.rounded())))..\(NumberText.grouped(Int(saturating: $0.upperBound.rounded()))))"
       }

@@ -44,6 +44,8 @@ public struct ServerExplanation: Sendable {
   public private(set) var capacity: Figure?
   /// The same at the goal for the 99th percentile, where one was given.
   public private(set) var maximumRateAtGoal: (goalMilliseconds: Double, figure: Figure)?
+  /// The instances are always busy, with batches that have room for more requests.
+  public private(set) var hasRoomInBatches = false
   /// Why batches were dispatched, as far as the statistics show it.
   public private(set) var dispatch: String
   /// At most three.
@@ -58,6 +60,10 @@ public struct ServerExplanation: Sendable {
   /// A batch's queue is a backlog, not a delay, where a request waits this many batches.
   /// (At 90 % utilization batches of one length wait 4.5 of them: M/D/1. Twenty is 97.5 %.)
   static let backlogBatches = 20.0
+  /// An instance busy more than this has no room left, whatever waits: a queue of half a batch shows that work was there.
+  static let busyInstance = 0.95
+  /// Batches with more rows than this share of the largest are full: another request would not have fitted, or seldom.
+  static let fullBatch = 0.9
   /// An instance busy less than this has room.
   static let roomyUtilization = 0.7
   /// A GPU busy less than this while requests queue is waiting for its host.
@@ -78,7 +84,9 @@ public struct ServerExplanation: Sendable {
     let waited = window.queueMicroseconds
     let backlog = waited - delay > Self.backlogBatches * max(service, 1)
     let growing = (window.pending.after ?? 0) > Self.backlogBatches * window.requestsPerBatch
-    let isSaturated = backlog && window.utilization > 0.6 || growing && window.utilization > 0.6
+    // A closed loop of a few users never has a long queue: an instance that is always busy is the limit all the same.
+    let isBusy = window.utilization >= Self.busyInstance && waited - delay > 0.5 * service
+    let isSaturated = (backlog || growing) && window.utilization > 0.6 || isBusy
     let gpu = window.gpuUtilization
     if isSaturated {
       if let gpu {
@@ -86,16 +94,18 @@ public struct ServerExplanation: Sendable {
         confidence = gpu < Self.idleGPU || gpu > Self.roomyUtilization ? .high : .medium
       } else {
         bottleneck = .instanceBound
-        confidence = .medium
+        confidence = isBusy ? .high : .medium
       }
     } else {
       // Close to its limit a queue is short and the utilization high: what the statistics do not hold may be the rest.
-      bottleneck = window.utilization < 0.95 ? .loadLimited : .inconclusive
+      bottleneck = window.utilization < Self.busyInstance ? .loadLimited : .inconclusive
       confidence = bottleneck == .inconclusive ? .inconclusive : window.utilization < Self.roomyUtilization ? .high : .medium
     }
     dispatch = Self.dispatch(window)
     confirm = ""
-    estimateCapacity(isSaturated: isSaturated, goalMilliseconds)
+    // More load would fill batches that are not full, and more requests would be answered by as many batches.
+    hasRoomInBatches = isBusy && !backlog && !growing && window.rowsPerBatch < Self.fullBatch * Self.fullRows(window)
+    estimateCapacity(isSaturated: isSaturated && !hasRoomInBatches, goalMilliseconds)
     addEvidence()
     addChanges()
     addMismatches(observed)
@@ -103,7 +113,7 @@ public struct ServerExplanation: Sendable {
   }
 
   /// Rows of a full batch: what the configuration allows, else the largest batch seen.
-  private var fullRows: Double {
+  private static func fullRows(_ window: ServerWindow) -> Double {
     let seen = Double(window.model.batches.map(\.rows).max() ?? 0)
     let rowsPerRequest = window.rowsPerBatch / max(1e-9, window.requestsPerBatch)
     guard let maximum = window.configuration.map({ Double($0.maximumBatchSize) }), maximum > 0 else {
@@ -121,7 +131,7 @@ public struct ServerExplanation: Sendable {
       let value = window.requestsPerSecond
       capacity = Figure(value, .requestsPerSecond, .measured, source: source, interval: 0.97 * value...1.03 * value)
     } else {
-      let full = fullRows
+      let full = Self.fullRows(window)
       // The time of a full batch: by the line through the sizes seen, else as long as what was seen, per row at best.
       let seen = window.rowsPerBatch
       let service = window.serviceMicroseconds
@@ -191,7 +201,7 @@ public struct ServerExplanation: Sendable {
             effect: "throughput", fix: "move copies and conversion off the batch's path", gain: "at most +\(NumberInWords.percent(gain))",
             kind: "bound", code: "HR131"))
       }
-      noEffect = ["faster kernels or a larger GPU", "a larger max_batch_size while batches are full"]
+      noEffect = ["faster kernels or a larger GPU"] + (hasRoomInBatches ? [] : ["a larger max_batch_size while batches are full"])
     case .gpuBound:
       let share = window.batchMicroseconds.infer / max(1, window.periodMicroseconds)
       let gap = 1 / max(0.01, min(1, window.gpuUtilization ?? share)) - 1
@@ -227,6 +237,13 @@ public struct ServerExplanation: Sendable {
       }
       noEffect = ["faster kernels, more instances, CUDA graphs: the offered load is served"]
     case .inconclusive: break
+    }
+    if hasRoomInBatches, let interval = capacity?.interval {
+      let most = interval.upperBound / max(1e-9, window.requestsPerSecond) - 1
+      changes.append(
+        Change(
+          effect: "throughput", fix: "more requests at once: batches are not full", gain: "at most +\(NumberInWords.percent(most))",
+          kind: "bound", code: "HR121"))
     }
     if let configuration = window.configuration, !configuration.preferredBatchSizes.isEmpty {
       let seen = Set(window.model.batches.map(\.rows))
@@ -297,7 +314,10 @@ public struct ServerExplanation: Sendable {
       "a trace: gap after each batch \(NumberInWords.milliseconds(max(0, window.periodMicroseconds * (1 - (window.gpuUtilization ?? 0))) / 1e3)); or a second instance"
     case .gpuBound:
       "nsys profile or headroom explain of a trace: kernels should run \(NumberInWords.percent(window.gpuUtilization ?? 0)) of the time"
-    case .instanceBound: "nvidia-smi during the load: below 50 % the host's part of a batch limits"
+    case .instanceBound:
+      window.utilization >= busyInstance
+        ? "a second instance (instance_group { count: \(Int(saturating: window.instances) + 1) }): throughput should rise where the host's part of a batch limits"
+        : "nvidia-smi during the load: below 50 % the host's part of a batch limits"
     case .inconclusive: "offer a tenth more load: does throughput follow?"
     }
   }

@@ -35,6 +35,8 @@ public struct ImportNote: Sendable, Hashable, CustomStringConvertible {
     case notWork = "not-work"
     /// Whole CUDA graphs were recorded without their nodes.
     case graphsWithoutNodes = "graphs-without-nodes"
+    /// Recordings of several processes stand in one file.
+    case merged
     /// What the profiler said about its own capture.
     case capture
   }

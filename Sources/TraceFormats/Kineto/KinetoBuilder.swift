@@ -7,8 +7,9 @@ struct KinetoBuilder {
   var trace = Trace()
   private var names = SpanInterner()
   private var shapes = SpanInterner()
-  private var threads = ThreadNumbers()
-  private var streams: [StreamDescription] = []
+  var threads = ThreadNumbers()
+  /// Streams by track instead of by process, which is not known before the end.
+  private(set) var provisionalStreams: [StreamDescription] = []
   private var streamPositions: [StreamDescription: Int32] = [:]
   private var lastStream: (description: StreamDescription, id: StreamID)?
   /// By name: what was last launched under it.
@@ -16,8 +17,15 @@ struct KinetoBuilder {
   private var shortNames: [NameID: NameID] = [:]
   private var copyKinds: [NameID: (direction: Int32, source: Int32, destination: Int32)] = [:]
   private var memsetKinds: [NameID: Int32] = [:]
-  /// Processes that made API calls.
-  private var callers: Set<Int64> = []
+  /// Which recording of a merged file an event belongs to.
+  private(set) var tracks = RecordingTracks()
+  /// Processes that made API calls, and the recordings they belong to; -1 where the file does not say.
+  private(set) var recordingsOfProcesses: [Int64: Int32] = [:]
+  private var lastCaller: Int64?
+  /// Processes whose recordings stand in the file; 1 for what PyTorch itself writes.
+  private(set) var processes = 0
+  /// Join keys that stand beside the usual one.
+  private var links = OtherLinks()
   /// Multiprocessors that a kernel's "blocks per SM" implies, by device, with how often.
   private var impliedSMs: [Int64: [Int64: Int]] = [:]
 
@@ -41,7 +49,9 @@ struct KinetoBuilder {
     case UInt8(ascii: "M"): metadata(event, cursor)
     case UInt8(ascii: "C"): counter(event, cursor)
     case UInt8(ascii: "i"), UInt8(ascii: "I"): instants += 1
-    default: flows += 1
+    default:
+      flows += 1
+      if let link = links.row(ofFlow: event) { setCorrelation(link.correlation, of: link.row) }
     }
   }
 
@@ -54,7 +64,7 @@ struct KinetoBuilder {
   }
 
   /// Tables that an event of a category may land in.
-  private enum Table { case kernels, copies, memsets, synchronizations, apiCalls, operators, ranges, overheads, none }
+  enum Table { case kernels, copies, memsets, synchronizations, apiCalls, operators, ranges, overheads, none }
 
   /// Begun and not ended, by thread: ends close the last that began ("Trace Event Format", duration events).
   private var open: [Int64: [Open]] = [:]
@@ -134,6 +144,7 @@ struct KinetoBuilder {
           start: start, end: end, description: kernel(event, name), stream: stream(event, cursor),
           correlation: event.correlation ?? Trace.unknown,
           graphNode: known(event.graphNode)))
+      links.note(.kernels, trace.kernels.count - 1, event)
     case .copy:
       let kind = copyKind(event, name, cursor)
       trace.copies.append(
@@ -141,11 +152,13 @@ struct KinetoBuilder {
           start: start, end: end, stream: stream(event, cursor), correlation: event.correlation ?? Trace.unknown,
           bytes: event.bytes ?? Trace.unknown, direction: kind.direction, sourceKind: kind.source, destinationKind: kind.destination,
           graphNode: known(event.graphNode)))
+      links.note(.copies, trace.copies.count - 1, event)
     case .memset:
       trace.memsets.append(
         MemsetEvent(
           start: start, end: end, stream: stream(event, cursor), correlation: event.correlation ?? Trace.unknown,
           bytes: event.bytes ?? Trace.unknown, value: Trace.unknown, memoryKind: memsetKind(name), graphNode: known(event.graphNode)))
+      links.note(.memsets, trace.memsets.count - 1, event)
     case .synchronization:
       let kind = event.kind.map { cursor.string($0) } ?? trace.names[name] ?? ""
       trace.synchronizations.append(
@@ -155,12 +168,18 @@ struct KinetoBuilder {
           recordCorrelation: event.waitedCorrelation ?? Trace.unknown))
     case .runtime, .driver:
       let thread = thread(event, cursor)
-      callers.insert(GlobalID.process(ofThread: thread))
+      let caller = GlobalID.process(ofThread: thread)
+      if caller != lastCaller {
+        lastCaller = caller
+        if recordingsOfProcesses[caller] ?? -1 < 0 { recordingsOfProcesses[caller] = tracks.recording(event, cursor) }
+      }
       trace.apiCalls.append(
         APICall(
           start: start, end: end, thread: thread, correlation: event.correlation ?? Trace.unknown, name: name,
           eventClass: event.category == .driver ? 1 : 0))
+      links.note(.apiCalls, trace.apiCalls.count - 1, event)
     case .operation, .pythonFunction:
+      links.forget()
       func text(_ span: KinetoEvent.Span?) -> NameID { span.map { shapes.id(of: $0, in: cursor, names: &trace.names) } ?? .unknown }
       trace.operators.append(
         OperatorEvent(
@@ -194,6 +213,16 @@ struct KinetoBuilder {
 
   /// CUPTI writes 0 where there is no graph.
   private func known(_ node: Int64?) -> Int64 { node == nil || node == 0 ? Trace.unknown : node ?? Trace.unknown }
+
+  private mutating func setCorrelation(_ correlation: Int64, of row: OtherLinks.Row) {
+    switch row.table {
+    case .kernels: trace.kernels.correlation[row.row] = correlation
+    case .copies: trace.copies.correlation[row.row] = correlation
+    case .memsets: trace.memsets.correlation[row.row] = correlation
+    case .apiCalls: trace.apiCalls.correlation[row.row] = correlation
+    case .synchronizations, .operators, .ranges, .overheads, .none: break
+    }
+  }
 
   // MARK: - Parts of events
 
@@ -250,13 +279,13 @@ struct KinetoBuilder {
       }
     }
     let description = StreamDescription(
-      process: Trace.unknown, device: device, context: event.context ?? Trace.unknown,
+      process: tracks.track(event, cursor), device: device, context: event.context ?? Trace.unknown,
       stream: number(event.stream) ?? number(event.thread) ?? Trace.unknown)
     if let lastStream, lastStream.description == description { return lastStream.id }
     var position = streamPositions[description]
     if position == nil {
-      position = Int32(clamping: streams.count)
-      streams.append(description)
+      position = Int32(clamping: provisionalStreams.count)
+      provisionalStreams.append(description)
       streamPositions[description] = position
     }
     let id = StreamID(rawValue: position ?? 0)
@@ -269,7 +298,8 @@ struct KinetoBuilder {
   }
 
   private mutating func metadata(_ event: KinetoEvent, _ cursor: JSONCursor) {
-    guard let what = event.name, let label = event.label, case .number = event.process else { return }
+    guard let what = event.name, let label = event.label else { return }
+    if case .none = event.process { return }
     if cursor.matches(what, "process_name") {
       let process = GlobalID.process(ofThread: thread(event, cursor))
       trace.processes.append(ProcessDescription(process: process, name: names.id(of: label, in: cursor, names: &trace.names)))
@@ -307,12 +337,8 @@ struct KinetoBuilder {
   mutating func finish() -> Trace {
     unpaired += open.values.reduce(0) { $0 + $1.count }
     open = [:]
-    let process = callers.count == 1 ? callers.first ?? Trace.unknown : Trace.unknown
-    for stream in streams {
-      var stream = stream
-      stream.process = process
-      _ = trace.intern(stream)
-    }
+    for (row, operation) in links.rowsByOperator() { setCorrelation(operation, of: row) }
+    processes = settleProcesses()
     for (device, counts) in impliedSMs.sorted(by: { $0.key < $1.key }) {
       guard let best = counts.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key else { continue }
       if let index = trace.gpus.firstIndex(where: { $0.cudaDevice == device }) {
@@ -322,75 +348,5 @@ struct KinetoBuilder {
       }
     }
     return trace
-  }
-}
-
-/// Global ids of threads: a process's and a thread's number have 24 bits each in them, and PyTorch writes larger ones.
-struct ThreadNumbers {
-  private struct Key: Hashable {
-    var process: Int64
-    var thread: Int64
-  }
-
-  private var processes: [Int64: Int64] = [:]
-  private var takenProcesses: Set<Int64> = []
-  private var threads: [Key: Int64] = [:]
-  private var takenThreads: Set<Int64> = []
-  /// Where the search for a free number goes on.
-  private var threadsBelow: [Int64: Int64] = [:]
-  private var processesBelow: Int64 = 0xFF_FFFF
-  private var texts: [String: Int64] = [:]
-  private var last: (process: Int64, thread: Int64, id: Int64)?
-
-  mutating func number(_ process: KinetoEvent.Identity, _ thread: KinetoEvent.Identity, _ cursor: JSONCursor) -> Int64 {
-    let (process, thread) = (plain(process, cursor), plain(thread, cursor))
-    if let last, last.process == process, last.thread == thread { return last.id }
-    let key = Key(process: process, thread: thread)
-    var id = threads[key]
-    if id == nil {
-      let short = self.process(process)
-      var candidate = thread & 0xFF_FFFF
-      if takenThreads.contains(short | candidate) { candidate = free(in: short, threadsBelow[short] ?? 0xFF_FFFF) }
-      takenThreads.insert(short | candidate)
-      threads[key] = short | candidate
-      id = short | candidate
-    }
-    let found = id ?? Trace.unknown
-    last = (process, thread, found)
-    return found
-  }
-
-  private mutating func process(_ number: Int64) -> Int64 {
-    if let known = processes[number] { return known }
-    var candidate = number & 0xFF_FFFF
-    while takenProcesses.contains(candidate), processesBelow > 0 {
-      candidate = processesBelow
-      processesBelow -= 1
-    }
-    takenProcesses.insert(candidate)
-    processes[number] = candidate << 24
-    return candidate << 24
-  }
-
-  /// The largest number that no thread of the process has: for those that agree with another in their low bits.
-  private mutating func free(in process: Int64, _ from: Int64) -> Int64 {
-    var candidate = from
-    while candidate > 0, takenThreads.contains(process | candidate) { candidate -= 1 }
-    threadsBelow[process] = candidate
-    return candidate
-  }
-
-  /// Texts get numbers of their own, from above any real one.
-  private mutating func plain(_ identity: KinetoEvent.Identity, _ cursor: JSONCursor) -> Int64 {
-    switch identity {
-    case .none: return 0
-    case .number(let value): return value
-    case .text(let span):
-      let text = cursor.string(span)
-      if let known = texts[text] { return known }
-      let number = Int64(1) << 62 | Int64(texts.count) + 1
-      texts[text] = number
-      return number
-    }
   }
 }

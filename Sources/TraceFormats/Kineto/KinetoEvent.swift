@@ -50,6 +50,10 @@ struct KinetoEvent {
   var waitedEvent: Int64?
   /// `args.name` and `args.labels` of metadata.
   var label: Span?
+  /// Number of an arrow between two events.
+  var flow: Int64?
+  /// Rank that a merging tool wrote into the event.
+  var rank: Int64?
   /// Of a counter: where its values stand.
   var arguments = 0
 
@@ -83,6 +87,10 @@ struct KinetoEvent {
       if cursor.matches(key, "ph") {
         let span = try text(&cursor)
         phase = span.map { $0.count == 1 ? cursor.text[$0.first] : 0 } ?? 0
+        return
+      }
+      if cursor.matches(key, "id") {
+        flow = try cursor.integer()
         return
       }
     case 3:
@@ -146,6 +154,10 @@ struct KinetoEvent {
       }
       if cursor.matches(key, "kind") {
         kind = try text(&cursor)
+        return
+      }
+      if cursor.matches(key, "rank") {
+        rank = try cursor.integer()
         return
       }
       if cursor.matches(key, "name") {

@@ -242,6 +242,13 @@ struct KinetoReader {
     header.apply(to: &builder.trace)
     var trace = builder.finish()
     trace.run["source"] = TraceFileFormat.kineto.rawValue
+    if builder.processes > 1 {
+      notes.append(
+        ImportNote(
+          .information, .merged,
+          "recordings of \(builder.processes) processes are merged in the file: device work belongs to the process whose launch precedes it"
+        ))
+    }
     if builder.unpaired > 0 {
       notes.append(
         ImportNote(

@@ -52,6 +52,7 @@ struct NsightReader {
     var trace = try reader.read()
     try readDevices(&trace)
     try readCounters(&trace)
+    try readSchedule(&trace)
     trace.run["source"] = TraceFileFormat.nsight.rawValue
     let version = metadata["EXPORT_SCHEMA_VERSION"].flatMap { SchemaVersion($0) }
     if let version { trace.run["schemaVersion"] = version.description }
@@ -124,6 +125,15 @@ struct NsightReader {
           device: ordinal == Trace.unknown ? gpu : ordinal, value: try row.double()))
     }
     trace.counters = counters
+  }
+
+  /// When the threads that call CUDA ran on no processor.
+  private mutating func readSchedule(_ trace: inout Trace) throws(TraceStoreError) {
+    var schedule = ThreadSchedule(of: Set(trace.apiCalls.thread))
+    try reader.scan(NsightSchema.schedule) { row throws(CellError) in
+      schedule.add(time: try row.int64(), isScheduledIn: try row.int64(), thread: try row.int64())
+    }
+    trace.offCPU = schedule.table()
   }
 
   /// What the profiler warned of: overflowed buffers and lost events are worth a line each.

@@ -9,6 +9,8 @@ enum NsightSchema {
   /// The counters of `--gpu-metrics-devices`. The low byte of `typeId` is the GPU's `TARGET_INFO_GPU.id`.
   static let gpuMetrics = TableLayout("GPU_METRICS", "timestamp, typeId, metricId, value REAL")
   static let gpuMetricNames = TableLayout("TARGET_INFO_GPU_METRICS", "typeId, metricId, metricName TEXT")
+  /// Thread scheduling (`--cpuctxsw`): `isSchedIn` is 0 where the thread was taken off its processor.
+  static let schedule = TableLayout("SCHED_EVENTS", "start, isSchedIn, globalTid")
   /// From schema 3.24.18 with the number of multiprocessors.
   static let cudaDevices = TableLayout("TARGET_INFO_CUDA_DEVICE", "gpuId, cudaId, pid, numMultiprocessors")
   /// From schema 3.13: what the profiler says about its capture.

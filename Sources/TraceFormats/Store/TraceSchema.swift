@@ -65,7 +65,7 @@ enum TraceSchema {
       jsonText TEXT, binaryData TEXT
       """)
   static let overheads = TableLayout(
-    "CUPTI_ACTIVITY_KIND_OVERHEAD", "start, end, globalTid, correlationId, nameId", others: "eventClass, overheadType")
+    "CUPTI_ACTIVITY_KIND_OVERHEAD", "start, end, globalTid, correlationId, nameId", alsoRead: "overheadType", others: "eventClass")
   static let profilerOverheads = TableLayout("PROFILER_OVERHEAD", "start, end, globalTid, nameId", others: "overheadType")
   static let graphExecutions = TableLayout(
     "CUPTI_ACTIVITY_KIND_GRAPH_TRACE", "start, end, \(streamColumns), correlationId, graphId, graphExecId", others: "greenContextId")

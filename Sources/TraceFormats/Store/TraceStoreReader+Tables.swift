@@ -178,11 +178,14 @@ extension TraceStoreReader {
           inputShapes: try row.name(ids), inputTypes: try row.name(ids)))
     }
     trace.operators = operators
+    var texts = trace.names
+    trace.names = NameTable()
     var overheads = OverheadTable()
     try scan(TraceSchema.overheads) { row throws(CellError) in
-      overheads.append(
-        OverheadEvent(
-          start: try row.int64(), end: try row.int64(), thread: try row.int64(), correlation: try row.int64(), name: try row.name(ids)))
+      var overhead = OverheadEvent(
+        start: try row.int64(), end: try row.int64(), thread: try row.int64(), correlation: try row.int64(), name: try row.name(ids))
+      OverheadKinds.complete(&overhead, type: try row.int64(), &texts)
+      overheads.append(overhead)
     }
     try scan(TraceSchema.profilerOverheads) { row throws(CellError) in
       overheads.append(
@@ -190,8 +193,6 @@ extension TraceStoreReader {
           start: try row.int64(), end: try row.int64(), thread: try row.int64(), name: try row.name(ids), isProfilers: true))
     }
     trace.overheads = overheads
-    var texts = trace.names
-    trace.names = NameTable()
     var ranges = RangeTable()
     try scan(TraceSchema.ranges) { row throws(CellError) in
       var range = RangeEvent(

@@ -1,10 +1,13 @@
-import CheckedNumbers
+/// One value of a list by its rank, without sorting all of it: medians of millions of durations (C. A. R. Hoare, "Algorithm 65: Find", 1961).
+public enum Selection {
+  /// The value that would stand at `rank` if the list were sorted. The list is reordered: what stands before `rank` is not larger, what stands
+  /// behind it not smaller. Nil where the rank is none of the list's.
+  public static func value(_ values: inout [Int64], rank: Int) -> Int64? {
+    values.withUnsafeMutableBufferPointer { value($0, rank: rank) }
+  }
 
-/// One value of a list by its rank, without sorting all of it: medians of millions of gaps.
-enum Selection {
-  /// The value that would stand at `rank` if the list were sorted (C. A. R. Hoare, "Algorithm 65: Find", 1961). The list is reordered. Nil where
-  /// the rank is none of the list's.
-  static func value(_ values: inout [Int64], rank: Int) -> Int64? {
+  /// As `value(_:rank:)`, of a part of a list.
+  public static func value(_ values: UnsafeMutableBufferPointer<Int64>, rank: Int) -> Int64? {
     guard values.indices.contains(rank) else { return nil }
     var (low, high) = (0, values.count - 1)
     // Three values choose the pivot, so that sorted lists are halved; a list made to defeat that is sorted after all.
@@ -12,8 +15,9 @@ enum Selection {
     while low < high {
       rounds -= 1
       if rounds == 0 {
-        values.sort()
-        return values[rank]
+        var rest = UnsafeMutableBufferPointer(rebasing: values[low...high])
+        rest.sort()
+        break
       }
       let pivot = median(values[low], values[low + (high - low) / 2], values[high])
       var (left, right) = (low, high)
@@ -31,7 +35,7 @@ enum Selection {
       } else if rank >= left {
         low = left
       } else {
-        return values[rank]
+        break
       }
     }
     return values[rank]
