@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Busy time of traces as other profile readers give it, beside a union in plain Python.
 
-  pip install HolisticTraceAnalysis nsys-ai          (TraceLens: from its repository, AMD-AGI/TraceLens)
+  pip install HolisticTraceAnalysis==0.5.0 nsys-ai==0.3.0
+  pip install pandas tqdm orjson openpyxl tabulate PyYAML matplotlib
+  git clone https://github.com/AMD-AGI/TraceLens && pip install --no-deps ./TraceLens    (PyPI's "tracelens" is another program)
   peers.py FILE...                                   .sqlite (Nsight Systems), .json, .json.gz (PyTorch)
   peers.py --headroom .build/release/headroom FILE... also asks `headroom explain --json`, where that is built
   peers.py --headroom .build/release/headroom --planted
@@ -170,12 +172,15 @@ print('BUSY-CAUSE', ', '.join(f'{name} {100 * value / max(1e-9, rows.sum()):.0f}
     return ("fails: " + lines[-1] if lines else f"fails with status {done.returncode}")[:90]
 
 
-def planted(program):
+def planted(program, written=None):
     """A table: the planted limit, busy time by plain union, and what each reader makes of the same file."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([program, "bench", "--suite", "planted", "--quiet", "--out", folder], check=False, stdout=subprocess.DEVNULL)
-        print("| planted limit | busy by union | nsys-ai: gaps | nsys-ai: diagnose | HTA: busy | HTA: idle by | headroom: Nsight export | Kineto trace |")
-        print("|---|---|---|---|---|---|---|---|")
+        if written:
+            folder = written
+        else:
+            subprocess.run([program, "bench", "--suite", "planted", "--quiet", "--out", folder], check=False, stdout=subprocess.DEVNULL)
+        print("| planted limit | busy by union | nsys-ai: gaps | nsys-ai: diagnose | HTA: busy | HTA: idle by | TraceLens: busy | headroom: Nsight export | Kineto trace |")
+        print("|---|---|---|---|---|---|---|---|---|")
         for name in PLANTED:
             place = next((os.path.join(folder, f) for f in sorted(os.listdir(folder)) if f.startswith(name + "-")), None)
             if place is None:
@@ -183,7 +188,7 @@ def planted(program):
                 continue
             nsight, kineto = os.path.join(place, "trace.sqlite"), os.path.join(place, "trace.json")
             cells = [name, plain(nsight)]
-            for reader, path in ((nsys_ai, nsight), (nsys_ai_cause, nsight), (hta, kineto), (hta_cause, kineto)):
+            for reader, path in ((nsys_ai, nsight), (nsys_ai_cause, nsight), (hta, kineto), (hta_cause, kineto), (tracelens, kineto)):
                 try:
                     cells.append(reader(path))
                 except Exception as error:  # a reader that fails is a cell, not the end
@@ -197,11 +202,12 @@ def main():
     parser.add_argument("files", nargs="*")
     parser.add_argument("--headroom")
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--folder", help="with --planted: files that `headroom bench --suite planted --out` wrote; default: written anew")
     given = parser.parse_args()
     if given.planted:
         if not given.headroom:
             parser.error("--planted needs --headroom")
-        planted(os.path.abspath(given.headroom))
+        planted(os.path.abspath(given.headroom), given.folder)
         return 0
     if not given.files:
         parser.error("give files, or --planted")

@@ -132,6 +132,8 @@ def test_a_running_server_is_watched(headroom):
                 body = json.dumps({"max_batch_size": 64, "dynamic_batching": {"max_queue_delay_microseconds": "0"}})
             elif self.path == "/metrics":
                 body = 'nv_gpu_utilization{gpu_uuid="a"} 0.08\n'
+            elif self.path == "/dcgm":
+                body = 'DCGM_FI_DEV_GPU_UTIL{gpu="0"} 9\nDCGM_FI_PROF_SM_ACTIVE{gpu="0"} 0.021\nDCGM_FI_PROF_PIPE_TENSOR_ACTIVE{gpu="0"} 0.004\n'
             else:
                 return self.send_error(404)
             self.send_response(200)
@@ -146,10 +148,13 @@ def test_a_running_server_is_watched(headroom):
     base = f"http://127.0.0.1:{server.server_port}"
     try:
         text = headroom("explain", "--url", base, "--metrics", base + "/metrics", "--for", "1s", "--slo", "p99<100ms")
+        counters = headroom("explain", "--url", base, "--dcgm", base + "/dcgm", "--for", "1s")
     finally:
         server.shutdown()
     assert text.startswith("Load-limited (high confidence)")
     assert "req/s at p99 <= 100 ms" in text
+    # The exporter's counters, by the name each has there.
+    assert "9.0 % busy" in counters and "SM active 2.1 %" in " ".join(counters.split()) and "tensor active 0.4 %" in " ".join(counters.split())
     headroom("explain", "--url", base + "1", "--for", "1s", status=64 if int(f"{server.server_port}1") > 65535 else 1)
 
 
@@ -170,9 +175,20 @@ def test_an_engines_files_are_joined(headroom, tmp_path):
              "Outputs": [{"Name": "y", "Dimensions": [64, 4096], "Format/Datatype": "Half"}]}
     (tmp_path / "layers.json").write_text(json.dumps({"Layers": [layer], "Bindings": []}))
     (tmp_path / "profile.json").write_text(json.dumps([{"count": 9}, {"name": "fc1", "timeMs": 9.0, "averageMs": 1.0, "percentage": 100}]))
-    document = check(
-        headroom("explain", tmp_path / "layers.json", tmp_path / "profile.json", "--gpu", "h100", "--json"), "explain")
-    assert document["engines"][0]["layers"][0]["tile"] == [64, 32]
+    (tmp_path / "build.log").write_text(f"""[V] [TRT] Autotuning op fc1(key: 0x1814870c44ff0f85):
+[V] [TRT] Sorted table of all evaluated tactics:
+[V] [TRT] tactic_id, cost(in ms), cost/fastest_cost, prediction_correlation, kernel_name, tactic_hash, tunable_parameter
+[V] [TRT]    3, 0.8000, 1.00000, 0.50673, sm80_xmma_gemm_tilesize128x64x64_stage3_tensor16x8x8, 0x665ded9abbf88,
+[V] [TRT]    5, 1.0000, 1.25000, 0.51157, {tactic}, 0x393e4ef8ad243,
+[V] [TRT] The selected tactic is (tactic hash, cost(in ms)):0x393e4ef8ad243,  1.0000
+""")
+    files = [tmp_path / "layers.json", tmp_path / "profile.json", tmp_path / "build.log"]
+    document = check(headroom("explain", *files, "--gpu", "h100", "--json"), "explain")
+    layer = document["engines"][0]["layers"][0]
+    assert layer["tile"] == [64, 32]
+    assert any("regret" in key.lower() and value == pytest.approx(0.25) for key, value in layer.items()), layer
+    text = headroom("explain", *files, "--gpu", "h100")
+    assert max(len(line) for line in text.splitlines()) <= 80
 
 
 def test_doctor_and_demo(headroom):
@@ -202,6 +218,35 @@ def test_planted_limits_are_found(headroom, tmp_path):
     sums = headroom("explain", folder / "trace.sqlite", "--triton-stats", f"{folder / 'stats-before.json'},{folder / 'stats-after.json'}",
                     "--observed-seconds", "1")
     assert "queue" in sums
+
+
+LOCUST = (
+    "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,Average Content Size,"
+    "Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%\n"
+    ",Aggregated,24000,0,3,3.0,1,9,512,2400,0,3,3,3,3,4,5,6,6,7,7,9\n")
+K6 = {"metrics": {"http_reqs": {"count": 24000, "rate": 2400.0}, "http_req_failed": {"passes": 0, "fails": 24000, "value": 0},
+                  "vus_max": {"value": 8}, "http_req_duration": {"avg": 3, "min": 1, "med": 3, "max": 9, "p(99)": 6}}}
+PERF_ANALYZER = {"experiments": [{
+    "experiment": {"mode": "concurrency", "value": 4}, "window_boundaries": [10**9, 2 * 10**9],
+    "requests": [{"timestamp": 10**9 + n * 416666, "response_timestamps": [10**9 + n * 416666 + 3000000]} for n in range(2400)]}]}
+
+
+@pytest.mark.parametrize(
+    ("tool", "text"), [("Locust", LOCUST), ("k6", json.dumps(K6)), ("perf_analyzer", json.dumps(PERF_ANALYZER))], ids=lambda value: value[:14])
+def test_each_generators_result_gives_the_rate(headroom, trace, tmp_path, tool, text):
+    """2,400 requests a second of each; the traced steps ran 2,439 times a second."""
+    path = tmp_path / "result"
+    path.write_text(text)
+    document = check(headroom("explain", trace("eager.json", 50, 20), "--load", path, "--json"), "explain")["traces"][0]
+    assert document["load"]["tool"].lower() == tool.lower()
+    rate = document["devices"][0]["counters"]["stepsPerSecond"]
+    assert abs(rate - 2400) < 30, rate
+
+
+def test_perf_analyzers_table_is_read(headroom, trace, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("Concurrency,Inferences/Second,Client Send,Server Queue,p50 latency,p99 latency\n4,2400,40,20,1900,2500\n")
+    assert "perf_analyzer" in headroom("explain", trace("eager.json", 50, 20), "--load", path, "--verbose")
 
 
 def test_a_load_result_gives_the_rate(headroom, trace, tmp_path):

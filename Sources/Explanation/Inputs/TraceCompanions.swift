@@ -37,13 +37,13 @@ public struct TraceCompanions: Sendable {
   public func read(
     into context: inout TraceContext, _ trace: inout Trace, readText: (String) throws -> String
   ) throws(CompanionError) {
-    if let load { context.load = try Self.knownLoad(load) }
+    if let load { context.load = try Self.knownLoad(load, remark: &context.requestNotes) }
     if let tritonTrace {
       let requests: TritonTrace
       do throws(TraceImportError) { requests = try TritonTrace(path: tritonTrace) } catch {
         throw CompanionError(path: tritonTrace, reason: error.description)
       }
-      context.requestNotes = requests.notes.map { "\(tritonTrace): \($0.text)" }
+      context.requestNotes += requests.notes.map { "\(tritonTrace): \($0.text)" }
       // Requests of a batch share the moment it began; a load result's rate is of requests, a trace's of batches.
       let begun = requests.requests.filter { $0.computeStart != Trace.unknown }
       if context.requestsPerStep == nil, !begun.isEmpty {
@@ -67,14 +67,22 @@ public struct TraceCompanions: Sendable {
     }
   }
 
-  /// The run of a load result with the most requests.
-  public static func knownLoad(_ path: String) throws(CompanionError) -> KnownLoad {
+  /// The run of a load result with the most requests, of those that count none with the highest rate. `remark` gets what was assumed.
+  public static func knownLoad(_ path: String, remark: inout [String]) throws(CompanionError) -> KnownLoad {
     let runs: [ObservedLoad]
     do throws(LoadResultError) { runs = try LoadResultReader.read(path) } catch {
       throw CompanionError(path: path, reason: error.description)
     }
-    guard let run = runs.max(by: { ($0.requests ?? 0) < ($1.requests ?? 0) }), let rate = run.requestsPerSecond, rate > 0 else {
+    func perSecond(_ run: ObservedLoad) -> Double { run.requestsPerSecond ?? run.rowsPerSecond ?? 0 }
+    guard let run = runs.max(by: { ($0.requests ?? 0, perSecond($0)) < ($1.requests ?? 0, perSecond($1)) }), perSecond(run) > 0 else {
       throw CompanionError(path: path, reason: "no rate of requests in it")
+    }
+    let rate = perSecond(run)
+    if run.requestsPerSecond == nil {
+      remark.append("\(path): it counts inferences; they are taken as requests of one row each (perf_analyzer -b 1)")
+    }
+    if runs.count > 1, run.requests == nil {
+      remark.append("\(path): of its \(runs.count) runs the one with the highest rate is used: \(run.name)")
     }
     return KnownLoad(
       tool: run.tool.rawValue, requestsPerSecond: rate, meanMilliseconds: run.meanSeconds.map { $0 * 1e3 },

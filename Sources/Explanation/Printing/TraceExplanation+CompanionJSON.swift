@@ -3,6 +3,14 @@ import JSONText
 
 /// What files beside a trace and its shapes add to `headroom.explain/2`.
 extension TraceExplanation {
+  static func loadJSON(_ load: KnownLoad) -> JSONValue {
+    [
+      "tool": .string(load.tool), "requestsPerSecond": JSONValue(load.requestsPerSecond),
+      "meanMilliseconds": JSONValue(load.meanMilliseconds), "isClientBound": load.isClientBound.map { .bool($0) } ?? .null,
+      "isOpenLoop": load.isOpen.map { .bool($0) } ?? .null,
+    ]
+  }
+
   func requestsJSON(_ requests: RequestUse) -> JSONValue {
     func places(_ sums: [RequestUse.Place: Int64]) -> JSONValue {
       .array(

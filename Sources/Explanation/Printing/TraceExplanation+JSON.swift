@@ -15,7 +15,7 @@ extension TraceExplanation {
       ],
       "devices": .array(devices.indices.map { deviceJSON($0) }),
       "requests": requests.map(requestsJSON) ?? .null, "metrics": metrics.map(Self.metricsJSON) ?? .null,
-      "model": model.map(modelJSON) ?? .null,
+      "model": model.map(modelJSON) ?? .null, "load": load.map(Self.loadJSON) ?? .null,
       "mismatches": .array(
         mismatches.map {
           ["counter": .string($0.counter.rawValue), "observedShare": JSONValue($0.observed), "predicted": $0.predicted.json]
