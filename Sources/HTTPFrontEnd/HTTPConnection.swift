@@ -48,6 +48,10 @@ final class HTTPConnection: ChannelDuplexHandler {
   var isDraining = false
   var isReadHeld = false
   private var isHandling = false
+  /// Requests begun since the event loop came to this connection.
+  private var begunInTurn = 0
+  /// More is to be done once the loop's other connections had their turn.
+  private var hasYielded = false
   var needsFlush = false
   var isInRead = false
   private var timeout: Scheduled<Void>?
@@ -98,7 +102,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     // answer; the first costs a batch row. A reset leaves no doubt and cancels (channelInactive).
     case .answering: break
     // What was pipelined before the end, and waits for room, is answered.
-    case .head where unread != nil && isBlocked(context): break
+    case .head where unread != nil && (hasYielded || isBlocked(context)): break
     case .head, .body, .chunks: end(context)
     case .closing: lingerOn()
     case .closed: break
@@ -112,8 +116,21 @@ final class HTTPConnection: ChannelDuplexHandler {
   private func shouldHoldRead(_ context: ChannelHandlerContext) -> Bool {
     switch state {
     case .answering: (unread?.readableBytes ?? 0) > HTTPLimits.unsentBytes
-    case .head: isBlocked(context)
+    case .head: hasYielded && (unread?.readableBytes ?? 0) > HTTPLimits.unsentBytes || isBlocked(context)
     case .body, .chunks, .closing, .closed: false
+    }
+  }
+
+  /// Lets the loop's other connections have their turn before the next request that was pipelined here.
+  private func yield(_ context: ChannelHandlerContext) {
+    hasYielded = true
+    context.eventLoop.assumeIsolated().execute { [weak self] in
+      guard let self, let context = self.context else { return }
+      self.hasYielded = false
+      self.isInRead = true
+      self.resume(context)
+      self.isInRead = false
+      if self.needsFlush { self.flushNow(context) }
     }
   }
 
@@ -173,12 +190,15 @@ final class HTTPConnection: ChannelDuplexHandler {
   // MARK: - Framing
 
   private func work(_ context: ChannelHandlerContext) {
-    guard !isHandling else { return }
+    guard !isHandling, !hasYielded else { return }
     isHandling = true
     defer { isHandling = false }
+    begunInTurn = 0
     while unread != nil {
       switch state {
-      case .head: if isBlocked(context) || !readHead(context) { return }
+      case .head:
+        if begunInTurn == HTTPLimits.requestsPerTurn { return yield(context) }
+        if isBlocked(context) || !readHead(context) { return }
       case .body(let head, let missing): if !readBody(context, head, missing) { return }
       case .chunks(let head, let chunks): if !readChunks(context, head, chunks) { return }
       case .answering: return
@@ -329,6 +349,7 @@ final class HTTPConnection: ChannelDuplexHandler {
   private func finish(_ head: HTTPRequestHead) {
     guard let context else { return }
     state = .answering(head)
+    begunInTurn += 1
     serial += 1
     let number = serial
     var whole = body

@@ -21,6 +21,8 @@ public struct HTTPLimits: Sendable, Hashable {
   /// Bytes of answers not taken above which a connection begins no request, and as many of requests read ahead. It is the channel's own high
   /// water mark, too.
   static let unsentBytes = 64 << 10
+  /// Pipelined requests that a connection begins before others on its event loop have their turn.
+  static let requestsPerTurn = 32
   /// Connections at one time.
   public var connections = 60_000
 

@@ -1,3 +1,4 @@
+import Foundation
 import KServe
 import NIOCore
 import NIOEmbedded
@@ -107,6 +108,39 @@ import TimeBase
   }
 
   private static let get = "GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+  /// One client that pipelines may not hold up the others of its event loop.
+  @Test func manyPipelinedRequestsTakeTurns() throws {
+    let harness = try Harness()
+    try harness.send(String(repeating: Self.get, count: 100))
+    #expect(harness.application.begun == HTTPLimits.requestsPerTurn)
+    harness.channel.embeddedEventLoop.run()
+    #expect(harness.application.begun == 100)
+    #expect(try harness.received().components(separatedBy: "HTTP/1.1 200").count == 101)
+  }
+
+  @Test func whatWaitsForItsTurnIsAnsweredAfterTheClientsEnd() throws {
+    let harness = try Harness()
+    try harness.send(String(repeating: Self.get, count: 100))
+    harness.clientEnds()
+    #expect(harness.channel.isActive)
+    harness.channel.embeddedEventLoop.run()
+    #expect(harness.application.begun == 100)
+    #expect(try harness.received().components(separatedBy: "HTTP/1.1 200").count == 101)
+  }
+
+  /// A client that sends faster than it is served does not fill the memory meanwhile.
+  @Test func readingStopsWhileMuchWaitsForItsTurn() throws {
+    let harness = try Harness()
+    let many = String(repeating: Self.get, count: 2 * HTTPLimits.unsentBytes / Self.get.utf8.count)
+    try harness.send(many)
+    let reads = harness.socket.reads
+    harness.channel.read()
+    #expect(harness.socket.reads == reads, "held")
+    harness.channel.embeddedEventLoop.run()
+    #expect(harness.application.begun == 2 * HTTPLimits.unsentBytes / Self.get.utf8.count)
+    #expect(harness.socket.reads > reads)
+  }
 
   @Test func aClientThatTakesNothingIsAnsweredABoundedTime() throws {
     let harness = try Harness(bytes: 20_000)
