@@ -134,7 +134,7 @@ def headroom(program, path):
     return f"{100 * device['deviceBusyNanoseconds'] / device['spanNanoseconds']:.2f} %, {device['verdict']['bottleneck']}"
 
 
-PLANTED = ["launchBound-1", "needlessSynchronization-1", "pageableTransfer-1", "noPipelining-1", "client-1", "smallGEMM-1", "memoryBound-1",
+PLANTED = ["launchBound-1", "unnecessarySynchronization-1", "pageableTransfer-1", "noPipelining-1", "client-1", "smallGEMM-1", "memoryBound-1",
            "healthySaturated-1"]
 
 
