@@ -30,7 +30,8 @@ import Trace
         let time = Double(step) * 100
         maker.kernel(launch: (time, time + 4), time + 8, time + 20, call: "cudaLaunchKernel" + suffix)
         let start = Int64(step) * 100_000
-        let names = maker.trace.names.intern("forward")
+        // The number of a range's turn is no part of what it is.
+        let names = maker.trace.names.intern(step % 2 == 0 ? "forward, seq = \(step), op_id = \(step)" : "forward#\(step)")
         maker.trace.ranges.append(RangeEvent(start: start, end: start + forward, thread: maker.thread, text: names))
         maker.trace.ranges.append(RangeEvent(start: start, end: start + forward, text: names, type: 1000))
       }
