@@ -114,6 +114,7 @@ let package = Package(
         "Planning", "Threads", "TimeBase", "Trace",
       ]),
     module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
+    module("Resimulation", ["Diagnosis", "HostModel", "Scheduling", "Simulation", "TimeBase", "Vocabulary"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 7
     .target(
@@ -163,7 +164,7 @@ let package = Package(
       "ServingDiagnosis",
       [
         "DeviceModel", "Diagnosis", "Explanation", "GPUModel", "HostModel", "JSONText", "KServe", "ModelGraph", "Planning", "Reporting",
-        "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "Vocabulary", "Workload",
+        "Resimulation", "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "Vocabulary", "Workload",
       ]),
     module(
       "LoadRuns",
@@ -193,7 +194,7 @@ let package = Package(
         "CLinux", "Calibration", "Capture", "DeviceModel", "Diagnosis", "Execution", "Explanation", "FileAccess", "GPUModel", "HostModel",
         "JSONText", "KServe", "KernelFitting", "LoadModel",
         "ModelConfiguration", "ModelGraph", "ONNXFormat", "Planning", "ProcessContract",
-        "Reporting",
+        "Reporting", "Resimulation",
         "Scheduling", "Serving", "Simulation", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary", "Workload", "YAMLFields",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
       ]),

@@ -24,9 +24,9 @@ enum HTMLText {
 enum HTMLStyle {
   static let css = """
     :root{--ink:#1b1f24;--soft:#57606a;--paper:#fff;--line:#d8dee4;--panel:#f6f8fa;--accent:#0a5bb5;--warn:#8a4b00;--warnbg:#fff4e0;
-    --s0:#0072b2;--s1:#56b4e9;--s2:#009e73;--s3:#c9a400;--s4:#cc79a7;--s5:#d55e00;--s6:#8c8c8c;--s7:#c8ccd1;--s8:#7a5cc4}
+    \(ChartPalette.light)}
     @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--paper:#0d1117;--line:#30363d;--panel:#161b22;--accent:#79b8ff;
-    --warn:#ffb454;--warnbg:#2b2110;--s0:#4aa3df;--s1:#8ecdf2;--s2:#2fc49a;--s3:#e6c229;--s4:#e39cc4;--s5:#f08a45;--s6:#8b949e;--s7:#484f58;--s8:#a48ee8}}
+    --warn:#ffb454;--warnbg:#2b2110;\(ChartPalette.dark)}}
     *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1rem 1.25rem 4rem;color:var(--ink);background:var(--paper);
     font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
     h1{font-size:1.6rem;margin:.5rem 0 .25rem}h2{font-size:1.25rem;margin:2.5rem 0 .25rem;padding-top:.5rem;border-top:1px solid var(--line)}
@@ -45,7 +45,11 @@ enum HTMLStyle {
     svg .soft{fill:var(--soft)}figure{margin:1rem 0}figcaption{color:var(--soft);font-size:.9rem;margin-top:.3rem}
     .legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.85rem;margin:.3rem 0}.legend span{display:inline-flex;align-items:center;gap:.35rem}
     .verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.5rem .8rem;margin:.6rem 0;border-radius:0 6px 6px 0}
-    .verdict ul{margin-bottom:0}.wide{min-width:44rem}
+    .verdict ul{margin-bottom:0}
+    .row{display:grid;grid-template-columns:9rem 1fr;gap:.1rem .8rem;align-items:center;margin:.35rem 0}.row .name{font-size:.85rem;overflow-wrap:anywhere;line-height:1.3}
+    .row .soft,.axis{color:var(--soft);font-size:.8rem}.axis{text-align:center}.strip{width:100%;max-width:none}
+    .ticks{position:relative;height:1.1rem;font-size:.78rem;color:var(--soft)}.ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}
+    .ticks .first{transform:none}.ticks .last{transform:translateX(-100%)}
     .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:.75rem;margin:.6rem 0}
     .card{border:1px solid var(--line);border-left:4px solid var(--accent);border-radius:0 6px 6px 0;background:var(--panel);padding:.5rem .8rem;min-width:0}
     .card header{display:flex;flex-wrap:wrap;gap:0 .6rem;align-items:baseline}.card h2{margin:0;padding:0;border:0;font-size:1.1rem}
@@ -54,7 +58,7 @@ enum HTMLStyle {
     .lines{grid-template-columns:max-content 1fr;gap:.1rem .7rem;margin:.2rem 0;font-size:.86rem;line-height:1.35}
     .diff{margin:.35rem 0 0;padding:.35rem .5rem;border:1px solid var(--line);border-radius:4px;font-size:.8rem;overflow-x:auto;white-space:pre-wrap}
     .diff del{color:var(--soft);text-decoration:none}.diff ins{color:var(--ink);font-weight:600;text-decoration:none}
-    @media(max-width:40rem){body{padding:.75rem .75rem 3rem;font-size:15px}th,td{padding:.25rem .35rem}th:first-child,td:first-child{min-width:8rem}
+    @media(max-width:40rem){.row{grid-template-columns:1fr}.row .name:empty{display:none}svg.lines text{font-size:20px}body{padding:.75rem .75rem 3rem;font-size:15px}th,td{padding:.25rem .2rem}th:first-child,td:first-child{min-width:6.5rem}table{font-size:.84rem}
     dl{grid-template-columns:1fr}dt{margin-top:.35rem}h1{font-size:1.25rem;margin:.2rem 0}.banner{padding:.3rem .5rem;font-size:.85rem}
     .lead{font-size:.95rem}.question{display:none}.card{padding:.3rem .6rem}.card .lead{line-height:1.3}.cards{grid-template-columns:1fr}
     .card .legend{line-height:1.25}.card .legend span:nth-child(n+5){display:none}

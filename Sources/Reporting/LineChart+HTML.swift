@@ -1,7 +1,7 @@
 import CheckedNumbers
 
 extension LineChart {
-  private static let (left, right, up, down) = (64.0, 744.0, 12.0, 232.0)
+  private static let (left, right, up, down) = (92.0, 736.0, 30.0, 246.0)
 
   /// A figure of a page: lines from point to point, each with a colour and a dash pattern, values as tooltips.
   var html: String {
@@ -11,8 +11,9 @@ extension LineChart {
       Self.left + (value - x.lowerBound) / (x.upperBound - x.lowerBound) * (Self.right - Self.left)
     }
     func along(_ value: Double) -> Double { Self.down - min(max(y.place(value), 0), 1) * (Self.down - Self.up) }
-    var text = "<figure><h3>\(HTMLText.escaped(title))</h3><div class=\"scroll\">"
-    text += "<svg viewBox=\"0 0 760 286\" style=\"min-width:30rem\" role=\"img\" aria-label=\"\(HTMLText.escaped(title))\">"
+    var text = "<figure><h3>\(HTMLText.escaped(title))</h3>"
+    text += "<svg class=\"lines\" viewBox=\"0 0 760 300\" role=\"img\" aria-label=\"\(HTMLText.escaped("\(title): \(finding)"))\">"
+    text += "<text class=\"soft\" x=\"4\" y=\"16\">\(HTMLText.escaped(yLabel))</text>"
     for mark in y.marks {
       let height = SVGPatterns.number(along(mark))
       text +=
@@ -23,17 +24,14 @@ extension LineChart {
     }
     let marks =
       xMarks.isEmpty
-      ? stride(from: 0.0, through: 1, by: 0.25).map { part in
-        let value = x.lowerBound + (x.upperBound - x.lowerBound) * part
-        return (value, NumberText.axis(value))
-      } : xMarks
+      ? AxisTicks.round(x).map { ($0, NumberText.axis($0)) } : xMarks
     for (value, label) in marks {
       text +=
-        "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(across(value)))\" y=\"\(Int(saturating: Self.down) + 18)\">"
+        "<text class=\"soft\" text-anchor=\"middle\" x=\"\(SVGPatterns.number(across(value)))\" y=\"\(Int(saturating: Self.down) + 20)\">"
       text += "\(HTMLText.escaped(label))</text>"
     }
     text +=
-      "<text class=\"soft\" text-anchor=\"middle\" x=\"\(Int(saturating: (Self.left + Self.right) / 2))\" y=\"\(Int(saturating: Self.down) + 42)\">"
+      "<text class=\"soft\" text-anchor=\"middle\" x=\"\(Int(saturating: (Self.left + Self.right) / 2))\" y=\"\(Int(saturating: Self.down) + 46)\">"
     text += "\(HTMLText.escaped(xLabel))</text>"
     for (index, line) in series.enumerated() {
       let dash = Self.dashes[index % Self.dashes.count]
@@ -50,14 +48,25 @@ extension LineChart {
         text += "<title>\(HTMLText.escaped("\(line.name): \(NumberText.significant(point.y)) \(yLabel)"))</title></circle>"
       }
     }
-    text += "</svg></div><div class=\"legend\">"
+    text += "</svg><div class=\"legend\">"
     for (index, line) in series.enumerated() {
       let dash = Self.dashes[index % Self.dashes.count]
       text += "<span><svg width=\"28\" height=\"12\" aria-hidden=\"true\"><line x1=\"0\" x2=\"28\" y1=\"6\" y2=\"6\" "
       text += "style=\"stroke-width:2;stroke:var(--s\(index % 9))\(dash.isEmpty ? "" : ";stroke-dasharray:\(dash)")\"/></svg>"
       text += "\(HTMLText.escaped(line.name))</span>"
     }
-    return text + "</div><figcaption>Upwards: \(HTMLText.escaped(yLabel)). \(HTMLText.escaped(explanation))</figcaption></figure>\n"
+    return text + "</div><figcaption>\(HTMLText.escaped(explanation))</figcaption></figure>\n"
+  }
+
+  /// "p99: from 2.1 to 96 ms, at most 96 at 4,000 requests/s; ...".
+  private var finding: String {
+    series.compactMap { line in
+      guard let first = line.points.first, let last = line.points.last, let highest = line.points.max(by: { $0.y < $1.y }) else {
+        return nil
+      }
+      return "\(line.name) from \(NumberText.significant(first.y)) to \(NumberText.significant(last.y)), at most "
+        + "\(NumberText.significant(highest.y)) \(yLabel) at \(NumberText.axis(highest.x)) \(xLabel)"
+    }.joined(separator: "; ")
   }
 
   /// "0.01", "1", "1,000".
@@ -70,7 +79,7 @@ extension LineChart {
     let values = series.flatMap { $0.points.map(\.y) }.filter { $0 > 0 && $0.isFinite }
     guard isLogarithmic, let minimum = values.min(), let maximum = values.max() else {
       let top = yTop
-      return ({ $0 / top }, (0...4).map { top * Double($0) / 4 })
+      return ({ $0 / top }, AxisTicks.round(0...top))
     }
     // Whole decades around the values; their ratio counted in doublings, which need no logarithm's library.
     var low = 1.0

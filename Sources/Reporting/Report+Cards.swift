@@ -31,20 +31,12 @@ extension Report.Card {
   private var bar: String {
     let shown = parts.filter { $0.figure.value > 0 }
     guard !shown.isEmpty else { return "" }
-    let label = shown.sorted { $0.figure.value > $1.figure.value }.map { "\($0.label) \($0.figure.text)" }.joined(separator: ", ")
+    let strongest = shown.largestLoss?.label
     var text = "<svg class=\"bar\" viewBox=\"0 0 1000 24\" preserveAspectRatio=\"none\" role=\"img\" "
-    text += "aria-label=\"Where wall time went: \(HTMLText.escaped(label))\">"
-    var x = 0.0
-    for part in shown {
-      let width = max(0, min(part.figure.value, 1)) * 1000
-      text += "<rect x=\"\(SVGPatterns.number(x))\" y=\"0\" width=\"\(SVGPatterns.number(width))\" height=\"24\" "
-      text += "style=\"\(SVGPatterns.fill(part.style, isEstimated: part.isEstimated))\">"
-      text += "<title>\(HTMLText.escaped("\(part.label): \(part.figure.text)"))</title></rect>"
-      x += width
-    }
+    text += "aria-label=\"Where wall time went: \(HTMLText.escaped(shown.finding))\">\(shown.shapes(height: 24))"
     text += "</svg><div class=\"legend\">"
     for part in shown.sorted(by: { $0.figure.value > $1.figure.value }) where part.figure.value >= 0.005 {
-      text += "<span>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated))"
+      text += "<span>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated, isPale: part.label != strongest))"
       text += "\(HTMLText.escaped("\(part.figure.text) \(part.label)"))</span>"
     }
     return text + "</div>"

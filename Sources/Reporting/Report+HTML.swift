@@ -13,7 +13,7 @@ extension Report {
     var about = "<dl>"
     for fact in facts { about += "<dt>\(HTMLText.escaped(fact.name))</dt><dd>\(HTMLText.escaped(fact.text))</dd>" }
     about += "</dl>"
-    for note in notes { about += "<p class=\"soft\">Note: \(HTMLText.escaped(note)).</p>" }
+    for note in notes { about += "<p class=\"soft\">Note: \(HTMLText.escaped(note))\(note.hasSuffix(".") ? "" : ".")</p>" }
     if cards.isEmpty {
       page += about
     } else {
@@ -91,7 +91,8 @@ extension Report.Block {
 
 extension FigureTable {
   var html: String {
-    var text = "<div class=\"scroll\"><table><thead><tr><th scope=\"col\"></th>"
+    var text =
+      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table: \(HTMLText.escaped(columns.joined(separator: ", ")))\"><table><thead><tr><th scope=\"col\"></th>"
     for column in columns { text += "<th scope=\"col\">\(HTMLText.escaped(column))</th>" }
     text += "</tr></thead><tbody>"
     for row in rows {

@@ -86,16 +86,18 @@ extension FigureTable.Cell {
 }
 
 extension StackedBars {
-  /// Every part that any bar has, once, in the order of the bars.
+  /// Every part of which any bar has some, once, in the order of the bars.
   var legend: [Part] {
     var parts: [Part] = []
-    for part in bars.flatMap(\.parts) where !parts.contains(where: { $0.label == part.label }) { parts.append(part) }
+    for part in bars.flatMap(\.parts) where part.figure.value > 0 && !parts.contains(where: { $0.label == part.label }) {
+      parts.append(part)
+    }
     return parts
   }
 
   /// One bar a line, a letter a part, so that no part is told by colour alone.
   func terminalLines(width: Int) -> [String] {
-    let letters = Array("SHTUCEBRW")
+    let letters = Array("SHTUCEBRWLGDPXO")
     let longest = bars.map(\.name.count).max() ?? 0
     let space = max(20, min(width, 110) - longest - 4)
     var lines: [String] = []

@@ -176,14 +176,17 @@ public struct StackedBars: Sendable {
     public var letter: Character?
     /// Drawn hatched.
     public var isEstimated: Bool
+    /// Time that was lost; the largest loss of a bar is drawn strongest.
+    public var isLoss: Bool
 
     /// A part.
-    public init(label: String, figure: Figure, style: Int, letter: Character? = nil, isEstimated: Bool) {
+    public init(label: String, figure: Figure, style: Int, letter: Character? = nil, isEstimated: Bool, isLoss: Bool = true) {
       self.label = label
       self.figure = figure
       self.style = style
       self.letter = letter
       self.isEstimated = isEstimated
+      self.isLoss = isLoss
     }
   }
 

@@ -33,8 +33,10 @@ struct LiveAnswer: Sendable {
   /// Of each model, by its number.
   let headrooms: [Int32: Headroom]
 
-  /// Finds out how much more a model can take; asked for each model that is shown.
-  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.ServerContext) -> Headroom
+  /// Finds out how much more a model can take, and gives what tries changes on it; asked for each model that is shown.
+  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.ServerContext) -> (
+    headroom: Headroom, estimator: LiveEstimator?
+  )
 
   /// - Parameter search: nil leaves headroom unknown.
   init(
@@ -55,10 +57,14 @@ struct LiveAnswer: Sendable {
       serverContext.neighbours = zip(states, byModel).filter {
         $0.0.number != state.number && $0.0.device.name == state.device.name && !$0.1.batches.isEmpty
       }.map(\.0.name)
-      let diagnosis = LiveDiagnosis(state, events: own, window: window, serverContext: serverContext)
-      headrooms[state.number] =
-        search.map { $0(diagnosis, own, serverContext) }
-        ?? Headroom(goal: .assumed, today: diagnosis.figures.requestsPerSecond, unknownBecause: "nothing was simulated")
+      var diagnosis = LiveDiagnosis(state, events: own, window: window, serverContext: serverContext)
+      if let found = search?(diagnosis, own, serverContext) {
+        headrooms[state.number] = found.headroom
+        if let estimator = found.estimator { diagnosis.quantify(by: estimator) }
+      } else {
+        headrooms[state.number] = Headroom(
+          goal: .assumed, today: diagnosis.figures.requestsPerSecond, unknownBecause: "nothing was simulated")
+      }
       return diagnosis
     }
     self.headrooms = headrooms

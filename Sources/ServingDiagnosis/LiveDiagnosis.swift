@@ -32,7 +32,7 @@ struct LiveDiagnosis: Sendable {
   /// nil where nothing ran.
   let analysis: TraceAnalysis?
   /// nil where nothing ran: nothing can be said of nothing.
-  let assessment: Assessment?
+  private(set) var assessment: Assessment?
   let evidence: RunEvidence
   /// In the queue, a request; nil where nothing ran.
   let meanWait: Figure?
@@ -121,11 +121,22 @@ struct LiveDiagnosis: Sendable {
       assessment = nil
       return
     }
+    assessment = Self.assess(evidence, of: state, by: nil)
+  }
+
+  /// Says what changes would buy, where the simulation fitted to the window reproduces it. Nothing else of the diagnosis changes.
+  mutating func quantify(by estimator: LiveEstimator) {
+    if assessment != nil { assessment = Self.assess(evidence, of: state, by: estimator) }
+  }
+
+  private static func assess(_ evidence: RunEvidence, of state: LiveModelState, by estimator: LiveEstimator?) -> Assessment {
     // A running server does not look into its models' graphs: which rows are copies is not asked here.
     let codes = state.isProcessor ? Set(FindingRegistry.codes).subtracting([.HR211]) : nil
-    var assessment = Assessment(of: evidence, codes: codes, estimator: nil)
-    if let held = evidence.device.batchingDelayIdle { Self.weigh(held, &assessment.verdict) }
-    self.assessment = assessment
+    // Who asks is not seen, so the loop is unknown; a load that is served already gains latency or nothing.
+    let goal: Goal? = evidence.verdict.claims.first?.regime == .loadLimited ? .latency : nil
+    var assessment = Assessment(of: evidence, goal: goal, codes: codes, estimator: estimator, unlockSteps: 0)
+    if let held = evidence.device.batchingDelayIdle { weigh(held, &assessment.verdict) }
+    return assessment
   }
 
   /// Share of the instances' time in which they held a batch.

@@ -25,7 +25,12 @@ public final class LiveDiagnosisPages: LivePages {
   /// A scrape that finds older figures has them worked out anew, for the next one.
   private static let metricsAge = TimeSpan.seconds(2)
   /// By a model's number.
-  private let headrooms = Mutex<[Int32: (time: Instant, headroom: Headroom)]>([:])
+  private let headrooms = Mutex<[Int32: Found]>([:])
+  private struct Found: Sendable {
+    var time: Instant
+    var headroom: Headroom
+    var estimator: LiveEstimator?
+  }
   private let goal: LatencyGoal
   private let queue = DispatchQueue(label: "headroom live diagnosis")
   /// The diagnosis of so many events takes about 30 ms; a busier server is looked at for less than the whole window.
@@ -57,7 +62,7 @@ public final class LiveDiagnosisPages: LivePages {
     let now = MonotonicClock.now
     let key = "\(format.rawValue)/\(name ?? "")"
     if let kept = recent.withLock({ $0[key] }), now - kept.time < Self.reuse { return kept.answer }
-    let live = try liveAnswer(ofModel: name, at: now)
+    let live = try liveAnswer(ofModel: name, at: now, quantifies: true)
     let answer =
       switch format {
       case .json: live.json.serialized(pretty: false)
@@ -71,7 +76,8 @@ public final class LiveDiagnosisPages: LivePages {
   }
 
   /// The diagnosis itself.
-  private func liveAnswer(ofModel name: String?, at now: Instant) throws(KServeError) -> LiveAnswer {
+  /// - Parameter quantifies: whether it says what changes would buy, which takes some more runs of the simulation.
+  private func liveAnswer(ofModel name: String?, at now: Instant, quantifies: Bool) throws(KServeError) -> LiveAnswer {
     let states = server.modelStates
     if let name, !states.contains(where: { $0.name == name }) {
       throw KServeError(.notFound, "Request for unknown model: '\(name)' is not found")
@@ -82,7 +88,11 @@ public final class LiveDiagnosisPages: LivePages {
     let start = Self.start(of: events, since: since)
     return LiveAnswer(
       version: server.version, filter: name, states: states, events: events, start: start, now: now, uptime: now - server.started,
-      frontEnd: usage, search: { self.headroom(of: $0, $1, $2, now: now) })
+      frontEnd: usage,
+      search: { diagnosis, events, context in
+        let found = self.headroom(of: diagnosis, events, context, now: now)
+        return (found.headroom, quantifies ? found.estimator : nil)
+      })
   }
 
   /// A scrape never waits: a simulation may take a second, and counters are wanted at once. It is given what the last diagnosis found, and
@@ -103,7 +113,7 @@ public final class LiveDiagnosisPages: LivePages {
     let now = MonotonicClock.now
     let metrics: [LiveMetrics]
     do throws(KServeError) {
-      let live = try liveAnswer(ofModel: nil, at: now)
+      let live = try liveAnswer(ofModel: nil, at: now, quantifies: false)
       metrics = live.models.map { $0.metrics(headroom: live.headrooms[$0.state.number]) }
     } catch {
       // Of all models together it fails only where nothing is recorded.
@@ -117,19 +127,20 @@ public final class LiveDiagnosisPages: LivePages {
   /// How much more a model can take. A simulation is fitted once in ten seconds of each model; in between only today's rate is new.
   private func headroom(
     of diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext, now: Instant
-  ) -> Headroom {
+  ) -> Found {
     let number = diagnosis.state.number
-    if let kept = headrooms.withLock({ $0[number] }), now - kept.time < LiveAnswer.window, kept.headroom.maximumRate != nil {
-      var headroom = kept.headroom
-      headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
-      return headroom
+    if var kept = headrooms.withLock({ $0[number] }), now - kept.time < LiveAnswer.window, kept.headroom.maximumRate != nil {
+      kept.headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
+      return kept
     }
-    let headroom = LiveHeadroom.headroom(of: diagnosis, events: events, serverContext: serverContext, goal: goal)
+    let (headroom, estimator) = LiveHeadroom.find(of: diagnosis, events: events, serverContext: serverContext, goal: goal)
+    // From when it is there: a search takes time itself.
+    let found = Found(time: MonotonicClock.now, headroom: headroom, estimator: estimator)
     headrooms.withLock { headrooms in
       headrooms = headrooms.filter { now - $0.value.time < LiveAnswer.window }
-      headrooms[number] = (now, headroom)
+      headrooms[number] = found
     }
-    return headroom
+    return found
   }
 
   /// Where there were more events than are read, the window begins with the oldest that was.

@@ -38,11 +38,11 @@ enum LivePage {
     <h3>Where wall time went</h3><div id="waterfall" class="chart"></div><p class="soft">Time breakdown: the bars add up to 100 % of the window. Not an achievable speedup.</p>
     <div class="pair">
     <div><h3>Batch sizes</h3><div id="batches" class="chart"></div><p class="soft" id="batchText"></p></div>
-    <div><h3>Dispatch reasons</h3><div id="dispatchReasons"></div></div>
+    <div><h3>Dispatch reasons</h3><div id="dispatchReasons" class="scroll" tabindex="0" role="region" aria-label="Dispatch reasons"></div></div>
     </div>
-    <h3>Pipeline stages</h3><div id="stages" class="scroll" tabindex="0"></div><p class="soft">Service time per request, utilization and stage capacity.</p>
+    <h3>Pipeline stages</h3><div id="stages" class="scroll" tabindex="0" role="region" aria-label="Pipeline stages"></div><p class="soft">Service time per request, utilization and stage capacity.</p>
     <h3>Findings</h3><div id="findings"></div></section>
-    <section><h2>Models</h2><div id="table" class="scroll"></div></section>
+    <section><h2>Models</h2><div id="table" class="scroll" tabindex="0" role="region" aria-label="Models"></div></section>
     <section><h2>Notes</h2><ul id="notes" class="soft"></ul></section>
     </main>
     <footer class="soft"><p id="status" role="status"></p><p>Small letters behind figures: m measured, e estimated, s simulated. Point at a figure to read where it comes from.

@@ -1,9 +1,16 @@
+import Diagnosis
+import Reporting
 import Vocabulary
 
 /// The page's script: asks each second while the page is seen, draws what comes. Texts are set as text, never as markup.
 enum LivePageScript {
   /// Members of a JavaScript object: texts by what the answer calls the reasons. Both are of letters, blanks and apostrophes.
   private static let reasons = DispatchReason.allCases.map { "\($0.rawValue): \"\($0.text)\"" }.joined(separator: ", ")
+
+  /// A category keeps the colour that reports give it; kernels of unknown use are drawn as those below the roofline.
+  private static let barStyles =
+    (Waterfall.Step.allCases.map { "\($0.rawValue): \"f\($0.style)\"" } + ["kernelBusy: \"f\(Waterfall.Step.belowRoof.style)\""])
+    .joined(separator: ", ")
 
   static let text = #"""
     "use strict";
@@ -99,7 +106,7 @@ enum LivePageScript {
       const {image, width} = canvas(place, height, "Requests per second over the last minute; now " + number(total));
       const most = nice(Math.max(0, ...past.map(point => point.answered + point.failed)));
       const inner = height - top - bottom, from = now - horizon;
-      axes(image, left, width, top, inner, most, "");
+      axes(image, left, width, top, inner, most, "/s");
       for (const point of past) {
         const x = Math.max(left, left + (point.end - point.seconds - from) / horizon * (width - left));
         const w = Math.max(1, left + (point.end - from) / horizon * (width - left) - x - 0.5);
@@ -141,19 +148,20 @@ enum LivePageScript {
     }
     function legend(items) { return el("ul", {class: "legend"}, ...items.map(([style, text]) => el("li", {}, swatch(style), text))); }
 
-    const barStyles = {noRequestsIdle: "f7", batchingDelayIdle: "f3", hostOverheadIdle: "f5", unattributedIdle: "url(#waterfallh6)", kernelBusy: "f0"};
+    const barStyles = {\#(barStyles)}, pale = \#(ChartPalette.paleOpacity);
     function drawWaterfall(bars) {
       const place = $("waterfall");
       if (!bars.length) { place.replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
       const row = 24, height = bars.length * row + 8, wide = place.clientWidth > 560, left = wide ? 270 : 0, step = wide ? row : row + 16;
-      const {image, width} = canvas(place, wide ? height : bars.length * step + 8, "Shares of wall time: " + bars.map(bar => bar.text + " " + number(bar.ofWall)).join(", "));
+      const {image, width} = canvas(place, wide ? height : bars.length * step + 8, "Where wall time went: " + [...bars].sort((a, b) => b.ofWall.value - a.ofWall.value).map((bar, index) => (index === 0 && bar.ofWall.value > 0.5 ? "mostly " : "") + bar.text + " " + number(bar.ofWall)).join(", "));
+      const losses = bars.filter(bar => bar.step !== "kernelBusy"), strongest = losses.reduce((a, b) => b.ofWall.value > a.ofWall.value ? b : a, losses[0]);
       const room = width - left - 60;
       let x = left;
       bars.forEach((bar, index) => {
         const w = Math.max(0, Math.min(1, bar.ofWall.value)) * room, y = index * step + 4 + (wide ? 0 : 14);
         const style = barStyles[bar.step] || "f2", fill = style.startsWith("url") ? {fill: style} : {class: style};
         image.append(svg("text", wide ? {x: 0, y: y + 13} : {x: 0, y: y - 3}, bar.text),
-          svg("rect", {...fill, x: round(x), y, width: round(Math.max(w, 0.75)), height: 16}, svg("title", {}, bar.explanation)),
+          svg("rect", {...fill, ...(bar === strongest ? {} : {"fill-opacity": pale}), x: round(x), y, width: round(Math.max(w, 0.75)), height: 16}, svg("title", {}, bar.explanation)),
           svg("text", {x: round(Math.min(x + w + 6, width - 44)), y: y + 13}, number(bar.ofWall)));
         x += w;
       });
@@ -167,11 +175,12 @@ enum LivePageScript {
       const place = $("batches"), bins = model.batchSizes;
       if (!bins.length) { place.replaceChildren(el("p", {}, "No batch ran in the window.")); $("batchText").textContent = ""; return; }
       const height = 150, left = 50, top = 10, bottom = 22;
-      const {image, width} = canvas(place, height, "Batches by rows; mean " + number(model.figures.rowsPerBatch));
+      const {image, width} = canvas(place, height, `Batches by rows: ${number(model.figures.rowsPerBatch)} rows on average, ${model.maximumBatchRows} at most`);
       const low = Math.min(1, bins[0].fromRows), high = Math.max(model.maximumBatchRows, bins[bins.length - 1].toRows, low + 1);
       const most = nice(Math.max(...bins.map(bin => bin.batches))), inner = height - top - bottom;
       const at = rows => left + (rows - low) / (high - low + 1) * (width - left);
       axes(image, left, width, top, inner, most, "");
+      image.append(svg("text", {class: "t", x: left + 4, y: top + 10}, "batches"));
       for (const bin of bins) {
         const h = bin.batches / most * inner, rows = bin.fromRows === bin.toRows ? bin.fromRows : `${bin.fromRows} to ${bin.toRows}`;
         image.append(svg("rect", {class: "f2", x: round(at(bin.fromRows)), y: round(top + inner - h), width: round(Math.max(2, at(bin.toRows + 1) - at(bin.fromRows) - 1)), height: round(h)},
@@ -205,7 +214,7 @@ enum LivePageScript {
         if (stage.unknownBecause) return [stage.text, el("span", {class: "soft"}, "unknown: " + stage.unknownBecause)];
         const share = stage.utilization ? Math.min(1, stage.utilization.value) : 0;
         const meter = svg("svg", {class: "meter", viewBox: "0 0 80 11", preserveAspectRatio: "none", "aria-hidden": "true"},
-          svg("rect", {class: "f7", width: 80, height: 11}), svg("rect", {class: share >= 0.9 ? "f5" : "f0", width: round(80 * share), height: 11}));
+          svg("rect", {class: "fl", width: 80, height: 11}), svg("rect", {class: share >= 0.9 ? "f5" : "f0", width: round(80 * share), height: 11}));
         const cell = document.createDocumentFragment();
         if (stage.utilization) cell.append(meter);
         cell.append(shown(stage.utilization));

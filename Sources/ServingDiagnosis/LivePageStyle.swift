@@ -1,10 +1,12 @@
-/// The page's style. Colours are those of the reports (Okabe and Ito's); every part also has a label or a pattern of its own.
+import Reporting
+
+/// The page's style. Colours are those of the reports; every part also has a label or a pattern of its own.
 enum LivePageStyle {
   static let css = """
     :root{--ink:#1b1f24;--soft:#57606a;--paper:#fff;--line:#d8dee4;--panel:#f6f8fa;--accent:#0a5bb5;--warn:#8a4b00;--warnbg:#fff4e0;
-    --s0:#0072b2;--s1:#56b4e9;--s2:#009e73;--s3:#c9a400;--s4:#cc79a7;--s5:#d55e00;--s6:#8c8c8c;--s7:#c8ccd1}
+    \(ChartPalette.light)}
     @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--paper:#0d1117;--line:#30363d;--panel:#161b22;--accent:#79b8ff;
-    --warn:#ffb454;--warnbg:#2b2110;--s0:#4aa3df;--s1:#8ecdf2;--s2:#2fc49a;--s3:#e6c229;--s4:#e39cc4;--s5:#f08a45;--s6:#8b949e;--s7:#484f58}}
+    --warn:#ffb454;--warnbg:#2b2110;\(ChartPalette.dark)}}
     *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1rem 1.25rem 3rem;color:var(--ink);background:var(--paper);
     font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
     h1{font-size:1.5rem;margin:.25rem 0}h2{font-size:1.15rem;margin:1.5rem 0 .25rem}h3{font-size:1rem;margin:1.25rem 0 .25rem}p{margin:.25rem 0 .6rem}
@@ -18,7 +20,7 @@ enum LivePageStyle {
     .tile{border:1px solid var(--line);border-radius:6px;padding:.45rem .7rem}.tile b{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
     .tile span{color:var(--soft);font-size:.85rem}.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}
     .chart{width:100%}svg{display:block;width:100%}svg text{fill:var(--ink);font-size:12px}svg .t{fill:var(--soft)}svg .g{stroke:var(--line)}
-    .f0{fill:var(--s0)}.f1{fill:var(--s1)}.f2{fill:var(--s2)}.f3{fill:var(--s3)}.f4{fill:var(--s4)}.f5{fill:var(--s5)}.f6{fill:var(--s6)}.f7{fill:var(--s7)}
+    .f0{fill:var(--s0)}.f1{fill:var(--s1)}.f2{fill:var(--s2)}.f3{fill:var(--s3)}.f4{fill:var(--s4)}.f5{fill:var(--s5)}.f6{fill:var(--s6)}.f7{fill:var(--s7)}.f8{fill:var(--s8)}.fl{fill:var(--line)}
     .l0,.l5{fill:none;stroke-width:2}.l0{stroke:var(--s0)}.l5{stroke:var(--s5);stroke-dasharray:5 3}.hatch{stroke:var(--paper);stroke-width:2}
     .legend{display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.85rem;margin:.3rem 0;padding:0;list-style:none}.legend li{display:inline-flex;align-items:center;gap:.35rem}
     .legend svg{width:1.4rem;flex:none}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}

@@ -185,6 +185,8 @@ struct BenchCommand: ParsableCommand {
     let progress = ProgressLine(isQuiet: quiet)
     do {
       if hypotheses {
+        // Measured: 15 s of CPU time, one fit after the other.
+        say(TimeEstimate(seconds: 15, work: "three fits in virtual time"))
         let report = try Hypotheses.report { progress.report($0) }
         progress.clear()
         return Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
@@ -259,7 +261,9 @@ struct BenchCommand: ParsableCommand {
   private func simulate(_ progress: ProgressLine) throws -> ExperimentResult {
     var runner = ExperimentRunner { progress.report($0) }
     runner.explains = !noGains
-    return try runner.run(chosen())
+    let chosen = try chosen()
+    say(chosen.estimate(SimulationSpeed(cores: Self.cores), explains: !noGains))
+    return try runner.run(chosen)
   }
 
   /// A measured experiment's report, figures and runs.
@@ -276,6 +280,7 @@ struct BenchCommand: ParsableCommand {
     runner.recordsOSCalls = !noOsCalls
     runner.explains = !noGains
     if MeasuredSuite.names.contains(name) {
+      say(MeasuredSuite.estimate(name, seconds: seconds))
       let result = try MeasuredSuite.run(name, runner: runner, seconds: seconds)
       return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])
     }
@@ -284,9 +289,18 @@ struct BenchCommand: ParsableCommand {
         "--device \(device): \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
       )
     }
-    let result = try runner.run(chosen(forProcessor: DeviceClass(deviceName: device) == .processor))
+    let chosen = try chosen(forProcessor: DeviceClass(deviceName: device) == .processor)
+    say(chosen.measuredEstimate(explains: !noGains))
+    let result = try runner.run(chosen)
     return Measured(report: result.report, json: result.json(version: Headroom.version), runs: result.variants.map(\.compared))
   }
+
+  /// How long it will take, before it begins: nobody waits without knowing for what.
+  private func say(_ estimate: TimeEstimate) {
+    if !quiet, let line = estimate.line { Terminal.note("headroom bench: \(line)") }
+  }
+
+  private static var cores: Int { max(1, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))) }
 
   /// This program's own file.
   private static var executable: String { Files.executable ?? CommandLine.arguments[0] }

@@ -5,6 +5,7 @@ import ArgumentParser
 import ProcessContract
 import DeviceModel
 import Execution
+import Experiments
 import FileAccess
 import Glibc
 import JSONText
@@ -57,6 +58,7 @@ struct CalibrateMachine: ParsableArguments {
 
   private func measureHost(output: String?) throws {
     let progress = ProgressLine(isQuiet: quiet)
+    say(seconds ?? 12, "four phases of requests over loopback")
     let calibration = try HostCalibration(secondsPerPhase: (seconds ?? 12) / 4) { progress.report($0) }
     progress.clear()
     let profile = calibration.profile(name: name ?? Self.hostName)
@@ -72,6 +74,11 @@ struct CalibrateMachine: ParsableArguments {
     }
   }
 
+  /// How long it will take, before it begins.
+  private func say(_ seconds: Double, _ work: String) {
+    if !quiet, let line = TimeEstimate(seconds: seconds, work: work).line { Terminal.note("headroom calibrate: \(line)") }
+  }
+
   private func measureProcessor(_ model: String, output: String?, sizes: ModelOptions) throws {
     let progress = ProgressLine(isQuiet: quiet)
     let loaded = try sizes.load(model)
@@ -81,6 +88,7 @@ struct CalibrateMachine: ParsableArguments {
     progress.report("\(model): loading")
     let onDevice = try device.load(.graph(loaded.graph), LoadOptions(maximumBatchRows: maxBatchSize, precision: precision))
     let rows = onDevice.hasRowDimension ? BatchDurations.sizes(maximum: maxBatchSize) : [1]
+    say(seconds ?? 10, "batches of \(rows.count) sizes, at least five of each")
     progress.report("\(model): timing batches of \(rows.map(String.init).joined(separator: ", ")) rows")
     let timing = try BatchTimer.measure(
       onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10),

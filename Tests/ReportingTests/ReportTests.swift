@@ -76,8 +76,10 @@ import Testing
     let report = Report(
       title: "t", question: "q", banner: nil, facts: [],
       sections: [.init(id: "s", heading: "h", explanation: "e", blocks: [.chart(chart), .histogram(histogram)])])
-    #expect(report.html.contains("<path d=\"M") && report.html.contains("role=\"img\" aria-label=\"t\""))
-    #expect(report.html.components(of: "width=\"409.00\"") == 2)
+    #expect(
+      report.html.contains("<path d=\"M")
+        && report.html.contains("role=\"img\" aria-label=\"t: a from 1.00 to 2.00, at most 2.00 y at 2 x\""))
+    #expect(report.html.components(of: "width=\"499.00\"") == 2)
     #expect(report.csv.contains("s,2.0,a,2.0,y,,t,,"))
   }
 }

@@ -27,7 +27,9 @@ struct RunComparison {
           name: row.name, text: row.text, kind: row.kind, anchor: change.map { "\($0.code.rawValue)-\(run.name)" })
       }
       let parts = run.analysis.waterfall.bars.map {
-        StackedBars.Part(label: $0.step.text, figure: $0.ofWall, style: $0.step.style, letter: $0.step.letter, isEstimated: $0.isEstimated)
+        StackedBars.Part(
+          label: $0.step.text, figure: $0.ofWall, style: $0.step.style, letter: $0.step.letter, isEstimated: $0.isEstimated,
+          isLoss: $0.step != .useful)
       }
       return Report.Card(
         name: run.name, setting: answer.setting, title: answer.bottleneck, lines: lines, parts: parts,
@@ -220,7 +222,8 @@ struct RunComparison {
           name: result.name,
           parts: result.analysis.waterfall.bars.filter { $0.ofWall.value > 0 }.map { bar in
             StackedBars.Part(
-              label: bar.step.text, figure: bar.ofWall, style: bar.step.style, letter: bar.step.letter, isEstimated: bar.isEstimated)
+              label: bar.step.text, figure: bar.ofWall, style: bar.step.style, letter: bar.step.letter, isEstimated: bar.isEstimated,
+              isLoss: bar.step != .useful)
           }
         )
       })

@@ -24,6 +24,13 @@ public enum MeasuredSuite {
     }
   }
 
+  /// How long one takes: its runs, each with ramp and warm-up, and the servers' starts.
+  public static func estimate(_ name: String, seconds: Double?) -> TimeEstimate {
+    let each = (seconds ?? 6) + 2.5
+    return name == "isolate"
+      ? TimeEstimate(seconds: 5 * each + 4, work: "5 runs for real") : TimeEstimate(seconds: 4 * each + 3, work: "4 runs for real")
+  }
+
   private static let hidden = 1024
   private static let identityWidth = 16
 

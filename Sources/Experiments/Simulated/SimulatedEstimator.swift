@@ -3,6 +3,7 @@ import CheckedNumbers
 public import DeviceModel
 public import Diagnosis
 import Planning
+import Resimulation
 import Scheduling
 import Simulation
 import TimeBase
@@ -76,7 +77,7 @@ public final class SimulatedEstimator: GainEstimator {
       }
     }
     var world = changed.world(plan, seed: seed).shortened(rate: rate)
-    for change in changes { try Self.apply(change, to: &world) }
+    for change in changes { try world.apply(change) }
     return world
   }
 
@@ -84,50 +85,18 @@ public final class SimulatedEstimator: GainEstimator {
   private func processorWorld(_ variant: Variant, _ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
     var changed = variant
     for change in changes {
-      switch change {
-      case .clientCores, .frontEndCores, .frontEndTimeScale, .instances, .issuingThreadPerInstance, .batchDelay, .preferredSizes,
-        .maximumQueueSize, .queueTimeout, .gpuTimeScale:
-        continue
-      case .removeRedundantWork:
+      guard change.appliesToMeasuredBatches else { throw .unsupported(change) }
+      if change == .removeRedundantWork {
         guard let rewrittenDurations else { throw .unsupported(change) }
         changed.processor?.durations = rewrittenDurations
-      case .maximumBatchRows(let rows):
+      }
+      if case .maximumBatchRows(let rows) = change {
         guard let largest = changed.processor?.durations.points.last?.rows, rows <= largest else { throw .unsupported(change) }
-      // The first is how launches are issued, the others of a link: a processor has neither.
-      case .eagerBatching, .cudaGraphs, .pinnedTransfers, .gatheredCopies, .overlappedCopies, .dispatchGapScale, .weightBytesScale, .splitK:
-        throw .unsupported(change)
       }
     }
     var world = changed.world(plan, seed: seed).shortened(rate: rate)
-    for change in changes { try Self.apply(change, to: &world) }
+    for change in changes { try world.apply(change) }
     return world
-  }
-
-  private static func apply(_ change: Change, to world: inout SimulationConfiguration) throws(GainRefusal) {
-    func scale(_ time: TimeTerm, _ factor: Double) { world.scales[time] = (world.scales[time] ?? 1) * factor }
-    switch change {
-    case .clientCores(let cores): world.host = world.host.with(.clientCores, Double(cores))
-    case .frontEndCores(let cores): world.host = world.host.with(.frontEndCores, Double(cores))
-    case .frontEndTimeScale(let factor): scale(.frontEndWork, factor)
-    // Both have changed the plan or the scheduler already.
-    case .removeRedundantWork, .maximumBatchRows: break
-    case .cudaGraphs: world.execution.usesCUDAGraphs = true
-    case .instances(let count): world.scheduler.instances = max(1, count)
-    case .issuingThreadPerInstance: world.execution.issuing = .perInstance
-    case .eagerBatching: world.execution.permits = 3
-    case .batchDelay(let microseconds): world.scheduler.batching?.maximumQueueDelay = .microseconds(Int64(microseconds))
-    case .preferredSizes(let sizes): world.scheduler.batching?.preferredSizes = sizes
-    case .maximumQueueSize(let size): world.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = size
-    case .queueTimeout(let microseconds): world.scheduler.batching?.defaultQueuePolicy.defaultTimeout = .microseconds(Int64(microseconds))
-    case .pinnedTransfers: world.execution.pinsMemory = true
-    case .gatheredCopies: world.execution.gathersCopies = true
-    case .overlappedCopies:
-      world.execution.overlapsCopies = true
-      world.execution.permits = max(2, world.execution.permits)
-    case .dispatchGapScale(let factor): scale(.dispatch, factor)
-    case .gpuTimeScale(let factor): scale(.kernels, factor)
-    case .weightBytesScale, .splitK: throw .unsupported(change)
-    }
   }
 
   private func results(_ changes: [Change]) throws(GainRefusal) -> [SimulationResult] {
@@ -186,36 +155,16 @@ public final class SimulatedEstimator: GainEstimator {
 
   /// The four gains of `changes`, all together.
   public func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {
-    let (before, after) = (try results([]), try results(changes))
-    let source = "re-simulation, \(seeds.count) pairs with common draws"
-    func gain(_ unit: Figure.Unit, _ value: (SimulationResult) -> Double?) -> Gain? {
-      let (old, new) = (before.compactMap(value), after.compactMap(value))
-      guard old.count == seeds.count, new.count == seeds.count, old.allSatisfy({ $0 > 0 }) else { return nil }
-      let ratios = zip(old, new).map { $1 / $0 - 1 }
-      guard let minimum = ratios.min(), let maximum = ratios.max() else { return nil }
-      func figure(_ values: [Double]) -> Figure {
-        Figure(values.reduce(0, +) / Double(values.count), unit, .simulated, source: source)
-      }
-      return Gain(before: figure(old), after: figure(new), changeInterval: minimum...maximum)
-    }
+    let runs = PairedRuns(
+      before: try results([]), after: try results(changes), kind: .simulated,
+      source: "re-simulation, \(seeds.count) pairs of runs with the same random seed")
     var capacityGain: Gain?
-    if tellsLatency, case let (oldCapacity, newCapacity) = (try capacity([]).rate, try capacity(changes).rate), oldCapacity.lowerBound > 0 {
-      let source = "re-simulation, open loop, generator without limits, p99 at most \(p99GoalMilliseconds) ms"
-      func figure(_ range: ClosedRange<Double>) -> Figure {
-        Figure(range.lowerBound, .requestsPerSecond, .simulated, source: source, interval: range)
-      }
-      // What one step of the bisection cannot tell apart is no change.
-      let minimum = newCapacity.lowerBound / oldCapacity.upperBound - 1
-      let maximum = max(minimum, newCapacity.upperBound / oldCapacity.lowerBound - 1)
-      capacityGain = Gain(before: figure(oldCapacity), after: figure(newCapacity), changeInterval: minimum...maximum)
+    if tellsLatency {
+      capacityGain = PairedRuns.maximumRate(
+        before: try capacity([]).rate, after: try capacity(changes).rate, kind: .simulated,
+        source: "re-simulation, open loop, generator without limits, p99 at most \(p99GoalMilliseconds) ms")
     }
-    return GainEstimate(
-      throughput: gain(.requestsPerSecond) { $0.throughput },
-      medianLatency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 50) } : nil,
-      p99Latency: tellsLatency ? gain(.milliseconds) { $0.latencyMilliseconds(percentile: 99) } : nil, maximumRateAtGoal: capacityGain,
-      gpuSecondsPerMillionInferences: gain(.seconds) { result in
-        result.answeredRows > 0 ? result.busy.kernels / 1e9 / Double(result.answeredRows) * 1e6 : nil
-      })
+    return runs.estimate(tellsLatency: tellsLatency, maximumRateAtGoal: capacityGain)
   }
 }
 

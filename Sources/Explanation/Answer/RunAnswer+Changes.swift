@@ -78,7 +78,7 @@ extension RunAnswer {
               Change(
                 code: ranked.finding.code, effect: choice.effect, setting: fix.fix.typed,
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: gain.text, change: gain.figure,
-                costs: costs(of: estimate, besides: choice.effect), kind: gain.figure?.kind.rawValue ?? "simulated"), choice.rank,
+                costs: costs(of: estimate, besides: choice.effect, fix.fix), kind: gain.figure?.kind.rawValue ?? "simulated"), choice.rank,
               choice.worth, settings
             ))
         }
@@ -169,15 +169,15 @@ extension RunAnswer {
   }
 
   /// What a change makes worse by enough to be said.
-  private static func costs(of estimate: GainEstimate, besides effect: Change.Effect) -> [String] {
+  private static func costs(of estimate: GainEstimate, besides effect: Change.Effect, _ fix: Fix) -> [String] {
     var costs: [String] = []
     func add(_ name: String, _ gain: Gain?, worseWhenHigher: Bool) {
       guard let gain, (worseWhenHigher ? gain.sureChange : -gain.sureChange) >= smallestEffect else { return }
       costs.append("\(name) \(Figure.changeText(gain.change.value))")
     }
     // A smaller device has its latency said already, and takes longer for a row by construction.
-    if effect != .cost {
-      add("GPU time", estimate.gpuSecondsPerMillionInferences, worseWhenHigher: true)
+    if !fix.changes.contains(where: { if case .gpuTimeScale = $0 { true } else { false } }) {
+      if effect != .cost { add("GPU time", estimate.gpuSecondsPerMillionInferences, worseWhenHigher: true) }
       add("p99", estimate.p99Latency, worseWhenHigher: true)
       add("throughput", estimate.throughput, worseWhenHigher: false)
     }

@@ -57,14 +57,14 @@ extension TraceExplanation {
     }
     let parts =
       [
-        StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 7, isEstimated: false),
+        StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 0, isEstimated: false, isLoss: false),
         StackedBars.Part(
           label: "non-overlapped memcpy", figure: device.share(device.busy.nonOverlappedMemcpy), style: 4, isEstimated: false),
       ]
-      + GapCause.Family.allCases.enumerated().map { place, family in
+      + GapCause.Family.allCases.map { family in
         StackedBars.Part(
           label: "idle: " + TraceVerdict.name(family), figure: device.share(device.idle[family]),
-          style: Self.styles[place % Self.styles.count], isEstimated: false)
+          style: Self.style(family), isEstimated: false)
       }
     return Report.Section(
       id: "gpu-time", heading: "GPU time",
@@ -72,8 +72,20 @@ extension TraceExplanation {
       blocks: [.bars(StackedBars(bars: [(device.name, parts)])), .table(FigureTable(columns: ["of the span"], rows: rows))])
   }
 
-  /// Of the bar's parts: kernels and copies have the two that are left out.
-  private static let styles = [0, 1, 2, 3, 5, 6, 8, 9]
+  /// A cause that a run's waterfall has too keeps its colour.
+  private static func style(_ family: GapCause.Family) -> Int {
+    switch family {
+    case .upstream: Waterfall.Step.noRequestsIdle.style
+    case .loop: Waterfall.Step.hostOverheadIdle.style
+    case .unknown: Waterfall.Step.unattributedIdle.style
+    case .launch: 9
+    case .device: 10
+    case .dependency: 11
+    case .transfer: 12
+    case .calls: 13
+    case .overhead: 14
+    }
+  }
 
   private func countersSection(_ device: DeviceExplanation) -> Report.Section {
     let measured = devices.indices.contains(main) && devices[main].ordinal == device.ordinal ? metrics : nil

@@ -179,7 +179,7 @@ struct LiveDiagnosisTests {
       LiveAnswer(
         version: "1", filter: nil, states: [world.state], events: world.events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
         now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: Self.idleLoops
-      ) { LiveHeadroom.headroom(of: $0, events: $1, serverContext: $2, goal: .assumed) }
+      ) { LiveHeadroom.find(of: $0, events: $1, serverContext: $2, goal: .assumed) }
     }
     // 20 requests/s of 2 ms in batches of one: batches of eight were never seen, and count as eight times as long.
     let starved = answer(.starved())
@@ -200,6 +200,49 @@ struct LiveDiagnosisTests {
     var few = LiveWorld()
     for index in 0..<5 { few.batch(arrivals: [Double(index) * 1e6], gather: Double(index) * 1e6 + 40, kernels: 2000) }
     #expect(try #require(answer(few).headrooms[1]).unknownBecause?.hasPrefix("5 batches in the window are too few") == true)
+  }
+
+  @Test("changes are tried on the simulation fitted to the window, and no more is said than it reproduces")
+  func changes() throws {
+    // 100 requests/s at random, batches of up to eight held for 20 ms by the delay and done in 2 ms: the delay buys nothing.
+    var world = LiveWorld()
+    world.state.scheduling.batching?.maximumQueueDelay = .microseconds(20_000)
+    var random = SplitMix64(seed: 5)
+    var (time, waiting) = (0.0, [Double]())
+    func flush(_ world: inout LiveWorld) {
+      guard let first = waiting.first else { return }
+      world.batch(
+        arrivals: waiting, gather: waiting.count == 8 ? (waiting.last ?? first) + 40 : first + 20_000, kernels: 2_000,
+        reason: waiting.count == 8 ? .full : .delay)
+      waiting = []
+    }
+    while time < 9_970_000 {
+      time += 20_000 * random.nextUnitDouble()
+      if let first = waiting.first, waiting.count == 8 || time > first + 20_000 { flush(&world) }
+      waiting.append(time)
+    }
+    let answer = LiveAnswer(
+      version: "1", filter: nil, states: [world.state], events: world.events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
+      now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: nil
+    ) { LiveHeadroom.find(of: $0, events: $1, serverContext: $2, goal: .assumed) }
+    let model = try #require(answer.models.first)
+    let said = answer.answer(of: model)
+    let change = try #require(said.changes.first { $0.setting == "max_queue_delay_microseconds: 0" }, "\(answer.text)")
+    #expect(change.kind == "estimated" && change.effect == .p99, "\(answer.text)")
+    #expect(try #require(change.change).value < -0.5, "\(answer.text)")
+    #expect(said.changes.allSatisfy { $0.kind != "not quantified" })
+    // Sixty requests show no 99th percentile to compare the simulation by: nothing is quantified, and headroom alone is estimated.
+    var few = LiveWorld()
+    for index in 0..<60 {
+      few.batch(arrivals: [Double(index) * 160_000], gather: Double(index) * 160_000 + 1_000, kernels: 2_000, reason: .delay)
+    }
+    let silent = LiveAnswer(
+      version: "1", filter: nil, states: [few.state], events: few.events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
+      now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: nil
+    ) { LiveHeadroom.find(of: $0, events: $1, serverContext: $2, goal: .assumed) }
+    let advice = silent.answer(of: try #require(silent.models.first)).changes
+    #expect(!advice.isEmpty && advice.allSatisfy { $0.kind == "not quantified" }, "\(silent.text)")
+    #expect(silent.headrooms[1]?.maximumRate?.kind == .estimated)
   }
 
   @Test("slices hold every answer once, and the client is never claimed")

@@ -1,0 +1,105 @@
+import CheckedNumbers
+import Planning
+import TimeBase
+import Workload
+
+/// How long a command will take, said in one line before it begins.
+public struct TimeEstimate: Sendable, Hashable {
+  /// Wall time, seconds.
+  public var seconds: Double
+  /// What takes it: "3 variants, 3 runs each, and what changes would buy".
+  public var work: String
+
+  /// An estimate.
+  public init(seconds: Double, work: String) {
+    self.seconds = seconds
+    self.work = work
+  }
+
+  /// Commands that end sooner say nothing: the result is there before the line is read.
+  public static let shortest = 3.0
+
+  /// "about 40 s: 3 variants, ..."; nil for a short command.
+  public var line: String? {
+    guard seconds.isFinite, seconds >= Self.shortest else { return nil }
+    return "about \(Self.text(seconds: seconds)): \(work)"
+  }
+
+  /// "8 s", "40 s", "3 min", "2 h": no more digits than an estimate has.
+  static func text(seconds: Double) -> String {
+    switch seconds {
+    case ..<9.5: "\(Int(saturating: seconds.rounded())) s"
+    case ..<100: "\(Int(saturating: (seconds / 5).rounded() * 5)) s"
+    case ..<5700: "\(Int(saturating: (seconds / 60).rounded())) min"
+    default: "\(Int(saturating: (seconds / 3600).rounded())) h"
+    }
+  }
+}
+
+/// What simulating costs. The standard figures are of a release build on a core of a virtual machine (EPYC 9555): `bench --no-gains` and
+/// `bench` of the case study's variants, their CPU time over the requests of their runs.
+public struct SimulationSpeed: Sendable, Hashable {
+  /// CPU seconds per simulated request.
+  public var secondsPerRequest: Double
+  /// Requests of the short runs behind one variant's sensitivities and changes: some 580 of 10,000.
+  public var requestsForChanges: Double
+  /// Cores that variants run on beside each other.
+  public var cores: Int
+
+  /// A speed with every field stated.
+  public init(secondsPerRequest: Double = 2.5e-6, requestsForChanges: Double = 5.8e6, cores: Int) {
+    self.secondsPerRequest = secondsPerRequest
+    self.requestsForChanges = requestsForChanges
+    self.cores = cores
+  }
+}
+
+extension Experiment {
+  /// In virtual time. Requests per second of a closed loop are bounded by its users' think time and by what the device computes at best.
+  public func estimate(_ speed: SimulationSpeed, explains: Bool) -> TimeEstimate {
+    var perVariant: [Double] = []
+    for variant in variants {
+      let length = variant.workload.ramp.seconds + variant.workload.warmUp.seconds + variant.workload.duration.seconds
+      let requests = length * Self.rate(of: variant) * Double(repetitions) + (explains ? speed.requestsForChanges : 0)
+      perVariant.append(requests * speed.secondsPerRequest)
+    }
+    // Variants run beside each other; the longest of them is not cut.
+    let seconds = max(perVariant.max() ?? 0, perVariant.reduce(0, +) / Double(max(1, min(speed.cores, variants.count))))
+    return TimeEstimate(
+      seconds: seconds, work: runs + " in virtual time" + (explains ? ", and what changes would buy (--no-gains leaves that out)" : ""))
+  }
+
+  /// For real: starting the servers, every variant's run, one more of each at equal rows per second where several are compared, and a
+  /// simulation fitted to each.
+  public func measuredEstimate(explains: Bool) -> TimeEstimate {
+    var seconds = 0.0
+    for variant in variants {
+      let load = variant.workload
+      seconds += Self.secondsPerServer + load.ramp.seconds + load.warmUp.seconds + load.duration.seconds
+      if variants.count > 1 { seconds += 1 + max(2, load.duration.seconds / 2.5) }
+      if explains { seconds += Self.secondsPerFit }
+    }
+    let count = "\(variants.count) variant\(variants.count == 1 ? "" : "s")"
+    return TimeEstimate(seconds: seconds, work: count + " for real" + (explains ? ", and a simulation fitted to each" : ""))
+  }
+
+  /// Start, readiness and end of a server, reading its trace.
+  private static let secondsPerServer = 3.0
+  /// Batch times on the quiet machine, the fit, sensitivities and changes.
+  private static let secondsPerFit = 12.0
+
+  private var runs: String {
+    let count = variants.count
+    return "\(count) variant\(count == 1 ? "" : "s"), \(repetitions) run\(repetitions == 1 ? "" : "s")\(count == 1 ? "" : " each")"
+  }
+
+  /// Requests per second, from above.
+  private static func rate(of variant: Variant) -> Double {
+    switch variant.workload.load {
+    case .open(let arrivals): return arrivals.perSecond(over: variant.workload.duration)
+    case .closed(let users, _, let think):
+      // An answer takes ten milliseconds at best, with network, batching and kernels; one process of a load generator passes no more.
+      return min(Double(users) / (think.mean.seconds + 0.01), 20_000)
+    }
+  }
+}
