@@ -33,6 +33,10 @@ public final class LiveDiagnosisPages: LivePages {
   }
   private let goal: LatencyGoal
   private let queue = DispatchQueue(label: "headroom live diagnosis")
+  /// What changes would buy takes some more runs of the simulation: nobody waits for them, the next answer has them.
+  private let changes = DispatchQueue(label: "headroom live changes", qos: .utility)
+  /// An estimator is the next one's stopgap for so long.
+  private static let memory = TimeSpan.seconds(60)
   /// The diagnosis of so many events takes about 30 ms; a busier server is looked at for less than the whole window.
   private static let limits = LiveRecorder.Limits(requests: 1 << 15, batches: 1 << 14, kernels: 1 << 16)
 
@@ -63,6 +67,8 @@ public final class LiveDiagnosisPages: LivePages {
     let key = "\(format.rawValue)/\(name ?? "")"
     if let kept = recent.withLock({ $0[key] }), now - kept.time < Self.reuse { return kept.answer }
     let live = try liveAnswer(ofModel: name, at: now, quantifies: true)
+    let estimators = headrooms.withLock { $0.values.compactMap(\.estimator) }
+    changes.async { for estimator in estimators { estimator.work() } }
     let answer =
       switch format {
       case .json: live.json.serialized(pretty: false)
@@ -133,11 +139,13 @@ public final class LiveDiagnosisPages: LivePages {
       kept.headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
       return kept
     }
-    let (headroom, estimator) = LiveHeadroom.find(of: diagnosis, events: events, serverContext: serverContext, goal: goal)
+    let (headroom, estimator) = LiveHeadroom.find(
+      of: diagnosis, events: events, serverContext: serverContext, goal: goal, isPatient: true,
+      earlier: headrooms.withLock { $0[number]?.estimator })
     // From when it is there: a search takes time itself.
     let found = Found(time: MonotonicClock.now, headroom: headroom, estimator: estimator)
     headrooms.withLock { headrooms in
-      headrooms = headrooms.filter { now - $0.value.time < LiveAnswer.window }
+      headrooms = headrooms.filter { now - $0.value.time < Self.memory }
       headrooms[number] = found
     }
     return found

@@ -14,7 +14,15 @@ final class LiveEstimator: GainEstimator, Sendable {
   private let today: Figure
   /// Highest rate that keeps the goal as the model is.
   private let maximumRate: ClosedRange<Double>
-  private let known = Mutex<[[Change]: Result<GainEstimate, GainRefusal>]>([:])
+  /// An answer that is not there yet is refused and worked out by `work()`, so that nobody waits for it.
+  private let isPatient: Bool
+  private let state: Mutex<State>
+  private struct State: Sendable {
+    var known: [[Change]: Result<GainEstimate, GainRefusal>] = [:]
+    /// Of the simulation before this one, some ten seconds older: better than nothing until the new answer is there.
+    var earlier: [[Change]: Result<GainEstimate, GainRefusal>] = [:]
+    var wanted: [[Change]] = []
+  }
 
   /// One pair of runs each.
   private static let seeds: [UInt64] = [1, 2]
@@ -23,22 +31,47 @@ final class LiveEstimator: GainEstimator, Sendable {
   private static let spareFactor = 1.25
 
   /// nil where the window's requests are too few to compare anything by.
-  init?(_ simulation: LiveSimulation, goal: LatencyGoal, today: Figure, maximumRate: ClosedRange<Double>) {
+  ///
+  /// - Parameters:
+  ///   - isPatient: whether `estimate` answers at once with what is known, and `work()` finds the rest.
+  ///   - earlier: the estimator of the window before.
+  init?(
+    _ simulation: LiveSimulation, goal: LatencyGoal, today: Figure, maximumRate: ClosedRange<Double>, isPatient: Bool,
+    earlier: LiveEstimator?
+  ) {
     guard let replay = simulation.replay else { return nil }
     self.simulation = simulation
     self.replay = replay
     self.goal = goal
     self.today = today
     self.maximumRate = maximumRate
+    self.isPatient = isPatient
     reproductionError = replay.error
+    var state = State()
+    if let earlier { state.earlier = earlier.state.withLock { $0.earlier.merging($0.known) { $1 } } }
+    self.state = Mutex(state)
   }
 
   func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {
-    if let answer = known.withLock({ $0[changes] }) { return try answer.get() }
-    let answer: Result<GainEstimate, GainRefusal>
-    do throws(GainRefusal) { answer = .success(try found(changes)) } catch { answer = .failure(error) }
-    known.withLock { $0[changes] = answer }
+    if !isPatient { return try found(changes) }
+    let answer = state.withLock { state -> Result<GainEstimate, GainRefusal> in
+      if let known = state.known[changes] { return known }
+      if !state.wanted.contains(changes) { state.wanted.append(changes) }
+      return state.earlier[changes] ?? .failure(.failed("its runs are still to come"))
+    }
     return try answer.get()
+  }
+
+  /// Works out what was asked for, one change after the other.
+  func work() {
+    while let changes = state.withLock({ $0.wanted.first }) {
+      let answer: Result<GainEstimate, GainRefusal>
+      do throws(GainRefusal) { answer = .success(try found(changes)) } catch { answer = .failure(error) }
+      state.withLock { state in
+        state.known[changes] = answer
+        state.wanted.removeAll { $0 == changes }
+      }
+    }
   }
 
   private func found(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {

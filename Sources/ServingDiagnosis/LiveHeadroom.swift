@@ -18,8 +18,13 @@ enum LiveHeadroom {
   }
 
   /// The headroom, and what tries changes on the same simulation; nil where nothing could be fitted.
+  ///
+  /// - Parameters:
+  ///   - isPatient: whether changes are worked out later, by the estimator's `work()`.
+  ///   - earlier: the estimator of the window before.
   static func find(
-    of diagnosis: LiveDiagnosis, events: LiveTrace.Events, serverContext: LiveDiagnosis.ServerContext, goal: LatencyGoal
+    of diagnosis: LiveDiagnosis, events: LiveTrace.Events, serverContext: LiveDiagnosis.ServerContext, goal: LatencyGoal,
+    isPatient: Bool = false, earlier: LiveEstimator? = nil
   ) -> (headroom: Headroom, estimator: LiveEstimator?) {
     let today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
     func unknown(_ reason: String) -> (Headroom, LiveEstimator?) { (Headroom(goal: goal, today: today, unknownBecause: reason), nil) }
@@ -37,7 +42,7 @@ enum LiveHeadroom {
         goal: goal, today: today,
         maximumRate: Figure(outcome.rate.lowerBound, .requestsPerSecond, .estimated, source: source, interval: outcome.rate),
         isLowerBound: outcome.isLowerBound || fitted.isLowerBound)
-      return (headroom, LiveEstimator(fitted, goal: goal, today: today, maximumRate: outcome.rate))
+      return (headroom, LiveEstimator(fitted, goal: goal, today: today, maximumRate: outcome.rate, isPatient: isPatient, earlier: earlier))
     } catch { return unknown("the simulation fitted to the window failed: \(error)") }
   }
 

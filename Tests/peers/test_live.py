@@ -244,12 +244,18 @@ def test_the_ten_lines_of_a_live_server(headroom, tmp_path):
     add(tmp_path, "small8", identity("small8", [16], 8))
     with serve(tmp_path, "--model", "enc=builtin:linear", "--device", "sim:l4") as running:
         asker = threading.Thread(
-            target=headroom, args=("load", "--model", "enc", "--url", f"127.0.0.1:{running.http_port}", "--rate", "100", "--poisson", "--duration", "13"),
+            target=headroom, args=("load", "--model", "enc", "--url", f"127.0.0.1:{running.http_port}", "--rate", "100", "--poisson", "--duration", "45"),
             kwargs=dict(status=(0, 1, 2, 3, 4)))
         asker.start()
         # The window that is measured: ten seconds in which the load is there all the time.
         time.sleep(11.5)
-        text = running.get("/v2/headroom?model=enc&format=text").body.decode()
+        running.get("/v2/headroom?model=enc&format=text")
+        # What changes would buy is worked out behind the answer: the next ones have it.
+        for _ in range(60):
+            text = running.get("/v2/headroom?model=enc&format=text").body.decode()
+            if "not quantified" not in text:
+                break
+            time.sleep(0.5)
         asker.join()
     assert text.startswith("enc  headroom at least ") and all(len(line) <= 80 for line in text.splitlines()), text
     lines = []
@@ -259,7 +265,12 @@ def test_the_ten_lines_of_a_live_server(headroom, tmp_path):
         else:
             lines.append(line)
     # "p99" is a word of the answer; every other figure is the run's.
-    masked = [re.sub(r"\s+", " ", re.sub(r"(?<![\w.])\d[\d,.]*", "#", line)) for line in lines]
-    masked = [line for line in masked if not line.startswith("GPU time")]
+    masked = [re.sub(r"\s+", " ", re.sub(r"(?<![\w.])[+-]?\d[\d,.]*", "#", line)) for line in lines]
+    masked = [line for line in masked if not line.startswith(("GPU time", "No effect"))]
+    # Which changes are worth a line is the run's too; how each is said is not.
+    changes = [line for line in masked if line.startswith("# ")]
     golden = (ROOT / "Tests/Data/answers/live.txt").read_text().splitlines()
-    assert masked == golden, "\n".join(masked)
+    known = [line for line in golden if line.startswith("# ")]
+    assert [line for line in masked if line not in changes] == [line for line in golden if line not in known], "\n".join(masked)
+    assert all(line.split("; costs ")[0].removesuffix(" [estimated]") in known for line in changes), "\n".join(changes)
+    assert all(line.endswith("[estimated]") for line in changes), "\n".join(changes)
