@@ -272,5 +272,7 @@ def test_the_ten_lines_of_a_live_server(headroom, tmp_path):
     golden = (ROOT / "Tests/Data/answers/live.txt").read_text().splitlines()
     known = [line for line in golden if line.startswith("# ")]
     assert [line for line in masked if line not in changes] == [line for line in golden if line not in known], "\n".join(masked)
-    assert all(line.split("; costs ")[0].removesuffix(" [estimated]") in known for line in changes), "\n".join(changes)
-    assert all(line.endswith("[estimated]") for line in changes), "\n".join(changes)
+    # On a machine whose cores others have, the simulation may miss the window by more than 3 %: then nothing is quantified, and that is said.
+    kinds = {re.search(r"\[([a-z ]+)\]$", line).group(1) for line in changes}
+    assert kinds <= {"estimated"} or kinds == {"not quantified"}, "\n".join(changes)
+    assert all(re.sub(r"(; costs .*)? \[[a-z ]+\]$", "", line) in known for line in changes), "\n".join(changes)
