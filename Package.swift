@@ -141,8 +141,8 @@ let package = Package(
     module(
       "Explanation",
       [
-        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "LoadResults", "ModelGraph", "ONNXFormat", "Planning", "Reporting", "Threads",
-        "TimeBase", "Trace", "TraceFormats", "Vocabulary",
+        "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "LoadResults", "ModelGraph", "ONNXFormat", "Planning",
+        "Reporting", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary",
       ]),
     // Layer 8
     module(
@@ -272,7 +272,10 @@ let package = Package(
     tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests(
       "ExplanationTests",
-      ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "TimeBase", "Trace", "TraceFormats"]),
+      [
+        "CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "ModelGraph", "Planning", "TimeBase", "Trace",
+        "TraceFormats",
+      ]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("ProcessContractTests", ["ProcessContract"]),
     tests("TimeBaseTests", ["TimeBase"]),

@@ -139,30 +139,32 @@ public struct KernelFitter: Sendable {
 
   /// A calibration of one GPU from few measurements of any types: each class that has enough of them is held near its prior, with fits that
   /// leave out a quarter of the points each; classes without measurements stay as they are.
-  public func calibrate(_ sample: Sample, prior: KernelCalibration, source: String) -> KernelCalibration {
+  ///
+  /// - Parameters:
+  ///   - memory: kernels bound by memory; the costs of their kinds are held near the prior's.
+  ///   - source: what was measured, in words: "24 measurements of records.csv".
+  ///   - minimum: measurements of a class under which it stays as it was. Below `minimumMeasurements` nothing can be left out: the prior's
+  ///     bands and the prior's other fits stay then.
+  public func calibrate(
+    _ sample: Sample, memory: [MemoryMeasurement] = [], prior: KernelCalibration, source: String,
+    minimum: Int = KernelFitter.minimumMeasurements
+  ) -> KernelCalibration {
     var calibration = prior
     calibration.name = sample.gpu.name
     calibration.isMeasured = true
     for kernels in KernelClass.allCases {
       var own = sample
       own.measurements = sample.measurements.filter { KernelClass($0.gemm) == kernels }
-      if own.measurements.count < Self.minimumMeasurements { continue }
+      if own.measurements.isEmpty || own.measurements.count < minimum { continue }
       let before = prior.fit(for: kernels, on: sample.gpu)
-      let fitted = fit([own], of: kernels, prior: before.constants, seed: 1, replayGapMicroseconds: prior.replayGapMicroseconds)
-      var ensemble: [KernelConstants] = []
-      var held: [(predicted: Double, measured: Double)] = []
-      for fold in 0..<4 {
-        var (rest, out) = (own, own)
-        rest.measurements = own.measurements.enumerated().filter { $0.offset % 4 != fold }.map(\.element)
-        out.measurements = own.measurements.enumerated().filter { $0.offset % 4 == fold }.map(\.element)
-        let partial = fit([rest], of: kernels, prior: before.constants, seed: UInt64(clamping: fold) + 2)
-        ensemble.append(partial.constants)
-        var trial = KernelCalibration.onTrial(partial.constants, of: kernels)
-        trial.replayGapMicroseconds = partial.replayGapMicroseconds
-        held += zip(Self.predictions(out, trial), out.measurements.map(\.microseconds)).map { ($0, $1) }
-      }
+      var fitter = self
+      fitter.regularization *= Self.fewness(own.measurements.count, of: 24)
+      let fitted = fitter.fit([own], of: kernels, prior: before.constants, seed: 1, replayGapMicroseconds: prior.replayGapMicroseconds)
+      let isEnough = own.measurements.count >= Self.minimumMeasurements
+      let left = isEnough ? fitter.leavingOut(own, kernels, before.constants) : nil
       let new = KernelFit(
-        constants: fitted.constants, ensemble: ensemble, errorBands: ErrorSummary.bands(held, fallback: before.errorBands),
+        constants: fitted.constants, ensemble: left?.ensemble ?? before.ensemble,
+        errorBands: left.map { ErrorSummary.bands($0.held, fallback: before.errorBands) } ?? before.errorBands,
         batchedErrorBands: before.batchedErrorBands, source: "\(own.measurements.count) of \(source)")
       if kernels == .tensor16 {
         calibration.main = new
@@ -171,8 +173,38 @@ public struct KernelFitter: Sendable {
         calibration.others[kernels] = new
       }
     }
+    if !memory.isEmpty {
+      calibration.memory = MemoryFitter(rounds: 1, regularization: regularization)  // Each kind's own number of sizes scales it.
+        .fit(memory, on: sample.gpu, prior: prior.memory ?? KernelCalibrations.borrowedMemory)
+    }
     if calibration.main == prior.main { calibration.source = "\(source); 16-bit products as before: \(prior.source)" }
     return calibration
+  }
+
+  /// How much closer to the prior few measurements are held than the number that decides all constants: three sizes of one model met
+  /// exactly made the others of an H100 twice as wrong.
+  static func fewness(_ count: Int, of enough: Int) -> Double {
+    let ratio = Double(enough) / Double(max(1, count))
+    return min(100, max(1, ratio * ratio))
+  }
+
+  /// Fits without a quarter of the measurements each, and what they predict of that quarter.
+  private func leavingOut(_ own: Sample, _ kernels: KernelClass, _ prior: KernelConstants) -> (
+    ensemble: [KernelConstants], held: [(predicted: Double, measured: Double)]
+  ) {
+    var ensemble: [KernelConstants] = []
+    var held: [(predicted: Double, measured: Double)] = []
+    for fold in 0..<4 {
+      var (rest, out) = (own, own)
+      rest.measurements = own.measurements.enumerated().filter { $0.offset % 4 != fold }.map(\.element)
+      out.measurements = own.measurements.enumerated().filter { $0.offset % 4 == fold }.map(\.element)
+      let partial = fit([rest], of: kernels, prior: prior, seed: UInt64(clamping: fold) + 2)
+      ensemble.append(partial.constants)
+      var trial = KernelCalibration.onTrial(partial.constants, of: kernels)
+      trial.replayGapMicroseconds = partial.replayGapMicroseconds
+      held += zip(Self.predictions(out, trial), out.measurements.map(\.microseconds)).map { ($0, $1) }
+    }
+    return (ensemble, held)
   }
 
   /// Measurements of a class under which it stays as it was: held near a prior, a dozen already say more than none.

@@ -3,11 +3,16 @@ public import GPUModel
 
 /// Fits the constants of kernels bound by memory, and of matrix-vector products, to records.
 public struct MemoryFitter: Sendable {
-  /// Rounds of fitting the GPU's figures and the kinds' in turn.
+  /// Rounds of fitting the GPU's figures and the kinds' in turn; with one round the GPU's figures stay.
   public var rounds: Int
+  /// Weight of the squared distance from the prior, in log space, for each constant of a kind: what few measurements leave open stays.
+  public var regularization: Double
 
   /// A fitter.
-  public init(rounds: Int = 4) { self.rounds = rounds }
+  public init(rounds: Int = 4, regularization: Double = 0) {
+    self.rounds = rounds
+    self.regularization = regularization
+  }
 
   /// Error of a prediction: relative over 2 us; under that, where a timer's step is 3 % of the time, absolute.
   static func error(_ predicted: Double, _ measured: Double) -> Double {
@@ -35,11 +40,17 @@ public struct MemoryFitter: Sendable {
       for kind in MemoryKernel.Kind.allCases {
         let own = measurements.filter { $0.kernel.kind == kind }
         if own.isEmpty { continue }
+        let known = prior.kinds[kind.rawValue].values
+        let held = regularization * KernelFitter.fewness(own.count, of: 6)
         for spread in [0.5, -0.5] {
           let values = minimized(constants.kinds[kind.rawValue].values, spread) { values in
             var trial = constants
             trial.kinds[kind.rawValue] = .init(values)
-            return loss(trial, own)
+            let distance = zip(values, known).reduce(0.0) { sum, pair in
+              let step = log(max(pair.0, 1e-4) / max(pair.1, 1e-4))
+              return sum + step * step
+            }
+            return loss(trial, own) + held * distance
           }
           constants.kinds[kind.rawValue] = .init(values)
         }

@@ -10,6 +10,10 @@ public struct Launch: Sendable, Hashable {
   public var kernelName: String
   /// The product it computes; nil for a kernel that is no GEMM.
   public var gemm: GEMM?
+  /// The kernel bound by memory that it is; nil for a product.
+  public var memoryKernel: MemoryKernel?
+  /// Whether `gemm` multiplies by parameters: the rest multiplies activations by each other, as attention does.
+  public var isWeighted = false
   /// Floating-point operations executed, padding excluded.
   public var floatingPointOperations: Double
   /// Bytes that must move at least once between the SMs and memory: operands in, result out.
@@ -28,6 +32,8 @@ public struct Launch: Sendable, Hashable {
   public var shape: LaunchShape
   /// Why its operations are not known; nil where they are. Such a launch counts what it must move, and one operation an element.
   public var unplanned: String?
+  /// The clock that the board's power allows while it runs, GHz; nil where it runs at the usual one.
+  public var powerLimitedGigahertz: Double?
   /// What padding would buy, where rows that are not 16-byte aligned leave the product to a slower class of kernels.
   public var misalignment: Misalignment?
 

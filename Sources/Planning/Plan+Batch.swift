@@ -20,6 +20,19 @@ extension Plan {
       notes.append(
         "convolutions, recurrences and attention are predicted as GEMMs; the error band (+-) was measured on plain GEMMs only")
     }
+    if steps.contains(where: { if case .attention = $0.kind { true } else { false } }) {
+      notes.append(
+        "attention: one kernel each, from two measured ones and published rates (FlashAttention-3 on an H100); the error band (+-) is assumed"
+      )
+    }
+    // A tenth less clock is no more than boards of one kind differ by.
+    let slowed = launches.filter { ($0.powerLimitedGigahertz ?? .infinity) < 0.95 * gpu.modelGigahertz }
+    if let lowest = slowed.compactMap(\.powerLimitedGigahertz).min() {
+      notes.append(
+        "power: \(slowed.count) of \(launches.count) kernels ask for more than the board's \(Int(saturating: gpu.boardPowerWatts)) W: their times are those "
+          + "of down to \(Int(saturating: (lowest / gpu.modelGigahertz * 100).rounded())) % of the usual clock; under sustained load it falls further"
+      )
+    }
     let runs = fixedRows.map { (rows - 1) / $0 + 1 } ?? 1
     func total(_ values: [ValueID]) throws(PlanError) -> Int {
       let (bytes, overflow) = try bytes(of: values, rows).multipliedReportingOverflow(by: runs)
@@ -98,6 +111,27 @@ extension Plan {
         relativeErrorBand: predicted.relativeErrorBand, bound: predicted.bound,
         shape: .gpu(shape), unplanned: step.unplanned, misalignment: misalignment)
       launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
+      launch.isWeighted = weighted
+      launch.powerLimitedGigahertz = predicted.powerLimitedGigahertz
+      return launch
+    case .attention(let heads, let queries, let keys, let depth, let valueDepth):
+      func size(_ shape: Shape) throws(PlanError) -> Int { Int(saturating: min(0x1p41, try elements(shape, rows, step.layer))) }
+      let kernel = AttentionKernel(
+        heads: try size(heads), queries: try size(queries), keys: try size(keys), depth: try size(depth), valueDepth: try size(valueDepth),
+        type: type)
+      if [kernel.heads, kernel.queries, kernel.keys, kernel.depth, kernel.valueDepth].contains(0) { return nil }
+      let predicted: AttentionPrediction
+      do throws(KernelModelError) { predicted = try model.predict(kernel) } catch { throw .kernel(layer: step.layer, error) }
+      var launch = Launch(
+        step: index, layer: step.layer, kernelName: "attention_\(type.rawValue)", floatingPointOperations: kernel.floatingPointOperations,
+        bytes: kernel.bytes, redundantFloatingPointOperations: kernel.floatingPointOperations * redundantShare,
+        predictedNanoseconds: predicted.microseconds * 1e3, relativeErrorBand: predicted.relativeErrorBand, bound: predicted.bound,
+        shape: .gpu(
+          GPULaunchShape(
+            tileM: nil, tileN: nil, splitK: 1, grid: [predicted.fit.blocks, 1, 1], block: [384, 1, 1], registersPerThread: 168,
+            sharedMemoryBytes: 0, blocksPerSM: 1, waves: predicted.fit.waves, smFill: predicted.fit.smFill,
+            slotEfficiency: predicted.fit.slotEfficiency)))
+      launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
       return launch
     case .memory(let warm, let cold, let written, let operations, let counted, let kind, let columns):
       var (warmBytes, coldBytes, writtenElements) = (0.0, 0.0, 0.0)
@@ -105,6 +139,9 @@ extension Plan {
       for shape in written { writtenElements += try elements(shape, rows, step.layer) }
       // A gather reads only the rows it takes of a table.
       for shape in cold { coldBytes += min(try elements(shape, rows, step.layer), writtenElements) * elementSize }
+      // At one row nothing is repeated: the framework takes its kernel without computed addresses.
+      let repeats = warmBytes + coldBytes < Double(warm.count + cold.count) * writtenElements * elementSize
+      let kind = kind == .broadcast && !repeats ? .elementwise : kind
       let values = try elements(counted, rows, step.layer)
       let width = columns.isEmpty ? 0 : try elements(columns, rows, step.layer)
       let kernel = MemoryKernel(
@@ -166,6 +203,7 @@ extension Plan {
           blocksPerSM: max(1, occupancy.blocksPerSM), waves: fit.waves, smFill: fit.smFill, slotEfficiency: fit.slotEfficiency)),
       unplanned: step.unplanned)
     launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
+    launch.memoryKernel = kernel
     return launch
   }
 }

@@ -48,6 +48,8 @@ public final class Plan: Sendable {
   public let rewrites: [String]
   /// How far operators were joined into kernels.
   public var fusion: Fusion { Fusion(rewrites: rewrites) }
+  /// How attention runs.
+  public var attention: AttentionKernels { rewrites.contains(AttentionKernels.fusedName) ? .fused : .separate }
   /// Rows the plan is made for at most.
   public let maxRows: Int
   /// The kernels, symbolic in the rows, in launch order.
@@ -113,6 +115,8 @@ public struct PlanStep: Sendable, Hashable {
     case memory(
       warm: [Shape], cold: [Shape], written: [Shape], operationsPerElement: Double, elements: Shape,
       kind: MemoryKernel.Kind = .elementwise, columns: Shape = [])
+    /// Attention in one kernel, each size a product of dimensions.
+    case attention(heads: Shape, queries: Shape, keys: Shape, depth: Shape, valueDepth: Shape)
   }
 
   /// The model's layer.

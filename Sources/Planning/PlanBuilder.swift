@@ -13,16 +13,20 @@ public struct PlanBuilder: Sendable {
   public var requested: [any RewritePass.Type]
   /// How far operators are joined into kernels.
   public var fusion: Fusion
+  /// Whether attention is one kernel.
+  public var attention: AttentionKernels
 
   /// A builder.
   public init(
-    model: KernelModel, type: ComputeType, maxRows: Int = 1 << 20, requested: [any RewritePass.Type] = [], fusion: Fusion = .standard
+    model: KernelModel, type: ComputeType, maxRows: Int = 1 << 20, requested: [any RewritePass.Type] = [], fusion: Fusion = .standard,
+    attention: AttentionKernels = .separate
   ) {
     self.model = model
     self.type = type
     self.maxRows = maxRows
     self.requested = requested
     self.fusion = fusion
+    self.attention = attention
   }
 
   /// The plan of `graph`.
@@ -35,7 +39,8 @@ public struct PlanBuilder: Sendable {
     } catch {
       throw .graph(error)
     }
-    return try assemble(rewritten, rewrites: passes.map { $0.name }, hasWeights: true)
+    let names = passes.map { $0.name } + (attention == .fused ? [AttentionKernels.fusedName] : [])
+    return try assemble(rewritten, rewrites: names, hasWeights: true)
   }
 
   /// The plan of a graph that has been rewritten already.
@@ -53,7 +58,9 @@ public struct PlanBuilder: Sendable {
     }
     return Plan(
       graph: graph, model: model, type: type, rewrites: rewrites, maxRows: maxRows,
-      steps: PlanSteps(graph, fusion: Fusion(rewrites: rewrites)).all, weights: weights,
+      steps: PlanSteps(
+        graph, fusion: Fusion(rewrites: rewrites), attention: rewrites.contains(AttentionKernels.fusedName) ? .fused : .separate
+      ).all, weights: weights,
       remainingShares: Self.remainingWork(graph, sunk), hasWeights: hasWeights)
   }
 

@@ -8,10 +8,23 @@ struct PlanSteps {
   let fusion: Fusion
   private(set) var all: [PlanStep] = []
 
-  init(_ graph: Graph, fusion: Fusion = .standard) {
+  init(_ graph: Graph, fusion: Fusion = .standard, attention: AttentionKernels = .separate) {
     self.graph = graph
     self.fusion = fusion
-    for node in graph.nodes { add(node) }
+    let finder = attention == .fused ? AttentionFinder(graph) : nil
+    for (index, node) in graph.nodes.enumerated() {
+      if finder?.parts.contains(index) == true { continue }
+      if let found = finder?.found[index] { add(node, found) } else { add(node) }
+    }
+  }
+
+  private mutating func add(_ node: Node, _ found: AttentionFinder.Found) {
+    all.append(
+      PlanStep(
+        layer: node.name, operation: "attention",
+        kind: .attention(
+          heads: Array(found.query.dropLast(2)), queries: Array(found.query.suffix(2).prefix(1)), keys: Array(found.key.suffix(1)),
+          depth: Array(found.query.suffix(1)), valueDepth: Array(found.value.suffix(1)))))
   }
 
   private func shape(_ node: Node, _ index: Int) -> Shape {

@@ -56,7 +56,7 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help:
-      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up programs' files (--out keeps them)."
+      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up programs' files (--out keeps them); hopper predicts known programs on an H200 and an H100 beside what was measured."
   )
   var suite: String?
 
@@ -179,6 +179,19 @@ struct BenchCommand: ParsableCommand {
     if (suite ?? experiment) == "planted" {
       // The files are kept where a folder is named.
       if !(try PlantedSuite.run(json: json, quiet: quiet, folder: out == "report" ? nil : out)) { throw ExitCode(.thresholdCrossed) }
+      return
+    }
+    if (suite ?? experiment) == "hopper" {
+      do {
+        let suite = try HopperSuite()
+        Terminal.print(
+          json
+            ? suite.json(version: Headroom.version).serialized(pretty: true)
+            : suite.lines(width: max(100, Terminal.width)).joined(separator: "\n"))
+      } catch {
+        Terminal.note("headroom bench: \(error)")
+        throw ExitCode(.failed)
+      }
       return
     }
     if printsTemplate { return Terminal.print(ExperimentFile.template) }

@@ -24,6 +24,7 @@ struct PlanCommand: ParsableCommand {
         headroom plan linear --gpu h200 --batch 64 --wide
         headroom plan linear --gpu h200 --sweep-batch 1:1024 --svg sweep.svg
         headroom plan seqlen --gpu h200 --batch 256 --fusion none
+        headroom plan encoder --gpu h200 --attention fused
         headroom plan linear --gpu h200 --save-plan linear.plan
         headroom plan linear.plan --batch 64
         headroom plan --gemm-file shapes.csv --gpu h200 --json
@@ -43,6 +44,8 @@ struct PlanCommand: ParsableCommand {
   var rewrite: [String] = []
   @Option(help: "How far the engine joins operators into kernels: standard (as engine builders do) or none (as frameworks run them).")
   var fusion: Fusion = .standard
+  @Option(help: "Attention: separate (two products and a softmax between them) or fused (one kernel, as most engines run it).")
+  var attention: AttentionKernels = .separate
   @Option(help: ArgumentHelp("Draw time and SM fill against the batch, from:to.", valueName: "from:to")) var sweepBatch: String?
   @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
   @Option(help: ArgumentHelp("Predict a list of GEMMs: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
@@ -79,8 +82,9 @@ struct PlanCommand: ParsableCommand {
       return
     }
     if let model, model.hasSuffix(".plan") {
-      if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil || fusion != .standard {
-        throw ValidationError("\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite, --fusion and --save-plan do not apply")
+      if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil || fusion != .standard || attention != .separate {
+        throw ValidationError(
+          "\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite, --fusion, --attention and --save-plan do not apply")
       }
       if let first = modelOptions.dimensions.first {
         throw ValidationError("--dimension \(first): \(model) is a plan, whose shapes are fixed")
@@ -102,7 +106,8 @@ struct PlanCommand: ParsableCommand {
     for choice in chosen {
       plans.append(
         PlannedGPU(
-          plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes, fusion: fusion).plan(loaded.graph),
+          plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes, fusion: fusion, attention: attention).plan(
+            loaded.graph),
           statedChoice: choice.statedChoice))
     }
     if let savePlan, let first = plans.first {
@@ -139,3 +144,4 @@ struct PlanCommand: ParsableCommand {
 }
 
 extension Fusion: ExpressibleByArgument {}
+extension AttentionKernels: ExpressibleByArgument {}

@@ -197,7 +197,7 @@ public struct KernelUse: Sendable {
 
   /// Nanoseconds of a record in which warps are resident.
   static func resident(_ nanoseconds: Double) -> Double {
-    max(CounterConstants.smallestResidentShare * nanoseconds, nanoseconds - CounterConstants.emptyNanosecondsPerKernel)
+    CounterConstants.residentNanoseconds(nanoseconds)
   }
 
   /// What is left of a kernel's SM time by blocks that do not end together.
@@ -208,7 +208,7 @@ public struct KernelUse: Sendable {
   }
 
   /// The area under the sum of shares, each moment at most 1: two kernels cannot hold an SM's worth of blocks each on one SM.
-  private static func capped(_ edges: inout [(time: Double, share: Double)]) -> Double {
+  public static func capped(_ edges: inout [(time: Double, share: Double)]) -> Double {
     edges.sort { ($0.time, $0.share) < ($1.time, $1.share) }
     var (sum, area, last) = (0.0, 0.0, edges.first?.time ?? 0)
     for edge in edges {

@@ -51,7 +51,7 @@ public struct ProductUse: Sendable {
   /// Dense peak over which the model FLOPs utilization counts, FLOPs per second; nil without a GPU.
   public private(set) var peak: Double?
 
-  private struct Shape: Hashable {
+  struct Shape: Hashable {
     var batch: Int
     var m: Int
     var n: Int
@@ -59,38 +59,27 @@ public struct ProductUse: Sendable {
     var type: ComputeType
   }
 
-  /// A call of a product.
-  private struct Call {
-    var start: Int64
-    var end: Int64
-    var shape: Shape
-  }
-
   /// Of one device; nil where the trace tells no shape.
   public init?(of activity: DeviceActivity, trace: Trace, host: HostActivity, facts: DeviceFacts) {
-    let calls = Self.calls(trace)
+    let calls = OperatorCalls(trace, wants: Self.isProduct, payload: Self.shape)
     if calls.isEmpty { return nil }
     var sums: [Shape: (count: Int, total: Int64, names: [KernelID: Int64])] = [:]
     // A call counts once however many kernels it launched.
     var counted: Set<Int64> = []
     let roles = trace.kernelDescriptions.map { KernelName(trace.names[$0.demangledName] ?? trace.names[$0.shortName] ?? "").role }
     var (products, known) = (0.0, 0.0)
-    let table = trace.apiCalls
     for event in activity.events where event.kind == .kernel {
       let description = trace.kernels.description[Int(event.row)]
       let role = roles.indices.contains(Int(description.rawValue)) ? roles[Int(description.rawValue)] : .other
       let duration = event.end - event.start
       let isProduct = role == .tensorGEMM || role == .plainGEMM
       if isProduct { products += Double(duration) }
-      guard let join = IdleTime.join(event, trace), let row = host.launches.apiCall(process: join.process, correlation: join.correlation),
-        let list = calls[table.thread[row]], let index = Self.innermost(list, at: table.start[row])
-      else { continue }
+      guard let (call, key) = calls.launching(event, trace, host) else { continue }
       // A product's own helpers (a reduction of split-K, a fill) belong to it; an element-wise kernel under aten::linear does too.
-      let call = list[index]
       if isProduct { known += Double(duration) }
-      let shape = call.shape
+      let shape = call.payload
       var sum = sums[shape] ?? (0, 0, [:])
-      if counted.insert(table.thread[row] &* 1_000_003 &+ call.start).inserted { sum.count += 1 }
+      if counted.insert(key).inserted { sum.count += 1 }
       sum.total = sum.total.addingSaturated(duration)
       sum.names[description, default: 0] += duration
       sums[shape] = sum
@@ -128,70 +117,8 @@ public struct ProductUse: Sendable {
   /// FLOPs of known products over the dense peak and a span, 0...1.
   public func mfu(span: Int64) -> Double? { peak.flatMap { $0 > 0 && span > 0 ? operations / (Double(span) / 1e9) / $0 : nil } }
 
-  /// Product calls by thread, in order of start.
-  private static func calls(_ trace: Trace) -> [Int64: [Call]] {
-    var calls: [Int64: [Call]] = [:]
-    // By name and shapes: most operators repeat.
-    var operators: [NameID: Bool] = [:]
-    struct Key: Hashable {
-      var name: NameID
-      var shapes: NameID
-      var types: NameID
-    }
-    var known: [Key: Shape?] = [:]
-    let table = trace.operators
-    for row in 0..<table.count where table.inputShapes[row] != .unknown && table.kind[row] == .operator {
-      let name = table.name[row]
-      let isProduct = operators[name] ?? Self.isProduct(trace.names[name] ?? "")
-      operators[name] = isProduct
-      guard isProduct else { continue }
-      let key = Key(name: name, shapes: table.inputShapes[row], types: table.inputTypes[row])
-      let shape: Shape?
-      if let found = known[key] {
-        shape = found
-      } else {
-        shape = Self.shape(
-          trace.names[name] ?? "", OperatorShapes.parse(trace.names[key.shapes] ?? "") ?? [], trace.names[key.types] ?? "")
-        known[key] = .some(shape)
-      }
-      if let shape, table.end[row] >= table.start[row] {
-        calls[table.thread[row], default: []].append(Call(start: table.start[row], end: table.end[row], shape: shape))
-      }
-    }
-    var texts: [NameID: Shape?] = [:]
-    let ranges = trace.ranges
-    for row in 0..<ranges.count where ranges.end[row] != Trace.unknown && ranges.end[row] >= ranges.start[row] {
-      let text = ranges.text[row]
-      let shape: Shape?
-      if let found = texts[text] {
-        shape = found
-      } else {
-        shape = trace.names[text].flatMap(Self.shape(ofRange:))
-        texts[text] = .some(shape)
-      }
-      if let shape { calls[ranges.thread[row], default: []].append(Call(start: ranges.start[row], end: ranges.end[row], shape: shape)) }
-    }
-    for thread in calls.keys { calls[thread]?.sort { ($0.start, $1.end) < ($1.start, $0.end) } }
-    return calls
-  }
-
-  /// The call that began last before a moment and holds it: calls nest, so few must be looked at.
-  private static func innermost(_ calls: [Call], at time: Int64) -> Int? {
-    var (low, high) = (0, calls.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if calls[middle].start <= time { low = middle + 1 } else { high = middle }
-    }
-    var index = low - 1
-    while index >= max(0, low - 8) {
-      if calls[index].end >= time { return index }
-      index -= 1
-    }
-    return nil
-  }
-
   /// Products of ATen and of the libraries under it.
-  private static func isProduct(_ name: String) -> Bool {
+  static func isProduct(_ name: String) -> Bool {
     [
       "aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::linear", "aten::matmul", "aten::_addmm_activation",
       "aten::_scaled_mm",
@@ -199,18 +126,8 @@ public struct ProductUse: Sendable {
     .contains(name)
   }
 
-  /// "aten::addmm, seq = 12, op_id = 3, sizes = [[1024], [50, 1024], [1024, 1024]]".
-  private static func shape(ofRange text: String) -> Shape? {
-    guard text.utf8.count < 4096, let comma = text.firstIndex(of: ","), let place = text.firstRange(of: "sizes = ") else { return nil }
-    let name = String(text[..<comma])
-    guard isProduct(name) else { return nil }
-    let rest = text[place.upperBound...]
-    guard let end = rest.lastIndex(of: "]"), let shapes = OperatorShapes.parse(String(rest[...end])) else { return nil }
-    return shape(name, shapes, "")
-  }
-
   /// The product of an operator's inputs; nil where their shapes do not fit it.
-  private static func shape(_ name: String, _ shapes: [[Int64]], _ types: String) -> Shape? {
+  static func shape(_ name: String, _ shapes: [[Int64]], _ types: String) -> Shape? {
     func size(_ value: Int64) -> Int? { value > 0 && value < 1 << 31 ? Int(exactly: value) : nil }
     func make(_ batch: [Int64], _ m: Int64, _ n: Int64, _ k: Int64) -> Shape? {
       let all = batch.reduce(Int64(1)) { $0.multipliedSaturated(by: max(0, $1)) }
@@ -242,7 +159,7 @@ public struct ProductUse: Sendable {
   }
 
   /// The first input's type as ATen names it; half precision where nothing is said.
-  private static func type(_ types: String) -> ComputeType {
+  static func type(_ types: String) -> ComputeType {
     if types.contains("BFloat16") { return .bf16 }
     if types.contains("Half") { return .fp16 }
     // Single precision runs on tensor cores only where TF32 is allowed, which the operator does not say.

@@ -32,7 +32,15 @@ extension KernelCalibration {
             "errorBands": Self.numbers(memory.errorBands),
           ]))
     }
+    if !origins.isEmpty { members.append(JSONValue.Member("calibrated", .array(origins.map(Self.tree)))) }
     return .object(members)
+  }
+
+  private static func tree(_ origin: CalibrationOrigin) -> JSONValue {
+    [
+      "part": .string(origin.part), "measurements": JSONValue(origin.measurements), "file": .string(origin.file),
+      "date": .string(origin.date), "errorShareBefore": JSONValue(origin.errorBefore), "errorShareAfter": JSONValue(origin.errorAfter),
+    ]
   }
 
   private static func numbers(_ values: [Double]) -> JSONValue { .array(values.map { JSONValue($0) }) }
@@ -71,6 +79,17 @@ extension KernelCalibration {
       name: try reader.text("gpu"), isMeasured: true, main: try Self.fit(json, "", try reader.text("source")), others: others,
       vectors: try Self.vectors(json["vectors"]), memory: try Self.memory(json["memory"]),
       replayGapMicroseconds: try reader.optional("replayGapMicroseconds", 0...10) ?? Self.usualReplayGapMicroseconds)
+    for (index, entry) in (json["calibrated"]?.arrayValue ?? []).prefix(64).enumerated() {
+      guard let part = entry["part"]?.stringValue, let file = entry["file"]?.stringValue, let date = entry["date"]?.stringValue,
+        let before = entry["errorShareBefore"]?.doubleValue, let after = entry["errorShareAfter"]?.doubleValue,
+        let count = entry["measurements"]?.doubleValue.flatMap({ Int(exactly: $0) }), before.isFinite, after.isFinite
+      else {
+        throw DescriptionError(
+          field: "calibrated[\(index)]", reason: "part, measurements, file, date, errorShareBefore and errorShareAfter are needed")
+      }
+      origins.append(
+        CalibrationOrigin(part: part, measurements: count, file: file, date: date, errorBefore: before, errorAfter: after))
+    }
   }
 
   private static func fit(_ json: JSONValue, _ place: String, _ source: String) throws(DescriptionError) -> KernelFit {

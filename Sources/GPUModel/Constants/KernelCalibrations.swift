@@ -43,7 +43,7 @@ public enum KernelCalibrations {
   ])
 
   /// Memory-kernel constants of the board whose records were fitted, for boards without any.
-  static let borrowedMemory: MemoryConstants =
+  public static let borrowedMemory: MemoryConstants =
     measured.compactMap(\.memory).last
     ?? MemoryConstants(
       [1, 32, 0.85, 0.5, 0.5, 3], kinds: MemoryKernel.Kind.allCases.map { _ in [0.2, 0, 1, 0.15, 0.2] }, errorBands: [0.3, 0.3, 0.3])

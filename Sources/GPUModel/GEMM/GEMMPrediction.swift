@@ -26,6 +26,9 @@ public struct GEMMPrediction: Sendable, Hashable {
   /// `microseconds`.
   public private(set) var roofMicroseconds: Double
 
+  /// The clock that the board's power allows meanwhile, GHz; nil where the kernel runs at the usual one.
+  public private(set) var powerLimitedGigahertz: Double?
+
   /// The class of kernels.
   public var kernels: KernelClass
   /// Whether as many blocks as SMs run, each tile after tile: `grid` then counts tiles.
@@ -48,7 +51,9 @@ public struct GEMMPrediction: Sendable, Hashable {
       blocks: Int(saturating: columns) * Int(saturating: rows) * Int(saturating: problem.batch) * best.splitK,
       blocksPerSM: isPersistent ? 1 : tile.blocksPerSM, smCount: Int(saturating: problem.smCount))
     paddingShare = 1 - problem.m * problem.n / (columns * Double(tile.n) * rows * Double(tile.m))
-    limits = problem.evaluate(tile, split: best.splitK, resident: Double(tile.blocksPerSM)).limits
+    let evaluated = problem.evaluate(tile, split: best.splitK, resident: Double(tile.blocksPerSM))
+    limits = evaluated.limits
+    powerLimitedGigahertz = evaluated.clockShare < 1 ? evaluated.clockShare * problem.clock / 1e3 : nil
     bound = nil
     roofMicroseconds = problem.roofMicroseconds
   }
@@ -63,6 +68,7 @@ public struct GEMMPrediction: Sendable, Hashable {
     roofMicroseconds = min(roofMicroseconds, time)
     let others = max(limits.math, limits.l2)
     limits = LimitTimes(math: others, l2: 0, latency: 0, memory: time, power: 0)
+    powerLimitedGigahertz = nil
   }
 
   /// The bound by majority over the calibration's fits: the first place must be the same in at least four of five, and in the prediction's own.

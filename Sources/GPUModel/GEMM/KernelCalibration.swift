@@ -46,6 +46,8 @@ public struct KernelCalibration: Sendable, Hashable {
   public var memory: MemoryConstants?
   /// From one kernel's end to the next one's start in the graphs whose replays were fitted, us: a replay's period is kernel plus this gap.
   public var replayGapMicroseconds: Double
+  /// What a user's calibration was made from, part by part; empty for constants that ship.
+  public var origins: [CalibrationOrigin] = []
 
   /// The gap of replays where records and replays were not both at hand to fit it: what they gave on Hopper.
   public static let usualReplayGapMicroseconds = 0.35

@@ -82,7 +82,9 @@ struct Problem {
   }
 
   /// Limits of one candidate and its total.
-  func evaluate(_ tile: GEMMTile, split: Int, resident: Double) -> (limits: LimitTimes, microseconds: Double, blocks: Double) {
+  func evaluate(_ tile: GEMMTile, split: Int, resident: Double) -> (
+    limits: LimitTimes, microseconds: Double, clockShare: Double
+  ) {
     let (tileM, tileN) = (Double(tile.m), Double(tile.n))
     let parts = Double(split)
     let steps = (k / parts / Double(tile.k)).rounded(.up)
@@ -114,11 +116,13 @@ struct Problem {
     let weight = body / (body + powerMicroseconds)
     let powered = weight * powerTime + (1 - weight) * body
     let isPowerLimited = powered > body
+    // What stretches the kernel is a lower clock.
+    let clockShare = isPowerLimited ? body / powered : 1
     if isPowerLimited { body = powered }
     let reduction = split > 1 ? splitFixed + splitCost * parts : 0
     let total = fixed + body + reduction + tail
     let limits = LimitTimes(math: math, l2: l2, latency: latency, memory: memory, power: isPowerLimited ? powered : 0)
-    return (limits, total, blocks)
+    return (limits, total, clockShare)
   }
 
   /// The fastest candidate. Every candidate's largest limit plus its fixed costs is below its time, and costs no `pow`; the one with the

@@ -1,0 +1,46 @@
+import GPUModel
+import Planning
+import Simulation
+
+/// What the board's power makes of a loop that never pauses: a kernel's own prediction knows a few launches in a row, whose first ones run before
+/// the regulators have reacted.
+enum LoopPower {
+  /// Energy of a FLOP under sustained load over what kernel records of seven launches in a row show: fitted to one product of 8,192 on an H200,
+  /// which took 1.50 ms in its first launches and 1.69 to 1.77 ms after a second.
+  static let sustainedEnergy = 1.115
+  /// The clock that Hopper's boards run at when power allows, GHz: the rated 1.83 is a guarantee, 1.98 was read beside every load but one.
+  static let hopperGigahertz = 1.98
+
+  /// Times of products, multiplied so that the loop's mean power is the board's; 1 where it is below.
+  static func stretch(_ run: DeviceLoopResult, on gpu: GPU) -> Double {
+    let constants = KernelCalibrations.calibration(for: gpu).constants
+    var joules = 0.0
+    for kernel in run.kernels {
+      guard let gemm = kernel.launch.gemm, gemm.type != .fp32 else { continue }
+      joules += gemm.floatingPointOperations * constants[.picojoulesPerFLOP] * 1e-12 * sustainedEnergy
+    }
+    return run.span.seconds > 0 ? max(1, joules / run.span.seconds / max(1, gpu.boardPowerWatts)) : 1
+  }
+
+  /// A loop whose products take so many times as long, at a clock that is as much lower.
+  static func stretched(_ loop: DeviceLoop, _ factor: Double, on gpu: GPU) -> DeviceLoop {
+    func slower(_ launches: [Launch]) -> [Launch] {
+      launches.map { launch in
+        guard let gemm = launch.gemm, gemm.type != .fp32 else { return launch }
+        var slower = launch
+        slower.predictedNanoseconds *= factor
+        slower.powerLimitedGigahertz = (launch.powerLimitedGigahertz ?? gpu.modelGigahertz) / factor
+        return slower
+      }
+    }
+    var copy = loop
+    copy.work = loop.work.map { work in
+      switch work {
+      case .kernels(let launches, let perOperator, let stream): .kernels(slower(launches), perOperator: perOperator, stream: stream)
+      case .graph(let launches, let stream): .graph(slower(launches), stream: stream)
+      default: work
+      }
+    }
+    return copy
+  }
+}
