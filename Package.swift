@@ -322,8 +322,8 @@ let package = Package(
     tests(
       "ExperimentsTests",
       [
-        "DeviceModel", "Diagnosis", "Experiments", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph", "Reporting",
-        "Scheduling",
+        "DeviceModel", "Diagnosis", "Experiments", "FileAccess", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph",
+        "Reporting", "Scheduling",
         "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase", "Vocabulary"]),

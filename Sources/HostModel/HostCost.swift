@@ -28,6 +28,8 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case gatherPerBatch
   /// Putting a batch's inputs together, per byte.
   case gatherPerByte
+  /// Putting a batch's inputs together, per request: what a back end in an interpreted language does for each.
+  case gatherPerRequest
   /// A copy between host and device, whatever its size.
   case copyLatency
   /// Copying a byte from or to page-locked memory.
@@ -116,6 +118,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .batchHandOver: 20
     case .gatherPerBatch: 10
     case .gatherPerByte: 0.1
+    case .gatherPerRequest: 0
     case .copyLatency: 5
     case .copyPerByte: 0.02
     case .copyPerBytePageable: 0.15
@@ -153,6 +156,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .batchHandOver: "from a batch's forming to the start of its gathering"
     case .gatherPerBatch: "gathering, per batch"
     case .gatherPerByte: "gathering, per byte"
+    case .gatherPerRequest: "gathering, per request"
     case .copyLatency: "a copy between host and device, whatever its size"
     case .copyPerByte: "copying a byte, page-locked memory"
     case .copyPerBytePageable: "copying a byte, pageable memory"

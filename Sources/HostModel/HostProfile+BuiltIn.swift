@@ -1,6 +1,6 @@
 extension HostProfile {
   /// Profiles that ship.
-  public static let builtIn = [triton, tritonServer, local, h200PyTorch, h200Native]
+  public static let builtIn = [triton, tritonServer, local, h200PyTorch, h200Native, h200TritonPython]
 
   /// A profile that ships, by name.
   public static func named(_ name: String) -> HostProfile? { builtIn.first { $0.name == name } }

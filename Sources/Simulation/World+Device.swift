@@ -79,7 +79,11 @@ extension World {
     let isTraced = tracer != nil && now >= windowStart
 
     let gatherStart = now + Int64(saturating: costs.handOver.rounded())
-    let gatherEnd = gatherStart + Int64(saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
+    let gatherEnd =
+      gatherStart
+      + Int64(
+        saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes + costs.gatherPerRequest * Double(batch.requests.count)).rounded()
+      )
     let slot = freeRun()
     let correlation = tracer?.reserveCorrelations(plan.kernels + batch.requests.count + 8) ?? 0
     var call = CallWriter(at: gatherEnd, thread: thread, correlation: correlation, isTraced: isTraced)

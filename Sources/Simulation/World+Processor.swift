@@ -14,7 +14,11 @@ extension World {
     permits[instance] -= 1
     let plan = try plannedBatch(rows: batch.rows)
     let gatherStart = now + Int64(saturating: costs.handOver.rounded())
-    let gatherEnd = gatherStart + Int64(saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes).rounded())
+    let gatherEnd =
+      gatherStart
+      + Int64(
+        saturating: (costs.gather + costs.gatherPerByte * plan.inputBytes + costs.gatherPerRequest * Double(batch.requests.count)).rounded()
+      )
     let slot = freeRun()
     let isTraced = tracer != nil && now >= windowStart
     let correlation = tracer?.reserveCorrelations(1) ?? 0

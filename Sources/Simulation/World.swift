@@ -302,6 +302,7 @@ struct Costs {
   var handOver: Double
   var gather: Double
   var gatherPerByte: Double
+  var gatherPerRequest: Double
   /// Time of a copy by its bytes, to the device and from it, with everything that scales it.
   var profile: HostProfile
   var upload: CopyKind
@@ -341,6 +342,7 @@ struct Costs {
     handOver = microseconds(.batchHandOver, .wakeUp)
     gather = microseconds(.gatherPerBatch, .gather)
     gatherPerByte = perByte(.gatherPerByte, .gather)
+    gatherPerRequest = microseconds(.gatherPerRequest, .gather)
     profile = host
     upload = CopyKind(isUpload: true, isPinned: configuration.execution.pinsMemory)
     uploadScale = scale(.upload)

@@ -56,7 +56,7 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help:
-      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up programs' files (--out keeps them); hopper predicts known programs on an H200 and an H100 beside what was measured."
+      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up programs' files (--out keeps them); hopper and triton-h200 predict known programs and a Triton on an H200 and an H100 beside what was measured."
   )
   var suite: String?
 
@@ -181,13 +181,25 @@ struct BenchCommand: ParsableCommand {
       if !(try PlantedSuite.run(json: json, quiet: quiet, folder: out == "report" ? nil : out)) { throw ExitCode(.thresholdCrossed) }
       return
     }
+    if (suite ?? experiment) == "triton-h200" {
+      do {
+        let suite = try TritonSuite()
+        Terminal.print(
+          json ? suite.json(version: Headroom.version).serialized(pretty: true) : suite.lines(width: Terminal.width).joined(separator: "\n")
+        )
+      } catch {
+        Terminal.note("headroom bench: \(error)")
+        throw ExitCode(.failed)
+      }
+      return
+    }
     if (suite ?? experiment) == "hopper" {
       do {
         let suite = try HopperSuite()
         Terminal.print(
           json
             ? suite.json(version: Headroom.version).serialized(pretty: true)
-            : suite.lines(width: max(100, Terminal.width)).joined(separator: "\n"))
+            : suite.lines(width: Terminal.width).joined(separator: "\n"))
       } catch {
         Terminal.note("headroom bench: \(error)")
         throw ExitCode(.failed)

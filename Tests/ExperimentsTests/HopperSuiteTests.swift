@@ -1,3 +1,4 @@
+import FileAccess
 import JSONText
 import Testing
 
@@ -54,8 +55,56 @@ import Testing
   @Test func tableAndDocumentHoldEverySituation() throws {
     let suite = try Self.suite.get()
     #expect(Set(suite.entries.map(\.situation.name)).count == suite.entries.count)
-    #expect(suite.lines(width: 120).allSatisfy { $0.count <= 120 } && suite.markdown.count == suite.entries.count + 2)
+    #expect(suite.lines(width: 80).allSatisfy { $0.count <= 80 } && suite.markdown.count == suite.entries.count + 2)
     let json = try JSONValue.parse(suite.json(version: "1").serialized())
     #expect(json["schema"]?.stringValue == "headroom.bench-hopper/1" && json["situations"]?.arrayValue?.count == suite.entries.count)
+  }
+}
+
+/// The three heads on an H200, kernel by kernel.
+@Suite struct HeadsOnH200Tests {
+  static let path = "../shared/gpu/heads-h200-torch.json"
+
+  @Test func plansMeetTheMeasuredKernels() throws {
+    let comparisons = try HeadsOnH200.compare()
+    #expect(comparisons.count == 9 && comparisons.allSatisfy { $0.kernels.allSatisfy { $0.predicted.isFinite } })
+    let near = comparisons.count { ($0.kernelMicroseconds / $0.head.kernelMicroseconds - 1).magnitude < 0.25 }
+    #expect(near >= 8, "\(comparisons.map { $0.kernelMicroseconds / $0.head.kernelMicroseconds })")
+    let kernels = comparisons.flatMap(\.kernels)
+    let errors = kernels.map { ($0.predicted / $0.kernel.microseconds - 1).magnitude }.sorted()
+    #expect(errors[errors.count / 2] < 0.15, "median \(errors[errors.count / 2])")
+  }
+
+  /// The figures that are written down are those of the file they come from, where it is at hand.
+  @Test(.enabled(if: Files.kind(of: HeadsOnH200Tests.path) == .file)) func factsAreTheFiles() throws {
+    let rows = try #require(try JSONValue.parse(try Files.readText(Self.path))["rows"]?.arrayValue)
+    for head in HeadsOnH200.measured {
+      let row = try #require(
+        rows.first {
+          $0["head"]?.stringValue == head.head.name && $0["batch"]?.doubleValue == Double(head.rows)
+            && $0["dtype"]?.stringValue == "float16"
+        })
+      let (kernels, graph) = (try #require(row["eager_kernel_us"]?.doubleValue), try #require(row["graph_b2b_us"]?.doubleValue))
+      #expect((kernels - head.kernelMicroseconds).magnitude < 0.1 && (graph - head.graphMicroseconds).magnitude < 0.1)
+      let table = try #require(row["table"]?.arrayValue).compactMap { $0["us"]?.doubleValue }
+      for kernel in head.kernels where kernel.count > 1 {
+        #expect(table.contains { ($0 - kernel.microseconds).magnitude < 0.01 }, "\(head.head.name) \(head.rows) \(kernel.label)")
+      }
+    }
+  }
+}
+
+/// A Triton on an H200, from a profile that was fitted on one head.
+@Suite struct TritonSuiteTests {
+  @Test func otherHeadsAreWithinTenPercent() throws {
+    let suite = try TritonSuite(seconds: 2)
+    let (hits, claims) = suite.score
+    #expect(claims == 12 && hits >= 11, "\(hits) of \(claims)")
+    let saturated = try #require(suite.entries.first { $0.run.name == "linear 3,000 u" })
+    #expect(saturated.counters.kernelBusy < 0.12 && suite.verdict.contains("no batch pipelining"))
+    // A second instance doubles what the loop limits and adds less where the GPU is busy.
+    let gains = suite.secondInstance
+    #expect(gains.map(\.head) == ["linear", "stacked", "seqlen"] && gains[0].gain > 0.7 && gains[2].gain < 0.5 && gains[2].gain > 0.1)
+    #expect(suite.lines(width: 80).allSatisfy { $0.count <= 80 } && suite.markdown.count == suite.entries.count + 2)
   }
 }

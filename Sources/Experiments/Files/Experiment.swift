@@ -55,6 +55,8 @@ public struct Variant: Sendable {
   public var type: ComputeType
   /// Rewrites beyond the standard ones, by name.
   public var rewrites: [String]
+  /// How far the engine joins operators into kernels.
+  public var fusion = Fusion.standard
   /// The device.
   public var gpu: GPU
   /// What decides.
@@ -101,7 +103,7 @@ public struct Variant: Sendable {
     let graph = try model.graph()
     let kernels = KernelModel(gpu: gpu, calibration: KernelCalibrations.calibration(for: gpu))
     let rows = max(1, scheduler.maximumBatchRows)
-    do { return try PlanBuilder(model: kernels, type: type, maxRows: rows, requested: passes).plan(graph) } catch {
+    do { return try PlanBuilder(model: kernels, type: type, maxRows: rows, requested: passes, fusion: fusion).plan(graph) } catch {
       throw ExperimentError("variant \(name): \(error)")
     }
   }

@@ -93,7 +93,7 @@ public enum ExperimentFile {
       cudaGraphs: false
       pinnedMemory: true
 
-    # Every variant may replace workload, serving, device, deviceTimeScale, host, hostCosts, dtype and rewrites.
+    # Every variant may replace workload, serving, device, deviceTimeScale, host, hostCosts, dtype, fusion and rewrites.
     variants:
       - name: linear
         model: linear            # linear, stacked, seqlen, encoder, or an .onnx file
@@ -108,6 +108,7 @@ public enum ExperimentFile {
         layers: 20               # counts proj_in and proj_out too: 19 large GEMMs
         sequence: 128
         # rewrites: [sink-broadcast]
+        # fusion: none          # as a framework runs it: LayerNorm, ReLU and batched biases are kernels of their own
 
     """
 }

@@ -24,6 +24,7 @@ struct ExperimentReader {
     var type = ComputeType.fp16
     var deviceTimeScale = 1.0
     var rewrites: [String] = []
+    var fusion = Fusion.standard
     var scheduler = SchedulerConfiguration(maximumBatchRows: 0, batching: nil)
     var execution = ExecutionOptions()
     var workload = Workload(
@@ -32,9 +33,9 @@ struct ExperimentReader {
   }
 
   static let experimentFields =
-    "name, question, goal, p99GoalMilliseconds, repetitions, seed, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving, variants"
+    "name, question, goal, p99GoalMilliseconds, repetitions, seed, device, deviceTimeScale, host, hostCosts, dtype, fusion, rewrites, workload, serving, variants"
   static let variantFields =
-    "name, model, dimensions, layers, hidden, heads, sequence, device, deviceTimeScale, host, hostCosts, dtype, rewrites, workload, serving"
+    "name, model, dimensions, layers, hidden, heads, sequence, device, deviceTimeScale, host, hostCosts, dtype, fusion, rewrites, workload, serving"
 
   mutating func experiment(_ all: YAMLFields) throws(ExperimentError) -> Experiment {
     var fields = all
@@ -82,6 +83,7 @@ struct ExperimentReader {
       name: name, model: source, type: setting.type, rewrites: setting.rewrites, gpu: gpu, scheduler: setting.scheduler,
       execution: setting.execution, workload: setting.workload, host: setting.host)
     variant.deviceTimeScale = setting.deviceTimeScale
+    variant.fusion = setting.fusion
     return variant
   }
 
@@ -135,6 +137,7 @@ struct ExperimentReader {
     }
     if let scale = try fields.number("deviceTimeScale", 0.001...1000) { setting.deviceTimeScale = scale }
     if let type = try fields.value("dtype", "fp16, bf16, tf32 or fp32", { ComputeType(rawValue: $0) }) { setting.type = type }
+    if let fusion = try fields.value("fusion", "standard or none", { Fusion(rawValue: $0) }) { setting.fusion = fusion }
     if let list = try fields.list("rewrites") {
       setting.rewrites = []
       for node in list {

@@ -108,13 +108,24 @@ public struct HopperSuite: Sendable {
 
   static let heads = ["situation", "steps/s", "busy %", "1001 %", "1002 %", "1004 %", "GPU-Util %"]
 
+  /// A table, or where it is too wide a paragraph for each row.
+  static func table(_ heads: [String], _ rows: [[String]], width: Int) -> [String] {
+    var table = TextTable(heads.enumerated().map { TextTable.Column($1, $0 == 0 ? .left : .right) })
+    for row in rows { table.add(row) }
+    let whole = table.lines(width: 10_000, clippingColumn: 0)
+    if whole.allSatisfy({ $0.count <= width }) { return whole }
+    return rows.flatMap { row in
+      Report.wrap(
+        "\(row[0]): " + zip(heads, row).dropFirst().map { "\($0) \($1)" }.joined(separator: "; "), width: width, indent: "    ", first: "  "
+      )
+    }
+  }
+
   /// As the command prints it.
   public func lines(width: Int) -> [String] {
-    var table = TextTable(Self.heads.enumerated().map { TextTable.Column($1, $0 == 0 ? .left : .right) })
-    for row in rows() { table.add(row) }
     let (hits, claims) = score
     var lines = ["Known programs on Hopper GPUs: measured / predicted. SIMULATED, no GPU ran."]
-    lines += table.lines(width: width, clippingColumn: 0)
+    lines += Self.table(Self.heads, rows(), width: width)
     lines.append("")
     lines += Report.wrap(
       "\(hits) of \(claims) figures within their limits; * outside. Limits: steps/s 10 % where nothing paces the loop; GPU busy time (kernel time per "

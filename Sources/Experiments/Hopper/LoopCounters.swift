@@ -18,6 +18,8 @@ public struct LoopCounters: Sendable, Hashable {
   public var utilizationGPU: Double
   /// Polled values of it lie in this range.
   public var utilizationRange: ClosedRange<Double>
+  /// DCGM 1005: at most, as L2 serves a part of the bytes that kernels must move.
+  public var memoryActiveAtMost: Double
   /// To and from the device, bytes per second; what a launch itself sends is not in them.
   public var uploadedBytesPerSecond: Double
   /// See `uploadedBytesPerSecond`.
@@ -56,11 +58,13 @@ public struct LoopCounters: Sendable, Hashable {
     graphicsActive = min(1, kernelBusy + engine / span)
     smActive = min(1, KernelUse.capped(&edges) / span)
     tensorActive = min(1, tensor / span)
-    let copyOnly = max(0, min(1 - graphicsActive, run.copyOnlyShare))
+    let nonOverlapped = max(0, min(1 - graphicsActive, run.nonOverlappedMemcpyShare))
     let reading =
-      graphicsActive + min(CounterConstants.smiOverGraphics, 0.1 * graphicsActive) + CounterConstants.smiShareOfCopyTime * copyOnly
+      graphicsActive + min(CounterConstants.smiOverGraphics, 0.1 * graphicsActive) + CounterConstants.smiShareOfCopyTime * nonOverlapped
     utilizationGPU = min(1, reading)
-    utilizationRange = CounterConstants.polledRange(graphicsActive: graphicsActive, copyOnly: copyOnly)
+    utilizationRange = CounterConstants.polledRange(graphicsActive: graphicsActive, nonOverlappedMemcpy: nonOverlapped)
+    let moved = run.kernels.reduce(0) { $0 + $1.launch.bytes } + run.uploadedBytes + run.downloadedBytes
+    memoryActiveAtMost = min(1, moved / max(1, gpu.memoryGigabytesPerSecond) / span)
     uploadedBytesPerSecond = run.uploadedBytes / run.span.seconds
     downloadedBytesPerSecond = run.downloadedBytes / run.span.seconds
   }

@@ -103,6 +103,26 @@ extension ExperimentResult {
       .init(
         "useful tensor throughput (MFU-like)", variants.map { $0.usefulThroughput },
         explanation: "The same less work on rows that are copies of other rows."))
+    rows.append(
+      .init(
+        "NVML utilization.gpu (nvidia-smi), predicted", variants.map { $0.counterFigure(\.utilizationGPU, range: \.utilizationRange) },
+        explanation: "What nvidia-smi would read, and the range of polled values: temporal, whatever runs."))
+    rows.append(
+      .init(
+        "DCGM 1001 graphics engine, predicted", variants.map { $0.counterFigure(\.graphicsActive) },
+        explanation: "Kernels, and about 1.3 us more for each that starts on an idle GPU."))
+    rows.append(
+      .init(
+        "DCGM 1002 SM active, predicted", variants.map { $0.counterFigure(\.smActive) },
+        explanation: "SMs with a warp, averaged over SMs and time: about 1.1 us of each kernel's record have none."))
+    rows.append(
+      .init(
+        "DCGM 1004 tensor active, predicted", variants.map { $0.counterFigure(\.tensorActive) },
+        explanation: "Cycles of the tensor pipe for the tiles that are computed, at the boost clock or what power leaves of it."))
+    rows.append(
+      .init(
+        "DCGM 1005 memory active, at most", variants.map { $0.counterFigure(\.memoryActiveAtMost) },
+        explanation: "Bytes that kernels and copies must move over the rated bandwidth; what L2 serves is still in it."))
     return Report.Section(
       id: "gpu-utilization", heading: "GPU utilization",
       explanation: "Five different quantities that are all called GPU utilization somewhere. No row is just \"GPU utilization\".",

@@ -22,9 +22,9 @@ public enum CounterConstants {
   /// Values of utilization.gpu that polls of a steady load show. One poll's window holds no whole number of steps, and the driver counts the
   /// engine's time around launches by a clock of its own: 18 to 31 % was polled where the engine was active for 25 % of the time, 13 to 22 %
   /// where for 14 %, 79 to 85 % where for 84 %, 82 % where for 81 %.
-  public static func polledRange(graphicsActive: Double, copyOnly: Double) -> ClosedRange<Double> {
-    let low = graphicsActive - min(0.27 * graphicsActive, 0.065) + 0.15 * copyOnly
-    let high = graphicsActive + min(0.55 * graphicsActive, 0.08) + 0.22 * copyOnly
+  public static func polledRange(graphicsActive: Double, nonOverlappedMemcpy: Double) -> ClosedRange<Double> {
+    let low = graphicsActive - min(0.27 * graphicsActive, 0.065) + 0.15 * nonOverlappedMemcpy
+    let high = graphicsActive + min(0.55 * graphicsActive, 0.08) + 0.22 * nonOverlappedMemcpy
     return max(0, min(low, 1))...min(1, max(high, low))
   }
   /// Launches cost a traced program so much more each, nanoseconds, at least: 3.2 and 3.3 us in two loops under PyTorch's profiler, 4.8

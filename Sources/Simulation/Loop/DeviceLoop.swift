@@ -80,7 +80,7 @@ public struct DeviceLoopResult: Sendable {
     return span.nanoseconds > 0 ? busy / Double(span.nanoseconds) : 0
   }
   /// Share of time in which a copy ran and no kernel.
-  public var copyOnlyShare: Double {
+  public var nonOverlappedMemcpyShare: Double {
     // Both lists are in order; a copy's part under kernels is taken off.
     var (only, index) = (0.0, 0)
     for copy in copies.sorted(by: { $0.start < $1.start }) {
