@@ -97,7 +97,7 @@ import Testing
 /// A Triton on an H200, from a profile that was fitted on one head.
 @Suite struct TritonSuiteTests {
   @Test func otherHeadsAreWithinTenPercent() throws {
-    let suite = try TritonSuite(seconds: 2)
+    let suite = try TritonSuite(seconds: 1)
     let (hits, claims) = suite.score
     #expect(claims == 12 && hits >= 11, "\(hits) of \(claims)")
     let saturated = try #require(suite.entries.first { $0.run.name == "linear 3,000 u" })

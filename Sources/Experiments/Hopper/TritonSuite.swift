@@ -192,7 +192,7 @@ public struct TritonSuite: Sendable {
   /// As the command prints it.
   public func lines(width: Int) -> [String] {
     let (hits, claims) = score
-    var lines = ["Triton's Python back end on an H200: measured / predicted. SIMULATED, no GPU ran."]
+    var lines = ["Triton's Python back end, H200: measured / predicted. SIMULATED, no GPU ran."]
     lines += HopperSuite.table(Self.heads, rows(), width: width)
     lines.append("")
     lines += Report.wrap(
