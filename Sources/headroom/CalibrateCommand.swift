@@ -22,7 +22,8 @@ struct CalibrateCommand: ParsableCommand {
         headroom calibrate --print-shapes > shapes.csv
         headroom calibrate --gpu l4 --gpu-measurements measured.csv -o l4.json
         headroom calibrate --from-trace trace.json.gz -o h100.json
-        headroom calibrate --from-trace trace.json.gz --model bert.onnx --rows 1 -o h100.json
+        headroom calibrate --from-trace trace.json.gz --model bert.onnx \\
+          --rows 1 -o h100.json
         headroom plan model.onnx --gpu l4 --constants l4.json
 
       EXIT CODES

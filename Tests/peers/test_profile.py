@@ -123,11 +123,12 @@ def test_our_server_under_load(tmp_path):
 
 
 def test_killed_by_a_signal(tmp_path):
-    killed = "import os, signal, time\nfor _ in range(5): time.sleep(0.01)\nos.kill(os.getpid(), signal.SIGKILL)"
+    # Long sleeps: the interpreter sleeps until an instant, and on a busy machine it may be descheduled before the call begins.
+    killed = "import os, signal, time\nfor _ in range(5): time.sleep(0.1)\nos.kill(os.getpid(), signal.SIGKILL)"
     result = profile("--json", "-o", tmp_path / "run.sqlite", command=[sys.executable, "-c", killed])
     assert result.returncode == 128 + signal.SIGKILL
     assert json.loads(result.stdout)["signal"] == signal.SIGKILL
-    assert sum(end - start > 2_000_000 for name, start, end, *_ in calls(tmp_path / "run.sqlite", "value like '%sleep' or value = 'select'")) == 5
+    assert sum(end - start > 20_000_000 for name, start, end, *_ in calls(tmp_path / "run.sqlite", "value like '%sleep' or value = 'select'")) == 5
 
 
 def test_duration_ends_it(tmp_path):
