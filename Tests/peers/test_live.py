@@ -139,7 +139,7 @@ def test_an_instance_that_is_always_busy_limits(server, always_busy):
     assert value(figures["instanceBusyShare"]) > 0.9
     front = document["frontEnd"]
     assert front and 0 < value(front["busyShare"]) < 1 and 0.5 < front["sampleSeconds"] < 12.5
-    stages = {station["stage"]: stage for stage in model["stages"]}
+    stages = {stage["stage"]: stage for stage in model["stages"]}
     assert stages["client"]["utilization"] is None and "outside" in stages["client"]["unknownBecause"]
     assert stages["frontEnd"]["utilization"] is not None
     regime = document["regime"]
