@@ -31,6 +31,8 @@ enum IsolationFixture {
     log: Lines = Lines()
   ) throws -> IsolatedDevice {
     let build = try #require(buildFolder, "the tests' own place could not be found")
+    // As the program at its start: a message to a process that ended is a failed write.
+    signal(SIGPIPE, SIG_IGN)
     var isolation = EngineIsolation(
       executable: build + "/headroom", program: "test", timeLimit: timeLimit, limits: limits, log: { log.add($1) })
     if let faults = sanitizedFaults {

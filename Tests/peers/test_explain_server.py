@@ -4,9 +4,11 @@ The load is a closed loop of 64 users on one instance whose batches of eight tak
 however busy the machine is.
 """
 import contextlib
+import json
 import re
 import subprocess
 import time
+import urllib.request
 
 import pytest
 import tritonserver
@@ -36,7 +38,12 @@ def load(port, model, seconds):
         [BINARY, "load", "--url", f"127.0.0.1:{port}", "--model", model, "--users", "64", "--warmup", "0.5", "--duration", str(seconds), "--quiet"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(2)
+        url = f"http://127.0.0.1:{port}/v2/models/{model}/stats"
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if json.load(answer)["model_stats"][0]["inference_count"] > 64:
+                    break
         yield
     finally:
         process.terminate()

@@ -142,11 +142,7 @@ public struct HopperSuite: Sendable {
   }
 
   /// As Markdown, for Docs/validation.md.
-  public var markdown: [String] {
-    var lines = ["| " + Self.heads.joined(separator: " | ") + " |", "|" + String(repeating: "---|", count: Self.heads.count)]
-    for row in rows() { lines.append("| " + row.joined(separator: " | ") + " |") }
-    return lines
-  }
+  public var markdown: [String] { MarkdownTable.lines(heads: Self.heads, rows: rows()) }
 
   /// For programs: schema headroom.bench-hopper/1.
   public func json(version: String) -> JSONValue {

@@ -208,11 +208,7 @@ public struct TritonSuite: Sendable {
   }
 
   /// As Markdown.
-  public var markdown: [String] {
-    var lines = ["| " + Self.heads.joined(separator: " | ") + " |", "|" + String(repeating: "---|", count: Self.heads.count)]
-    for row in rows() { lines.append("| " + row.joined(separator: " | ") + " |") }
-    return lines
-  }
+  public var markdown: [String] { MarkdownTable.lines(heads: Self.heads, rows: rows()) }
 
   /// For programs: schema headroom.bench-triton/1.
   public func json(version: String) -> JSONValue {

@@ -242,31 +242,11 @@ final class ModelQueue: @unchecked Sendable {
     monitor.signal(Self.timer)
   }
 
-  /// What is to be done once the lock is given back.
-  private struct Effects {
-    var ended: [PendingInference] = []
-    var woken: [Int] = []
-    var due = Instant.distantFuture
-    var hasEnded = false
-  }
-
-  /// Takes out of the state what is to be done outside the lock, and counts.
-  private static func effects(_ state: inout QueueState, _ counters: ModelCounters, _ now: Instant) -> Effects {
-    state.noteIdle(now)
-    counters.setPending(state.waiting)
-    if !state.failures.isEmpty {
-      for failure in state.failures { counters.fail(failure.reason, nanoseconds: failure.nanoseconds) }
-      state.failures.removeAll()
-    }
-    let effects = Effects(ended: state.ended, woken: state.woken, due: state.nextWakeUp, hasEnded: state.hasEnded)
-    if !effects.ended.isEmpty { state.ended = [] }
-    if !effects.woken.isEmpty { state.woken = [] }
-    return effects
-  }
-
   /// Unlocks, wakes whoever got work and delivers what is over. Nothing of this happens under the lock.
   private func leave(_ now: Instant) {
-    let effects = Self.effects(&state, counters, now)
+    let effects = state.takeEffects(at: now)
+    counters.setPending(state.waiting)
+    for failure in effects.failures { counters.fail(failure.reason, nanoseconds: failure.nanoseconds) }
     if effects.due < timerTarget { wakeTimer(by: effects.due) }
     var drained: [@Sendable () -> Void] = []
     if effects.hasEnded {
@@ -307,7 +287,7 @@ final class ModelQueue: @unchecked Sendable {
         hung.append(instance)
       }
     }
-    if state.ended.isEmpty, state.failures.isEmpty, state.woken.isEmpty, hung.isEmpty { return true }
+    if !state.hasEffects, hung.isEmpty { return true }
     leave(now)
     for instance in hung { onHang(instance) }
     monitor.lock()

@@ -7,12 +7,26 @@ import Vocabulary
 /// What a loaded model's queue holds: its requests from admission to answer, its scheduler, and what each instance has.
 ///
 /// A value with time passed in: `ModelQueue` guards it with a lock, wakes and delivers. Its methods are called on it in place, one after the
-/// other under that lock; what they leave to be done outside of it lies in `ended`, `failures` and `woken`.
+/// other under that lock, which guards what they note on the requests too; what is to be done outside of it is taken out by `takeEffects`.
 struct QueueState {
   /// A failure to be counted.
   struct Failure {
     var reason: ModelCounters.FailureReason
     var nanoseconds: Int64
+  }
+
+  /// What is to be done once the lock is given back.
+  struct Effects {
+    /// Requests that are over and are to be delivered.
+    var ended: [PendingInference]
+    /// Failures that are to be counted.
+    var failures: [Failure]
+    /// Instances whose threads are to be woken.
+    var woken: [Int]
+    /// When something is due next; `.distantFuture` for never.
+    var due: Instant
+    /// Everything accepted has been answered, and nothing more will be accepted.
+    var hasEnded: Bool
   }
 
   private let modelName: String
@@ -35,12 +49,9 @@ struct QueueState {
   /// Accepted, and neither executing nor answered: in the queue, in a batch that was formed, or before an instance that waits for its turn.
   private(set) var waiting = 0
 
-  /// Requests that are over and are to be delivered.
-  var ended: [PendingInference] = []
-  /// Failures that are to be counted.
-  var failures: [Failure] = []
-  /// Instances whose threads are to be woken.
-  var woken: [Int] = []
+  private var ended: [PendingInference] = []
+  private var failures: [Failure] = []
+  private var woken: [Int] = []
 
   /// More bytes than this would hold up an event loop's other connections for longer than a hand-off takes.
   private static let immediateByteLimit = 64 << 10
@@ -210,6 +221,19 @@ struct QueueState {
 
   /// When something is due next; `.distantFuture` for never.
   var nextWakeUp: Instant { scheduler.nextWakeUp }
+
+  /// Something is to be done outside the lock.
+  var hasEffects: Bool { !(ended.isEmpty && failures.isEmpty && woken.isEmpty) }
+
+  /// What is to be done outside the lock, once.
+  mutating func takeEffects(at now: Instant) -> Effects {
+    noteIdle(now)
+    let effects = Effects(ended: ended, failures: failures, woken: woken, due: nextWakeUp, hasEnded: hasEnded)
+    if !ended.isEmpty { ended = [] }
+    if !failures.isEmpty { failures = [] }
+    if !woken.isEmpty { woken = [] }
+    return effects
+  }
 
   /// True where nothing is to be done outside the lock: nothing is over, and none but `instance`, whose thread asks, got a batch.
   mutating func settles(for instance: Int, at now: Instant) -> Bool {
