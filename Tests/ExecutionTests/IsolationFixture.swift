@@ -80,21 +80,44 @@ enum IsolationFixture {
     return try result.get()
   }
 
-  /// This process's children, zombies too.
-  static func children() -> Set<Int32> {
+  /// The engines' processes among this process's children, and ended ones that nobody has waited for: tests of other suites start programs of
+  /// their own meanwhile.
+  static func engines() -> Set<Int32> {
     var found: Set<Int32> = []
     for name in (try? Files.entries(of: "/proc/self/task")) ?? [] {
       guard let file = fopen("/proc/self/task/\(name)/children", "r") else { continue }
       defer { fclose(file) }
       var child: Int32 = 0
       while withUnsafeMutablePointer(to: &child, { pointer in withVaList([pointer]) { vfscanf(file, "%d", $0) } }) == 1 {
-        found.insert(child)
+        if isEngine(child) { found.insert(child) }
       }
     }
     return found
   }
 
-  static func openFiles() -> Int { (try? Files.entries(of: "/proc/self/fd").count) ?? -1 }
+  private static func isEngine(_ child: Int32) -> Bool {
+    guard let arguments = try? Files.read("/proc/\(child)/cmdline", limit: 1 << 16) else { return false }
+    // A process that has ended has no arguments any more.
+    let text = String(decoding: arguments, as: UTF8.self)
+    return text.isEmpty || text.hasPrefix("headroom[") || text.contains("engine-host")
+  }
+
+  /// What an engine's process is reached by, as far as this process holds it open: shared regions and sockets without a name.
+  static func connections() -> Int {
+    let unix = (try? Files.read("/proc/net/unix", limit: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    // The seventh column is the socket's inode, the eighth its path.
+    let nameless = Set(
+      unix.split(separator: "\n").compactMap { line -> String? in
+        let columns = line.split(separator: " ")
+        return columns.count == 7 ? "socket:[\(columns[6])]" : nil
+      })
+    return ((try? Files.entries(of: "/proc/self/fd")) ?? []).count { name in
+      var target = [CChar](repeating: 0, count: 256)
+      guard readlink("/proc/self/fd/\(name)", &target, target.count - 1) > 0 else { return false }
+      let path = String(decoding: target.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      return path.hasPrefix("/memfd:") || nameless.contains(path)
+    }
+  }
 }
 
 /// Lines that somebody was told.

@@ -100,7 +100,7 @@ import Trace
         let cancels = index % 7 == 0
         let loop = loops.next()
         group.addTask { [request] in
-          await withCheckedContinuation { continuation in
+          await completion { done in
             loop.execute {
               let handle = model.infer(request, on: loop, fallback: { nil }) { result, passage in
                 // What the server records of every request.
@@ -110,7 +110,7 @@ import Trace
                     received: request.received,
                     parsed: request.parsed, enqueued: passage.enqueued, responseStart: MonotonicClock.now, responseEnd: MonotonicClock.now,
                     failed: result.problem != nil))
-                continuation.resume(returning: Answer(result: result, passage: passage))
+                done(Answer(result: result, passage: passage))
               }
               if cancels { handle.cancel() }
             }
@@ -187,10 +187,8 @@ import Trace
     let (model, live) = try Self.world(RunCounter(), "")
     let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     defer { loops.shutdownGracefully { _ in } }
-    let passage = await withCheckedContinuation { continuation in
-      _ = model.infer(ServerFixture.request("m", [1, 2, 3]), on: loops.next(), fallback: { nil }) { _, passage in
-        continuation.resume(returning: passage)
-      }
+    let passage = await completion { done in
+      _ = model.infer(ServerFixture.request("m", [1, 2, 3]), on: loops.next(), fallback: { nil }) { _, passage in done(passage) }
     }
     #expect(passage.enqueued == .distantFuture && passage.departed == .distantFuture && passage.batch == -1)
     #expect(live.events(since: .zero).requests.isEmpty)

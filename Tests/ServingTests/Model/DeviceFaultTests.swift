@@ -88,10 +88,8 @@ import TimeBase
   private static func infer(_ model: ServedModel, _ loops: MultiThreadedEventLoopGroup, _ values: [Float]) async
     -> Result<InferenceResponse, KServeError>
   {
-    await withCheckedContinuation { continuation in
-      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), fallback: { nil }) { answer, _ in
-        continuation.resume(returning: answer)
-      }
+    await completion { done in
+      _ = model.infer(ServerFixture.request("m", values), on: loops.next(), fallback: { nil }) { answer, _ in done(answer) }
     }
   }
 

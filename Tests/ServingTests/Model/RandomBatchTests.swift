@@ -121,9 +121,9 @@ import TimeBase
     let found = await withTaskGroup(of: (answers: Int, faults: [String]).self) { group in
       for client in 0..<2 {
         group.addTask {
-          await withCheckedContinuation { continuation in
+          await completion { done in
             DetachedThread.start(named: "client \(client)") {
-              continuation.resume(returning: Self.drive(models, loops, seed: seed &+ UInt64(clamping: client)) { batches() >= wanted })
+              done(Self.drive(models, loops, seed: seed &+ UInt64(clamping: client)) { batches() >= wanted })
             }
           }
         }

@@ -151,9 +151,7 @@ final class EngineChoice: Sendable {
   }
 
   func infer(_ request: InferenceRequest) async -> ServerFixture.Answer {
-    await withCheckedContinuation { continuation in
-      _ = server.infer(request, on: group.next()) { continuation.resume(returning: $0) }
-    }
+    await completion { done in _ = server.infer(request, on: group.next()) { done($0) } }
   }
 
   /// One row, every byte of it 1.

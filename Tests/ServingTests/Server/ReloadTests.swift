@@ -12,15 +12,11 @@ import TimeBase
   }
 
   private static func load(_ fixture: ServerFixture, _ name: String) async -> Result<Void, KServeError> {
-    await withCheckedContinuation { continuation in
-      fixture.server.loadModel(name, configuration: nil, files: [:], on: fixture.group.next()) { continuation.resume(returning: $0) }
-    }
+    await completion { done in fixture.server.loadModel(name, configuration: nil, files: [:], on: fixture.group.next(), reply: done) }
   }
 
   private static func unload(_ fixture: ServerFixture, _ name: String) async -> Result<Void, KServeError> {
-    await withCheckedContinuation { continuation in
-      fixture.server.unloadModel(name, unloadDependents: false, on: fixture.group.next()) { continuation.resume(returning: $0) }
-    }
+    await completion { done in fixture.server.unloadModel(name, unloadDependents: false, on: fixture.group.next(), reply: done) }
   }
 
   private static func states(_ fixture: ServerFixture) -> [String] { fixture.server.repositoryIndex(readyOnly: false).map(\.state) }

@@ -74,19 +74,17 @@ final class ServerFixture: Sendable {
   /// Submits and waits, noting on the event loop how long the answer took: tests share their threads, and resuming may take any time.
   func timed(_ request: InferenceRequest) async -> (answer: Answer, waited: TimeSpan) {
     let start = MonotonicClock.now
-    return await withCheckedContinuation { continuation in
-      _ = server.infer(request, on: group.next()) { continuation.resume(returning: ($0, MonotonicClock.now - start)) }
-    }
+    return await completion { done in _ = server.infer(request, on: group.next()) { done(($0, MonotonicClock.now - start)) } }
   }
 
   func infer(_ request: InferenceRequest) async -> Answer {
-    await withCheckedContinuation { continuation in
+    await completion { done in
       let calls = Tally()
       _ = server.infer(request, on: group.next()) { answer in
         // A second answer would trap in the continuation; saying so is kinder.
         calls.add()
         precondition(calls.value == 1, "a request was answered twice")
-        continuation.resume(returning: answer)
+        done(answer)
       }
     }
   }

@@ -118,8 +118,8 @@ import TimeBase
     try fixture.server.registerSharedMemory(region(object))
     var request = ServerFixture.request("m", [1, 2, 3, 4])
     request.outputs = [InferenceRequest.Output(name: "y", sharedMemory: SharedMemoryTarget(region: "r", byteSize: 16))]
-    let answer = await withCheckedContinuation { (continuation: CheckedContinuation<ServerFixture.Answer, Never>) in
-      _ = fixture.server.infer(request, on: fixture.group.next()) { continuation.resume(returning: $0) }
+    let answer: ServerFixture.Answer = await completion { done in
+      _ = fixture.server.infer(request, on: fixture.group.next()) { done($0) }
       // Accepted, and held, since `infer` has returned.
       try? fixture.server.unregisterSharedMemory("r")
     }
