@@ -54,9 +54,33 @@ public struct DenseArray: Sendable, Equatable {
   /// The element at a position.
   subscript(position: [Int]) -> Double { values[zip(position, Self.strides(shape)).reduce(0) { $0 + $1.0 * $1.1 }] }
 
-  /// The element that broadcasting puts at `position` of a larger shape.
-  func broadcast(at position: [Int]) -> Double {
-    let own = position.suffix(shape.count)
-    return self[zip(own, shape).map { $1 == 1 ? 0 : $0 }]
+  /// The array of those sizes whose element at a position lies at the sum of position x strides, counted from `offset`: a transposition, a
+  /// slice or a broadcast (strides of zero), copied out.
+  func view(_ sizes: [Int], strides: [Int], offset: Int = 0) -> DenseArray {
+    let count = sizes.reduce(1, *)
+    var result: [Double] = []
+    result.reserveCapacity(count)
+    var position = [Int](repeating: 0, count: sizes.count)
+    var place = offset
+    for _ in 0..<count {
+      result.append(values[place])
+      var axis = sizes.count - 1
+      while axis >= 0 {
+        position[axis] += 1
+        place += strides[axis]
+        if position[axis] < sizes[axis] { break }
+        place -= strides[axis] * sizes[axis]
+        position[axis] = 0
+        axis -= 1
+      }
+    }
+    return DenseArray(unchecked: sizes, result)
+  }
+
+  /// What broadcasting to a larger shape makes of it.
+  func broadcast(to target: [Int]) -> DenseArray {
+    if shape == target { return self }
+    let own = zip(shape, Self.strides(shape)).map { $0 == 1 ? 0 : $1 }
+    return view(target, strides: [Int](repeating: 0, count: target.count - own.count) + own)
   }
 }

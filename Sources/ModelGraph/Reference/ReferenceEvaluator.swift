@@ -98,14 +98,9 @@ struct Run {
       guard let shape = declared.first?.1 else { throw fail("has no result") }
       return [DenseArray(unchecked: try sizes(shape), x.values)]
     case .transpose(let permutation):
-      return [
-        DenseArray.build(permutation.map { x.shape[$0] }) { position in
-          var source = position
-          for (index, axis) in permutation.enumerated() { source[axis] = position[index] }
-          return x[source]
-        }
-      ]
-    case .expand(let shape): return [DenseArray.build(try sizes(shape)) { x.broadcast(at: $0) }]
+      let strides = DenseArray.strides(x.shape)
+      return [x.view(permutation.map { x.shape[$0] }, strides: permutation.map { strides[$0] })]
+    case .expand(let shape): return [x.broadcast(to: try sizes(shape))]
     case .slice(let axes, let starts, let ends, let steps): return [try slice(x, axes, starts, ends, steps, fail)]
     case .gather(let axis): return [try gather(x, try input(1), axis < 0 ? axis + x.shape.count : axis, fail)]
     case .concat(let axis):
@@ -148,7 +143,7 @@ struct Run {
     return DenseArray(unchecked: [depth == 0 ? 0 : x.values.count / depth, depth], x.values)
   }
 
-  func transposed(_ x: DenseArray) -> DenseArray { DenseArray.build([x.shape[1], x.shape[0]]) { x[[$0[1], $0[0]]] } }
+  func transposed(_ x: DenseArray) -> DenseArray { x.view([x.shape[1], x.shape[0]], strides: [1, x.shape[1]]) }
 
   /// [..., m, k] x [..., k, n] with broadcast leading dimensions.
   func product(_ a: DenseArray, _ b: DenseArray) -> DenseArray {
@@ -159,15 +154,28 @@ struct Run {
     let others = elementwise(leadingA, leadingB) { $1 }
     var values: [Double] = []
     values.reserveCapacity(blocks.values.count * m * n)
-    for (offsetA, offsetB) in zip(blocks.values, others.values) {
+    for (first, second) in zip(blocks.values, others.values) {
+      let (offsetA, offsetB) = (Int(saturating: first), Int(saturating: second))
       for row in 0..<m {
-        for column in 0..<n {
-          var sum = 0.0
-          for index in 0..<k {
-            sum += a.values[Int(saturating: offsetA) + row * k + index] * b.values[Int(saturating: offsetB) + index * n + column]
+        // Row by row of b, sums of a row beside each other: the order of each sum is that of `index`, and neighbours in memory follow.
+        var sums = [Double](repeating: 0, count: n)
+        sums.withUnsafeMutableBufferPointer { sums in
+          a.values.withUnsafeBufferPointer { a in
+            b.values.withUnsafeBufferPointer { b in
+              var index = 0
+              while index < k {
+                let (factor, start) = (a[offsetA + row * k + index], offsetB + index * n)
+                var column = 0
+                while column < n {
+                  sums[column] += factor * b[start + column]
+                  column += 1
+                }
+                index += 1
+              }
+            }
           }
-          values.append(sum)
         }
+        values += sums
       }
     }
     return DenseArray(unchecked: blocks.shape + [m, n], values)
@@ -180,7 +188,7 @@ struct Run {
   func elementwise(_ a: DenseArray, _ b: DenseArray, _ function: (Double, Double) -> Double) -> DenseArray {
     if a.shape == b.shape { return DenseArray(unchecked: a.shape, zip(a.values, b.values).map(function)) }
     let shape = Shapes.broadcast(a.shape.map { .fixed($0) }, b.shape.map { .fixed($0) })?.map(\.constant) ?? a.shape
-    return DenseArray.build(shape) { function(a.broadcast(at: $0), b.broadcast(at: $0)) }
+    return DenseArray(unchecked: shape, zip(a.broadcast(to: shape).values, b.broadcast(to: shape).values).map(function))
   }
 
   func activated(_ x: DenseArray, _ activation: Activation) -> DenseArray {
@@ -240,7 +248,8 @@ struct Run {
       else { throw fail("a slice's step is zero") }
       (first[axis], step[axis], shape[axis]) = (bounds.start, steps[index], count)
     }
-    return DenseArray.build(shape) { position in x[position.indices.map { first[$0] + position[$0] * step[$0] }] }
+    let strides = DenseArray.strides(x.shape)
+    return x.view(shape, strides: zip(strides, step).map(*), offset: zip(strides, first).reduce(0) { $0 + $1.0 * $1.1 })
   }
 
   func gather(_ x: DenseArray, _ indices: DenseArray, _ axis: Int, _ fail: (String) -> GraphError) throws(GraphError) -> DenseArray {
