@@ -64,6 +64,17 @@ import Testing
     #expect(explanation.answer.allSatisfy { $0.count <= 80 })
   }
 
+  @Test func aQueueInFrontOfIdleInstancesIsNoLoadThatIsServed() throws {
+    // Half a second of queue, and by the length that was said an instance is busy 43 % of the time.
+    let after = Self.statistics(
+      requests: 21_700, executions: 4_340, rows: 1_085_000, queue: 544_000, infer: 800, sizes: [(250, 4_340, 800)])
+    let explanation = ServerExplanation(try window(after, gpu: 0.12))
+    #expect(explanation.bottleneck == .inconclusive && explanation.hasUnexplainedQueue)
+    #expect(explanation.answer.first?.hasPrefix("Inconclusive: requests wait 544 ms") == true)
+    #expect(explanation.confirm.contains("busy instances would need 4.34 s, it is said to last 10 s"))
+    #expect(explanation.answer.allSatisfy { $0.count <= 80 })
+  }
+
   @Test func queuesAndABusyGPUAreTheGPUs() throws {
     let after = Self.statistics(
       requests: 9_000, executions: 1_800, rows: 450_000, queue: 800_000, infer: 5_000, sizes: [(250, 1_800, 5_000)])

@@ -21,6 +21,11 @@ extension ServerExplanation {
     let rate = NumberText.grouped(Int(saturating: window.requestsPerSecond.rounded()))
     switch bottleneck {
     case .loadLimited: answer.add(first: "\(title) (\(confidence.phrase)): the server keeps up with the \(rate) req/s offered")
+    case .inconclusive where hasUnexplainedQueue:
+      answer.add(
+        first:
+          "\(title): requests wait \(NumberText.time(nanoseconds: window.queueMicroseconds * 1e3)) and an instance has a batch only \(NumberText.percent(window.utilization)) of the time"
+      )
     case .inconclusive:
       answer.add(first: "\(title): \(rate) req/s, an instance busy \(NumberText.percent(window.utilization)), a short queue")
     case .instanceBound:

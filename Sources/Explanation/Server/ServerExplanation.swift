@@ -72,6 +72,9 @@ public struct ServerExplanation: Sendable {
   /// Python back end: 0.19 of 1.19 ms).
   static let unseenLoop: ClosedRange<Double> = 0...0.2
 
+  /// Requests wait for many batches while the instances have none.
+  public private(set) var hasUnexplainedQueue = false
+
   /// Explains a window. `goalMilliseconds`: the p99 to keep; `observed`: GPU utilization that somebody saw, 0...1.
   public init(_ window: ServerWindow, goalMilliseconds: Double? = nil, observed: Double? = nil) {
     self.window = window
@@ -88,7 +91,11 @@ public struct ServerExplanation: Sendable {
     let isBusy = window.utilization >= Self.busyInstance && waited - delay > 0.5 * service
     let isSaturated = (backlog || growing) && window.utilization > 0.6 || isBusy
     let gpu = window.gpuUtilization
-    if isSaturated {
+    hasUnexplainedQueue = backlog && !isSaturated
+    if hasUnexplainedQueue {
+      // Requests that wait for twenty batches, and instances that have none: bursts, or a window of another length than was said.
+      (bottleneck, confidence) = (.inconclusive, .inconclusive)
+    } else if isSaturated {
       if let gpu {
         bottleneck = gpu < Self.idleGPU ? .noPipelining : .gpuBound
         confidence = gpu < Self.idleGPU || gpu > Self.roomyUtilization ? .high : .medium
@@ -109,7 +116,7 @@ public struct ServerExplanation: Sendable {
     addEvidence()
     addChanges()
     addMismatches(observed)
-    confirm = Self.confirm(bottleneck, window)
+    confirm = hasUnexplainedQueue ? unexplainedQueue : Self.confirm(bottleneck, window)
   }
 
   /// Rows of a full batch: what the configuration allows, else the largest batch seen.
@@ -264,6 +271,13 @@ public struct ServerExplanation: Sendable {
           code: "HR124"))
     }
     changes = Array(changes.prefix(3))
+  }
+
+  /// What would explain a queue in front of idle instances.
+  private var unexplainedQueue: String {
+    let fitting = window.serviceMicroseconds * Double(window.model.executions) / window.instances / 1e6
+    return
+      "the window's length: busy instances would need \(NumberInWords.short(fitting)) s, it is said to last \(NumberInWords.short(window.seconds)) s; or load in bursts: read both ends inside one"
   }
 
   private mutating func addMismatches(_ observed: Double?) {
