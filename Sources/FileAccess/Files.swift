@@ -118,6 +118,12 @@ extension Files {
     return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
   }
 
+  /// Whether a path is a file that may be opened more than once: no pipe, no device.
+  public static func isRegular(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
   /// See `kind(of:)`.
   public enum Kind: Sendable, Hashable { case file, folder }
 

@@ -31,7 +31,7 @@ public enum TraceImporters {
     guard path != "-", Files.kind(of: path) == .folder else { return [path] }
     var found: [String] = []
     do throws(FileError) {
-      for name in try Files.entries(of: path) where Files.kind(of: "\(path)/\(name)") == .file {
+      for name in try Files.entries(of: path) where Files.isRegular("\(path)/\(name)") {
         if (try? format(of: "\(path)/\(name)")) ?? nil != nil { found.append("\(path)/\(name)") }
       }
     } catch { throw TraceImportError(path: path, reason: error.description) }

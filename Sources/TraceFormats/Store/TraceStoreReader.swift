@@ -58,10 +58,15 @@ struct TraceStoreReader {
     // SQLite's advice for files from elsewhere (https://www.sqlite.org/security.html).
     try database.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -4096")
     // Neither views nor virtual tables: their text is a program.
-    let list = try SQLiteStatement("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0", in: database)
     var found: Set<String> = []
-    try Self.eachRow(list, database, table: nil) { row throws(CellError) in
-      if let name = try row.text() { found.insert(name) }
+    do throws(TraceStoreError) {
+      let list = try SQLiteStatement("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0", in: database)
+      try Self.eachRow(list, database, table: nil) { row throws(CellError) in
+        if let name = try row.text() { found.insert(name) }
+      }
+    } catch {
+      throw TraceStoreError(
+        path: path, reason: cut ?? "damaged: its list of tables cannot be read (\(error.reason)); copy or export it again")
     }
     tables = found
     if !TraceSchema.all.contains(where: { tables.contains($0.name) }) && !tables.contains(TraceSchema.metadata.name) {
