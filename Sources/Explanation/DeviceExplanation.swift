@@ -11,20 +11,28 @@ public struct DeviceExplanation: Sendable {
   public var ordinal: Int64
   /// The device.
   public var facts: DeviceFacts
-  /// First work's start to last one's end, or the window asked for; nanoseconds.
+  /// First work's start to last one's end, or the first window's start to the last one's end; nanoseconds.
   public var span: Range<Int64>
+  /// Length of the span, or of the windows that were asked for; nanoseconds, at least 1.
+  public var wall: Int64
   /// Unions.
   public var busy: BusyTime
   /// Idle time by cause.
   public var idle: IdleTime
+  /// Collectives, processes, waits behind small results.
+  public var shares: DeviceShares
   /// The call that allocates, loads or queries and in which most of the idle time lies; nil for none.
   public var waitedCall: String?
+  /// The call of `IdleTime.longestCall`; nil for none.
+  public var longestCallName: String?
   /// Kernels.
   public var kernels: KernelUse
   /// Copies.
   public var copies: CopyUse
   /// Matrix products whose shapes the trace tells; nil where it tells none.
   public var products: ProductUse?
+  /// What tiles and grids say of the size of products, by time.
+  public var tiledProducts: [TiledProduct]
   /// What counters would have shown.
   public var counters: PredictedCounters
   /// Kernel-busy share of each quarter of the span.
@@ -36,8 +44,10 @@ public struct DeviceExplanation: Sendable {
   /// Median durations of the longest-running kernel at the trace's start and end, nanoseconds: a slowing of the same work.
   public var drift: (first: Double, last: Double)?
 
-  /// Length of the span.
-  public var wall: Int64 { max(1, span.upperBound - span.lowerBound) }
+  /// Share of kernel time in CUDA graphs that are recorded as one event each: what ran inside is not known.
+  public var hiddenShare: Double { Double(busy.graphSum) / Double(max(1, busy.kernelSum)) }
+  /// More of it, and SM fill and tensor time are unknown.
+  static let largestHiddenShare = 0.1
   /// Share of the span.
   public func share(_ nanoseconds: Int64) -> Figure {
     Figure(Double(nanoseconds) / Double(wall), .share, kind, source: "trace: union of intervals over the span")
@@ -55,6 +65,8 @@ public struct DeviceExplanation: Sendable {
     self.facts = facts
     self.kind = kind
     span = activity.span
+    wall = activity.wall
+    shares = DeviceShares(of: activity, trace: trace)
     discarded = activity.discarded
     let busy = BusyTime(of: activity, shortGap: Int64(saturating: CounterConstants.engineNanosecondsPerStart))
     let isLarge = activity.events.count > ConcurrentPair.minimumRows
@@ -67,10 +79,11 @@ public struct DeviceExplanation: Sendable {
       )
     }
     self.unlinked = unlinked
-    waitedCall = idle.byFunction.max { ($0.value, $1.key) < ($1.value, $0.key) }.flatMap { trace.names[$0.key] }
+    longestCallName = idle.longestCall.flatMap { trace.names[trace.apiCalls.name[$0.row]] }.map(Self.withoutVersion)
+    waitedCall = idle.byFunction.max { ($0.value, $1.key) < ($1.value, $0.key) }.flatMap { trace.names[$0.key] }.map(Self.withoutVersion)
     let copies = CopyUse(of: activity, trace: trace)
     products = ProductUse(of: activity, trace: trace, host: host, facts: facts)
-    let wall = activity.wall
+    tiledProducts = kernels.tiledProducts(on: facts.gpu)
     var stepRate: StepRate?
     if let rate {
       if let steps, steps > 0 {
@@ -81,7 +94,7 @@ public struct DeviceExplanation: Sendable {
     }
     let isLaunchBound = Double(idle[.launch]) > 0.2 * Double(wall)
     counters = PredictedCounters(
-      busy: busy, kernels: kernels, wall: wall, rate: stepRate, launchBound: isLaunchBound, launches: launches,
+      busy: busy, kernels: kernels, wall: wall, rate: stepRate, launchBound: isLaunchBound, launches: launches, vendor: facts.vendor,
       bandwidth: facts.gpu.map { $0.memoryGigabytesPerSecond * 1e9 }, copyBytes: copies.bytes)
     quarters = Self.quarters(activity)
     drift = Self.drift(activity, trace, kernels)
@@ -89,6 +102,14 @@ public struct DeviceExplanation: Sendable {
     self.idle = idle
     self.kernels = kernels
     self.copies = copies
+  }
+
+  /// cudaMalloc_v3020 is cudaMalloc.
+  private static func withoutVersion(_ name: String) -> String {
+    guard let mark = name.ranges(of: "_v").last, !name[mark.upperBound...].isEmpty, name[mark.upperBound...].allSatisfy(\.isNumber) else {
+      return name
+    }
+    return String(name[..<mark.lowerBound])
   }
 
   /// Work whose launch is not in the trace.
@@ -103,6 +124,7 @@ public struct DeviceExplanation: Sendable {
   }
 
   private static func quarters(_ activity: DeviceActivity) -> [Double] {
+    if (activity.windows?.count ?? 1) > 1 { return [] }
     let wall = activity.wall
     return (0..<4).map { quarter in
       let from = activity.span.lowerBound + wall / 4 * Int64(quarter)

@@ -1,6 +1,7 @@
 import CheckedNumbers
 public import Diagnosis
 public import GPUModel
+import Reporting
 public import Trace
 public import TraceFormats
 
@@ -43,8 +44,10 @@ public struct TraceContext: Sendable {
   public var steps: Double?
   /// The GPU, where the trace does not name it or names it wrongly.
   public var gpu: GPU?
-  /// Part of the trace, nanoseconds on its clock.
-  public var window: Range<Int64>?
+  /// Parts of the trace, nanoseconds on its clock, in order and apart; nil for all of it.
+  public var windows: [Range<Int64>]?
+  /// What they are, as printed: `range "decode", 12 times`.
+  public var windowText: String?
   /// Only this device.
   public var device: Int64?
   /// Only this process's work: its global id.
@@ -65,6 +68,8 @@ public struct TraceContext: Sendable {
   public var server: ServerWindow?
   /// The model that ran.
   public var model: ModelBesideTrace?
+  /// The reader of the file has its own notes on rows without launches, devices without facts and graphs without nodes.
+  public var hasImportNotes = false
 
   /// Nothing is known.
   public init() {}
@@ -102,6 +107,10 @@ public struct TraceExplanation: Sendable {
   public var model: ModelUse?
   /// Steps in the trace, where they were given.
   public var steps: Double?
+  /// The part of the trace that is explained; nil for all of it.
+  public var windowText: String?
+  /// Where the trace came from: a value of `TraceFileFormat`; nil where not recorded.
+  public var source: String?
 
   /// Rows by table.
   public struct Contents: Sendable, Hashable {
@@ -113,6 +122,8 @@ public struct TraceExplanation: Sendable {
     public var osCalls: Int
     /// Ranges.
     public var ranges: Int
+    /// Operators that a framework recorded on the host.
+    public var operators = 0
     /// Requests.
     public var requests: Int
     /// Threads that call CUDA.
@@ -139,10 +150,12 @@ public struct TraceExplanation: Sendable {
     isSimulated = trace.run["kind"] == "simulated"
     let kind: Figure.Kind = isSimulated ? .simulated : .measured
     progress("joining launches and kernels")
-    let (window, process) = (context.window, context.process)
+    let (windows, process) = (context.windows, context.process)
+    windowText = context.windowText
+    source = trace.run["source"]
     let isLarge = trace.apiCalls.count + trace.kernels.count > ConcurrentPair.minimumRows
     var (activities, host) = ConcurrentPair.run(concurrently: isLarge) {
-      DeviceActivity.all(of: trace, window: window, process: process)
+      DeviceActivity.all(of: trace, windows: windows, process: process)
     } _: {
       HostActivity(of: trace)
     }
@@ -150,17 +163,18 @@ public struct TraceExplanation: Sendable {
     let launches = host.launchCount(trace)
     contents = Contents(
       apiCalls: trace.apiCalls.count, launches: launches, osCalls: trace.osCalls.count, ranges: trace.ranges.count,
-      requests: trace.requests.count, threads: host.threads.count,
+      operators: trace.operators.count, requests: trace.requests.count, threads: host.threads.count,
       processes: Set(trace.streams.map(\.process) + host.threads.keys.map(GlobalID.process(ofThread:))).count)
     progress("attributing idle time")
     load = context.load
     steps = context.steps
     let perBatch = trace.batches.isEmpty ? 1 : max(1, Double(trace.requests.count) / Double(trace.batches.count))
     let rate = context.rate ?? context.load.map { $0.requestsPerSecond / max(1e-9, context.requestsPerStep ?? perBatch) }
+    let firstCall = trace.apiCalls.isEmpty ? nil : trace.names[trace.apiCalls.name[0]]
     devices = activities.map { activity in
       DeviceExplanation(
-        activity, trace: trace, host: host, facts: DeviceFacts(activity.gpu, named: context.gpu), rate: rate, steps: context.steps,
-        launches: launches, kind: kind)
+        activity, trace: trace, host: host, facts: DeviceFacts(activity.gpu, named: context.gpu, firstCall: firstCall), rate: rate,
+        steps: context.steps, launches: launches, kind: kind)
     }
     verdicts = devices.map(TraceVerdict.init)
     let busy = devices.map(\.busy.device)
@@ -171,7 +185,7 @@ public struct TraceExplanation: Sendable {
     weigh(trace, activities, context)
     progress("replaying")
     let graph =
-      context.window == nil && context.device == nil && process == nil ? ReplayGraph(of: trace, host: host, devices: activities) : nil
+      windows == nil && context.device == nil && process == nil ? ReplayGraph(of: trace, host: host, devices: activities) : nil
     for (index, (device, verdict)) in zip(devices, verdicts).enumerated() {
       findings.append(
         TraceFindings(
@@ -179,6 +193,7 @@ public struct TraceExplanation: Sendable {
           model: index == main ? model : nil, load: load))
     }
     addNotes(trace, context)
+    if let windows, let note = Self.lateWorkNote(trace, host, activities, windows) { notes.append(note) }
     if devices.indices.contains(main) {
       let observed = (metrics?.shares ?? [:]).merging(context.observed) { _, told in told }
       for (counter, seen) in observed.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
@@ -195,6 +210,10 @@ public struct TraceExplanation: Sendable {
     requestClock = context.requestClock
     guard devices.indices.contains(main), activities.indices.contains(main) else { return }
     let device = devices[main]
+    for index in devices.indices where activities.indices.contains(index) {
+      verdicts[index].weigh(others: activities, main: index, devices[index])
+    }
+    if contents.apiCalls == 0 { verdicts[main].weighMissingCalls() }
     if let wait = InputWait(trace, device: activities[main]) { verdicts[main].weigh(wait, device) }
     if !trace.requests.isEmpty { requests = RequestUse(trace, device: activities[main]) }
     if let requests {
@@ -248,10 +267,14 @@ public struct TraceExplanation: Sendable {
         notes.append("\(device.name): \(device.discarded) rows left out: they end before they start, or at no time of a clock")
       }
       let events = device.busy.kernels + device.busy.copies
-      if device.unlinked > 0 {
+      // Where the reader of the file has not said so already.
+      if device.unlinked > 0, !context.hasImportNotes {
         notes.append("\(device.name): \(device.unlinked) of \(events) kernels and copies have no launch in the trace; they count as busy")
       }
-      if device.facts.smCount == nil, device.busy.kernels > 0 { notes.append("\(device.name): SM fill \(device.facts.source)") }
+      if device.shares.byProcess.count > 1 { notes.append(Self.processNote(device)) }
+      if device.facts.smCount == nil, device.busy.kernels > device.busy.graphs, !context.hasImportNotes {
+        notes.append("\(device.name): SM fill \(device.facts.source)")
+      }
       if context.rate != nil || context.load != nil, device.counters.rate == nil, device.busy.kernels > 0 {
         notes.append(
           "\(device.name): the steps in the trace could not be told from the kernels' counts, so the rate was not used: give --steps or --requests-per-step"
@@ -262,7 +285,7 @@ public struct TraceExplanation: Sendable {
       notes.append(
         "the load's rate is taken as steps per second: one request a step; give --requests-per-step where a batch carries several")
     }
-    if trace.graphExecutions.count > 0 {
+    if trace.graphExecutions.count > 0, !context.hasImportNotes {
       notes.append(
         "\(trace.graphExecutions.count) CUDA graphs are recorded as one event each: inside them busy is an upper bound and SM fill unknown; record nodes with nsys profile --cuda-graph-trace=node"
       )
@@ -273,18 +296,90 @@ public struct TraceExplanation: Sendable {
     }
   }
 
+  /// "GPU 0: 2 processes work on it, by kernel time: 4711 60 %, 4712 40 %; --process shows one of them".
+  private static func processNote(_ device: DeviceExplanation) -> String {
+    let total = Double(max(1, device.shares.byProcess.values.reduce(Int64(0)) { $0.addingSaturated($1) }))
+    let parts = device.shares.byProcess.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(4).map { process, nanoseconds in
+      "\(GlobalID.processNumber(process)) \(NumberInWords.percent(Double(nanoseconds) / total))"
+    }
+    return
+      "\(device.name): \(device.shares.byProcess.count) processes work on it, by kernel time: \(parts.joined(separator: ", ")); --process NUMBER explains one of them"
+  }
+
+  /// Of the work that was launched while the windows lasted, how much ran outside of them: a host that runs ahead of its device.
+  private static func lateWorkNote(_ trace: Trace, _ host: HostActivity, _ activities: [DeviceActivity], _ windows: [Range<Int64>])
+    -> String?
+  {
+    func covered(_ range: Range<Int64>) -> Int64 {
+      var (low, high) = (0, windows.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if windows[middle].upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+      }
+      var sum: Int64 = 0
+      while low < windows.count, windows[low].lowerBound < range.upperBound {
+        sum += min(range.upperBound, windows[low].upperBound) - max(range.lowerBound, windows[low].lowerBound)
+        low += 1
+      }
+      return sum
+    }
+    var (all, outside) = (0.0, 0.0)
+    let table = trace.kernels
+    for row in 0..<table.count {
+      let (start, end) = (table.start[row], table.end[row])
+      guard end > start, start > -DeviceActivity.largestTime, end < DeviceActivity.largestTime,
+        let call = host.launches.apiCall(process: trace[table.stream[row]].process, correlation: table.correlation[row]),
+        covered(trace.apiCalls.start[call]..<trace.apiCalls.start[call].addingSaturated(1)) > 0
+      else { continue }
+      all += Double(end - start)
+      outside += Double(end - start - covered(start..<end))
+    }
+    guard all > 0, outside > 0.2 * all else { return nil }
+    return
+      "\(NumberInWords.percent(outside / all)) of the kernel time that was launched in the window runs after it: the GPU is behind its host, and the window shows what ran then, not what was launched then"
+  }
+
   /// The main device's explanation; nil where nothing ran on a GPU.
   public var device: DeviceExplanation? { devices.indices.contains(main) ? devices[main] : nil }
   /// Its verdict.
   public var verdict: TraceVerdict? { verdicts.indices.contains(main) ? verdicts[main] : nil }
 
+  /// The first line: what limits, and how sure that is.
+  public var headline: String {
+    guard let verdict else { return "No verdict: \(refusal ?? "nothing ran")" }
+    let mark = "inconclusive: "
+    if verdict.confidence == .inconclusive, verdict.title.hasPrefix(mark) { return "Inconclusive: \(verdict.title.dropFirst(mark.count))" }
+    return "Bottleneck: \(verdict.title) (\(verdict.confidence.phrase))"
+  }
+
   /// Why there is no verdict; nil where there is one.
   public var refusal: String? {
     if device != nil { return nil }
-    if contents.apiCalls > 0 { return "no GPU work in the trace: \(contents.apiCalls) CUDA calls and no kernel, copy or fill" }
-    if contents.osCalls + contents.ranges > 0 {
-      return "no GPU work in the trace: \(contents.ranges) ranges, \(contents.osCalls) OS calls and no CUDA at all"
+    let held = [
+      (contents.apiCalls, "CUDA call"), (contents.operators, "operator on the CPU"), (contents.ranges, "range"),
+      (contents.osCalls, "OS call"),
+    ].filter { $0.0 > 0 }.map { count, name in
+      let words = name.split(separator: " ", maxSplits: 1)
+      let many = name.hasPrefix("operator") ? "operators \(words.last ?? "")" : name + "s"
+      return "\(NumberText.grouped(count)) \(count == 1 ? name : many)"
     }
-    return "the trace is empty"
+    let place = windowText.map { "in \($0)" } ?? "in the trace"
+    if held.isEmpty { return windowText == nil ? "the trace is empty" : "no GPU work \(place)" }
+    return "no GPU work \(place): \(held.joined(separator: ", ")) and no kernel, copy or fill"
+  }
+
+  /// How to record what is missing, with the tool that wrote the trace.
+  var recordingCommand: String {
+    source == "kineto"
+      ? "torch.profiler.profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])"
+      : "nsys profile --trace=cuda,nvtx,osrt -- COMMAND"
+  }
+
+  /// Summaries of what a trace without GPU work holds.
+  var otherSummaries: String? {
+    let names = [
+      (contents.apiCalls, "cuda_api_sum"), (contents.osCalls, "osrt_sum"), (contents.ranges, "nvtx_sum"),
+    ].filter { $0.0 > 0 }.map(\.1)
+    return names.isEmpty ? nil : "headroom explain FILE --report \(names.joined(separator: ","))"
   }
 }

@@ -19,6 +19,8 @@ public struct TraceVerdict: Sendable, Hashable {
   public var confirm: String
   /// The finding that names the limit where no regime does: a held clock, another process, work done twice. Nil for the regime itself.
   public var named: TraceFinding.Code?
+  /// The device waits for other GPUs of the trace.
+  public var isWaitingForOthers = false
   /// The limit before the GPU is the fetching of inputs.
   public var isWaitingForInput = false
 
@@ -83,7 +85,8 @@ public struct TraceVerdict: Sendable, Hashable {
       confidence = .medium
     }
     let loop = Double(device.idle[.loop]) / wall
-    if device.copies.scalarReads >= Self.minimumKernels, loop >= Self.smallestIdleShare,
+    // The tokens that a generating model reads back are its output.
+    if device.copies.scalarReads >= Self.minimumKernels, !device.shares.isDecoding, loop >= Self.smallestIdleShare,
       regime == .noBatchPipelining || regime == .launchBound
     {
       (regime, second) = (.noBatchPipelining, nil)
@@ -98,11 +101,19 @@ public struct TraceVerdict: Sendable, Hashable {
     }
     // What is not seen cannot be sure.
     if Double(device.idle[.unknown]) / wall > Self.largestUnseen { confidence = min(confidence, .medium) }
+    weighUnifiedMemory(device)
+    weighHiddenKernels(device)
+    weighCommunication(device)
+    weighDecoding(device)
     if device.busy.kernels + device.busy.copies < Self.minimumKernels {
       confidence = min(confidence, .medium)
       evidence.append(
-        "The trace holds \(Figure(Double(device.busy.kernels), .count, .measured, source: "trace")) kernels: too few for more.")
+        "The trace holds few kernels, \(Figure(Double(device.busy.kernels), .count, .measured, source: "trace")): no more is certain.")
     }
+    weighStartUp(device)
+    weighAmount(device)
+    title = device.facts.vendor.words(title)
+    confirm = device.facts.vendor.words(confirm)
   }
 
   private mutating func decide(_ family: GapCause.Family, _ share: Double, _ device: DeviceExplanation) {
@@ -110,8 +121,13 @@ public struct TraceVerdict: Sendable, Hashable {
     confidence = share > 0.5 ? .high : .medium
     switch family {
     case .launch:
-      title = "launch-bound: the GPU waits for the host to launch kernels"
-      confirm = "capture the step in a CUDA graph (torch.compile(mode=\"reduce-overhead\"))"
+      if 2 * device.idle.byCause[.graphLaunch, default: 0] > device.idle[.launch] {
+        title = "launch-bound: the GPU waits for CUDA graphs to be launched"
+        confirm = "launch the next graph before waiting for the one that runs; fewer, larger graphs"
+      } else {
+        title = "launch-bound: the GPU waits for the host to launch kernels"
+        confirm = "capture the step in a CUDA graph (torch.compile(mode=\"reduce-overhead\"))"
+      }
     case .device:
       title = "inter-kernel gaps: short kernels, one after the other"
       confirm = "fuse kernels, or run two streams: the GPU's own gaps should fill"
@@ -166,10 +182,16 @@ public struct TraceVerdict: Sendable, Hashable {
     let total = Double(max(1, device.kernels.total))
     let tensor = (device.kernels.tensor?.estimate ?? 0) / total
     // Only kernels whose names say that they move data: what an unknown kernel computes is not in its record.
+    // A product of a matrix and a vector reads each weight for one multiplication: it moves data, too.
     let moving =
-      Double(device.kernels.rows.reduce(Int64(0)) { $0 + ($1.parsed.role.isElementwise && $1.median >= 5_000 ? $1.total : 0) }) / total
+      Double(
+        device.kernels.rows.reduce(Int64(0)) { sum, row in
+          let moves = row.parsed.role.isElementwise || row.parsed.role.isProduct && row.fullName.contains("gemv")
+          return moves && row.median >= 5_000 ? sum.addingSaturated(row.total) : sum
+        }) / total
+    let streaming = Double(device.products?.streamingNanoseconds ?? 0) / total
     regime = .deviceBound
-    title = "GPU-bound: kernels run nearly all the time"
+    title = "GPU-bound: kernels run \(NumberInWords.percent(Double(device.busy.kernel) / Double(device.wall))) of the time"
     confirm = "hardware counters of one step (ncu --set full), or the model: headroom explain ... --onnx MODEL"
     if let fill = device.kernels.fill, fill < 0.5 {
       regime = .underfilled
@@ -182,6 +204,17 @@ public struct TraceVerdict: Sendable, Hashable {
       evidence.append(
         "Tensor pipe active in kernels, predicted: \(Figure(tensor, .share, .estimated, source: "tiles and durations")).")
       confirm = "nvidia-smi -q -d CLOCK,POWER during the run: is the clock below boost?"
+    } else if let slots = device.kernels.slotEfficiency, slots < 0.65, device.kernels.severalWavesShare > 0.6 {
+      regime = .underfilled
+      title = "wave quantization: \(NumberInWords.percent(1 - slots)) of the kernels' block slots stay empty in their last wave"
+      confirm = "another batch size or tile: the kernel time per row should fall"
+    } else if streaming > 0.5 || streaming + moving > 0.6 && streaming > moving {
+      regime = .memoryBound
+      title = "memory-bandwidth-bound: products stream their weights"
+      evidence.append(
+        "Products whose bytes take longer than their arithmetic, at 60 % of the memory's bandwidth or more: \(Figure(streaming, .share, .estimated, source: "shapes and kernel times")) of kernel time."
+      )
+      confirm = "twice the batch: the kernel time should hardly rise"
     } else if moving > 0.6 {
       regime = .memoryBound
       title = "memory-bandwidth-bound: most kernel time is in kernels that only move data"

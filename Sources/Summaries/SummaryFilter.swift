@@ -16,16 +16,51 @@ public struct SummaryFilter: Sendable, Hashable {
     self.windows = windows.map(Self.merged)
   }
 
-  /// The windows in which a range of that text was open; empty where there is none. Ranges that never closed, and annotations projected
+  /// The windows in which a range of that text was open, and how many such ranges there are; none where there is none. A text that no range
+  /// has stands for those that add a number to it: "ProfilerStep" for "ProfilerStep#12". Ranges that never closed, and annotations projected
   /// onto a GPU, are left out.
-  public static func windows(ofRange text: String, in trace: Trace) -> [Range<Int64>] {
-    guard let name = trace.names.id(of: text) else { return [] }
+  public static func windows(ofRange text: String, in trace: Trace) -> [Range<Int64>] { ranges(named: text, in: trace).windows }
+
+  /// As `windows(ofRange:in:)`, with the number of ranges.
+  public static func ranges(named text: String, in trace: Trace) -> (windows: [Range<Int64>], count: Int) {
     let ranges = trace.ranges
-    return merged(
+    func find(_ isMeant: (NameID) -> Bool) -> [Range<Int64>] {
       ranges.indices.compactMap { row in
-        guard ranges.text[row] == name, ranges.type[row] != 1000, ranges.end[row] > ranges.start[row] else { return nil }
+        guard ranges.type[row] != 1000, ranges.end[row] > ranges.start[row], isMeant(ranges.text[row]) else { return nil }
         return ranges.start[row]..<ranges.end[row]
-      })
+      }
+    }
+    var found: [Range<Int64>] = []
+    if let name = trace.names.id(of: text) { found = find { $0 == name } }
+    if found.isEmpty {
+      var isNumbered: [NameID: Bool] = [:]
+      found = find { id in
+        if let known = isNumbered[id] { return known }
+        let result = trace.names[id].map { plainName($0) == text } ?? false
+        isNumbered[id] = result
+        return result
+      }
+    }
+    return (merged(found), found.count)
+  }
+
+  /// Names of a trace's ranges, numbers cut off, by the time that they were open.
+  public static func rangeNames(in trace: Trace) -> [String] {
+    var totals: [NameID: Double] = [:]
+    let ranges = trace.ranges
+    for row in ranges.indices where ranges.type[row] != 1000 && ranges.end[row] > ranges.start[row] {
+      totals[ranges.text[row], default: 0] += Double(ranges.end[row]) - Double(ranges.start[row])
+    }
+    var byName: [String: Double] = [:]
+    for (id, total) in totals { if let name = trace.names[id] { byName[plainName(name), default: 0] += total } }
+    return byName.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
+  }
+
+  /// "ProfilerStep#12" is ProfilerStep.
+  private static func plainName(_ name: String) -> String {
+    guard let sign = name.lastIndex(of: "#"), sign > name.startIndex else { return name }
+    let digits = name[name.index(after: sign)...]
+    return !digits.isEmpty && digits.allSatisfy(\.isNumber) ? String(name[..<sign]) : name
   }
 
   /// The same in order, overlapping ones joined.

@@ -38,6 +38,7 @@ struct ExplainCommand: ParsableCommand {
         headroom explain report.sqlite --triton-trace trace.json --load locust.csv
         headroom explain trace.json --onnx m.onnx --rows 256 \\
           --gpu-metrics smi.csv
+        headroom explain report.sqlite --range decode_step
         headroom explain report.sqlite --report cuda_gpu_kern_sum --format csv
         headroom explain --url http://gpu7:8000 --metrics http://gpu7:8002/metrics \\
           --for 30s --slo 'p99<100ms' --observed gpu-util=30%
@@ -86,7 +87,10 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only up to so many seconds after the first GPU work.", valueName: "seconds"))
   var to: Double?
 
-  @Option(help: ArgumentHelp("Of summaries: only inside ranges (NVTX) of that name.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "Only while ranges (NVTX, record_function) of that name were open; a name that the trace does not have lists those it has. Cuts verdict and summaries.",
+      valueName: "name"))
   var range: String?
 
   @Option(help: ArgumentHelp("Only the device of this ordinal.", valueName: "ordinal"))
@@ -161,7 +165,6 @@ struct ExplainCommand: ParsableCommand {
     if let rows, !(rows > 0 && rows <= 1 << 20) { throw ValidationError("--rows \(rows): 1 to 1048576") }
     if let steps, !(steps > 0 && steps <= 1e12) { throw ValidationError("--steps \(steps): more than 0") }
     if SummaryTable.Format(rawValue: format) == nil { throw ValidationError("--format \(format): table, csv or json") }
-    if range != nil, report == nil { throw ValidationError("--range belongs to --report") }
     _ = try rate.map(Self.perSecond)
     _ = try observations()
     _ = try reports()
@@ -195,207 +198,16 @@ struct ExplainCommand: ParsableCommand {
     runner.explains = false
     guard let result = try runner.run(experiment).variants.first else { return 1 }
     let explanation = TraceExplanation(of: result.trace, name: "demo: the linear head behind a batching server")
-    if let html { try Files.write(html, Self.page([explanation]).html) }
+    let output = ExplainOutput(explanations: [explanation], failures: [], isVerbose: verbose)
+    if let html { try Files.write(html, output.page.html) }
     if let chrome { try ChromeOutput.write(result.trace, to: chrome, all: all, quiet: quiet) }
     if json {
-      Terminal.print(document([explanation], []).serialized(pretty: true))
+      Terminal.print(output.document.serialized(pretty: true))
     } else {
       Terminal.print("SIMULATED: no GPU ran; the times are modelled")
-      print([explanation])
+      output.print()
     }
     return explanation.verdict == nil ? 3 : 0
-  }
-
-  private func explainFiles() throws -> Int32 {
-    let progress = ProgressLine(isQuiet: quiet || !Terminal.errorIsTerminal)
-    var context = TraceContext()
-    context.rate = try rate.map(Self.perSecond)
-    context.steps = steps
-    context.requestsPerStep = requestsPerStep
-    context.device = device
-    context.observed = try observations()
-    if gpus.gpu != nil { context.gpu = try gpus.choose().first?.model.gpu }
-    if let onnx = server.onnx {
-      context.model = ModelBesideTrace(
-        name: onnx, graph: try modelOptions.load(onnx, for: .plan).graph, rows: rows, type: server.dtype.rawValue)
-    }
-    if server.isAsked { context.server = try server.windowBesideTrace() }
-    var companions = TraceCompanions()
-    (companions.load, companions.tritonTrace, companions.gpuMetrics) = (load, tritonTrace, gpuMetrics)
-    let requests = try reports()
-    var explanations: [TraceExplanation] = []
-    var failures: [(path: String, reason: String)] = []
-    var paths: [String] = []
-    do throws(TraceImportError) { for file in files { paths += try TraceImporters.files(at: file) } } catch {
-      Terminal.note("headroom explain: \(error)")
-      return 1
-    }
-    let (engines, traces) = try engineFiles(paths)
-    if let engines { return try explainEngine(engines) }
-    for path in traces {
-      do throws(TraceImportError) {
-        let imported = try TraceImporters.read(
-          path,
-          ImportOptions(progress: { bytes, total in
-            let share = total.map { " \(NumberText.percent(Double(bytes) / Double(max(1, $0))))" } ?? ""
-            progress.report("reading \(path):\(share)")
-          }))
-        let chosen = try chosenProcess(imported.trace, path)
-        if report != nil {
-          progress.clear()
-          printReports(imported, requests, process: chosen)
-          continue
-        }
-        var own = context
-        var trace = imported.trace
-        do throws(CompanionError) { try companions.read(into: &own, &trace) { try Files.readText($0) } } catch {
-          progress.clear()
-          Terminal.note("headroom explain: \(error)")
-          return 1
-        }
-        own.window = window(imported.trace)
-        own.process = chosen
-        var explanation = TraceExplanation(of: trace, name: path, context: own) { progress.report("\(path): \($0)") }
-        explanation.notes = imported.notes.map(\.text) + explanation.notes
-        explanations.append(explanation)
-        if let chrome { try writeChrome(trace, to: chrome) }
-      } catch {
-        failures.append((path, error.description))
-      }
-    }
-    progress.clear()
-    if report != nil {
-      for failure in failures { Terminal.note("headroom explain: \(failure.reason)") }
-      return failures.isEmpty ? 0 : 1
-    }
-    if let html { try Files.write(html, Self.page(explanations).html) }
-    if json {
-      Terminal.print(document(explanations, failures).serialized(pretty: true))
-    } else {
-      print(explanations)
-      for failure in failures { Terminal.note("headroom explain: \(failure.reason)") }
-    }
-    if !failures.isEmpty { return 1 }
-    return explanations.contains { $0.verdict.map { $0.confidence != .inconclusive } ?? false } ? 0 : 3
-  }
-
-  /// TensorRT's files among those given, told by content, and the rest.
-  private func engineFiles(_ paths: [String]) throws -> (EngineFiles?, [String]) {
-    var files = EngineFiles()
-    var found: [String] = []
-    var rest: [String] = []
-    for path in paths {
-      let head = path == "-" ? nil : (try? TraceSource(path))?.contentHead
-      if let head, EngineFiles.kind(ofBeginning: String(decoding: head, as: UTF8.self)) != nil {
-        found.append(path)
-      } else {
-        rest.append(path)
-      }
-    }
-    if found.isEmpty { return (nil, paths) }
-    if let other = rest.first { throw ValidationError("\(found[0]) is TensorRT's and \(other) is not: explain them one after the other") }
-    do {
-      for path in found { try files.add(try Files.readText(path), path: path) }
-    } catch let error as EngineFileError {
-      Terminal.note("headroom explain: \(error)")
-      throw ExitCode(.failed)
-    }
-    return (files, [])
-  }
-
-  private func explainEngine(_ files: EngineFiles) throws -> Int32 {
-    let explanation = EngineExplanation(files, gpu: gpus.gpu == nil ? nil : try gpus.choose().first?.model.gpu)
-    if json {
-      let document: JSONValue = [
-        "schema": "headroom.explain/2", "headroom": .string(Headroom.version), "mode": "measured", "engines": [explanation.json],
-      ]
-      Terminal.print(document.serialized(pretty: true))
-    } else {
-      Terminal.print(explanation.answer.joined(separator: "\n"))
-      if verbose { Terminal.print(explanation.tableLines.joined(separator: "\n")) }
-      for note in explanation.notes { Terminal.note("note: \(note)") }
-    }
-    return explanation.total == nil ? 3 : 0
-  }
-
-  /// --from and --to, on the trace's clock.
-  private func window(_ trace: Trace) -> Range<Int64>? {
-    if from == nil, to == nil { return nil }
-    let starts = [trace.kernels.start.min(), trace.copies.start.min(), trace.memsets.start.min()].compactMap { $0 }
-    let ends = [trace.kernels.end.max(), trace.copies.end.max(), trace.memsets.end.max()].compactMap { $0 }
-    guard let first = starts.min(), let last = ends.max() else { return nil }
-    let low = first.addingSaturated(Int64(saturating: (from ?? 0) * 1e9))
-    let high = to.map { first.addingSaturated(Int64(saturating: $0 * 1e9)) } ?? last
-    return low..<max(low.addingSaturated(1), min(high, max(last, low.addingSaturated(1))))
-  }
-
-  private func print(_ explanations: [TraceExplanation]) {
-    for (index, explanation) in explanations.enumerated() {
-      if explanations.count > 1 { Terminal.print((index > 0 ? "\n" : "") + explanation.name) }
-      Terminal.print(explanation.answer.joined(separator: "\n"))
-      if verbose {
-        Terminal.print(explanation.report.terminalLines(width: Terminal.width).joined(separator: "\n"))
-      } else {
-        for note in explanation.notes.prefix(3) { Terminal.note("note: \(note)") }
-        if explanation.notes.count > 3 { Terminal.note("note: \(explanation.notes.count - 3) more with --verbose") }
-      }
-    }
-  }
-
-  private func document(_ explanations: [TraceExplanation], _ failures: [(path: String, reason: String)]) -> JSONValue {
-    [
-      "schema": "headroom.explain/2", "headroom": .string(Headroom.version),
-      "mode": .string(explanations.contains { $0.isSimulated } ? "simulated" : "measured"), "traces": .array(explanations.map(\.json)),
-      "failed": .array(failures.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
-    ]
-  }
-
-  /// One page for all files.
-  static func page(_ explanations: [TraceExplanation]) -> Report {
-    guard var page = explanations.first?.report else {
-      return Report(title: "headroom explain", question: "nothing was read", banner: nil, facts: [])
-    }
-    for other in explanations.dropFirst() {
-      page.sections += other.report.sections.map { section in
-        var section = section
-        section.heading = "\(other.name): \(section.heading)"
-        return section
-      }
-      page.notes += other.notes.map { "\(other.name): \($0)" }
-    }
-    return page
-  }
-
-  private func writeChrome(_ trace: Trace, to path: String) throws(TraceImportError) {
-    do { try ChromeOutput.write(trace, to: path, all: all, quiet: quiet) } catch { throw TraceImportError(path: path, reason: "\(error)") }
-  }
-
-  private func reports() throws -> [SummaryRequest] {
-    try (report?.split(separator: ",") ?? []).map { name in
-      do { return try SummaryRequest(parsing: String(name)) } catch { throw ValidationError("--report \(name): \(error)") }
-    }
-  }
-
-  /// The global id of the process that was asked for.
-  private func chosenProcess(_ trace: Trace, _ path: String) throws(TraceImportError) -> Int64? {
-    guard let process else { return nil }
-    let known = SummaryFilter.processes(in: trace)
-    if let found = known[process] { return found }
-    let list = known.keys.sorted().prefix(20).map(String.init).joined(separator: ", ")
-    throw TraceImportError(
-      path: path, reason: "no process \(process) in it", remedy: list.isEmpty ? "It names no processes" : "Give one of \(list)")
-  }
-
-  private func printReports(_ imported: ImportedTrace, _ requests: [SummaryRequest], process: Int64?) {
-    var windows = range.map { SummaryFilter.windows(ofRange: $0, in: imported.trace) }
-    if let window = window(imported.trace) {
-      windows = windows.map { $0.compactMap { $0.overlaps(window) ? $0.clamped(to: window) : nil } } ?? [window]
-    }
-    let filter = SummaryFilter(process: process, device: device, windows: windows)
-    for request in requests {
-      let table = SummaryTable(request, of: imported.trace, filter: filter)
-      Terminal.print(table.text(SummaryTable.Format(rawValue: format) ?? .table))
-    }
   }
 
   /// "1344/s", "1344", "80 steps/s".
@@ -411,7 +223,7 @@ struct ExplainCommand: ParsableCommand {
     return value
   }
 
-  private func observations() throws -> [PredictedCounter.Counter: Double] {
+  func observations() throws -> [PredictedCounter.Counter: Double] {
     var seen: [PredictedCounter.Counter: Double] = [:]
     for text in observed {
       let parts = text.split(separator: "=", maxSplits: 1)

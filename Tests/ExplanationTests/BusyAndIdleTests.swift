@@ -222,7 +222,7 @@ import TraceFormats
     maker.call("cudaMalloc", 0, 5)
     let explanation = explain(maker)
     #expect(explanation.device == nil)
-    #expect(explanation.refusal == "no GPU work in the trace: 1 CUDA calls and no kernel, copy or fill")
+    #expect(explanation.refusal == "no GPU work in the trace: 1 CUDA call and no kernel, copy or fill")
     #expect(explanation.answer.first?.hasPrefix("No verdict: no GPU work") == true)
     #expect(TraceExplanation(of: Trace(), name: "empty").refusal == "the trace is empty")
   }

@@ -57,6 +57,16 @@ import Trace
     #expect(instances(SummaryFilter(windows: [])) == [])
     #expect(SummaryFilter.windows(ofRange: "step", in: Self.trace) == [900..<1600])
     #expect(SummaryFilter.windows(ofRange: "other", in: Self.trace).isEmpty)
+    var numbered = Trace()
+    for (index, name) in ["ProfilerStep#3", "ProfilerStep#4", "ProfilerStep#x", "#5"].enumerated() {
+      let start = Int64(index) * 100
+      numbered.ranges.append(RangeEvent(start: start, end: start + 50, thread: 1 << 24 | 1, text: numbered.names.intern(name)))
+    }
+    let steps = SummaryFilter.ranges(named: "ProfilerStep", in: numbered)
+    #expect(steps.windows == [0..<50, 100..<150] && steps.count == 2)
+    // The name as it stands comes first.
+    #expect(SummaryFilter.ranges(named: "ProfilerStep#4", in: numbered).count == 1)
+    #expect(SummaryFilter.rangeNames(in: numbered) == ["ProfilerStep", "#5", "ProfilerStep#x"])
     let calls = SummaryTable(SummaryRequest(.apiCalls), of: Self.trace, filter: SummaryFilter(process: GlobalID.process(10)))
     #expect(Self.cells(calls, "calls") == [.whole(2)])
   }

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import threading
 
 import pytest
@@ -76,6 +77,38 @@ def test_a_page_and_a_chrome_trace_are_written(headroom, trace, tmp_path):
 def test_summaries_as_csv(headroom, trace):
     text = headroom("explain", trace("eager.json", 5, 5), "--report", "cuda_gpu_kern_sum", "--format", "csv")
     assert text.splitlines()[1].startswith("100.0,125000,25,5000.0,5000.0,5000,5000,0.0,")
+
+
+def test_a_range_or_a_window_cuts_the_verdict_and_the_ten_lines_say_so(headroom, tmp_path):
+    document = kineto(50, 20)
+    # Every second step of 410 us inside a range of its own number.
+    document["traceEvents"] += [
+        {"ph": "X", "cat": "user_annotation", "name": f"decode#{step}", "pid": 1, "tid": 2, "ts": step * 410.0, "dur": 400.0, "args": {}}
+        for step in range(0, 50, 2)]
+    path = tmp_path / "ranges.json"
+    path.write_text(json.dumps(document))
+    text = headroom("explain", path, "--range", "decode")
+    assert text.startswith("Bottleneck: launch-bound")
+    assert 'Window     only while "decode" was open (25 ranges): 10.0 ms' in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    device = check(headroom("explain", path, "--range", "decode", "--json"), "explain")["traces"][0]["devices"][0]
+    assert device["spanNanoseconds"] == 25 * 400_000
+    assert sum(entry["nanoseconds"] for entry in device["idle"]) == device["spanNanoseconds"] - device["deviceBusyNanoseconds"]
+    assert all(finding["gain"] != "replayed" for finding in device["findings"])
+    cut = check(headroom("explain", path, "--from", "0.002", "--to", "0.006", "--json"), "explain")["traces"][0]
+    assert cut["window"] == "from 0.00200 s to 0.00600 s after the first GPU work"
+    assert cut["devices"][0]["spanNanoseconds"] == 4_000_000
+    headroom("explain", path, "--range", "prefill", status=1)
+
+
+def test_a_pipe_is_read_once(headroom, trace, tmp_path):
+    path = trace("eager.json", 50, 20)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    writer.start()
+    assert headroom("explain", pipe).startswith("Bottleneck: launch-bound")
+    writer.join()
 
 
 def test_a_file_that_is_no_trace_fails_and_says_so(headroom, tmp_path):

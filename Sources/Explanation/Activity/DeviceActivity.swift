@@ -39,15 +39,22 @@ public struct DeviceActivity: Sendable {
   public var gpu: GPUDescription?
   /// Events in order of start.
   public var events: [DeviceEvent]
-  /// From the first event's start to the last one's end, or the window asked for; nanoseconds.
+  /// From the first event's start to the last one's end, or from the first window's start to the last one's end; nanoseconds.
   public var span: Range<Int64>
+  /// The parts of the span that were asked for, in order and apart; nil for all of it.
+  public var windows: [Range<Int64>]?
+  /// By window: what the device did next after it, uncut. Nil where it did nothing more.
+  private var following: [DeviceEvent?] = []
   /// Rows whose end lies before their start, or whose times no clock shows.
   public var discarded: Int
   /// Streams with work, by position in `Trace.streams`.
   public var streams: Set<Int32>
 
-  /// Length of the span, nanoseconds; at least 1.
-  public var wall: Int64 { max(1, span.upperBound - span.lowerBound) }
+  /// Length of the span, or of the windows; nanoseconds, at least 1.
+  public var wall: Int64 {
+    guard let windows else { return max(1, span.upperBound - span.lowerBound) }
+    return max(1, windows.reduce(0) { $0.addingSaturated($1.upperBound - $1.lowerBound) })
+  }
 
   /// As printed: "GPU 0, NVIDIA H200".
   public var name: String {
@@ -60,9 +67,10 @@ public struct DeviceActivity: Sendable {
   /// says it, else by the ordinal.
   ///
   /// - Parameters:
-  ///   - window: events are cut to it (nanoseconds); nil for all.
+  ///   - windows: events are cut to them (nanoseconds); in order and apart. Nil for all.
   ///   - process: global id of the only process whose work counts; nil for all.
-  public static func all(of trace: Trace, window: Range<Int64>? = nil, process: Int64? = nil) -> [DeviceActivity] {
+  public static func all(of trace: Trace, windows: [Range<Int64>]? = nil, process: Int64? = nil) -> [DeviceActivity] {
+    if let windows, windows.isEmpty { return [] }
     // One pass per table; a stream's device is looked up once.
     var keys: [Int64: Int] = [:]
     var devices: [DeviceActivity] = []
@@ -74,7 +82,9 @@ public struct DeviceActivity: Sendable {
       if let known = keys[key] { return known }
       keys[key] = devices.count
       devices.append(
-        DeviceActivity(ordinal: gpu?.cudaDevice ?? stream.device, gpu: gpu, events: [], span: 0..<0, discarded: 0, streams: []))
+        DeviceActivity(
+          ordinal: gpu?.cudaDevice ?? stream.device, gpu: gpu, events: [], span: 0..<0, windows: windows,
+          following: [DeviceEvent?](repeating: nil, count: windows?.count ?? 0), discarded: 0, streams: []))
       if let last = devices.indices.last, devices[last].ordinal == Trace.unknown { devices[last].ordinal = stream.device }
       return devices.count - 1
     }
@@ -84,32 +94,77 @@ public struct DeviceActivity: Sendable {
         guard deviceOfStream.indices.contains(position) else { continue }
         let device = deviceOfStream[position]
         if device < 0 { continue }
-        var (from, to) = (start[row], end[row])
-        guard to >= from, from > -Self.largestTime, to < Self.largestTime else {
+        let event = DeviceEvent(start: start[row], end: end[row], row: Int32(clamping: row), kind: kind)
+        guard event.end >= event.start, event.start > -Self.largestTime, event.end < Self.largestTime else {
           devices[device].discarded += 1
           continue
         }
-        if let window {
-          from = max(from, window.lowerBound)
-          to = min(to, window.upperBound)
-          guard to > from else { continue }
-        }
-        devices[device].events.append(DeviceEvent(start: from, end: to, row: Int32(clamping: row), kind: kind))
-        devices[device].streams.insert(stream[row].rawValue)
+        if devices[device].add(event) { devices[device].streams.insert(stream[row].rawValue) }
       }
     }
     add(.kernel, trace.kernels.start, trace.kernels.end, trace.kernels.stream)
     add(.copy, trace.copies.start, trace.copies.end, trace.copies.stream)
     add(.fill, trace.memsets.start, trace.memsets.end, trace.memsets.stream)
-    for index in devices.indices { devices[index].sortEvents(window) }
+    // Recorded whole: Nsight Systems does so unless it is asked for nodes.
+    add(.graph, trace.graphExecutions.start, trace.graphExecutions.end, trace.graphExecutions.stream)
+    for index in devices.indices { devices[index].sortEvents() }
     return devices.filter { !$0.events.isEmpty }.sorted { $0.ordinal < $1.ordinal }
   }
 
-  private mutating func sortEvents(_ window: Range<Int64>?) {
+  /// Adds an event, cut to the windows. False where it lies in none.
+  private mutating func add(_ event: DeviceEvent) -> Bool {
+    guard let windows else {
+      events.append(event)
+      return true
+    }
+    // The first window that ends after the event's start.
+    var (low, high) = (0, windows.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if windows[middle].upperBound <= event.start { low = middle + 1 } else { high = middle }
+    }
+    if low > 0, following[low - 1].map({ event.start < $0.start }) ?? true { following[low - 1] = event }
+    var isInside = false
+    while low < windows.count, windows[low].lowerBound < event.end {
+      var part = event
+      part.start = max(event.start, windows[low].lowerBound)
+      part.end = min(event.end, windows[low].upperBound)
+      if part.end > part.start {
+        events.append(part)
+        isInside = true
+      }
+      low += 1
+    }
+    return isInside
+  }
+
+  private mutating func sortEvents() {
     events.sort { ($0.start, $0.end, $0.kind.rawValue, $0.row) < ($1.start, $1.end, $1.kind.rawValue, $1.row) }
     guard let first = events.first else { return }
-    let last = events.reduce(first.end) { max($0, $1.end) }
-    span = window ?? first.start..<max(last, first.start + 1)
+    if let windows, let low = windows.first, let high = windows.last {
+      span = low.lowerBound..<high.upperBound
+      for index in following.indices.reversed().dropFirst() where following[index] == nil { following[index] = following[index + 1] }
+    } else {
+      span = first.start..<max(events.reduce(first.end) { max($0, $1.end) }, first.start + 1)
+    }
+  }
+
+  /// Every stretch of the span, or of the windows, in which the device had no work, with the work before it and the work that ended it. That
+  /// may lie behind a window's end: its launch says what the device waited for all the same.
+  func eachGap(_ body: (_ gap: Range<Int64>, _ before: DeviceEvent?, _ after: DeviceEvent?) -> Void) {
+    var index = 0
+    var latest: DeviceEvent?
+    for (position, window) in (windows ?? [span]).enumerated() {
+      var end = window.lowerBound
+      while index < events.count, events[index].start < window.upperBound {
+        let event = events[index]
+        if event.start > end { body(end..<event.start, latest, event) }
+        if latest.map({ event.end >= $0.end }) ?? true { latest = event }
+        end = max(end, event.end)
+        index += 1
+      }
+      if end < window.upperBound { body(end..<window.upperBound, latest, following.indices.contains(position) ? following[position] : nil) }
+    }
   }
 }
 
@@ -127,8 +182,12 @@ public struct BusyTime: Sendable, Hashable {
   public var kernelStartsFromIdle = 0
   /// Of these, the gaps before them: what lies between them and the kernel before, at most `shortGap` each, summed.
   public var shortGapSum: Int64 = 0
-  /// Kernels.
+  /// Kernels, and CUDA graphs that are recorded as one event each.
   public var kernels = 0
+  /// Of these, such graphs.
+  public var graphs = 0
+  /// Time of such graphs, summed, nanoseconds: of the kernels inside nothing is known.
+  public var graphSum: Int64 = 0
   /// Copies and fills.
   public var copies = 0
   /// Two kernels ran at once somewhere.
@@ -151,6 +210,10 @@ public struct BusyTime: Sendable, Hashable {
       device += extend(&deviceEnd, event)
       if event.kind == .kernel || event.kind == .graph {
         kernels += 1
+        if event.kind == .graph {
+          graphs += 1
+          graphSum = graphSum.addingSaturated(event.end - event.start)
+        }
         kernelSum = kernelSum.addingSaturated(event.end - event.start)
         if event.start > kernelEnd {
           kernelStartsFromIdle += 1

@@ -93,7 +93,7 @@ public enum GapCause: String, Sendable, Hashable, CaseIterable {
     case .blocked: "nsys profile --trace=cuda,osrt --cpuctxsw=process-tree -- COMMAND"
     case .offCPU: "nsys profile --trace=cuda,osrt --cpuctxsw=process-tree -- COMMAND: which call the thread waits in"
     case .hostComputing: "py-spy record -p PID, or perf record -g -p PID: what the launch thread computes"
-    case .launchNotRecorded: "start the capture before the work: nsys profile without --capture-range, or a longer warm-up"
+    case .launchNotRecorded: "start the capture before the work: nsys without --capture-range, torch.profiler with a longer warm-up"
     case .dependency: "record CUDA events: nsys profile --cuda-event-trace=true -- COMMAND"
     default: nil
     }

@@ -49,12 +49,18 @@ public struct IdleTime: Sendable {
   public private(set) var medianLength: Int64 = 0
   /// Idle time inside calls that allocate, load or query, nanoseconds by function.
   public private(set) var byFunction: [NameID: Int64] = [:]
+  /// The call that allocates, loads or queries and in which the device idled longest at a stretch: its row, its end and that idle time, both
+  /// in nanoseconds. Nil for none.
+  public private(set) var longestCall: (row: Int, end: Int64, nanoseconds: Int64)?
   /// Work that began with the device idle and whose launch is in the trace.
   public private(set) var launchedGaps = 0
 
   /// Between two kernels that were both queued the device takes 0.5 to 2 us (measured: 1.0 after short kernels, up to 1.9 with large
   /// grids on an H200); what is longer waits for something else.
   static let longestDispatch: Int64 = 5_000
+  /// A kernel starts so long after its launch call's return at the latest where nothing else holds it back (measured: 2.3 us at the median; a
+  /// board that has been idle takes longer, and clocks of host and device differ by some).
+  static let longestLaunch: Int64 = 50_000
   /// A stretch of host code counts as "outside CUDA" where it is this many times the thread's usual time between launches ...
   static let outsideFactor: Int64 = 10
   /// ... and at least so long, nanoseconds.
@@ -72,26 +78,16 @@ public struct IdleTime: Sendable {
   public init(of activity: DeviceActivity, host: HostActivity, trace: Trace) {
     var patterns: [PatternKey: (count: Int, total: Int64)] = [:]
     var lengths: [Int64] = []
-    var latest: DeviceEvent?
-    var end = activity.span.lowerBound
     // By position of the cause: a dictionary for each of millions of gaps would cost more than the walk.
     var parts = [Int64](repeating: 0, count: GapCause.allCases.count)
-    for event in activity.events {
-      if event.start > end {
-        // Before the first event of a window that was asked for.
-        let gap = end..<event.start
-        for index in parts.indices { parts[index] = 0 }
-        attribute(gap, before: latest, after: event, host: host, trace: trace) { parts[$0.position] += $1 }
-        note(gap, parts, before: latest, after: event, trace: trace, &patterns, &lengths)
-      }
-      if latest == nil || event.end >= end { latest = event }
-      end = max(end, event.end)
-    }
-    if end < activity.span.upperBound {
-      let gap = end..<activity.span.upperBound
+    activity.eachGap { gap, before, after in
       for index in parts.indices { parts[index] = 0 }
-      parts[GapCause.launchNotRecorded.position] = gap.upperBound - gap.lowerBound
-      note(gap, parts, before: latest, after: nil, trace: trace, &patterns, &lengths)
+      if let after {
+        attribute(gap, before: before, after: after, host: host, trace: trace) { parts[$0.position] += $1 }
+      } else {
+        parts[GapCause.launchNotRecorded.position] = gap.upperBound - gap.lowerBound
+      }
+      note(gap, parts, before: before, after: after, trace: trace, &patterns, &lengths)
     }
     settle(&patterns)
     for (cause, sum) in zip(Self.causes, sums) where sum > 0 { byCause[cause] = sum }
@@ -187,9 +183,11 @@ public struct IdleTime: Sendable {
       }
       return give(.dependency, length)
     }
-    // Late: from the launch call on it is the launch's own time, before it the thread's.
+    // Late: from the launch call on it is the launch's own time, as long as a launch may take; before it the thread's.
     let launched = min(start, gap.upperBound)
-    if launched < gap.upperBound { piece(launched..<gap.upperBound, callCause(kind), thread, host, give) }
+    let arrived = min(gap.upperBound, max(launched, table.end[call].addingSaturated(Self.longestLaunch)))
+    if launched < arrived { piece(launched..<arrived, callCause(kind), thread, host, give) }
+    if arrived < gap.upperBound { give(.dependency, gap.upperBound - arrived) }
     walk(gap.lowerBound..<launched, thread: thread, host: host, trace: trace, give)
   }
 
@@ -240,7 +238,10 @@ public struct IdleTime: Sendable {
       let callStart = max(table.start[previous], stretch.lowerBound)
       if callStart < callEnd {
         let cause = cause(of: previous, host, table)
-        if cause.family == .calls { byFunction[table.name[previous], default: 0] += callEnd - callStart }
+        if cause.family == .calls {
+          byFunction[table.name[previous], default: 0] += callEnd - callStart
+          if callEnd - callStart > longestCall?.nanoseconds ?? 0 { longestCall = (previous, table.end[previous], callEnd - callStart) }
+        }
         piece(callStart..<callEnd, cause, thread, host, give)
       }
       to = callStart
@@ -358,6 +359,9 @@ enum CopyName {
     case 8: "copy device to device"
     case 9: "copy host to host"
     case 10: "copy peer to peer"
+    case 11: "unified memory to device"
+    case 12: "unified memory to host"
+    case 13: "unified memory between devices"
     default: "copy"
     }
   }

@@ -39,17 +39,13 @@ struct InputWait {
       }
     }
     var position = 0
-    var end = device.span.lowerBound
-    for event in device.events {
-      if event.start > end {
-        while position < merged.count, merged[position].upperBound <= end { position += 1 }
-        var index = position
-        while index < merged.count, merged[index].lowerBound < event.start {
-          idle += min(event.start, merged[index].upperBound) - max(end, merged[index].lowerBound)
-          index += 1
-        }
+    device.eachGap { gap, _, _ in
+      while position < merged.count, merged[position].upperBound <= gap.lowerBound { position += 1 }
+      var index = position
+      while index < merged.count, merged[index].lowerBound < gap.upperBound {
+        idle += min(gap.upperBound, merged[index].upperBound) - max(gap.lowerBound, merged[index].lowerBound)
+        index += 1
       }
-      end = max(end, event.end)
     }
     name = totals.max { ($0.value, $1.key) < ($1.value, $0.key) }.flatMap { trace.names[$0.key] } ?? ""
   }

@@ -68,8 +68,8 @@ public struct PredictedCounters: Sendable {
   /// From busy times, kernels and a rate. `launchBound`: the device mostly waits for launches, so that the profiler's cost per launch is
   /// in the idle time. `launches`: calls that launched work.
   public init(
-    busy: BusyTime, kernels: KernelUse, wall: Int64, rate: StepRate?, launchBound: Bool, launches: Int, bandwidth: Double?,
-    copyBytes: Double
+    busy: BusyTime, kernels: KernelUse, wall: Int64, rate: StepRate?, launchBound: Bool, launches: Int, vendor: DeviceVendor = .nvidia,
+    bandwidth: Double?, copyBytes: Double
   ) {
     // What a nanosecond of the trace is of the time without the profiler.
     let known = rate.flatMap { rate in rate.unprofiledPerSecond.map { (rate, $0) } }
@@ -104,6 +104,15 @@ public struct PredictedCounters: Sendable {
       upperBound = clamp(Double(busy.kernel) / max(1, left))
     }
 
+    if vendor != .nvidia {
+      // Every constant below was measured on NVIDIA's boards.
+      counters = PredictedCounter.Counter.allCases.map {
+        PredictedCounter(counter: $0, figure: nil, note: "the device is not NVIDIA's: it has no such counter")
+      }
+      return
+    }
+    // What CUDA graphs hide cannot be weighed: which SMs, which pipes.
+    let isHidden = Double(busy.graphSum) > DeviceExplanation.largestHiddenShare * Double(max(1, busy.kernelSum))
     // The engine stays on across short gaps and for its own time around each start.
     let engine = Double(busy.shortGapSum) * scale
     let graphics = clamp(busyPoint + engine)
@@ -117,6 +126,14 @@ public struct PredictedCounters: Sendable {
       .nvidiaSMI, smi, graphicsLow - 0.01 + 0.1 * nonOverlappedMemcpy, clamp(graphicsHigh * 1.2 + 0.28 * nonOverlappedMemcpy) + 0.01,
       source,
       "graphics active, and about a fifth of the time in which only copies run")
+    let hidden = "CUDA graphs are recorded as one event each: nsys profile --cuda-graph-trace=node shows their kernels"
+    if isHidden {
+      for counter in [PredictedCounter.Counter.smActive, .tensorActive, .memoryActive] {
+        counters.append(PredictedCounter(counter: counter, figure: nil, note: hidden))
+      }
+      counters.sort { Self.rank($0.counter) < Self.rank($1.counter) }
+      return
+    }
     if let sm = kernels.smTime {
       let point = clamp(sm * scale)
       // Fit of the constants: 12 % of the value over twelve situations; where kernels overlap, between sharing SMs and not.
@@ -139,11 +156,12 @@ public struct PredictedCounters: Sendable {
     if let bandwidth, bandwidth > 0 {
       let copies = copyBytes / bandwidth * 1e9
       let streaming = Double(kernels.streaming)
-      let rest = Double(kernels.total - kernels.streaming)
+      let rest = kernels.otherFilled
       add(
         .memoryActive, clamp((copies + 0.7 * streaming + 0.1 * rest) * scale), copies * scale,
         (copies + 0.95 * streaming + 0.5 * rest) * scale, source,
-        "copies' bytes; 0.7 of the time of long kernels that are no products, 0.1 of the rest: L2's part is unknown")
+        "copies' bytes; 0.7 of the time of long kernels that are no products, 0.1 of the rest as far as it fills the SMs: L2's part is unknown"
+      )
     } else {
       counters.append(PredictedCounter(counter: .memoryActive, figure: nil, note: "the device's memory bandwidth is unknown"))
     }

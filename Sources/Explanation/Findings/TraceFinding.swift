@@ -4,8 +4,9 @@ public import Diagnosis
 public struct TraceFinding: Sendable, Hashable {
   /// Codes as in `Docs/findings`; a code is never given to another finding.
   public enum Code: String, Sendable, Hashable, CaseIterable {
-    case HR101, HR102, HR103, HR111, HR121, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR203, HR204, HR205, HR211, HR213,
-      HR301, HR302
+    case HR101, HR102, HR103, HR111, HR121, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR202, HR203, HR204, HR205, HR211,
+      HR213,
+      HR301, HR302, HR401
 
     /// What is found, in a few words.
     public var title: String {
@@ -23,6 +24,7 @@ public struct TraceFinding: Sendable, Hashable {
       case .HR142: "non-overlapped memcpy"
       case .HR143: "copies slower than the link"
       case .HR201: "kernels too small to fill the GPU"
+      case .HR202: "memory-bandwidth-bound (weights)"
       case .HR203: "wrong kernel class"
       case .HR204: "unfused element-wise kernels"
       case .HR205: "wave quantization"
@@ -30,6 +32,7 @@ public struct TraceFinding: Sendable, Hashable {
       case .HR213: "unfused attention"
       case .HR301: "clock-limited"
       case .HR302: "shared GPU"
+      case .HR401: "host gap per decode step"
       }
     }
   }
@@ -61,7 +64,10 @@ public struct TraceFinding: Sendable, Hashable {
 
     /// "+23 %", "at most +23 %", "not quantified".
     public var text: String {
-      func signed(_ figure: Figure) -> String { (figure.value >= 0 ? "+" : "") + figure.text }
+      // From a factor of ten on a percentage is read wrongly.
+      func signed(_ figure: Figure) -> String {
+        1 + figure.value >= 9.95 ? Figure.timesText(1 + figure.value) : (figure.value >= 0 ? "+" : "") + figure.text
+      }
       return switch self {
       case .replayed(let figure): signed(figure)
       case .atMost(let figure): "at most " + signed(figure)
@@ -131,6 +137,7 @@ public struct TraceFinding: Sendable, Hashable {
     case .HR142: "non-overlapped-memcpy"
     case .HR143: "link-or-numa"
     case .HR201: "gemm-too-small"
+    case .HR202: "memory-bandwidth-bound-weights"
     case .HR203: "wrong-kernel-class"
     case .HR204: "unfused-elementwise-kernels"
     case .HR205: "wave-quantization"
@@ -138,6 +145,7 @@ public struct TraceFinding: Sendable, Hashable {
     case .HR213: "unfused-attention"
     case .HR301: "clock-limited"
     case .HR302: "shared-gpu"
+    case .HR401: "host-gap-per-decode-step"
     }
   }
 }

@@ -56,9 +56,11 @@ public struct TraceFindings: Sendable {
     self.graph = usable
     before = usable?.run()
     addSteadiness()
-    if found.contains(where: { $0.code == .HR103 }) { refusal = "the window is not steady" }
+    if verdict.regime == .notSteady || found.contains(where: { $0.code == .HR103 }) { refusal = "the window is not steady" }
+    if verdict.isWaitingForOthers { refusal = "the GPUs wait for each other, which a replay of the trace does not know" }
     if device.busy.kernels + device.busy.copies < TraceVerdict.minimumKernels { refusal = "the trace holds too few kernels and copies" }
     addIdleFindings()
+    addDecodeFinding()
     addCopyFindings()
     addKernelFindings()
     addServingFindings()
@@ -79,6 +81,7 @@ public struct TraceFindings: Sendable {
 
   /// What is worth a line: a change of two percent or more, or an unknown one of the limiting kind.
   public var recommendations: [TraceFinding] {
+    if verdict.regime == .notSteady || TraceVerdict.isTooLittle(device) { return [] }
     let worth = found.filter { ($0.gain.change ?? 0) >= TraceFinding.smallestChange }
     let unknown = found.filter {
       if case .notQuantified = $0.gain { return $0.code != .HR103 && $0.effect == .throughput }
@@ -113,6 +116,7 @@ public struct TraceFindings: Sendable {
     if device.busy.kernels + device.busy.copies < TraceVerdict.minimumKernels {
       return .notQuantified("the trace holds too few kernels and copies")
     }
+    if verdict.regime == .notSteady { return .notQuantified("the window is not steady") }
     let after = max(floor, wall - nanoseconds)
     guard after > 0 else { return .notQuantified("nothing would be left") }
     return .atMost(Figure(wall / after - 1, .share, .estimated, source: "the span without this time"))
@@ -130,7 +134,7 @@ public struct TraceFindings: Sendable {
         seen: [
           "Kernels ran \(Figure(quarters[0], .share, device.kind, source: "trace")) of the first quarter and \(Figure(mean, .share, device.kind, source: "trace")) of the rest."
         ],
-        fix: "cut the window: --from \(NumberInWords.seconds(nanoseconds: wall / 4))s", effect: .throughput,
+        fix: "cut the window: --from \(NumberInWords.seconds(nanoseconds: wall / 4))", effect: .throughput,
         gain: .notQuantified("the window is not steady")))
   }
 
@@ -138,7 +142,7 @@ public struct TraceFindings: Sendable {
     let idle = device.idle
     let late = idle.byCause[.launchLate, default: 0] + idle.byCause[.launchCall, default: 0]
     let launch = share(late)
-    if launch >= Self.smallestIdleShare {
+    if launch >= Self.smallestIdleShare, !verdict.isWaitingForOthers {
       let gain = replay(.cudaGraphs)
       let median = Figure(Double(idle.medianLength) / 1e3, .microseconds, device.kind, source: "trace")
       found.append(
@@ -150,7 +154,8 @@ public struct TraceFindings: Sendable {
           fix: "CUDA graph: torch.compile(mode=\"reduce-overhead\"), or capture the step", effect: .throughput, gain: gain))
     }
     let loop = share(idle[.loop])
-    let reads = graph?.edited(.withoutScalarReads)?.places ?? 0
+    // The tokens that a generating model reads back are its output: its host gap is a finding of its own.
+    let reads = device.shares.isDecoding ? 0 : graph?.edited(.withoutScalarReads)?.places ?? 0
     if reads >= 10 {
       found.append(
         TraceFinding(
@@ -169,7 +174,18 @@ public struct TraceFindings: Sendable {
           seen: [
             "The GPU was idle \(device.share(idle[.loop])) of the time between the host's return from a synchronization and its next launch."
           ],
-          fix: "instance_group { count: 2 }, or launch the next batch before waiting", effect: .throughput, gain: gain))
+          fix: "launch the next batch before waiting for this one; in Triton instance_group { count: 2 }", effect: .throughput, gain: gain))
+    }
+    let calls = share(idle[.calls])
+    if calls >= Self.smallestIdleShare, verdict.regime != .notSteady {
+      found.append(
+        TraceFinding(
+          .HR134, calls > 0.2 ? .high : .medium,
+          seen: [
+            "The GPU was idle \(device.share(idle[.calls])) of the time while the host was in calls that allocate, load or query\(device.waitedCall.map { ", most in " + $0 } ?? "")."
+          ],
+          fix: "no allocation, load or query in the loop: warm up first; cudaMallocAsync or a caching allocator", effect: .throughput,
+          gain: bound(without: Double(idle[.calls]), floor: Double(device.busy.device))))
     }
     if share(idle[.device]) >= Self.smallestIdleShare {
       found.append(
@@ -231,13 +247,8 @@ public struct TraceFindings: Sendable {
     let busy = share(device.busy.kernel)
     func part(_ role: KernelName.Role) -> Double { Double(kernels.byRole[role] ?? 0) / total }
     func figure(_ value: Double) -> Figure { Figure(value, .share, .estimated, source: "trace: share of kernel time") }
-    if let fill = kernels.fill, fill < 0.5, busy >= 0.1 {
-      found.append(
-        TraceFinding(
-          .HR201, .high,
-          seen: ["While a kernel ran, \(figure(fill)) of the SMs held a block (weighted by time)."],
-          fix: "a larger batch, or run two instances side by side", effect: .throughput,
-          gain: bound(without: (1 - fill) * Double(device.busy.kernel), floor: fill * Double(device.busy.kernel))))
+    if let fill = kernels.fill, fill < 0.5, busy >= 0.1, device.hiddenShare <= DeviceExplanation.largestHiddenShare {
+      addUnderfilled(fill, figure(fill))
     }
     if let gpu = device.facts.gpu, gpu.computeCapability.major >= 7 {
       addKernelClass(gpu, total, busy, figure)
@@ -255,16 +266,11 @@ public struct TraceFindings: Sendable {
           .HR204, .high, seen: ["Element-wise, normalization, softmax and layout kernels take \(figure(elementwise)) of kernel time."],
           fix: "fuse them: torch.compile, TensorRT, or fused operators", effect: .gpuTime, gain: gain))
     }
-    if let slots = kernels.slotEfficiency, slots < 0.8, kernels.severalWavesShare > 0.3 {
-      let lost = (1 - slots) * kernels.severalWavesShare * Double(device.busy.kernel)
-      found.append(
-        TraceFinding(
-          .HR205, .medium,
-          seen: ["Kernels of several waves use \(figure(slots)) of their block slots: the last wave is mostly empty."],
-          fix: "a batch at the wave's edge, or another tile", effect: .gpuTime,
-          gain: bound(without: lost, floor: Double(device.busy.kernel) - lost)))
+    if let products = device.products, Double(products.streamingNanoseconds) > 0.3 * total, busy >= 0.1 {
+      addWeightStreaming(products, total, figure)
     }
-    if part(.softmax) > 0.05, part(.attention) == 0, part(.tensorGEMM) + part(.plainGEMM) > 0.1 {
+    if let slots = kernels.slotEfficiency, slots < 0.8, kernels.severalWavesShare > 0.3 { addWaveTail(slots, figure(slots)) }
+    if part(.softmax) > 0.05, part(.attention) == 0, part(.tensorGEMM) + part(.plainGEMM) + part(.unknownGEMM) > 0.1 {
       let saved = part(.softmax) * Double(device.busy.kernel)
       found.append(
         TraceFinding(

@@ -2,8 +2,39 @@ import CheckedNumbers
 public import GPUModel
 public import Trace
 
+/// Who makes a device: names of counters and tools differ.
+public enum DeviceVendor: Sendable, Hashable {
+  case nvidia, amd
+
+  /// By the device's name, else by the runtime whose calls launched its work.
+  init(name: String?, firstCall: String?) {
+    let lower = (name ?? "").lowercased()
+    let marks = ["amd", "instinct", "radeon", "gfx9", "gfx1"]
+    self = marks.contains { lower.contains($0) } || lower.isEmpty && firstCall?.hasPrefix("hip") == true ? .amd : .nvidia
+  }
+
+  /// NVIDIA's words in a sentence made this vendor's.
+  func words(_ text: String) -> String {
+    guard self == .amd else { return text }
+    let pairs = [
+      ("hardware counters of one step (ncu --set full)", "hardware counters of one step (rocprof-compute profile)"),
+      ("nvidia-smi -q -d CLOCK,POWER,PERFORMANCE", "amd-smi metric --clock --power"),
+      ("nvidia-smi -q -d CLOCK,POWER", "amd-smi metric --clock --power"), ("nvidia-smi pmon -c 5", "amd-smi process"),
+      (
+        "DCGM 1005 during the run: about 0.8 is the practical ceiling",
+        "memory bandwidth by rocprof-compute: about 0.8 is the practical ceiling"
+      ),
+      ("nsys profile --trace=cuda,nvtx,osrt", "rocprofv3 --sys-trace"), ("CUDA graph", "HIP graph"), ("of SMs hold", "of CUs hold"),
+      ("outside CUDA", "outside HIP"), ("CUDA calls", "HIP calls"),
+    ]
+    return pairs.reduce(text) { $0.replacing($1.0, with: $1.1) }
+  }
+}
+
 /// What is known of a device: what the trace says first, the catalogue for the rest.
 public struct DeviceFacts: Sendable, Hashable {
+  /// Who makes it.
+  public var vendor = DeviceVendor.nvidia
   /// The catalogue's GPU of that name, with the trace's own figures in place of its own; nil where neither is enough.
   public var gpu: GPU?
   /// SMs; nil where unknown.
@@ -13,7 +44,8 @@ public struct DeviceFacts: Sendable, Hashable {
   public var source: String
 
   /// From a trace's description; `named` overrides it (`--gpu`).
-  public init(_ description: GPUDescription?, named: GPU? = nil, catalogue: GPUCatalogue = GPUCatalogue()) {
+  public init(_ description: GPUDescription?, named: GPU? = nil, firstCall: String? = nil, catalogue: GPUCatalogue = GPUCatalogue()) {
+    vendor = DeviceVendor(name: description?.name, firstCall: firstCall)
     func known(_ value: Int64?) -> Int? { value.flatMap { $0 == Trace.unknown || $0 <= 0 ? nil : Int(exactly: $0) } }
     traceSMCount = known(description?.smCount)
     source = "the trace's device table"

@@ -9,8 +9,10 @@ public struct KernelName: Sendable, Hashable {
   public enum Role: String, Sendable, Hashable, CaseIterable {
     /// A matrix product on tensor cores.
     case tensorGEMM
-    /// A matrix product on ordinary pipes.
+    /// A matrix product on ordinary pipes, as its name says.
     case plainGEMM
+    /// A matrix product whose name says neither.
+    case unknownGEMM
     /// Fused attention.
     case attention
     /// Unfused softmax.
@@ -33,6 +35,7 @@ public struct KernelName: Sendable, Hashable {
       switch self {
       case .tensorGEMM: "GEMM (tensor cores)"
       case .plainGEMM: "GEMM (no tensor cores)"
+      case .unknownGEMM: "GEMM"
       case .attention: "fused attention"
       case .softmax: "softmax"
       case .normalization: "normalization"
@@ -41,6 +44,14 @@ public struct KernelName: Sendable, Hashable {
       case .reduction: "reduction"
       case .communication: "communication"
       case .other: "other"
+      }
+    }
+
+    /// A matrix product or convolution, on whatever pipes.
+    public var isProduct: Bool {
+      switch self {
+      case .tensorGEMM, .plainGEMM, .unknownGEMM: true
+      default: false
       }
     }
 
@@ -78,16 +89,24 @@ public struct KernelName: Sendable, Hashable {
     let text = name.utf8.count > 4096 ? String(name.prefix(4096)) : name
     let lower = text.lowercased()
     func has(_ part: String) -> Bool { lower.contains(part) }
-    if has("nccl") || has("rccl") || has("allreduce") || has("all_reduce") || has("allgather") {
+    if lower.hasPrefix("triton_poi") {
+      // Named after all that was fused into it, attention and products included.
+      role = .elementwise
+    } else if lower.hasPrefix("triton_red") || lower.hasPrefix("triton_per") {
+      role = has("softmax") ? .softmax : has("layer_norm") || has("rms_norm") || has("batch_norm") ? .normalization : .reduction
+    } else if has("nccl") || has("rccl") || has("allreduce") || has("all_reduce") || has("allgather") {
       role = .communication
-    } else if has("flash") || has("fmha") || has("sdpa") || has("attention") && !has("softmax") {
+    } else if has("flash") || has("fmha") || has("sdpa") || (has("attention") || has("attn") || has("pagedkv")) && !has("softmax") {
       role = .attention
       type = .fp16
     } else if lower.hasPrefix("nvjet") {
       role = .tensorGEMM
       readNVJet(lower)
-    } else if has("gemm") || has("cijk_") || has("wgmma") || has("gemv") || has("_conv") && has("tensor") || has("xmma") || has("cutlass")
-      || has("cudnn_") || has("winograd") || has("convolve")
+    } else if has("splitkreduce") {
+      role = .reduction
+    } else if has("gemm") || has("cijk_") || has("gmma") || has("gemv") || has("_conv") && has("tensor") || has("xmma") || has("cutlass")
+      || has("cudnn_") || has("winograd") || has("convolve") || has("scudnn") || has("marlin") || has("wgrad_alg") || has("dgrad_engine")
+      || lower.hasPrefix("triton_tem") || lower.hasPrefix("triton_mm") || has("matmul_kernel") || has("matmul_ogs")
     {
       readLibrary(lower)
     } else if has("softmax") {
@@ -99,27 +118,29 @@ public struct KernelName: Sendable, Hashable {
       role = .normalization
     } else if has("transpose") || has("gather") || has("scatter") || has("index") || has("catarray") || has("embedding")
       || has("nchwtonhwc")
-      || has("nhwctonchw") || has("reformat") || has("copy_kernel") || has("_clone_")
+      || has("nhwctonchw") || has("reformat") || has("copy_kernel") || has("_clone_") || has("reshape_and_cache")
     {
       role = .layout
-    } else if has("reduce") || has("scan") || has("sort") || has("topk") {
+    } else if has("reduce") || has("scan") || has("sort") || has("topk") || has("argmax") {
       role = .reduction
-    } else if has("elementwise") || has("pointwise") || has("triton_poi") || has("gelu") || has("relu") || has("dropout")
-      || has("multi_tensor_apply")
+    } else if has("elementwise") || has("pointwise") || has("gelu") || has("relu") || has("dropout")
+      || has("multi_tensor_apply") || has("silu") || has("act_and_mul") || has("rotary")
     {
       role = .elementwise
-    } else if has("triton_per") || has("triton_red") {
-      role = .reduction
     }
   }
 
-  /// `nvjet_sm90_hsh_48x64_64x15_4x2_h_bz_bias_TNN`: types of A, accumulator and result; tile; step depth x stages; cluster.
+  /// `nvjet_sm90_hsh_48x64_64x15_4x2_h_bz_bias_TNN`: types of A, accumulator and result; tile; step depth x stages; cluster. Some write
+  /// no architecture: `nvjet_tst_192x192_64x4_2x1_v_bz_coopB_TNN`.
   private mutating func readNVJet(_ name: String) {
-    let parts = name.split(separator: "_")
-    if parts.count > 1, parts[1].hasPrefix("sm") { architecture = Int(parts[1].dropFirst(2).prefix { $0.isNumber }) }
-    if parts.count > 2 {
+    var parts = name.split(separator: "_").dropFirst()
+    if let first = parts.first, first.hasPrefix("sm") {
+      architecture = Int(first.dropFirst(2).prefix { $0.isNumber })
+      parts = parts.dropFirst()
+    }
+    if let types = parts.first {
       type =
-        switch parts[2].first {
+        switch types.first {
         case "h": .fp16
         case "t": .bf16
         case "s": .tf32
@@ -127,7 +148,7 @@ public struct KernelName: Sendable, Hashable {
         }
     }
     var pairs: [(Int, Int)] = []
-    for part in parts.dropFirst(3) {
+    for part in parts.dropFirst() {
       guard let pair = Self.pair(part) else { break }
       pairs.append(pair)
     }
@@ -137,13 +158,25 @@ public struct KernelName: Sendable, Hashable {
     isPersistent = name.contains("_coop")
   }
 
+  /// What names of tensor-core products hold: instruction shapes (s16816), instructions (hmma, gmma), operand types that ordinary pipes
+  /// have no library kernels for (xmma's f16f16, bf16bf16, tf32f32), and projects that write nothing else.
+  private static let tensorMarks = [
+    "tensorop", "s16816", "s1688", "h16816", "h1688", "s161616", "i16832", "i16864", "hmma", "imma", "qmma", "gmma", "tensor16x8",
+    "tensor8x8", "s884", "h884", "wmma", "mfma", "f16f16", "bf16bf16", "tf32f32", "i8i8", "e4m3", "e5m2", "fp8", "mxfp4", "marlin",
+    "warpspecialized",
+    "cutlass_3x", "deep_gemm", "triton_tem", "triton_mm", "matmul_ogs",
+  ]
+  /// What names of products on ordinary pipes hold.
+  private static let plainMarks = [
+    "sgemm", "dgemm", "cgemm", "zgemm", "simt", "ffma", "gemv", "gemmsn", "gemmk1", "f32f32_f32f32", "f64f64", "scudnn", "winograd",
+    "convolve_sgemm", "dfma", "wgrad_alg", "dgrad_engine", "conv2d_grouped_direct",
+  ]
+
   private mutating func readLibrary(_ name: String) {
-    let isTensor =
-      name.contains("tensorop") || name.contains("s16816") || name.contains("s1688") || name.contains("h16816") || name.contains("h1688")
-      || name.contains("s161616") || name.contains("i16832") || name.contains("hmma") || name.contains("imma") || name.contains("wgmma")
-      || name.contains("tensor16x8") || name.contains("tensor8x8") || name.contains("884") || name.contains("wmma") || name.contains("mfma")
-      || name.contains("_mt") && name.contains("_mi")
-    role = isTensor ? .tensorGEMM : .plainGEMM
+    let isTensor = Self.tensorMarks.contains { name.contains($0) } || name.contains("_mt") && name.contains("_mi")
+    // Only what says so: a library's kernel without a word of its pipes is mostly one of tensor cores.
+    let isPlain = !isTensor && Self.plainMarks.contains { name.contains($0) }
+    role = isTensor ? .tensorGEMM : isPlain ? .plainGEMM : .unknownGEMM
     if let range = name.firstRange(of: "sm"), let number = Int(name[range.upperBound...].prefix { $0.isNumber }),
       (50...130).contains(number)
     {
@@ -158,8 +191,14 @@ public struct KernelName: Sendable, Hashable {
       architecture = 75
     }
     if isTensor {
-      type = name.contains("bf16") ? .bf16 : name.contains("tf32") || name.contains("_s1688") && !name.contains("f16") ? .tf32 : .fp16
-    } else {
+      // Eight and four bits have no place among the types whose peaks are known.
+      let isNarrow = ["e4m3", "e5m2", "fp8", "mxfp4", "i8i8", "imma", "i168"].contains { name.contains($0) }
+      if !isNarrow {
+        type =
+          name.contains("bf16") || name.contains("bfloat16")
+          ? .bf16 : name.contains("tf32") || name.contains("_s1688") && !name.contains("f16") ? .tf32 : .fp16
+      }
+    } else if isPlain {
       type = .fp32
     }
     if let range = name.firstRange(of: "tilesize") {
@@ -168,8 +207,16 @@ public struct KernelName: Sendable, Hashable {
       if sizes.count >= 3 { stepK = sizes[2] }
       return
     }
-    // AxB and then CxSTAGES, as `..._128x64_32x6_tn_...`; `ldg8_f2f_stages_64x5` has words between.
+    // AxB and then CxSTAGES, as `..._128x64_32x6_tn_...`; `ldg8_f2f_stages_64x5` has words between. All in one, as Tensile's
+    // `_MT128x64x32_` and Triton's `_16x128x256x1_`: tile, then depth.
     for part in name.split(whereSeparator: { $0 == "_" || $0 == "<" || $0 == "(" || $0 == ">" }) {
+      let sides = (part.hasPrefix("mt") ? part.dropFirst(2) : part).split(separator: "x").compactMap { Int($0) }
+      if tileM == 0, (3...4).contains(sides.count), part.allSatisfy({ $0.isNumber || $0 == "x" || $0 == "m" || $0 == "t" }),
+        sides.allSatisfy({ (1...4096).contains($0) }), sides[0] >= 8, sides[1] >= 8
+      {
+        (tileM, tileN, stepK) = (sides[0], sides[1], sides[2])
+        return
+      }
       guard let pair = Self.pair(part) else { continue }
       if tileM == 0 {
         guard pair.0 >= 8, pair.1 >= 8 else { continue }

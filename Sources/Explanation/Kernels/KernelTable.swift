@@ -52,6 +52,8 @@ public struct KernelUse: Sendable {
   public private(set) var tensor: TensorTime?
   /// Time of kernels other than tensor products, 5 us and longer, nanoseconds: those that may run at memory speed.
   public private(set) var streaming: Int64 = 0
+  /// Time of all other kernels, nanoseconds, each weighted by the share of SMs that it fills: one block alone moves next to nothing.
+  public private(set) var otherFilled = 0.0
   /// Time-weighted SM fill of all kernels; nil where the device is unknown.
   public private(set) var fill: Double?
   /// Time-weighted slot efficiency of kernels with more than one wave.
@@ -95,8 +97,12 @@ public struct KernelUse: Sendable {
         if duration <= 2 * fast { break }
         slowTime += duration - fast
       }
-      let isStreaming = rows[index].parsed.role != .tensorGEMM && rows[index].parsed.role != .plainGEMM && fast >= 5_000
-      if isStreaming, (rows[index].fit?.smFill ?? 1) > 0.5 { streaming += rows[index].total }
+      let isStreaming = !rows[index].parsed.role.isProduct && fast >= 5_000
+      if isStreaming, (rows[index].fit?.smFill ?? 1) > 0.5 {
+        streaming += rows[index].total
+      } else {
+        otherFilled += Double(rows[index].total) * (rows[index].fit?.smFill ?? 1)
+      }
     }
     weigh()
     if let gpu = facts.gpu { count(activity, trace, position, gpu, overlap: overlap) }

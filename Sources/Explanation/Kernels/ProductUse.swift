@@ -72,7 +72,7 @@ public struct ProductUse: Sendable {
       let description = trace.kernels.description[Int(event.row)]
       let role = roles.indices.contains(Int(description.rawValue)) ? roles[Int(description.rawValue)] : .other
       let duration = event.end - event.start
-      let isProduct = role == .tensorGEMM || role == .plainGEMM
+      let isProduct = role.isProduct
       if isProduct { products += Double(duration) }
       guard let (call, key) = calls.launching(event, trace, host) else { continue }
       // A product's own helpers (a reduction of split-K, a fill) belong to it; an element-wise kernel under aten::linear does too.
@@ -111,6 +111,15 @@ public struct ProductUse: Sendable {
     if let prediction = try? model?.explain(gemm) {
       row.predicted = prediction.microseconds * 1e3
       row.band = prediction.relativeErrorBand
+    }
+  }
+
+  /// Kernel time of products whose bytes take longer than their arithmetic and that reach most of the memory's bandwidth, nanoseconds. What
+  /// exceeds it by more than the figure's own error came from L2.
+  public var streamingNanoseconds: Int64 {
+    rows.reduce(Int64(0)) { sum, row in
+      let reached = row.mean > 0 ? row.limit / row.mean : 0
+      return !row.isMathBound && (0.6...1.1).contains(reached) ? sum.addingSaturated(row.total) : sum
     }
   }
 

@@ -41,7 +41,9 @@ public struct TensorTime: Sendable, Hashable {
       return
     }
     let microseconds = nanoseconds / 1e3
-    let fill = min(1, Double(blocks) / Double(max(1, gpu.smCount)))
+    // The duration is that of the SM with most blocks; the others wait for it at the end: as `GridFit` counts.
+    let perSM = Double(max(0, blocks)) / Double(max(1, gpu.smCount))
+    let fill = perSM > 0 ? perSM / perSM.rounded(.up) : 0
     let clock = 1.98 / max(0.2, gpu.modelGigahertz)
     let start = ProductConstants.start
     if name.role == .attention {

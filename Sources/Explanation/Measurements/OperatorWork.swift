@@ -62,8 +62,8 @@ enum OperatorWork: Hashable {
   /// Whether a kernel of this role does the operator's work: a fill before a product, or a cast beside it, does not.
   func isWork(of role: KernelName.Role, isReduction: Bool) -> Bool {
     switch self {
-    case .product: role == .tensorGEMM || role == .plainGEMM || isReduction
-    case .memory: role != .tensorGEMM && role != .plainGEMM && role != .attention && role != .communication
+    case .product: role.isProduct || isReduction
+    case .memory: !role.isProduct && role != .attention && role != .communication
     }
   }
 }

@@ -14,7 +14,7 @@ struct RecordedKernels {
     /// Adds up the parts of a product whose depth was split.
     var isSplitReduction: Bool { lower.contains("splitkreduce") || lower.contains("splitk_reduce") }
     /// Computes a product.
-    var isProduct: Bool { (parsed.role == .tensorGEMM || parsed.role == .plainGEMM) && !isSplitReduction }
+    var isProduct: Bool { parsed.role.isProduct && !isSplitReduction }
   }
 
   /// Kernel events by start.

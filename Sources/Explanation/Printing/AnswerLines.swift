@@ -59,12 +59,17 @@ extension TraceExplanation {
   public var answer: [String] {
     var answer = AnswerLines()
     guard let device, let verdict else {
-      answer.add(first: "No verdict: \(refusal ?? "nothing ran")")
-      answer.add("Confirm", "record the GPU: nsys profile --trace=cuda,nvtx,osrt -- COMMAND")
+      answer.add(first: headline)
+      if let otherSummaries { answer.add("Instead", "what it holds: \(otherSummaries)") }
+      answer.add("Confirm", "record the GPU: \(recordingCommand)")
       return answer.lines
     }
+    let words = device.facts.vendor.words
     let measured = isSimulated ? "simulated" : "measured"
-    answer.add(first: "Bottleneck: \(verdict.title) (\(verdict.confidence.phrase))")
+    answer.add(first: headline)
+    if let windowText {
+      answer.add("Window", "only \(windowText): \(NumberText.time(nanoseconds: Double(device.wall))); all below is of it", kind: measured)
+    }
     addHeadroom(&answer, device)
     let kernels = device.kernels
     var now = "GPU busy \(device.counters.kernelBusy.text) (kernels"
@@ -73,17 +78,25 @@ extension TraceExplanation {
     if let rate = device.counters.rate, let perSecond = rate.unprofiledPerSecond {
       now += ", \(NumberText.significant(perSecond)) steps/s"
     }
+    let named = device.busy.kernels - device.busy.graphs
+    if device.busy.graphs > 0 { now += ", \(NumberText.grouped(device.busy.graphs)) CUDA graphs recorded whole" }
     if let top = kernels.rows.first {
       now +=
-        ", \(NumberText.grouped(device.busy.kernels)) kernels, median of the top one \(NumberText.time(nanoseconds: Double(top.median)))"
+        named == 1
+        ? ", 1 kernel of \(NumberText.time(nanoseconds: Double(top.median)))"
+        : ", \(NumberText.grouped(named)) kernels, median of the top one \(NumberText.time(nanoseconds: Double(top.median)))"
     }
-    if let fill = kernels.fill { now += ", \(NumberText.percent(fill)) of SMs hold a block" }
+    if device.shares.byProcess.count > 1 { now += ", of \(device.shares.byProcess.count) processes" }
+    if let fill = kernels.fill, device.hiddenShare <= DeviceExplanation.largestHiddenShare {
+      now += ", \(NumberText.percent(fill)) of SMs hold a block"
+    }
     if verdict.regime == .transferBound, let top = device.copies.rows.first {
       now += "; \(NumberText.grouped(top.count)) x \(top.name) at \(Figure(top.rate, .bytesPerSecond, device.kind, source: "trace").text)"
     }
     if let load { now += ", load \(load.text)" }
-    answer.add("Now", now, kind: device.counters.rate == nil ? measured : "estimated")
-    answer.add("GPU time", timeLine(device), kind: measured)
+    answer.add("Now", words(now), kind: device.counters.rate == nil ? measured : "estimated")
+    answer.add("GPU time", words(timeLine(device)), kind: measured)
+    if let others = otherDevices { answer.add("GPUs", others, kind: measured) }
     if let requests { answer.add("Requests", requestLine(requests, device), kind: measured) }
     if let model { answer.add("Model", modelLine(model, device), kind: "estimated") }
     answer.add("Predicted", counterLine(device), kind: "estimated")
@@ -95,26 +108,53 @@ extension TraceExplanation {
     }
     let found = findings.indices.contains(main) ? findings[main] : nil
     for (index, finding) in (found?.recommendations ?? []).enumerated() {
-      answer.add(change: index + 1, effect: finding.effect.rawValue, fix: finding.fix, gain: finding.gain.text, kind: finding.gain.kind)
+      answer.add(
+        change: index + 1, effect: finding.effect.rawValue, fix: words(finding.fix), gain: finding.gain.text, kind: finding.gain.kind)
     }
-    if verdict.regime == .transferBound, found?.recommendations.isEmpty ?? true {
+    if copiesLimit, found?.recommendations.isEmpty ?? true {
       let left = Double(max(1, device.wall - device.busy.nonOverlappedMemcpy))
       let maximum = Figure(Double(device.wall) / left - 1, .share, .estimated, source: "the span without copies that run alone")
       answer.add(
-        change: 1, effect: "throughput", fix: "copy less: keep data on the GPU, smaller types", gain: "at most +\(maximum.text)",
-        kind: "bound"
-      )
+        change: 1, effect: "throughput", fix: "copy less: keep data on the GPU, smaller types",
+        gain: TraceFinding.Gain.atMost(maximum).text, kind: "bound")
     }
     if verdict.isUpstream, !verdict.isWaitingForInput {
       answer.add(
         change: 1 + (found?.recommendations.count ?? 0), effect: "measure", fix: measureNext, gain: "", kind: "decides")
     }
-    if let text = noEffect(device) { answer.add("No effect", text) }
+    if verdict.confidence != .inconclusive, verdict.regime != .notSteady, let text = noEffect(device) {
+      answer.add("No effect", words(text))
+    }
     answer.add("Confirm", verdict.confirm)
     return answer.lines
   }
 
+  /// Copies that run alone are the limit, not the host's calls for them.
+  private var copiesLimit: Bool {
+    guard verdict?.regime == .transferBound, let device else { return false }
+    return Double(device.busy.nonOverlappedMemcpy) >= 0.3 * Double(device.wall)
+  }
+
+  /// "GPU 0 (this one) 99 %, GPU 1 0.7 % in kernels, of the same time: uneven"; nil with one GPU.
+  private var otherDevices: String? {
+    guard devices.count > 1, let low = devices.map(\.span.lowerBound).min(), let high = devices.map(\.span.upperBound).max(), high > low
+    else { return nil }
+    let isCut = windowText != nil
+    let shares = devices.map { Double($0.busy.kernel) / (isCut ? Double($0.wall) : Double(high - low)) }
+    let order = devices.indices.sorted { (shares[$1], $0) < (shares[$0], $1) }
+    let texts = order.prefix(8).map { index in
+      let name = devices[index].ordinal >= 0 ? "GPU \(devices[index].ordinal)" : "a GPU"
+      return "\(name)\(index == main ? " (this one)" : "") \(NumberText.percent(shares[index]))"
+    }
+    var text = texts.joined(separator: ", ") + " of the time in kernels"
+    if devices.count > 8 { text += ", \(devices.count - 8) more" }
+    if let most = shares.max(), let least = shares.min(), least < 0.5 * most { text += ": uneven" }
+    return text
+  }
+
   private func addHeadroom(_ answer: inout AnswerLines, _ device: DeviceExplanation) {
+    if verdict?.regime == .notSteady { return answer.add("Headroom", "unknown: the trace is not of a steady state") }
+    if TraceVerdict.isTooLittle(device) { return answer.add("Headroom", "unknown: too little in the trace") }
     // The device's own work bounds the rate of the same work on it.
     let scale: Double
     if let rate = device.counters.rate, let perSecond = rate.unprofiledPerSecond, rate.stepsInTrace > 0 {
@@ -125,7 +165,7 @@ extension TraceExplanation {
     let busy = min(1, Double(device.busy.device) * scale)
     guard busy > 0 else { return answer.add("Headroom", "unknown") }
     let times = 1 / busy
-    if verdict?.regime == .transferBound {
+    if copiesLimit {
       let copies = Double(device.busy.nonOverlappedMemcpy) / Double(device.wall)
       let without = 1 / max(0.001, 1 - copies)
       answer.add(
@@ -136,7 +176,7 @@ extension TraceExplanation {
     }
     let text =
       times < 1.15
-      ? "\(NumberText.significant(times, digits: 2))x: the GPU works nearly all the time; more needs faster kernels"
+      ? "\(NumberText.significant(times, digits: 2))x: the GPU works \(NumberText.percent(busy)) of the time; more needs faster kernels"
       : "at most \(NumberText.significant(times, digits: 2))x with the same kernels and copies: the GPU works \(NumberText.percent(busy)) of the time"
     answer.add("Headroom", text, kind: "estimated")
   }
@@ -199,6 +239,7 @@ extension TraceExplanation {
     if let upper = device.counters.upperBound, device.counters.rate == nil {
       parts.append("a lower bound: without the profiler up to \(NumberText.percent(upper)); give --rate N/s")
     }
+    if device.facts.vendor == .amd { return "unknown: counters are modelled for NVIDIA's GPUs only" }
     return parts.isEmpty ? "unknown: \(device.facts.source)" : parts.joined(separator: ", ")
   }
 

@@ -1,16 +1,19 @@
 import Diagnosis
 public import JSONText
 import Reporting
+import Trace
 
 extension TraceExplanation {
   /// One file's part of `headroom.explain/2`.
   public var json: JSONValue {
     [
       "file": .string(name), "mode": .string(isSimulated ? "simulated" : "measured"), "noVerdictBecause": JSONValue(refusal),
+      "window": JSONValue(windowText),
       "mainDevice": devices.indices.contains(main) ? JSONValue(devices[main].name) : .null,
       "contents": [
         "apiCalls": JSONValue(contents.apiCalls), "launches": JSONValue(contents.launches), "osCalls": JSONValue(contents.osCalls),
-        "ranges": JSONValue(contents.ranges), "requests": JSONValue(contents.requests), "threads": JSONValue(contents.threads),
+        "operators": JSONValue(contents.operators), "ranges": JSONValue(contents.ranges), "requests": JSONValue(contents.requests),
+        "threads": JSONValue(contents.threads),
         "processes": JSONValue(contents.processes),
       ],
       "devices": .array(devices.indices.map { deviceJSON($0) }),
@@ -66,6 +69,10 @@ extension TraceExplanation {
             ]
           }),
       ],
+      "hiddenByGraphsShare": JSONValue(device.hiddenShare),
+      "communicationAloneNanoseconds": JSONValue(device.shares.communicationAlone),
+      "processes": Self.processesJSON(device.shares),
+      "productsByTile": .array(device.tiledProducts.prefix(50).map(Self.tileJSON)),
       "products": device.products.map { Self.productsJSON($0, device) } ?? .null,
       "kernelTable": .array(device.kernels.rows.prefix(200).map(Self.kernelJSON)),
       "smFill": device.kernels.fill.map { Figure($0, .share, .estimated, source: "grids and SM count, weighted by time").json } ?? .null,
@@ -93,6 +100,14 @@ extension TraceExplanation {
         }),
       "replayErrorShare": JSONValue(found.replayError), "replayRefusedBecause": JSONValue(found.refusal),
     ]
+  }
+
+  private static func processesJSON(_ shares: DeviceShares) -> JSONValue {
+    let sorted = shares.byProcess.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    return .array(
+      sorted.map { process, nanoseconds in
+        ["process": JSONValue(GlobalID.processNumber(process)), "kernelNanoseconds": JSONValue(nanoseconds)]
+      })
   }
 
   private static func kernelJSON(_ row: KernelRow) -> JSONValue {

@@ -6,7 +6,7 @@ extension TraceExplanation {
   /// Everything behind the ten lines, for `--verbose` and the page.
   public var report: Report {
     var report = Report(
-      title: name, question: verdict.map { "Bottleneck: \($0.title) (\($0.confidence.phrase))" } ?? "No verdict: \(refusal ?? "")",
+      title: name, question: headline,
       banner: isSimulated ? "SIMULATED: no GPU ran; the times are modelled" : nil,
       facts: [
         (
@@ -14,6 +14,7 @@ extension TraceExplanation {
         ),
         ("devices", devices.map(\.name).joined(separator: "; ")),
       ], notes: notes)
+    if let windowText { report.facts.append(("window", "only \(windowText)")) }
     for index in devices.indices {
       let suffix = devices.count > 1 ? " (\(devices[index].name))" : ""
       report.sections += sections(index).map { section in
@@ -32,6 +33,7 @@ extension TraceExplanation {
     ]
     if index == main, let requests { sections.insert(requestsSection(requests, device), at: 2) }
     if let products = device.products { sections.append(productsSection(products, device)) }
+    if !device.tiledProducts.isEmpty, (device.products?.coverage ?? 0) < 0.9 { sections.append(tilesSection(device)) }
     return sections + [copiesSection(device), findingsSection(index)]
   }
 
@@ -41,7 +43,7 @@ extension TraceExplanation {
       id: "verdict", heading: "Verdict", explanation: "What limits, how sure that is, and what would confirm it.",
       blocks: [
         .sentences(
-          heading: "\(verdict.title): \(verdict.confidence.phrase)",
+          heading: verdict.confidence == .inconclusive ? verdict.title : "\(verdict.title): \(verdict.confidence.phrase)",
           verdict.evidence + [Sentence(stringLiteral: "To confirm: \(verdict.confirm)")])
       ])
   }

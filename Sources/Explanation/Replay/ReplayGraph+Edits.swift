@@ -71,7 +71,7 @@ extension ReplayGraph {
     guard ratio > 1, ratio.isFinite else { return 0 }
     var count = 0
     for index in work.indices
-    where work[index].isKernel && (work[index].role == .tensorGEMM || work[index].role == .plainGEMM || work[index].role == .attention) {
+    where work[index].isKernel && (work[index].role.isProduct || work[index].role == .attention) {
       work[index].duration = Int64(saturating: Double(work[index].duration) / ratio)
       count += 1
     }

@@ -167,17 +167,12 @@ public struct RequestUse: Sendable, Hashable {
         from = to
       }
     }
-    var end = device.span.lowerBound
-    for event in device.events {
-      if event.start > end {
-        give(end..<event.start, &idle)
-        end = event.start
-      }
-      if event.end > end {
-        give(end..<event.end, &busy)
-        end = event.end
-      }
+    var end = Int64.min
+    for event in device.events where event.end > end {
+      give(max(end, event.start)..<event.end, &busy)
+      end = event.end
     }
-    if end < device.span.upperBound { give(end..<device.span.upperBound, &idle) }
+    position = 0
+    device.eachGap { gap, _, _ in give(gap, &idle) }
   }
 }

@@ -59,6 +59,7 @@ enum TraceChecks {
     take(trace.kernels.start)
     take(trace.copies.start)
     take(trace.memsets.start)
+    take(trace.graphExecutions.start)
     take(trace.apiCalls.start)
     if sample.isEmpty {
       take(trace.osCalls.start)
@@ -95,18 +96,17 @@ enum TraceChecks {
       notes.append(
         ImportNote(
           .warning, .graphsWithoutNodes,
-          "\(trace.graphExecutions.count) CUDA graph executions are recorded as one interval each; their kernels are not in the file. "
-            + "Profile with nsys profile --cuda-graph-trace=node"))
+          "\(trace.graphExecutions.count) CUDA graph executions are recorded as one interval each: inside them busy is an upper bound and SM fill unknown; "
+            + "record their kernels with nsys profile --cuda-graph-trace=node"))
     }
-    if !trace.kernels.isEmpty {
+    if trace.kernels.count + trace.graphExecutions.count > 0 {
       var missing: Set<Int64> = []
       for stream in trace.streams where trace.gpu(of: stream)?.smCount ?? Trace.unknown == Trace.unknown { missing.insert(stream.device) }
       if !missing.isEmpty {
-        let list = missing.sorted().prefix(8).map { $0 == Trace.unknown ? "unknown" : "\($0)" }.joined(separator: ", ")
+        let list = missing.sorted().filter { $0 != Trace.unknown }.prefix(8).map { "\($0)" }.joined(separator: ", ")
+        let which = list.isEmpty ? "it ran on" : missing.count == 1 ? "device \(list) is" : "devices \(list) are"
         notes.append(
-          ImportNote(
-            .information, .missingDeviceFacts,
-            "the file does not say what GPU \(missing.count == 1 ? "device \(list) is" : "devices \(list) are"); SM fill needs --gpu NAME"))
+          ImportNote(.information, .missingDeviceFacts, "the file does not say what GPU \(which); SM fill needs --gpu NAME"))
       }
     }
     return notes
