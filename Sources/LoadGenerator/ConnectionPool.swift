@@ -143,10 +143,15 @@ struct ConnectionPool {
     var report = seconds.drain(from: end)
     report.users = users
     finished.append(report)
-    nextArrival = .max
-    // What was due and never sent is not waited for: it would only be sent after the run.
+    // What was due and never sent is not waited for: it would only be sent after the run. A loop that was late finds arrivals that it has not even
+    // drawn yet.
     unsentAtEnd = backlog.count
     backlog.removeAll()
+    while nextArrival < end {
+      unsentAtEnd += 1
+      nextArrival = schedule.next().map { start &+ $0.nanoseconds } ?? .max
+    }
+    nextArrival = .max
   }
 
   private mutating func fireDue(_ now: Int64) {

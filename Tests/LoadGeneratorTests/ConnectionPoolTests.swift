@@ -318,6 +318,19 @@ import Workload
     #expect(world.reports.reduce(0) { $0 + $1.answers } == 0 && world.total.answers == 2)
   }
 
+  /// A thread that was stopped from 50 ms on and wakes when the run is over.
+  @Test func whatALateLoopNeverDrewIsUnsent() {
+    var world = World(Self.rate(100), milliseconds: 100)
+    world.sleep(until: 0)
+    world.connect()
+    world.sleep(until: 45 * Self.millisecond)
+    let sent = world.written.count
+    world.pool.advance(to: 400 * Self.millisecond, end: world.end)
+    #expect(sent > 0 && world.pool.isDraining)
+    // The one that was sent on the only connection, and the others.
+    #expect(sent + world.pool.unsentAtEnd == 10)
+  }
+
   @Test func anEndIsNotHeldUpForLongerThanATimeout() {
     var world = World(Self.users(3), milliseconds: 100)
     world.sleep(until: 0)
