@@ -322,7 +322,8 @@ let package = Package(
     tests(
       "ExperimentsTests",
       [
-        "DeviceModel", "Diagnosis", "Experiments", "FileAccess", "HostModel", "JSONText", "LoadModel", "ModelConfiguration", "ModelGraph",
+        "Calibration", "DeviceModel", "Diagnosis", "Experiments", "FileAccess", "HostModel", "JSONText", "LoadModel", "ModelConfiguration",
+        "ModelGraph",
         "Reporting", "Scheduling",
         "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),

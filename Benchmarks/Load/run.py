@@ -61,7 +61,7 @@ def generate(seconds, *arguments):
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, said
     document = json.loads(text)
-    return {"requests": document["answersInWindow"], "seconds": document["windowSeconds"], "failed": document["errors"],
+    return {"requests": document["responsesInWindow"], "seconds": document["windowSeconds"], "failed": document["errors"],
             "p99": document["latency"]["p99Microseconds"] / 1000, "megabytes": usage.ru_maxrss * 1024 / 1e6, "document": document}
 
 

@@ -19,7 +19,7 @@ package struct HostCalibration {
   /// One slice of a phase.
   private struct Slice {
     var requests: Double
-    /// Microseconds a request.
+    /// Microseconds per request.
     var frontEnd: Double
     var client: Double
     var roundTrip: Double
@@ -117,7 +117,7 @@ package struct HostCalibration {
     let gather = HostMeasurement.affine(
       small: phases(smallTrace, \.gatherStart, \.computeStart), smallBytes: rows * Double(4 * smallElements + 4),
       large: phases(largeTrace, \.gatherStart, \.computeStart), largeBytes: rows * Double(4 * largeElements + 4))
-    let loopTime = "CPU time of the event loops a request, \(CalibrationServer.batchRows) connections"
+    let loopTime = "CPU time of the event loops per request, \(CalibrationServer.batchRows) connections"
     return [
       HostMeasurement(.clientCores, [1], how: "the calibration's own client is one thread"),
       HostMeasurement(
@@ -132,7 +132,7 @@ package struct HostCalibration {
       HostMeasurement(.frontEndPerByte, frontEnd.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes per request"),
       HostMeasurement(.responsePerRequest, frontEnd.fixed.map { $0 * (1 - share) }, how: loopTime + ", the part after the batch"),
       HostMeasurement(
-        .batchHandOver, phases(smallTrace, \.formed, \.gatherStart),
+        .batchHandOff, phases(smallTrace, \.formed, \.gatherStart),
         how: "from forming to gathering, as the server stamped \(Int(saturating: rows))-row batches"),
       HostMeasurement(.gatherPerBatch, gather.fixed, how: "gathering \(Int(saturating: rows)) requests, as stamped"),
       HostMeasurement(.gatherPerByte, gather.perByte.map { $0 * 1000 }, how: "the same, 64 KiB against 64 bytes per request"),

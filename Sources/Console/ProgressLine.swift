@@ -1,11 +1,15 @@
 import Synchronization
 
-/// One line of progress: rewritten in place on a terminal, a plain line a stage elsewhere.
+/// One line of progress: rewritten in place on a terminal; elsewhere a plain line per stage, and one every ten seconds while a stage goes on.
 package final class ProgressLine: Sendable {
   private struct State: Sendable {
     var stages: [(name: String, text: String)] = []
     var width = 0
+    var lastLine = ContinuousClock.now
   }
+
+  /// In a log, a share done is worth a line this often.
+  private static let logInterval = Duration.seconds(10)
 
   private let state = Mutex(State())
   private let isTerminal: Bool
@@ -16,13 +20,18 @@ package final class ProgressLine: Sendable {
     self.isQuiet = isQuiet
   }
 
-  /// A stage of "NAME: what"; percentages are shown on a terminal only.
+  /// A stage of "NAME: what", or "NAME: what, 20 %", which a log shows now and then only.
   package func report(_ text: String) {
     if isQuiet { return }
     let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
     let (name, what) = (parts.first ?? "", parts.count > 1 ? String(parts[1].drop { $0 == " " }) : "")
     if !isTerminal {
-      if !what.contains("%") { Terminal.note("\(name): \(what)") }
+      let isDue = state.withLock { state in
+        guard !what.contains("%") || ContinuousClock.now - state.lastLine >= Self.logInterval else { return false }
+        state.lastLine = .now
+        return true
+      }
+      if isDue { Terminal.note("\(name): \(what)") }
       return
     }
     state.withLock { state in

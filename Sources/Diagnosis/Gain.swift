@@ -40,13 +40,13 @@ public struct Gain: Sendable, Hashable {
 
 /// What one set of changes does: the four gains every fix carries. nil where the estimator does not know one.
 public struct GainEstimate: Sendable, Hashable {
-  /// Answers a second at this load.
+  /// Answers per second at this load.
   public var throughput: Gain?
   /// Median latency at this load.
   public var medianLatency: Gain?
   /// 99th percentile of the latency at this load.
   public var p99Latency: Gain?
-  /// Answers a second at which the stated p99 goal is just met.
+  /// Answers per second at which the stated p99 goal is just met.
   public var maximumRateAtGoal: Gain?
   /// GPU-seconds (kernel-busy) per million rows.
   public var gpuSecondsPerMillionInferences: Gain?
@@ -96,12 +96,12 @@ public enum GainRefusal: Error, Sendable, Hashable {
   /// As printed in place of the gain.
   public var text: Sentence {
     switch self {
-    case .notSteady: "no gain: the window is not steady"
-    case .reproductionOff(let error): "no gain: the run as it is was reproduced only to within \(error)"
-    case .unsupported: "no gain: this change cannot be computed here"
-    case .adviceOnly: "no gain computed: advice"
-    case .noEstimator: "no gain: nothing to re-simulate the run with"
-    case .failed(let reason): "no gain: \(reason)"
+    case .notSteady: "not quantified: the window is not steady"
+    case .reproductionOff(let error): "not quantified: the run as it is was reproduced only to within \(error)"
+    case .unsupported: "not quantified: this change cannot be computed here"
+    case .adviceOnly: "not quantified: advice"
+    case .noEstimator: "not quantified: nothing to re-simulate the run with"
+    case .failed(let reason): "not quantified: \(reason)"
     }
   }
 }
@@ -115,6 +115,12 @@ public protocol GainEstimator {
   /// What `changes`, all together, do against the run as it is. The same list must give the same answer (common random numbers).
   func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate
 
+  /// The same, without the highest rate at the goal where finding that takes longer: enough to choose between changes.
+  func estimateAtThisLoad(_ changes: [Change]) throws(GainRefusal) -> GainEstimate
+
+  /// Told beforehand which lists of changes will be asked for, so that they can be worked out side by side. No answer depends on it.
+  func prepare(_ lists: [[Change]], forMaximumRate: Bool)
+
   /// What a run with `changes` made would show; nil where the estimator does not say.
   func evidence(_ changes: [Change]) throws(GainRefusal) -> RunEvidence?
 }
@@ -122,6 +128,12 @@ public protocol GainEstimator {
 extension GainEstimator {
   /// A run that is its own simulation.
   public var reproductionError: Figure? { nil }
+
+  /// Where the highest rate costs nothing more.
+  public func estimateAtThisLoad(_ changes: [Change]) throws(GainRefusal) -> GainEstimate { try estimate(changes) }
+
+  /// One after the other, when asked.
+  public func prepare(_ lists: [[Change]], forMaximumRate: Bool) {}
 
   /// Not said.
   public func evidence(_ changes: [Change]) throws(GainRefusal) -> RunEvidence? { nil }

@@ -72,7 +72,7 @@ public struct Assessment: Sendable, Hashable {
   /// Findings that could not be told.
   public var undecided: [Findings.Undecided]
   /// Fix 1, then what limits, fix 2, and so on; empty where no gain may be printed.
-  public var improvementPlan: [UnlockStep]
+  public var improvementPlan: [ImprovementStep]
 
   /// Reproduction worse than this is no ground for a gain.
   public static let largestReproductionError = 0.03
@@ -83,10 +83,10 @@ public struct Assessment: Sendable, Hashable {
   ///   - goal: nil for the standard goal of the load's kind.
   ///   - codes: findings to look for; nil for all.
   ///   - estimator: nil leaves every gain out.
-  ///   - unlockSteps: longest path looked for; every step estimates each remaining fix once.
+  ///   - improvementSteps: longest path looked for; every step estimates each remaining fix once.
   ///   - pairs: pairs of fixes tried in the whole path where no single one gains; each is one estimate.
   public init(
-    of run: RunEvidence, goal: Goal? = nil, codes: Set<FindingCode>? = nil, estimator: (any GainEstimator)?, unlockSteps: Int = 4,
+    of run: RunEvidence, goal: Goal? = nil, codes: Set<FindingCode>? = nil, estimator: (any GainEstimator)?, improvementSteps: Int = 4,
     pairs: Int = 15
   ) {
     let wanted = goal
@@ -97,6 +97,7 @@ public struct Assessment: Sendable, Hashable {
     self.undecided = findings.undecided
 
     var ledger = GainLedger(run: run, codes: codes, estimator: estimator)
+    ledger.prepare(findings.found.flatMap(\.observation.fixes).map(\.changes), forMaximumRate: true)
     var ranked: [(finding: RankedFinding, keys: [Double], order: Int)] = []
     for (order, finding) in findings.found.enumerated() {
       var fixes: [(fix: AssessedFix, keys: [Double])] = []
@@ -113,7 +114,7 @@ public struct Assessment: Sendable, Hashable {
       ranked.sorted { Self.isBetter($0.keys, $1.keys, $0.order, $1.order) }.map(\.finding))
     self.improvementPlan =
       ledger.refusal == nil
-      ? ledger.improvementPlan(self.ranked, goal: goal, paysFor: wanted != nil, steps: unlockSteps, pairs: pairs) : []
+      ? ledger.improvementPlan(self.ranked, goal: goal, paysFor: wanted != nil, steps: improvementSteps, pairs: pairs) : []
   }
 
   /// Lexicographic, larger first; by original order where all are equal. Half a percent apart is equal: intervals of a two-minute run are wider.
@@ -129,7 +130,7 @@ public struct Assessment: Sendable, Hashable {
 }
 
 /// One step of the cumulative improvement plan.
-public struct UnlockStep: Sendable, Hashable {
+public struct ImprovementStep: Sendable, Hashable {
   /// Findings whose fixes are applied in this step: one, or two where neither gains alone.
   public var codes: [FindingCode]
   /// What is done in this step.
@@ -193,6 +194,7 @@ struct GainLedger {
   /// Why no gain at all is printed for this run.
   let refusal: GainRefusal?
   private var known: [[Change]: Result<GainEstimate, GainRefusal>] = [:]
+  private var knownAtThisLoad: [[Change]: Result<GainEstimate, GainRefusal>] = [:]
 
   /// A step must be worth this much: less is within the noise of a two-minute run.
   static let smallestStep = 0.02
@@ -211,32 +213,47 @@ struct GainLedger {
   }
 
   mutating func gains(_ changes: [Change]) -> Result<GainEstimate, GainRefusal> {
+    if let answer = known[changes] { return answer }
+    let answer = found(changes) { estimator throws(GainRefusal) in try estimator.estimate(changes) }
+    known[changes] = answer
+    return answer
+  }
+
+  /// Without the highest rate, which is a search of its own: what a plan chooses by.
+  mutating func gainsAtThisLoad(_ changes: [Change]) -> Result<GainEstimate, GainRefusal> {
+    if let answer = known[changes] ?? knownAtThisLoad[changes] { return answer }
+    let answer = found(changes) { estimator throws(GainRefusal) in try estimator.estimateAtThisLoad(changes) }
+    knownAtThisLoad[changes] = answer
+    return answer
+  }
+
+  /// Says to the estimator what it will be asked.
+  func prepare(_ lists: [[Change]], forMaximumRate: Bool) {
+    if refusal == nil { estimator?.prepare(lists.filter { !$0.isEmpty }, forMaximumRate: forMaximumRate) }
+  }
+
+  private func found(
+    _ changes: [Change], _ estimate: (any GainEstimator) throws(GainRefusal) -> GainEstimate
+  ) -> Result<GainEstimate, GainRefusal> {
     if changes.isEmpty { return .failure(.adviceOnly) }
     if let refusal { return .failure(refusal) }
     guard let estimator else { return .failure(.noEstimator) }
-    if let answer = known[changes] { return answer }
-    let answer: Result<GainEstimate, GainRefusal>
-    do {
-      answer = .success(try estimator.estimate(changes).consistent(with: run.load))
-    } catch {
-      answer = .failure(error)
-    }
-    known[changes] = answer
-    return answer
+    do throws(GainRefusal) { return .success(try estimate(estimator).consistent(with: run.load)) } catch { return .failure(error) }
   }
 
   /// Greedy: the fix that is worth most, then the one that is worth most with it, and so on. Where no single fix is worth anything, pairs
   /// are tried, best-ranked first: of two stages that are equally full, opening one alone gains nothing.
   ///
   /// - Parameter paysFor: the goal was asked for, so that a step may make cost or latency worse and says so; else such a step is not taken.
-  mutating func improvementPlan(_ findings: [RankedFinding], goal: Goal, paysFor: Bool = true, steps: Int, pairs: Int) -> [UnlockStep] {
+  mutating func improvementPlan(_ findings: [RankedFinding], goal: Goal, paysFor: Bool = true, steps: Int, pairs: Int) -> [ImprovementStep]
+  {
     var candidates: [(code: FindingCode, fix: Fix)] = findings.flatMap { ranked in
       ranked.fixes.map(\.fix).filter { !$0.changes.isEmpty }.map { (ranked.finding.code, $0) }
     }
     var pairsLeft = pairs
     var applied: [Change] = []
     var best: GainEstimate?
-    var path: [UnlockStep] = []
+    var path: [ImprovementStep] = []
     while path.count < steps, !candidates.isEmpty {
       let base = best.map { goal.quantity($0)?.change.value ?? 0 } ?? 0
       var choice: (indices: [Int], changes: [Change], estimate: GainEstimate, worth: Double)?
@@ -247,9 +264,10 @@ struct GainLedger {
         return goal == .throughput ? ratio - 1 : 1 - ratio
       }
       func isTaken(_ estimate: GainEstimate) -> Bool { paysFor || StepCost.costs(of: estimate, against: best).isEmpty }
+      prepare(candidates.map { Self.merged(applied, $0.fix.changes) }, forMaximumRate: false)
       for (index, candidate) in candidates.enumerated() {
         let changes = Self.merged(applied, candidate.fix.changes)
-        guard changes != applied, case .success(let estimate) = gains(changes), isTaken(estimate) else { continue }
+        guard changes != applied, case .success(let estimate) = gainsAtThisLoad(changes), isTaken(estimate) else { continue }
         let worth = worth(estimate)
         if worth >= Self.smallestStep, worth > choice?.worth ?? 0 { choice = ([index], changes, estimate, worth) }
       }
@@ -258,13 +276,14 @@ struct GainLedger {
           for (second, right) in candidates.enumerated() where second > first && left.code != right.code && pairsLeft > 0 {
             pairsLeft -= 1
             let changes = Self.merged(Self.merged(applied, left.fix.changes), right.fix.changes)
-            guard case .success(let estimate) = gains(changes), isTaken(estimate) else { continue }
+            guard case .success(let estimate) = gainsAtThisLoad(changes), isTaken(estimate) else { continue }
             let worth = worth(estimate)
             if worth >= Self.smallestStep, worth > choice?.worth ?? 0 { choice = ([first, second], changes, estimate, worth) }
           }
         }
       }
-      guard let choice else { break }
+      guard var choice else { break }
+      if case .success(let whole) = gains(choice.changes) { choice.estimate = whole }
       let codes = choice.indices.map { candidates[$0].code }
       let fixes = choice.indices.map { candidates[$0].fix }
       let ratio = goal.quantity(choice.estimate).map { quantity in
@@ -277,7 +296,7 @@ struct GainLedger {
       do throws(GainRefusal) { seen = try estimator?.evidence(choice.changes) } catch { unknownLimit = error }
       total.verdict = total.verdict ?? seen?.verdict
       let costs = StepCost.costs(of: choice.estimate, against: best)
-      path.append(UnlockStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio, costs: costs, unknownLimit: unknownLimit))
+      path.append(ImprovementStep(codes: codes, fixes: fixes, total: total, stepRatio: ratio, costs: costs, unknownLimit: unknownLimit))
       applied = choice.changes
       best = choice.estimate
       let taken = Set(choice.indices)

@@ -59,9 +59,9 @@ extension RunEvidence {
       let heaviest = TimeTerm.allCases.filter { terms[$0] != nil }.max { (terms[$0]?.value ?? 0) < (terms[$1]?.value ?? 0) }
       if let heaviest { add(regime(of: heaviest), stage, weight) }
     }
-    // A serialized loop is spread over stages (gather, wake-up, response), each of which may stay below the line.
+    // A loop without batch pipelining is spread over stages (gather, wake-up, response), each of which may stay below the line.
     if !claims.contains(where: { $0.regime == .noBatchPipelining }),
-      let loop = elasticities.total("sum over the serialized loop", where: { self.regime(of: $0) == .noBatchPipelining }),
+      let loop = elasticities.total("sum over the unpipelined batch loop", where: { self.regime(of: $0) == .noBatchPipelining }),
       loop.value > Self.limitingElasticity
     {
       claims.removeAll { $0.stage == .launchThread && (elasticities.values[.launch]?.value ?? 0) <= Self.limitingElasticity }
@@ -80,7 +80,7 @@ extension RunEvidence {
     var sideConfidence = Confidence.inconclusive
     let limitsUpstream = claims.contains { $0.stage?.isUpstreamOfQueue ?? true }
     let limitsBelow = claims.contains { !($0.stage?.isUpstreamOfQueue ?? true) }
-    // What was varied in a fitted world is likely at most, as a stage's claim is.
+    // What was varied in a fitted system is likely at most, as a stage's claim is.
     let isFitted = elasticities.values.values.contains { $0.kind == .fitted || $0.kind == .assumed }
     func known(_ confidence: Confidence) -> Confidence { isFitted ? min(capped(confidence), .medium) : capped(confidence) }
     switch (limitsUpstream, limitsBelow) {

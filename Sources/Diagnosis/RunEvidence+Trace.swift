@@ -39,7 +39,7 @@ public struct TraceAnalysis: Sendable {
   public var window: Range<Int64>
   /// Where the device's time went.
   public var device: DeviceTime
-  /// The document's tables.
+  /// The case study's tables.
   public var summaries: [Summary]
   /// Everything the findings and the verdict read, as far as a trace and its context say it.
   public var evidence: RunEvidence
@@ -227,10 +227,10 @@ extension RunEvidence {
         summed / Double(covered), .count, kind, source: "batches between forming and output, while there is one")
     }
     var gaps: [Double] = []
-    var handOver = 0.0
+    var handOff = 0.0
     var ran = 0.0
     for index in batches.formed.indices {
-      handOver += Double(batches.computeStart[index] - batches.formed[index])
+      handOff += Double(batches.computeStart[index] - batches.formed[index])
       ran += Double(max(0, batches.computeEnd[index] - batches.computeStart[index]))
       guard index > 0, batches.due[index] <= batches.computeEnd[index - 1], batches.computeStart[index] >= batches.computeEnd[index - 1]
       else { continue }
@@ -244,7 +244,7 @@ extension RunEvidence {
         source: "last kernel's end to next first launch, when work waited")
     } else {
       device.loopGap = Figure(
-        handOver / Double(batches.count) / 1e6, .milliseconds, kind,
+        handOff / Double(batches.count) / 1e6, .milliseconds, kind,
         source: "forming to first launch (work hardly ever waited): at least this")
     }
   }

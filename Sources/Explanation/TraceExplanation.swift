@@ -9,7 +9,7 @@ public import TraceFormats
 public struct KnownLoad: Sendable, Hashable {
   /// Which tool.
   public var tool: String
-  /// Responses a second.
+  /// Responses per second.
   public var requestsPerSecond: Double
   /// Mean latency, milliseconds; nil where unknown.
   public var meanMilliseconds: Double?

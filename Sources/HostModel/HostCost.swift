@@ -23,7 +23,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   /// Front-end CPU time to send a response.
   case responsePerRequest
   /// From a batch's forming to the start of its gathering: permit, batcher wake-up, payload set-up.
-  case batchHandOver
+  case batchHandOff
   /// Putting a batch's inputs together, per batch.
   case gatherPerBatch
   /// Putting a batch's inputs together, per byte.
@@ -115,7 +115,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .frontEndPerRequest: 40
     case .frontEndPerByte: 0.1
     case .responsePerRequest: 20
-    case .batchHandOver: 20
+    case .batchHandOff: 20
     case .gatherPerBatch: 10
     case .gatherPerByte: 0.1
     case .gatherPerRequest: 0
@@ -153,7 +153,7 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .frontEndPerRequest: "front-end time to receive and parse a request"
     case .frontEndPerByte: "front-end time per byte received"
     case .responsePerRequest: "front-end time to send a response"
-    case .batchHandOver: "from a batch's forming to the start of its gathering"
+    case .batchHandOff: "from a batch's forming to the start of its gathering"
     case .gatherPerBatch: "gathering, per batch"
     case .gatherPerByte: "gathering, per byte"
     case .gatherPerRequest: "gathering, per request"

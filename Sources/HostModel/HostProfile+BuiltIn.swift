@@ -5,7 +5,7 @@ extension HostProfile {
   /// A profile that ships, by name.
   public static func named(_ name: String) -> HostProfile? { builtIn.first { $0.name == name } }
 
-  /// The document's host: a Triton server in front of a discrete GPU, asked by one Locust process.
+  /// The case study's host: a Triton server in front of a discrete GPU, asked by one Locust process.
   public static let triton = HostProfile(
     name: "triton-26.02-locust",
     about: "Triton 26.02 with its TensorRT backend on a PCIe 5 workstation, driven over loopback by one Locust process (1,000 users)",
@@ -13,8 +13,8 @@ extension HostProfile {
       .clientCores: Entry(1, .literature, "Locust's documentation: a process uses one core"),
       .clientPerRequest: Entry(
         855, .fitted,
-        "to the source document's Linear and SeqLen runs (`bench --hypotheses`); Locust's own figure for small requests is 250 to 1,180 us"),
-      .clientPerByte: Entry(0, .assumed, "contained in clientPerRequest: all of the document's requests are alike"),
+        "to the case study's Linear and SeqLen runs (`bench --hypotheses`); Locust's own figure for small requests is 250 to 1,180 us"),
+      .clientPerByte: Entry(0, .assumed, "contained in clientPerRequest: all of the case study's requests are alike"),
       .clientVisits: Entry(4, .assumed, "a greenlet is resumed after its wait, to send, on the response's head and on its body"),
       .clientVisitsInsideLatency: Entry(3, .assumed, "all but the one after the wait"),
       .networkLatency: Entry(30, .assumed, "loopback or one switch"),
@@ -23,8 +23,8 @@ extension HostProfile {
       .frontEndPerRequest: Entry(40, .assumed, "of Triton's 31 us a small request measured on another machine, receiving and parsing"),
       .frontEndPerByte: Entry(0.15, .assumed, "one copy out of the socket and one into the request's buffer"),
       .responsePerRequest: Entry(15, .assumed, "a response of a few hundred bytes"),
-      .batchHandOver: Entry(
-        230, .fitted, "to the source document's Linear and SeqLen runs, together with think time and client cost (`bench --hypotheses`)"),
+      .batchHandOff: Entry(
+        230, .fitted, "to the case study's Linear and SeqLen runs, together with think time and client cost (`bench --hypotheses`)"),
       .gatherPerBatch: Entry(20, .assumed, "set-up of a payload"),
       .gatherPerByte: Entry(0.1, .assumed, "10 GB/s, one core copying into page-locked memory"),
       .copyLatency: Entry(6, .literature, "usual cost of a small cudaMemcpyAsync from start to end"),

@@ -11,7 +11,7 @@ public struct HostProfileError: Error, Sendable, Hashable, CustomStringConvertib
 
 extension HostProfile {
   /// Version of the file format.
-  public static let schema = "headroom.host-profile/1"
+  public static let schema = "headroom.host-profile/2"
 
   /// Reads a profile file's tree.
   public init(json: JSONValue) throws(HostProfileError) {

@@ -20,7 +20,7 @@ extension HostProfile {
       .frontEndPerRequest: Entry(100, .assumed, "of 1.0 to 1.3 cores used by the server at 3,300 to 3,600 requests/s"),
       .frontEndPerByte: Entry(0.1, .assumed, "one copy into shared memory"),
       .responsePerRequest: Entry(40, .assumed, "a response of a few hundred bytes"),
-      .batchHandOver: linear(190, "1,382 us per batch at saturation, less what Triton counts as input, inference and output"),
+      .batchHandOff: linear(190, "1,382 us per batch at saturation, less what Triton counts as input, inference and output"),
       .gatherPerBatch: linear(160, "compute_input at five requests per batch"),
       .gatherPerByte: Entry(0, .fitted, "contained in the other costs of gathering"),
       .gatherPerRequest: linear(41, "compute_infer 894 us with 5 requests per batch, 2,160 us with 36"),

@@ -12,7 +12,7 @@ struct IntervalRecorder {
   private(set) var isDraining = false
   private var nextProbe: Int64
   private static let second: Int64 = 1_000_000_000
-  /// How far apart the looks at the loop's own lag are. A hundred wake-ups a second cost a thousandth of a core.
+  /// How far apart the looks at the loop's own lag are. A hundred wake-ups per second cost a thousandth of a core.
   private static let probeSpacing: Int64 = 10_000_000
 
   init(groups: [String], start: Int64, windowStart: Int64, lateAfter: Int64, now: Int64) {

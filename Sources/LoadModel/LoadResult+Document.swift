@@ -7,7 +7,7 @@ import TimeBase
 /// log's comment carries a part's, and `headroom bench` reads what its generators wrote. Values are those the result holds, unrounded.
 extension LoadResult {
   /// Of the document's form.
-  public static let schema = "headroom.load-result/1"
+  public static let schema = "headroom.load-result/2"
 
   /// Whether histograms are in the document, or beside it in a log.
   public enum Histograms: Sendable, Hashable {
@@ -31,7 +31,7 @@ extension LoadResult {
       "intervals": .array(
         intervals.map {
           [
-            "startSeconds": JSONValue($0.startSeconds), "lengthSeconds": JSONValue($0.lengthSeconds), "answers": JSONValue($0.answers),
+            "startSeconds": JSONValue($0.startSeconds), "lengthSeconds": JSONValue($0.lengthSeconds), "responses": JSONValue($0.answers),
             "errors": JSONValue($0.errors), "latencySeconds": JSONValue($0.latencySeconds),
             "sinceSendSeconds": JSONValue($0.sinceSendSeconds), "users": JSONValue($0.users),
             "percentilesNanoseconds": .array($0.percentiles.map { JSONValue($0) }),
@@ -91,7 +91,7 @@ extension LoadResult {
     for entry in try fields.list("intervals") {
       var interval = IntervalSummary(
         startSeconds: try entry.number("startSeconds"), lengthSeconds: try entry.number("lengthSeconds"),
-        answers: try entry.count("answers"),
+        answers: try entry.count("responses"),
         errors: try entry.count("errors"), latencySeconds: try entry.number("latencySeconds"),
         sinceSendSeconds: try entry.number("sinceSendSeconds"), users: Int(clamping: try entry.count("users")))
       interval.percentiles = try entry.counts("percentilesNanoseconds")

@@ -182,7 +182,7 @@ public struct LoadResult: Sendable, Equatable {
     let all = answers + errorCount
     return all > 0 ? Double(errorCount) / Double(all) : nil
   }
-  /// Answers a second.
+  /// Answers per second.
   public var answersPerSecond: Double { windowSeconds > 0 ? Double(completed) / windowSeconds : 0 }
   /// Rows per second.
   public var rowsPerSecond: Double { windowSeconds > 0 ? Double(rows) / windowSeconds : 0 }

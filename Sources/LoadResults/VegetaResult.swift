@@ -27,16 +27,16 @@ enum VegetaResult {
 /// Our own results, of `headroom load --json`.
 enum HeadroomResult {
   static func read(_ document: JSONValue, _ schema: String, path: String) throws(LoadResultError) -> ObservedLoad {
-    guard schema == "headroom.load/1" else {
+    guard schema == "headroom.load/2" else {
       throw LoadResultError(
-        path: path, place: "schema", reason: "\"\(schema)\" is no load result; headroom.load/1 is read (headroom load --json)")
+        path: path, place: "schema", reason: "\"\(schema)\" is no load result; headroom.load/2 is read (headroom load --json)")
     }
     var load = ObservedLoad(.headroom)
     func number(_ name: String) -> Double? { document[name]?.doubleValue }
     load.requestsPerSecond = number("requestsPerSecond")
     load.rowsPerSecond = number("rowsPerSecond")
     load.failures = number("errors").map { Int64(saturating: $0) }
-    if let answers = number("answersInWindow") { load.requests = Int64(saturating: answers).addingSaturated(load.failures ?? 0) }
+    if let answers = number("responsesInWindow") { load.requests = Int64(saturating: answers).addingSaturated(load.failures ?? 0) }
     load.seconds = number("windowSeconds")
     switch document["load"]?["kind"]?.stringValue {
     case "closed":

@@ -46,9 +46,9 @@ extension LoadReport {
   private var throughputSection: Report.Section {
     let seconds = result.intervals.filter { $0.lengthSeconds >= 0.5 }
     let chart = LineChart(
-      title: "Throughput over time", explanation: "A point a second.", xLabel: "seconds since the start", yLabel: "answers per second",
+      title: "Throughput over time", explanation: "A point per second.", xLabel: "seconds since the start", yLabel: "responses per second",
       series: [
-        .init(name: "answers/s", points: seconds.map { ($0.startSeconds, Double($0.answers) / $0.lengthSeconds) }),
+        .init(name: "responses/s", points: seconds.map { ($0.startSeconds, Double($0.answers) / $0.lengthSeconds) }),
         .init(name: "errors/s", points: seconds.map { ($0.startSeconds, Double($0.errors) / $0.lengthSeconds) }),
       ])
     return Report.Section(
@@ -94,7 +94,7 @@ extension LoadReport {
     }
     var chart = LineChart(
       title: "Latency by percentile", explanation: "To the right of a mark lies a tenth of what lies to the right of the one before.",
-      xLabel: "percentile", yLabel: "milliseconds, in decades",
+      xLabel: "percentile", yLabel: "milliseconds, logarithmic",
       series: [.init(name: "latency", points: points(result.latency)), .init(name: "since send", points: points(result.uncorrected))])
     chart.isLogarithmic = true
     let maximum = chart.series.flatMap { $0.points.map(\.x) }.max() ?? 1
@@ -110,8 +110,8 @@ extension LoadReport {
       return .init(name: name, points: seconds.map { ($0.startSeconds, Double($0.percentiles[index]) / 1e6) })
     }
     var chart = LineChart(
-      title: "Latency over time", explanation: "A point a second, of the answers that came in it.", xLabel: "seconds since the start",
-      yLabel: "milliseconds, in decades", series: series)
+      title: "Latency over time", explanation: "A point per second, of the responses that came in it.", xLabel: "seconds since the start",
+      yLabel: "milliseconds, logarithmic", series: series)
     chart.isLogarithmic = true
     return chart
   }
@@ -121,7 +121,7 @@ extension LoadReport {
       FigureTable.Row(
         group.name,
         [
-          Figure(Double(group.latency.count), .count, .measured, source: "answers"),
+          Figure(Double(group.latency.count), .count, .measured, source: "responses"),
           Figure(Double(group.errors), .count, .measured, source: "faults"),
         ]
           + [50.0, 99, 100].map { Self.figure(group.latency.value(atPercentile: $0).map(Double.init), source: "since the request was due") }
@@ -129,7 +129,7 @@ extension LoadReport {
     }
     return Report.Section(
       id: "requests", heading: "Requests", explanation: "Each kind of request by itself.",
-      blocks: [.table(FigureTable(columns: ["answers", "errors", "p50", "p99", "max"], rows: rows))])
+      blocks: [.table(FigureTable(columns: ["responses", "errors", "p50", "p99", "max"], rows: rows))])
   }
 
   private var partSection: Report.Section {
@@ -137,7 +137,7 @@ extension LoadReport {
       FigureTable.Row(
         part.share.text,
         cells: [
-          .figure(Figure(Double(part.result.completed), .count, .measured, source: "answers in the window")),
+          .figure(Figure(Double(part.result.completed), .count, .measured, source: "responses in the window")),
           .figure(Figure(Double(part.result.health.lateCount), .count, .measured, source: "late sends")),
           .figure(Figure(part.result.health.busiestThreadShare, .share, .measured, source: "CPU of its busiest thread")),
           .text(part.verdict.rawValue),
@@ -145,7 +145,7 @@ extension LoadReport {
     }
     return Report.Section(
       id: "parts", heading: "Parts", explanation: "The processes that shared this run; all were there and in time.",
-      blocks: [.table(FigureTable(columns: ["answers", "late sends", "CPU", "verdict"], rows: rows))])
+      blocks: [.table(FigureTable(columns: ["responses", "late sends", "CPU", "verdict"], rows: rows))])
   }
 
   private var phaseSection: Report.Section? {

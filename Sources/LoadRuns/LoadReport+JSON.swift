@@ -8,14 +8,14 @@ extension LoadReport {
   package var json: JSONValue {
     let health = result.health
     let report: JSONValue = [
-      "schema": "headroom.load/1", "headroom": .string(ProgramVersion.current), "mode": "measured", "name": .string(result.name),
+      "schema": "headroom.load/2", "headroom": .string(ProgramVersion.current), "mode": "measured", "name": .string(result.name),
       "load": loadJSON, "share": .string(result.share.text), "seed": JSONValue(result.seed),
       "warmUpSeconds": JSONValue(result.warmUpSeconds),
       "windowSeconds": JSONValue(result.windowSeconds), "interrupted": .bool(result.wasInterrupted),
       "requestsPerSecond": JSONValue(result.answersPerSecond),
       "requestsPerSecondHalfWidth": JSONValue(result.throughputInterval?.halfWidth), "rowsPerSecond": JSONValue(result.rowsPerSecond),
       "bytesReceivedPerSecond": JSONValue(result.windowSeconds > 0 ? Double(result.bytesReceived) / result.windowSeconds : nil),
-      "answers": JSONValue(result.answers), "answersInWindow": JSONValue(result.completed), "errors": JSONValue(result.errorCount),
+      "responses": JSONValue(result.answers), "responsesInWindow": JSONValue(result.completed), "errors": JSONValue(result.errorCount),
       "errorsByKind": .object(
         result.errors.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init($0.key.rawValue, JSONValue($0.value)) }),
       "errorSamples": .object(
@@ -29,7 +29,7 @@ extension LoadReport {
         parts.map {
           [
             "share": .string($0.share.text), "startSeconds": JSONValue($0.startEpochSeconds), "lateSeconds": JSONValue($0.lateSeconds),
-            "answersInWindow": JSONValue($0.result.completed), "errors": JSONValue($0.result.errorCount),
+            "responsesInWindow": JSONValue($0.result.completed), "errors": JSONValue($0.result.errorCount),
             "lateCount": JSONValue($0.result.health.lateCount), "busiestThreadShare": JSONValue($0.result.health.busiestThreadShare),
             "verdict": .string($0.verdict.rawValue),
           ]
@@ -52,7 +52,7 @@ extension LoadReport {
       "intervals": .array(
         result.intervals.map {
           [
-            "startSeconds": JSONValue($0.startSeconds), "lengthSeconds": JSONValue($0.lengthSeconds), "answers": JSONValue($0.answers),
+            "startSeconds": JSONValue($0.startSeconds), "lengthSeconds": JSONValue($0.lengthSeconds), "responses": JSONValue($0.answers),
             "errors": JSONValue($0.errors),
             "meanLatencyMicroseconds": JSONValue($0.answers > 0 ? $0.latencySeconds / Double($0.answers) * 1e6 : nil),
             "connections": JSONValue($0.users),

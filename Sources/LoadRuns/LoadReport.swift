@@ -59,7 +59,7 @@ package struct LoadReport {
     let share = result.share.count > 1 ? ", share \(result.share.text)" : ""
     switch result.load {
     case .closed(let users, let spawnRate, let think):
-      let spawn = spawnRate >= Double(users) ? "" : ", \(NumberText.significant(spawnRate)) started a second"
+      let spawn = spawnRate >= Double(users) ? "" : ", \(NumberText.significant(spawnRate)) started per second"
       let thinking = think.mean.nanoseconds == 0 ? "no think time" : "think time \(think.text) s"
       return "closed loop, \(NumberText.grouped(users)) user\(users == 1 ? "" : "s")\(spawn), \(thinking)\(share)"
     case .open(let profile, let isPoisson):
@@ -94,7 +94,7 @@ package struct LoadReport {
     line += ", \(NumberText.scaled(Double(result.bytesReceived) / max(result.windowSeconds, 1e-9), unit: "B"))/s received"
     var lines = [
       line,
-      "\(NumberText.grouped(result.answers)) answers, \(NumberText.grouped(result.errorCount)) errors"
+      "\(NumberText.grouped(result.answers)) responses, \(NumberText.grouped(result.errorCount)) errors"
         + (result.errorCount > 0 ? " (\(NumberText.percent(result.errorShare))): " + errorText : ""),
     ]
     lines.append(result.stability.words)
@@ -157,7 +157,7 @@ package struct LoadReport {
   /// A line for each kind of request where there are several.
   private var groupTable: [String]? {
     guard !result.groups.isEmpty else { return nil }
-    var table = TextTable([.init("request", .left)] + ["answers", "errors", "mean", "p50", "p99", "max"].map { .init($0) })
+    var table = TextTable([.init("request", .left)] + ["responses", "errors", "mean", "p50", "p99", "max"].map { .init($0) })
     for group in result.groups {
       func time(_ percentile: Double) -> String { Self.time(group.latency.value(atPercentile: percentile).map(Double.init)) }
       table.add([
@@ -172,7 +172,7 @@ package struct LoadReport {
   /// A line for each part of a shared run.
   private var partTable: [String]? {
     guard !parts.isEmpty else { return nil }
-    var table = TextTable([.init("part", .left)] + ["answers", "errors", "late sends", "CPU", "verdict"].map { .init($0) })
+    var table = TextTable([.init("part", .left)] + ["responses", "errors", "late sends", "CPU", "verdict"].map { .init($0) })
     for part in parts.sorted(by: { $0.share.index < $1.share.index }) {
       table.add([
         part.share.text, NumberText.grouped(part.result.completed), NumberText.grouped(part.result.errorCount),
@@ -198,7 +198,7 @@ package struct LoadReport {
     var table = TextTable([.init("where a request's mean time goes", .left), .init("time"), .init("share")])
     for phase in phases { table.add([phase.name, Self.time(phase.seconds * 1e9), NumberText.percent(phase.seconds / mean)]) }
     table.addRule()
-    table.add(["since send, answers that came in the window", Self.time(mean * 1e9), NumberText.percent(1)])
+    table.add(["since send, responses that came in the window", Self.time(mean * 1e9), NumberText.percent(1)])
     var texts: [String] = []
     if let remainder = result.remainderSeconds, remainder < 0 {
       texts.append(

@@ -36,7 +36,7 @@ public enum LoadScenarioFile {
 
     workload:
       users: 50                  # a closed loop; or an open one: `rate: 500`, `rate: 0-500:30,500:60` (a ramp, then a step)
-      spawnRate: 25              # users started a second
+      spawnRate: 25              # users started per second
       think: uniform:0.1,0.5     # constant:S, uniform:S,S or exponential:S, seconds
       # arrivals: poisson        # of an open loop; otherwise evenly spaced
       warmUpSeconds: 3           # cut off

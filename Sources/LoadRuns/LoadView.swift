@@ -46,7 +46,7 @@ package final class LoadView: Sendable {
       switch interval.phase {
       case .warmUp: " warm-up"
       case .window: ""
-      case .drain: " last answers"
+      case .drain: " last responses"
       }
     let end = summary.startSeconds + summary.lengthSeconds
     guard Terminal.errorIsTerminal else {

@@ -62,6 +62,14 @@ package struct PlanReport {
     lines += self.lines(
       "\(first.graph.name): \(NumberText.grouped(count)) parameters, \(sizes(count)); \(largeGEMMs(first))runs in \(type.rawValue)")
     for note in notes { lines += self.lines("note: " + note) }
+    // The answer first; what it is made of below.
+    if plans.count > 1 || (plans.first?.batches.count ?? 0) > 1 {
+      lines.append("")
+      lines += isWide ? summary.lines : summary.lines(width: Self.width, clippingColumn: 0)
+      lines.append("")
+      lines += self.lines("time: kernels; eager, graph: with the gaps between them, launched one by one or as a CUDA graph")
+    }
+    lines += self.lines("SMs: share that holds a block, over a kernel's time; n: equal kernels, each taking the time that stands there")
     for (planned, batches) in plans {
       let plan = planned.plan
       lines.append("")
@@ -81,26 +89,22 @@ package struct PlanReport {
         for total in totals(batch, plan) { lines += self.lines(total, indent: "  ") }
       }
     }
-    if plans.count > 1 || (plans.first?.batches.count ?? 0) > 1 {
-      lines.append("")
-      let side = summary.lines
-      lines += isWide || side.allSatisfy { $0.count <= Self.width } ? side : longSummary.lines
-    }
     return lines.joined(separator: "\n")
   }
 
   /// What a reader looks at first, in 80 columns: the layer's name gives way. `--wide`, CSV and JSON have the rest.
   private func narrowTable(_ batch: BatchPlan) -> [String] {
     var table = TextTable([
-      .init("layer", .left), .init("M x N x K"), .init("tile"), .init("waves"), .init("SM fill"), .init("us"), .init("+-"),
+      .init("layer", .left), .init("n"), .init("M x N x K"), .init("tile"), .init("waves"), .init("SMs"), .init("us each"), .init("+-"),
       .init("bound", .left),
     ])
-    for (launch, layer) in grouped(batch) {
+    for group in grouped(batch) {
+      let launch = group.launch
       guard case .gpu(let shape) = launch.shape else { continue }
       let gemm = launch.gemm.map { ($0.batch > 1 ? "\($0.batch)*" : "") + "\($0.m)x\($0.n)x\($0.k)" } ?? "-"
       let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
       table.add([
-        layer, gemm, tile, NumberText.significant(shape.waves), NumberText.percent(shape.smFill),
+        launch.layer, "\(group.count)", gemm, tile, NumberText.significant(shape.waves), NumberText.percent(shape.smFill),
         NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
         launch.bound?.rawValue ?? "undecided",
       ])
@@ -108,16 +112,23 @@ package struct PlanReport {
     return table.lines(width: Self.width - 2, clippingColumn: 0)
   }
 
-  /// The summary with a line for each GPU and batch size, where they do not fit side by side.
-  private var longSummary: TextTable {
-    var table = TextTable([.init("GPU", .left), .init("rows"), .init("time"), .init("rows/s")])
+  /// A line for each GPU and batch size.
+  private var summary: TextTable {
+    var table = TextTable([
+      .init("GPU", .left), .init("batch"), .init("time"), .init("+-"), .init("rows/s"), .init("eager"), .init("graph"),
+      .init("SMs"), .init("roofline"),
+    ])
     for (planned, batches) in plans {
       for batch in batches {
         let isEmpty = batch.launches.isEmpty
         table.add([
           planned.plan.gpu.name, NumberText.grouped(batch.rows),
           isEmpty ? "no kernels" : NumberText.time(nanoseconds: batch.predictedNanoseconds),
-          isEmpty ? "" : NumberText.scaled(Double(batch.computedRows) / (batch.predictedNanoseconds / 1e9), unit: "rows/s"),
+          isEmpty ? "" : NumberText.percent(batch.relativeErrorBand),
+          isEmpty ? "" : NumberText.rate(Double(batch.computedRows) / (batch.predictedNanoseconds / 1e9)),
+          isEmpty ? "" : NumberText.time(nanoseconds: batch.elapsedNanoseconds(.eager, host: Self.gaps)),
+          isEmpty ? "" : NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps)),
+          isEmpty ? "" : NumberText.percent(batch.smFill), isEmpty ? "" : NumberText.percent(batch.rooflineShare),
         ])
       }
     }
@@ -143,16 +154,17 @@ package struct PlanReport {
     var table = TextTable([
       .init("layer", .left), .init("kernel", .left), .init("batch x M x N x K"), .init("tile"), .init("split"), .init("blocks"),
       .init("waves"),
-      .init("SM fill"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left),
+      .init("SMs"), .init("slots"), .init("work"), .init("bytes"), .init("us"), .init("+-"), .init("bound", .left),
       .init("other tiles (us)", .left),
     ])
-    for (launch, layer) in grouped(batch) {
+    for group in grouped(batch) {
+      let launch = group.launch
       guard case .gpu(let shape) = launch.shape else { continue }
       let gemm = launch.gemm.map { "\($0.batch) x \($0.m) x \($0.n) x \($0.k)" } ?? "-"
       let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
       let ties = Self.nearTies(launch, plan.model).map { "\($0.tile.m)x\($0.tile.n) \(NumberText.significant($0.microseconds))" }
       table.add([
-        layer, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
+        group.label, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
         NumberText.significant(shape.waves), NumberText.percent(shape.smFill), NumberText.percent(shape.slotEfficiency),
         NumberText.scaled(launch.floatingPointOperations, unit: "FLOP"), NumberText.scaled(launch.bytes, unit: "B"),
         NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
@@ -168,33 +180,8 @@ package struct PlanReport {
     return launch.gemm == nil ? String(parts[0]) : parts.count > 2 ? String(parts[2]) : launch.kernelName
   }
 
-  /// Equal neighbours, and equal pairs of neighbours (a layer and its norm), joined into one line each with their number.
-  private func grouped(_ batch: BatchPlan) -> [(Launch, String)] {
-    if allLayers { return batch.launches.map { ($0, $0.layer) } }
-    func same(_ left: Launch, _ right: Launch) -> Bool {
-      left.kernelName == right.kernelName && left.gemm == right.gemm && left.bytes == right.bytes
-        && left.redundantFloatingPointOperations == right.redundantFloatingPointOperations
-    }
-    let launches = batch.launches
-    var result: [(Launch, String)] = []
-    var index = 0
-    while index < launches.count {
-      var best = (period: 1, repeats: 1)
-      for period in 1...2 {
-        var repeats = 1
-        while index + period * (repeats + 1) <= launches.count,
-          (0..<period).allSatisfy({ same(launches[index + $0], launches[index + period * repeats + $0]) })
-        { repeats += 1 }
-        if repeats > 1 && repeats * period > best.period * best.repeats { best = (period, repeats) }
-      }
-      for offset in 0..<best.period {
-        let launch = launches[index + offset]
-        let last = launches[index + best.period * (best.repeats - 1) + offset]
-        result.append((launch, best.repeats == 1 ? launch.layer : "\(launch.layer) .. \(last.layer) (\(best.repeats) x)"))
-      }
-      index += best.period * best.repeats
-    }
-    return result
+  private func grouped(_ batch: BatchPlan) -> [LaunchGroup] {
+    allLayers ? batch.launches.map { LaunchGroup(launch: $0, lastLayer: $0.layer, count: 1) } : LaunchGroup.groups(batch.launches)
   }
 
   /// ": 32 runs of the model's 8".
@@ -212,12 +199,12 @@ package struct PlanReport {
     let gemmWork = Double(batch.runs) * batch.launches.filter { $0.gemm != nil }.reduce(0) { $0 + $1.floatingPointOperations }
     var lines = [
       "kernel time: \(NumberText.time(nanoseconds: batch.predictedNanoseconds)) per batch (+- \(NumberText.percent(batch.relativeErrorBand))), "
-        + "\(NumberText.scaled(Double(batch.computedRows) / seconds, unit: "rows/s")), \(batch.launches.count * batch.runs) kernel\(batch.launches.count * batch.runs == 1 ? "" : "s"); no copies, no host",
+        + "\(NumberText.rate(Double(batch.computedRows) / seconds)) rows/s, \(batch.launches.count * batch.runs) kernel\(batch.launches.count * batch.runs == 1 ? "" : "s"); copies and host not counted",
       "with gaps: \(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.eager, host: Self.gaps))) launched one by one, "
         + "\(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps))) as a CUDA graph (\(Self.gaps[.launch].value) us per call, "
-        + "\(Self.gaps[.kernelGap].value) and \(Self.gaps[.graphKernelGap].value) us between kernels: \(Self.gaps.name))",
+        + "\(Self.gaps[.kernelGap].value) and \(Self.gaps[.graphKernelGap].value) us between kernels, as measured on an H200)",
       "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
-        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.rooflineShare)) of roofline; SM fill \(NumberText.percent(batch.smFill))",
+        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.rooflineShare)) of roofline; \(NumberText.percent(batch.smFill)) of SMs hold a block",
     ]
     let redundant = batch.redundantShare
     if redundant > 0 {
@@ -269,22 +256,6 @@ package struct PlanReport {
     if share > 0.9999 { return "more than 99.99 %" }
     if share < 0.0001 { return "less than 0.01 %" }
     return share >= 0.995 || share < 0.001 ? NumberText.fixed(share * 100, decimals: 2) + " %" : NumberText.percent(share)
-  }
-
-  /// GPUs and batches side by side.
-  private var summary: TextTable {
-    var table = TextTable([.init("rows")] + plans.map { TextTable.Column($0.planned.plan.gpu.name) })
-    for (index, batch) in (plans.first?.batches ?? []).enumerated() {
-      table.add(
-        [NumberText.grouped(batch.rows)]
-          + plans.map { entry in
-            let one = entry.batches[index]
-            if one.launches.isEmpty { return "no kernels" }
-            return
-              "\(NumberText.time(nanoseconds: one.predictedNanoseconds)), \(NumberText.scaled(Double(one.computedRows) / (one.predictedNanoseconds / 1e9), unit: "rows/s"))"
-          })
-    }
-    return table
   }
 
   // MARK: JSON

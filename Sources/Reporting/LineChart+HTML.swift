@@ -13,7 +13,7 @@ extension LineChart {
     func along(_ value: Double) -> Double { Self.down - min(max(y.place(value), 0), 1) * (Self.down - Self.up) }
     var text = "<figure><h3>\(HTMLText.escaped(title))</h3>"
     text += "<svg class=\"lines\" viewBox=\"0 0 760 300\" role=\"img\" aria-label=\"\(HTMLText.escaped("\(title): \(finding)"))\">"
-    text += "<text class=\"soft\" x=\"4\" y=\"16\">\(HTMLText.escaped(yLabel))</text>"
+    text += "<text class=\"soft\" x=\"4\" y=\"21\">\(HTMLText.escaped(yLabel))</text>"
     for mark in y.marks {
       let height = SVGPatterns.number(along(mark))
       text +=
@@ -64,8 +64,12 @@ extension LineChart {
       guard let first = line.points.first, let last = line.points.last, let highest = line.points.max(by: { $0.y < $1.y }) else {
         return nil
       }
+      // Where marks have words of their own, as percentiles on a scale of nines, positions are not values.
+      let nearest = xMarks.min { ($0.0 - highest.x).magnitude < ($1.0 - highest.x).magnitude }
+      let place = nearest.map { "near \(xLabel) \($0.1)" } ?? "at \(NumberText.axis(highest.x)) \(xLabel)"
+      let unit = yLabel.split(separator: ",").first.map(String.init) ?? yLabel
       return "\(line.name) from \(NumberText.significant(first.y)) to \(NumberText.significant(last.y)), at most "
-        + "\(NumberText.significant(highest.y)) \(yLabel) at \(NumberText.axis(highest.x)) \(xLabel)"
+        + "\(NumberText.significant(highest.y)) \(unit) \(place)"
     }.joined(separator: "; ")
   }
 

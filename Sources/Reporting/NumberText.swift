@@ -65,6 +65,14 @@ public enum NumberText {
     return fixed(value, decimals: value.magnitude < 9.95 && value != 0 ? 1 : 0) + " %"
   }
 
+  /// A rate, to three digits and without a prefix: "435,000", "16,800", "12.3".
+  public static func rate(_ value: Double) -> String {
+    guard value.magnitude >= 1000, value.magnitude < 1e15 else { return significant(value) }
+    var step = 1.0
+    while value.magnitude / step >= 1000 { step *= 10 }
+    return fixed((value / step).rounded() * step, decimals: 0)
+  }
+
   /// With a decimal prefix: "537 MFLOP", "2.62 MB".
   public static func scaled(_ value: Double, unit: String) -> String {
     let prefixes = ["", "k", "M", "G", "T", "P", "E"]

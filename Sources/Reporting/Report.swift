@@ -197,7 +197,7 @@ public struct StackedBars: Sendable {
   public init(bars: [(name: String, parts: [Part])]) { self.bars = bars }
 }
 
-/// How often each size came up, one series a variant.
+/// How often each size came up, one series per variant.
 public struct Histogram: Sendable {
   /// One variant's counts.
   public struct Series: Sendable {

@@ -134,7 +134,7 @@ struct LiveDiagnosis: Sendable {
     let codes = state.isProcessor ? Set(FindingRegistry.codes).subtracting([.HR211]) : nil
     // Who asks is not seen, so the loop is unknown; a load that is served already gains latency or nothing.
     let goal: Goal? = evidence.verdict.claims.first?.regime == .loadLimited ? .latency : nil
-    var assessment = Assessment(of: evidence, goal: goal, codes: codes, estimator: estimator, unlockSteps: 0)
+    var assessment = Assessment(of: evidence, goal: goal, codes: codes, estimator: estimator, improvementSteps: 0)
     if let held = evidence.device.batchingDelayIdle { weigh(held, &assessment.verdict) }
     return assessment
   }

@@ -33,7 +33,7 @@ enum LivePageScript {
       return node;
     }
     // Text with `commands` in backquotes.
-    function prose(text) {
+    function withCommands(text) {
       const part = document.createDocumentFragment();
       text.split("`").forEach((piece, index) => part.append(index % 2 ? el("code", {}, piece) : piece));
       return part;
@@ -231,13 +231,13 @@ enum LivePageScript {
     function drawFindings(model) {
       const open = new Set([...$("findings").querySelectorAll("details[open]")].map(node => node.id));
       const nodes = model.findings.map(finding => el("article", {class: "finding"}, el("h4", {}, `${finding.code} ${finding.name} (${finding.confidence})`),
-        el("ul", {}, ...finding.seen.map(text => el("li", {}, prose(text)))), el("p", {class: "soft"}, finding.why),
+        el("ul", {}, ...finding.seen.map(text => el("li", {}, withCommands(text)))), el("p", {class: "soft"}, finding.why),
         finding.fixes.length ? el("p", {}, "What would help: ", finding.fixes.map(fix => fix).join("; "), ".") : null,
-        finding.toConfirm ? el("p", {class: "soft"}, "To confirm: ", prose(finding.toConfirm), ".") : null));
+        finding.toConfirm ? el("p", {class: "soft"}, "To confirm: ", withCommands(finding.toConfirm), ".") : null));
       if (!nodes.length) nodes.push(el("p", {}, model.regime ? "None of the findings that can be told from here holds." : "Nothing ran, so nothing was found."));
       if (model.undecided.length) {
         const more = el("details", {id: "undecided"}, el("summary", {}, `${model.undecided.length} that cannot be told from here`),
-          el("ul", {}, ...model.undecided.map(item => el("li", {}, `${item.code} ${item.name}. To confirm: `, prose(item.toConfirm)))));
+          el("ul", {}, ...model.undecided.map(item => el("li", {}, `${item.code} ${item.name}. To confirm: `, withCommands(item.toConfirm)))));
         more.open = open.has("undecided");
         nodes.push(more);
       }
@@ -290,7 +290,7 @@ enum LivePageScript {
           const weight = claim.weight ? `, utilization ${number(claim.weight)}` : "";
           lines.push(el("li", {}, `${claim.regime}: ${claim.confidence}${claim.stage ? weight : ""}.`));
         }
-        if (regime.toConfirm) lines.push(el("li", {}, "To confirm: ", prose(regime.toConfirm), "."));
+        if (regime.toConfirm) lines.push(el("li", {}, "To confirm: ", withCommands(regime.toConfirm), "."));
         if (several) lines.push(el("li", {class: "soft"}, "Said of the model whose instances were busiest; every model has its own below."));
       }
       $("claims").replaceChildren(...lines);

@@ -164,7 +164,7 @@ struct LiveSimulation: Sendable {
     let usualHost = HostProfile.local
     var host = usualHost.with(.clientPerRequest, 0).with(.clientPerByte, 0).with(.networkLatency, 0).with(.networkPerByte, 0)
       .with(.frontEndPerByte, 0).with(.gatherPerByte, 0).with(.gatherPerBatch, gather / count / 1000, .measured, "in the window")
-      .with(.batchHandOver, handOff / count / 1000, .measured, "in the window")
+      .with(.batchHandOff, handOff / count / 1000, .measured, "in the window")
       .with(.responsePerBatch, output / count / 1000, .measured, "in the window")
     if let usage = serverContext.frontEnd, serverContext.allRequests > 0 {
       let perRequest = usage.busyShare * Double(usage.loops) * wall / Double(serverContext.allRequests) / 1000

@@ -4,8 +4,8 @@ public import Planning
 import TimeBase
 import Workload
 
-/// The highest request rate at which a world keeps a latency goal: open loop, Poisson arrivals, its own mix of rows, and a generator that
-/// costs nothing, so that what is found is the server's. By the rate it starts from upwards or downwards in steps of a half, then by
+/// The highest request rate at which a system keeps a latency goal: open loop, Poisson arrivals, its own mix of rows, and a generator that
+/// costs nothing, so that what is found is the server's. By the rate it starts from upwards or downwards in steps that grow to a half, then by
 /// bisection to 3 %; every trial is a short run of its own.
 public struct CapacitySearch: Sendable {
   /// What was found.
@@ -25,8 +25,8 @@ public struct CapacitySearch: Sendable {
   /// Ratio of the two rates the search ends with.
   public static let precision = 1.03
 
-  /// The world, whatever its load and trace.
-  public var world: SimulationConfiguration
+  /// The system, whatever its load and trace.
+  public var system: SimulationConfiguration
   /// 99th percentile of the latency, at most, milliseconds.
   public var p99Milliseconds: Double
   /// Requests of a trial, about: 10,000 leave a hundred above the 99th percentile.
@@ -35,55 +35,90 @@ public struct CapacitySearch: Sendable {
   /// A trial lasts so many goals at least: a slow overload shows only when it lasts longer than what it may make requests wait.
   public var goalsPerTrial = 10.0
 
-  /// A search on a world.
-  public init(_ world: SimulationConfiguration, p99Milliseconds: Double, requests: Double = 10_000) {
-    self.world = world
+  /// A search on a system.
+  public init(_ system: SimulationConfiguration, p99Milliseconds: Double, requests: Double = 10_000) {
+    self.system = system
     self.p99Milliseconds = p99Milliseconds
     self.requests = requests
   }
 
+  /// Where a search begins. It saves trials and changes nothing else.
+  public enum Start: Sendable, Hashable {
+    /// Requests per second; the answer may be a hundred times that.
+    case far(Double)
+    /// Requests per second near the answer, as that of a system little different: small steps first.
+    case near(Double)
+
+    var rate: Double {
+      switch self {
+      case .far(let rate), .near(let rate): rate
+      }
+    }
+
+    /// The first step.
+    var factor: Double {
+      switch self {
+      case .far: CapacitySearch.largestStep
+      case .near: CapacitySearch.precision
+      }
+    }
+  }
+
+  /// Ratio of a rate to the one tried before it, at most.
+  static let largestStep = 1.5
+
+  /// Searches from a rate that may be far from the answer.
+  public func run(from start: Double) throws(PlanError) -> Outcome { try run(from: .far(start)) }
+
   /// Searches.
-  ///
-  /// - Parameter start: requests per second to begin with; near the answer it saves trials, and changes nothing else.
-  public func run(from start: Double) throws(PlanError) -> Outcome {
-    var world = world
-    world.keepsTrace = false
-    world.host = world.host.with(.clientPerRequest, 0).with(.clientPerByte, 0)
+  public func run(from start: Start) throws(PlanError) -> Outcome {
+    var system = system
+    system.keepsTrace = false
+    system.host = system.host.with(.clientPerRequest, 0).with(.clientPerByte, 0)
     var trials = 0
     func keepsGoal(_ rate: Double) throws(PlanError) -> Bool {
       trials += 1
-      return try self.keepsGoal(&world, rate)
+      return try self.keepsGoal(&system, rate)
     }
     var low = 0.0
-    var high = min(max(8, start.isFinite ? start : 8), Self.largestRate)
+    var high = min(max(8, start.rate.isFinite ? start.rate : 8), Self.largestRate)
+    var step = start.factor
+    func widened(_ step: Double) -> Double { min(step * step, Self.largestStep) }
     if try keepsGoal(high) {
       repeat {
         low = high
         if high >= Self.largestRate { return Outcome(rate: low...low, isLowerBound: true, trials: trials) }
-        high = min(high * 1.5, Self.largestRate)
+        high = min(high * step, Self.largestRate)
+        step = widened(step)
       } while try keepsGoal(high)
     } else {
-      low = high / 1.5
+      low = high / step
       while low > Self.smallestRate {
         if try keepsGoal(low) { break }
         high = low
-        low /= 1.5
+        step = widened(step)
+        low /= step
       }
       if low <= Self.smallestRate { return Outcome(rate: 0...0, isLowerBound: false, trials: trials) }
     }
-    while high / low > Self.precision {
+    while high / low > Self.precision * (1 + 1e-9) {
       let middle = (low * high).squareRoot()
       if try keepsGoal(middle) { low = middle } else { high = middle }
     }
     return Outcome(rate: low...high, isLowerBound: false, trials: trials)
   }
 
-  private func keepsGoal(_ world: inout SimulationConfiguration, _ rate: Double) throws(PlanError) -> Bool {
+  private func keepsGoal(_ system: inout SimulationConfiguration, _ rate: Double) throws(PlanError) -> Bool {
     let seconds = min(20, max(requests / rate, goalsPerTrial * p99Milliseconds / 1000))
-    world.workload.warmUp = TimeSpan(clampingSeconds: seconds / 4)
-    world.workload.duration = TimeSpan(clampingSeconds: seconds)
-    world.workload.load = .open(.poisson(perSecond: rate))
-    guard let result = try Simulation.run(world) else { return false }
+    system.workload.warmUp = TimeSpan(clampingSeconds: seconds / 4)
+    system.workload.duration = TimeSpan(clampingSeconds: seconds)
+    system.workload.load = .open(.poisson(perSecond: rate))
+    // With one percent of all that can be answered beyond the goal, those that piled up during the warm-up included, the trial is lost.
+    let answers = rate * seconds * 1.25
+    let limit = LateLimit(
+      latency: TimeSpan(clampingSeconds: p99Milliseconds / 1000), requests: Int(saturating: 0.01 * (answers + 6 * answers.squareRoot())) + 1
+    )
+    guard let result = try Simulation.run(system, until: limit) else { return false }
     let expected = rate * result.window.seconds
     // Nothing is said of a rate at which work piles up or is rejected.
     guard Double(result.answered) >= 0.97 * expected - 3 * expected.squareRoot(), result.refused.values.allSatisfy({ $0 == 0 }) else {

@@ -5,7 +5,7 @@ public import Planning
 public import Scheduling
 public import Workload
 
-/// A whole serving world: what is asked, what decides, what runs it, what the host costs.
+/// A whole serving system: what is asked, what decides, what runs it, what the host costs.
 public struct SimulationConfiguration: Sendable {
   /// Model name, as the trace shows it.
   public var model: String
@@ -28,7 +28,7 @@ public struct SimulationConfiguration: Sendable {
   /// Whether a trace is kept.
   public var keepsTrace: Bool
 
-  /// A world.
+  /// A system.
   public init(
     model: String, workload: Workload, scheduler: SchedulerConfiguration, plan: Plan, host: HostProfile, seed: UInt64 = 1,
     keepsTrace: Bool = false

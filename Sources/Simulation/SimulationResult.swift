@@ -72,7 +72,7 @@ public struct SimulationResult: Sendable {
   /// Window length.
   public var window: TimeSpan { windowEnd - windowStart }
 
-  /// Answers a second.
+  /// Answers per second.
   public var throughput: Double { window > .zero ? Double(answered) / window.seconds : 0 }
 
   /// Mean latency, milliseconds; nil without an answer.

@@ -7,7 +7,7 @@ import TimeBase
 import Trace
 import Vocabulary
 
-/// Writes what happens in the world as a capture would show it: API calls of the issuing and response threads, kernels, copies, what threads
+/// Writes what happens in the system as a capture would show it: API calls of the issuing and response threads, kernels, copies, what threads
 /// wait in, batches and requests.
 struct SimulationTracer {
   private var recorder: TraceRecorder
@@ -166,7 +166,7 @@ struct SimulationTracer {
 
   mutating func expectDownload(run: Int32, bytes: Double, correlation: Int64) { downloads[run] = (bytes, correlation) }
 
-  mutating func kernelRan(_ kernel: GPUMachine.KernelRun, run: World.Run) {
+  mutating func kernelRan(_ kernel: GPUMachine.KernelRun, run: SimulatedSystem.Run) {
     guard let table = tables[run.table] else { return }
     recorder.recordKernel(
       table.kernels[Int(kernel.kernel)], on: streams[Int(kernel.stream)], from: Instant(nanoseconds: kernel.start),
@@ -175,14 +175,14 @@ struct SimulationTracer {
   }
 
   /// A whole batch on a processor.
-  mutating func processorRan(_ run: World.Run, end: Int64) {
+  mutating func processorRan(_ run: SimulatedSystem.Run, end: Int64) {
     guard let kernel = tables[0]?.kernels.first else { return }
     recorder.recordKernel(
       kernel, on: streams[Int(run.instance)], from: Instant(nanoseconds: run.computeStart), to: Instant(nanoseconds: end),
       correlation: run.correlation)
   }
 
-  mutating func copyRan(_ copy: GPUMachine.CopyRun, run: World.Run) {
+  mutating func copyRan(_ copy: GPUMachine.CopyRun, run: SimulatedSystem.Run) {
     var (bytes, correlation) = (0.0, Trace.unknown)
     if copy.isUpload, var waiting = uploads[copy.tag], !waiting.isEmpty {
       (bytes, correlation) = waiting.removeFirst()
@@ -198,7 +198,7 @@ struct SimulationTracer {
   }
 
   /// The response thread's two synchronizations, and its wait for work before them.
-  mutating func responded(_ run: World.Run, seen: Int64, computeSeen: Int64, since: Int64, end: Int64) {
+  mutating func responded(_ run: SimulatedSystem.Run, seen: Int64, computeSeen: Int64, since: Int64, end: Int64) {
     guard run.isTraced else { return }
     let thread = responseThreads[Int(run.instance)]
     osCall(futex, thread, max(since, windowStart), run.issued)
@@ -219,7 +219,7 @@ struct SimulationTracer {
     frontEndSince[core] = end
   }
 
-  mutating func batchDone(_ run: World.Run) {
+  mutating func batchDone(_ run: SimulatedSystem.Run) {
     recorder.trace.batches.append(
       BatchEvent(
         id: run.batch.sequence, model: model, instance: run.instance, rows: run.rows, requests: run.requests,
@@ -227,7 +227,7 @@ struct SimulationTracer {
         computeEnd: run.computeEnd, outputEnd: run.outputEnd))
   }
 
-  mutating func record(_ request: World.Request, done: Int64, bytesIn: Double, bytesOut: Double) {
+  mutating func record(_ request: SimulatedSystem.Request, done: Int64, bytesIn: Double, bytesOut: Double) {
     guard done >= windowStart else { return }
     let status = RequestStatus(rawValue: Int32(request.status))
     recorder.trace.requests.append(

@@ -20,7 +20,7 @@ struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Run an experiment: plan, serve, load, trace and diagnose every variant, and compare them.",
     discussion: """
-      Without an argument: the source document's experiment (three classification heads behind one Triton configuration, 1,000 users), \
+      Without an argument: the published case study (three classification heads behind one Triton configuration, 1,000 users), \
       in virtual time. Everything simulated says so. With --device cpu the same heads are served for real: each variant's server and the \
       load generator are processes of this program, and the same diagnosis reads the server's trace.
 
@@ -49,7 +49,7 @@ struct BenchCommand: ParsableCommand {
         can be told of it); 64 usage.
       """)
 
-  @Argument(help: "An experiment file (YAML), or a built-in experiment: document, parts, iso-m.")
+  @Argument(help: "An experiment file (YAML), or a built-in experiment: case-study, parts, iso-m.")
   var experiment: String?
 
   @OptionGroup(title: "One model in place of an experiment") var ownModel: BenchModel
@@ -66,7 +66,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Fit three hypotheses (client, front end, think time only) to the published case study's table and print each one's errors.")
   var hypotheses = false
 
-  @Flag(help: "Print the document's figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
+  @Flag(help: "Print the published figures, ours, errors and sensitivities as Markdown (Docs/validation.md).")
   var validation = false
 
   @Flag(
@@ -161,6 +161,10 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("--p99-goal-ms \(p99GoalMilliseconds): above 0, at most 3600000")
     }
     if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 50 or 1-100") }
+    for name in device where DeviceClass(deviceName: name) == .gpu && !name.hasPrefix("cuda:") {
+      throw ValidationError(
+        "--device \(name): write sim:\(name) for a GPU in virtual time, cpu for this processor, or cuda:0 for a GPU here")
+    }
     if device.count(where: { DeviceClass(deviceName: $0) == .simulatedGPU }) > 1 {
       throw ValidationError("--device: one simulated device at a time")
     }
@@ -176,39 +180,10 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
-    if (suite ?? experiment) == "planted" {
-      // The files are kept where a folder is named.
-      if !(try PlantedSuite.run(json: json, quiet: quiet, folder: out == "report" ? nil : out)) { throw ExitCode(.thresholdCrossed) }
-      return
-    }
-    if (suite ?? experiment) == "triton-h200" {
-      do {
-        let suite = try TritonSuite()
-        Terminal.print(
-          json ? suite.json(version: Headroom.version).serialized(pretty: true) : suite.lines(width: Terminal.width).joined(separator: "\n")
-        )
-      } catch {
-        Terminal.note("headroom bench: \(error)")
-        throw ExitCode(.failed)
-      }
-      return
-    }
-    if (suite ?? experiment) == "hopper" {
-      do {
-        let suite = try HopperSuite()
-        Terminal.print(
-          json
-            ? suite.json(version: Headroom.version).serialized(pretty: true)
-            : suite.lines(width: Terminal.width).joined(separator: "\n"))
-      } catch {
-        Terminal.note("headroom bench: \(error)")
-        throw ExitCode(.failed)
-      }
-      return
-    }
     if printsTemplate { return Terminal.print(ExperimentFile.template) }
     let progress = ProgressLine(isQuiet: quiet)
     do {
+      if try runPredictions() { return }
       if hypotheses {
         // Measured: 15 s of CPU time, one fit after the other.
         say(TimeEstimate(seconds: 15, work: "three fits in virtual time"))
@@ -221,54 +196,24 @@ struct BenchCommand: ParsableCommand {
         progress.clear()
         return Terminal.print(page)
       }
-      if validatesPrediction {
-        let outcome = try BenchValidation(
-          experiment: chosen(forProcessor: true), host: host.map { try ExperimentFile.host($0) }, binary: Self.executable,
-          recordsOSCalls: !noOsCalls
-        ) { progress.report($0) }.run()
-        progress.clear()
-        try BenchValidation.append(outcome.entry, to: ledger)
-        if json {
-          Terminal.print(outcome.entry.serialized(pretty: true))
-        } else {
-          Terminal.print(outcome.report.terminalLines(width: Terminal.width).joined(separator: "\n"))
-          Terminal.print("\nadded to \(ledger)")
-        }
-        return
-      }
-      let outcome = measuredDevice != nil && device.count == 1 ? nil : try simulate(progress)
+      if validatesPrediction { return try validatePrediction(progress) }
+      // Found out now, not after the run.
+      if !noFiles { try Files.createFolder(out) }
+      let simulated = measuredDevice != nil && device.count == 1 ? nil : try simulate(progress)
       let measured = try measuredDevice.map { try measure(on: $0, progress) }
       progress.clear()
-      if let outcome { try writeTraces(outcome.variants.map(\.compared)) }
-      if let measured { try writeTraces(measured.runs, adding: outcome == nil ? "" : "-\(measuredDevice ?? "")") }
-      guard let report = [outcome?.report, measured?.report].compactMap({ $0 }).reduce(nil, { $0?.followed(by: $1) ?? $1 }) as Report?
-      else { return }
-      let trees = [outcome?.json(version: Headroom.version), measured?.json].compactMap { $0 }
-      let tree: JSONValue =
-        trees.count == 1
-        ? trees[0]
-        : ["schema": "headroom.bench-both/3", "headroom": .string(Headroom.version), "simulated": trees[0], "measured": trees[1]]
-      if !noFiles {
-        try Files.createFolder(out)
-        try Files.write(out + "/report.html", Array(report.html.utf8))
-        try Files.write(out + "/figures.csv", Array(report.csv.utf8))
-        try Files.write(out + "/report.json", Array((tree.serialized(pretty: true) + "\n").utf8))
-      }
+      if let simulated { try writeTraces(simulated.runs) }
+      if let measured { try writeTraces(measured.runs, adding: simulated == nil ? "" : "-\(measuredDevice ?? "")") }
+      guard var outcome = simulated ?? measured else { return }
+      if let simulated, let measured { outcome = simulated.followed(by: measured, version: Headroom.version) }
+      if !noFiles { try outcome.write(into: out) }
       if json {
-        Terminal.print(tree.serialized(pretty: true))
+        Terminal.print(outcome.json.serialized(pretty: true))
       } else {
-        let runs = (outcome?.variants.map(\.compared) ?? []) + (measured?.runs ?? [])
-        let simulated = outcome == nil ? "" : "SIMULATED, no GPU ran and no request was sent. "
-        let answers = AnswerList(runs.map(\.answer), footer: "\(report.title): \(simulated)--verbose prints every table.")
-        if verbose || runs.isEmpty {
-          Terminal.print((answers.lines(isWhole: false) + report.terminalLines(width: Terminal.width)).joined(separator: "\n"))
-        } else {
-          Terminal.print(answers.lines(isWhole: true).joined(separator: "\n"))
-        }
-        if !noFiles { Terminal.print("\nwritten: \(out)/report.html, \(out)/figures.csv, \(out)/report.json") }
+        Terminal.print(outcome.lines(isVerbose: verbose, width: Terminal.width).joined(separator: "\n"))
+        if !noFiles { Terminal.print("\nwritten: " + BenchOutcome.fileNames.map { "\(out)/\($0)" }.joined(separator: ", ")) }
       }
-      let verdicts = (outcome?.variants.map(\.assessment) ?? []) + (measured?.runs.map(\.assessment) ?? [])
-      if verdicts.contains(where: { $0.verdict.isInconclusive }) { throw ExitCode(.inconclusive) }
+      if outcome.isInconclusive { throw ExitCode(.inconclusive) }
     } catch let error as ExperimentError {
       progress.clear()
       Terminal.note("headroom bench: \(error)")
@@ -280,44 +225,72 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
+  /// Suites that score what was written down beforehand; false where none was asked for.
+  private func runPredictions() throws -> Bool {
+    func show(_ json: JSONValue, _ lines: [String]) {
+      Terminal.print(self.json ? json.serialized(pretty: true) : lines.joined(separator: "\n"))
+    }
+    switch suite ?? experiment {
+    case "planted":
+      // The files are kept where a folder is named.
+      if !(try PlantedSuite.run(json: json, quiet: quiet, folder: out == "report" ? nil : out)) { throw ExitCode(.thresholdCrossed) }
+    case "triton-h200":
+      let suite = try TritonSuite()
+      show(suite.json(version: Headroom.version), suite.lines(width: Terminal.width))
+    case "hopper":
+      let suite = try HopperSuite()
+      show(suite.json(version: Headroom.version), suite.lines(width: Terminal.width))
+    default: return false
+    }
+    return true
+  }
+
+  private func validatePrediction(_ progress: ProgressLine) throws {
+    let outcome = try BenchValidation(
+      experiment: chosen(forProcessor: true), host: host.map { try ExperimentFile.host($0) }, binary: Self.executable,
+      recordsOSCalls: !noOsCalls
+    ) { progress.report($0) }.run()
+    progress.clear()
+    try BenchValidation.append(outcome.entry, to: ledger)
+    if json {
+      Terminal.print(outcome.entry.serialized(pretty: true))
+    } else {
+      Terminal.print(outcome.report.terminalLines(width: Terminal.width).joined(separator: "\n"))
+      Terminal.print("\nadded to \(ledger)")
+    }
+  }
+
   /// The device that is not a model of one; nil where there is none.
   private var measuredDevice: String? { device.first { DeviceClass(deviceName: $0) != .simulatedGPU } }
+  private var simulatedDevice: String? { device.first { DeviceClass(deviceName: $0) == .simulatedGPU } }
 
-  private func simulate(_ progress: ProgressLine) throws -> ExperimentResult {
+  private func simulate(_ progress: ProgressLine) throws -> BenchOutcome {
     var runner = ExperimentRunner { progress.report($0) }
     runner.explains = !noGains
     let chosen = try chosen()
-    say(chosen.estimate(SimulationSpeed(cores: Self.cores), explains: !noGains))
-    return try runner.run(chosen)
+    let plans = try ExperimentRunner.plans(of: chosen)
+    say(chosen.estimate(SimulationSpeed(cores: Self.cores), explains: !noGains, plans: plans))
+    return BenchOutcome(try runner.run(chosen, plans: plans), version: Headroom.version)
   }
 
-  /// A measured experiment's report, figures and runs.
-  struct Measured {
-    var report: Report
-    var json: JSONValue
-    var runs: [ComparedRun]
-  }
-
-  private func measure(on device: String, _ progress: ProgressLine) throws -> Measured {
-    let name = ownModel.model ?? experiment ?? suite ?? "document"
+  private func measure(on device: String, _ progress: ProgressLine) throws -> BenchOutcome {
+    let name = ownModel.model ?? experiment ?? suite ?? Experiment.caseStudyName
     var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
     runner.device = device
     runner.recordsOSCalls = !noOsCalls
     runner.explains = !noGains
     if MeasuredSuite.names.contains(name) {
       say(MeasuredSuite.estimate(name, seconds: seconds))
-      let result = try MeasuredSuite.run(name, runner: runner, seconds: seconds)
-      return Measured(report: result.report, json: result.json(version: Headroom.version), runs: [])
+      return BenchOutcome(try MeasuredSuite.run(name, runner: runner, seconds: seconds), version: Headroom.version)
     }
-    guard ownModel.model != nil || name == "document" || !Experiment.builtInNames.contains(name) else {
+    guard ownModel.model != nil || name == Experiment.caseStudyName || !Experiment.builtInNames.contains(name) else {
       throw ExperimentError(
-        "--device \(device): \"\(name)\" is an experiment of virtual time; there are document, \(MeasuredSuite.names.joined(separator: ", ")), or a file"
+        "--device \(device): \"\(name)\" is an experiment of virtual time; there are \(Experiment.caseStudyName), \(MeasuredSuite.names.joined(separator: ", ")), or a file"
       )
     }
     let chosen = try chosen(forProcessor: DeviceClass(deviceName: device) == .processor)
     say(chosen.measuredEstimate(explains: !noGains))
-    let result = try runner.run(chosen)
-    return Measured(report: result.report, json: result.json(version: Headroom.version), runs: result.variants.map(\.compared))
+    return BenchOutcome(try runner.run(chosen), version: Headroom.version)
   }
 
   /// How long it will take, before it begins: nobody waits without knowing for what.
@@ -332,45 +305,37 @@ struct BenchCommand: ParsableCommand {
 
   /// The experiment with the command line's changes.
   private func chosen(forProcessor: Bool = false) throws -> Experiment {
-    let name = experiment ?? suite ?? "document"
-    var chosen: Experiment
+    let name = experiment ?? suite ?? Experiment.caseStudyName
+    let chosen: Experiment
     if let model = ownModel.model {
-      let device = device.first { DeviceClass(deviceName: $0) == .simulatedGPU } ?? BenchModel.defaultDevice
-      chosen = try Experiment.ofModel(model, device: device, ownModel.settings(users: users))
-    } else if forProcessor, name == "document" {
-      chosen = try Experiment.documentOnProcessor(seconds: seconds ?? (full ? 120 : 20))
+      chosen = try Experiment.ofModel(model, device: simulatedDevice ?? BenchModel.defaultDevice, ownModel.settings(users: users))
+    } else if forProcessor, name == Experiment.caseStudyName {
+      chosen = try Experiment.caseStudyOnProcessor(seconds: seconds ?? (full ? 120 : 20))
     } else if Experiment.builtInNames.contains(name) {
       chosen = try Experiment.builtIn(name, seconds: seconds)
     } else if suite != nil {
-      throw ExperimentError("no suite is called \"\(name)\"; there are \(Experiment.builtInNames.joined(separator: ", "))")
+      throw ExperimentError("no suite is called \"\(name)\"; there are \(Self.suiteNames.joined(separator: ", "))")
     } else {
       chosen = try ExperimentFile.read(path: name)
     }
-    if !variant.isEmpty {
-      for name in variant where !chosen.variants.contains(where: { $0.name == name }) {
-        throw ExperimentError("no variant is called \"\(name)\"; there are \(chosen.variants.map(\.name).joined(separator: ", "))")
-      }
-      chosen.variants.removeAll { !variant.contains($0.name) }
-    }
-    try ownModel.size(&chosen)
-    let gpu = try device.first { DeviceClass(deviceName: $0) == .simulatedGPU }.map { try ExperimentFile.gpu(device: $0) }
-    let profile = try host.map { try ExperimentFile.host($0) }
-    for index in chosen.variants.indices {
-      if let gpu { chosen.variants[index].gpu = gpu }
-      if let profile { chosen.variants[index].host = profile }
-      if let seconds { chosen.variants[index].workload.duration = TimeSpan(clampingSeconds: seconds) }
-      if let users, case .closed(_, let spawnRate, let think) = chosen.variants[index].workload.load {
-        chosen.variants[index].workload.load = .closed(users: users, spawnRate: spawnRate, think: think)
-      }
-      if let rows, let distribution = RowDistribution(text: rows) { chosen.variants[index].workload.rows = distribution }
-    }
-    if let repetitions { chosen.repetitions = repetitions }
-    if let seed { chosen.seed = seed }
-    if let goal { chosen.goal = goal.goal }
-    if let goal = slo.flatMap({ LatencyGoal(text: $0) }) ?? p99GoalMilliseconds.map({ LatencyGoal(p99Milliseconds: $0) }) {
-      chosen.latencyGoal = goal
-    }
-    return chosen
+    var changes = ExperimentChanges()
+    changes.variants = variant
+    changes.device = simulatedDevice
+    changes.host = host
+    changes.seconds = seconds
+    changes.users = users
+    changes.rows = rows.flatMap { RowDistribution(text: $0) }
+    changes.repetitions = repetitions
+    changes.seed = seed
+    changes.goal = goal?.goal
+    changes.latencyGoal = slo.flatMap { LatencyGoal(text: $0) } ?? p99GoalMilliseconds.map { LatencyGoal(p99Milliseconds: $0) }
+    changes.dimensions = try ownModel.sizes()
+    return try changes.applied(to: chosen)
+  }
+
+  /// All that `--suite` takes; isolate and clients want a real device.
+  private static var suiteNames: [String] {
+    Experiment.builtInNames + MeasuredSuite.names.map { "\($0) (with --device cpu)" } + ["planted", "hopper", "triton-h200"]
   }
 
   private func writeTraces(_ runs: [ComparedRun], adding suffix: String = "") throws {

@@ -41,20 +41,8 @@ struct BenchModel: ParsableArguments {
     return settings
   }
 
-  /// Applies `--dimension` to every ONNX file of the experiment.
-  func size(_ experiment: inout Experiment) throws {
-    let sizes = try sizes()
-    if sizes.isEmpty { return }
-    var isUsed = false
-    for index in experiment.variants.indices {
-      guard case .onnx(let path, let own) = experiment.variants[index].model else { continue }
-      experiment.variants[index].model = .onnx(path: path, dimensions: own.merging(sizes) { $1 })
-      isUsed = true
-    }
-    if !isUsed { throw ExperimentError("--dimension sizes an axis of an ONNX file; this experiment has none") }
-  }
-
-  private func sizes() throws -> [String: Int] {
+  /// `--dimension`, parsed.
+  func sizes() throws -> [String: Int] {
     var sizes: [String: Int] = [:]
     for text in dimensions {
       // A name may hold "=", a size cannot.

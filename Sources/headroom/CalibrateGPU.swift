@@ -60,35 +60,15 @@ struct CalibrateGPU: ParsableArguments {
     do { rows = try Measurement.read(csv: try Files.readText(gpuMeasurements)) } catch let error as MeasurementError {
       throw ValidationError("\(gpuMeasurements): \(error)")
     }
-    for row in rows where match.gpu.peakFLOPs(row.gemm.type) == nil {
-      throw ValidationError("\(gpuMeasurements): \(match.gpu.name) has no \(row.gemm.type.rawValue) arithmetic")
-    }
-    let classes = KernelClass.allCases.filter { kernels in
-      rows.count { KernelClass($0.gemm) == kernels } >= KernelFitter.minimumMeasurements
-    }
-    if classes.isEmpty {
-      throw ValidationError(
-        "\(gpuMeasurements): no class of kernels (\(KernelClass.allCases.map(\.rawValue).joined(separator: ", "))) has \(KernelFitter.minimumMeasurements) of the \(rows.count) measurements; measure the 24 of --print-shapes"
-      )
-    }
     Terminal.note("fitting \(rows.count) measurements of \(match.gpu.name) ...")
-    let sample = KernelFitter.Sample(gpu: match.gpu, measurements: rows)
-    let prior = KernelCalibrations.calibration(for: match.gpu)
-    let date = Self.now
-    var calibration = KernelFitter(evaluations: 3000, regularization: rows.count < 200 ? 0.03 / 8 : 0.002 / 8)
-      .calibrate(sample, prior: prior, source: "\(rows.count) measurements of \(gpuMeasurements), \(date), held near \(prior.name)")
-    func error(_ calibration: KernelCalibration, _ kernels: KernelClass? = nil) -> Double {
-      let pairs = zip(KernelFitter.predictions(sample, calibration), rows).filter { kernels == nil || KernelClass($0.1.gemm) == kernels }
-      return ErrorSummary(pairs.map { (predicted: $0.0, measured: $0.1.microseconds) }).mean
-    }
-    calibration.origins = classes.map { kernels in
-      CalibrationOrigin(
-        part: kernels.rawValue, measurements: rows.count { KernelClass($0.gemm) == kernels }, file: gpuMeasurements, date: date,
-        errorBefore: error(prior, kernels), errorAfter: error(calibration, kernels))
-    }
-    try Files.write(output, calibration.json.serialized() + "\n")
+    let fit: MeasurementCalibration
+    do throws(MeasurementCalibration.Fault) {
+      fit = try MeasurementCalibration(
+        of: match.gpu, rows, prior: KernelCalibrations.calibration(for: match.gpu), file: gpuMeasurements, date: Self.now)
+    } catch { throw ValidationError("\(gpuMeasurements): \(error)") }
+    try Files.write(output, fit.calibration.json.serialized() + "\n")
     Terminal.note(
-      "calibrated: \(classes.map(\.rawValue).joined(separator: ", ")); mean error on these measurements: \(NumberText.percent(error(prior))) before, \(NumberText.percent(error(calibration))) after (not held out)"
+      "calibrated: \(fit.classes.map(\.rawValue).joined(separator: ", ")); mean error on these measurements: \(NumberText.percent(fit.errorBefore)) before, \(NumberText.percent(fit.errorAfter)) after (not held out)"
     )
   }
 

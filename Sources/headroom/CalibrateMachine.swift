@@ -94,33 +94,17 @@ struct CalibrateMachine: ParsableArguments {
       onDevice, sizes: rows, budget: TimeSpan(clampingSeconds: seconds ?? 10),
       waiting: { ThreadTimes.all().values.reduce(0) { $0 &+ $1.waiting } },
       progress: { share in progress.report("\(model): \(Int(saturating: share * 100)) %") })
-    let durations = timing.durations
     progress.clear()
-    let measured = ProcessorDevice(
-      name: name ?? "\(device.description.hardware), \(precision.rawValue)", durations: durations, threads: threads, sharedCores: cores)
-    if let output { try Files.write(output, Array((measured.json.serialized(pretty: true) + "\n").utf8)) }
-    if json {
-      Terminal.print(
-        ([
-          "schema": "headroom.calibrate-processor/1", "headroom": .string(Headroom.version), "mode": "measured", "model": .string(model),
-          "processor": measured.json, "disturbedBatches": JSONValue(timing.disturbed), "files": .array(output.map { [.string($0)] } ?? []),
-        ] as JSONValue).serialized(pretty: true))
-      return
-    }
-    var table = TextTable([.init("rows"), .init("a batch"), .init("quartiles"), .init("a row"), .init("batches timed")])
-    for point in durations.points {
-      func time(_ value: Double) -> String { NumberText.time(nanoseconds: value) }
-      table.add([
-        NumberText.grouped(point.rows), time(point.nanoseconds),
-        "\(time(point.quartiles.lowerBound)) to \(time(point.quartiles.upperBound))",
-        time(point.nanoseconds / Double(point.rows)), NumberText.grouped(point.batches),
-      ])
-    }
-    Terminal.print("\(model) on \(measured.name)\n" + table.lines.joined(separator: "\n"))
-    if timing.disturbed > 0 {
-      Terminal.print("left out: \(NumberText.grouped(timing.disturbed)) batches during which other programs had the cores")
-    }
-    Terminal.print(output.map { "written: \($0)" } ?? "not written: -o FILE.json keeps it")
+    let report = ProcessorReport(
+      model: model,
+      processor: ProcessorDevice(
+        name: name ?? "\(device.description.hardware), \(precision.rawValue)", durations: timing.durations, threads: threads,
+        sharedCores: cores), disturbedBatches: timing.disturbed)
+    if let output { try Files.write(output, Array((report.processor.json.serialized(pretty: true) + "\n").utf8)) }
+    Terminal.print(
+      json
+        ? report.json(version: Headroom.version, files: output.map { [$0] } ?? []).serialized(pretty: true)
+        : (report.lines + [output.map { "written: \($0)" } ?? "not written: -o FILE.json keeps it"]).joined(separator: "\n"))
   }
 
   private static var hostName: String {

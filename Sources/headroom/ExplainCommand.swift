@@ -191,7 +191,7 @@ struct ExplainCommand: ParsableCommand {
 
   /// The published case study's linear head, two seconds of it in virtual time.
   private func explainDemo() throws -> Int32 {
-    var experiment = try Experiment.builtIn("document", seconds: 2)
+    var experiment = try Experiment.builtIn("case-study", seconds: 2)
     experiment.variants = Array(experiment.variants.prefix(1))
     experiment.repetitions = 1
     var runner = ExperimentRunner()

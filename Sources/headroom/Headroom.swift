@@ -47,7 +47,14 @@ extension Headroom {
         Terminal.note(mistake.message)
         Glibc.exit(EX_USAGE)
       }
-      var command = try parseAsRoot(completed(arguments))
+      var command: any ParsableCommand
+      do { command = try parseAsRoot(completed(arguments)) } catch {
+        if exitCode(for: error) == .validationFailure, let mistake = UnknownOption(arguments, of: Self.self) {
+          Terminal.note(mistake.message)
+          Glibc.exit(EX_USAGE)
+        }
+        throw error
+      }
       do { try command.run() } catch let error as ValidationError {
         endAsUsage(error.message, of: type(of: command))
       } catch let error as UsageError { endAsUsage(error.description, of: type(of: command)) }

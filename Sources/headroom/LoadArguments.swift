@@ -77,7 +77,7 @@ struct LoadRequestOptions: ParsableArguments {
 /// When it is sent.
 struct LoadPaceOptions: ParsableArguments {
   @Option(help: "Closed loop: so many users, a connection each. (default: 1)") var users: Int?
-  @Option(help: "Users that start in a second. (default: all in one)") var spawnRate: Double?
+  @Option(help: "Users that start per second. (default: all in one)") var spawnRate: Double?
   @Option(help: "Between an answer and the next request, seconds: constant:0.2, uniform:0.1,0.5 or exponential:0.3. (default: none)")
   var think: String?
   @Option(

@@ -116,7 +116,10 @@ struct ServeModels: ParsableArguments {
     for text in models {
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2, !parts[0].contains("/") else {
-        throw ValidationError("--model \(text): write NAME=FILE, as in seqlen=builtin:seqlen")
+        let file = text.split(separator: "/").last ?? ""
+        let name = file.split(separator: ".").first ?? ""
+        throw ValidationError(
+          "--model \(text): write NAME=FILE, as in " + (name.count < file.count ? "\(name)=\(text)" : "seqlen=builtin:seqlen"))
       }
       if named.updateValue(parts[1], forKey: parts[0]) != nil { throw ValidationError("--model \(parts[0]) is given twice") }
     }
@@ -230,7 +233,10 @@ struct ServeBehaviour: ParsableArguments {
     parsing: .singleValue,
     help: ArgumentHelp(
       "Traces of requests in Triton's files: level=TIMESTAMPS, triton,file=PATH, rate=1000, count=-1, triton,log-frequency=0. Repeatable.",
-      valueName: "[mode,]setting=value"), transform: TraceSetting.init(argument:))
+      valueName: "[mode,]setting=value"),
+    transform: {
+      do throws(TraceSetting.Fault) { return try TraceSetting($0) } catch { throw ValidationError(error.message) }
+    })
   var traceConfig: [TraceSetting] = []
   @Option(
     parsing: .singleValue,
@@ -241,7 +247,7 @@ struct ServeBehaviour: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp("How much of a resource there is, on every device or on one. Repeatable.", valueName: "name:count[:device]"))
-  var rateLimitResource: [RateLimitResource] = []
+  var rateLimitResource: [ExecutionRateLimiter.Limit] = []
 
   func validate() throws {
     if !["off", "execution_count"].contains(rateLimit) { throw ValidationError("--rate-limit \(rateLimit): use off or execution_count") }
@@ -275,43 +281,9 @@ struct ServeBehaviour: ParsableArguments {
   }
 }
 
-/// `--trace-config`'s value, as tritonserver takes it: an optional mode, a setting, its value.
-struct TraceSetting {
-  let key: String
-  let value: String
-
-  init(argument: String) throws {
-    func fault(_ reason: String) -> ValidationError { ValidationError(reason) }
-    let parts = argument.split(separator: ",", maxSplits: 1).map(String.init)
-    guard let last = parts.last else { throw fault("give setting=value") }
-    if parts.count > 1, let mode = parts.first, mode != "triton" { throw fault("there is no mode '\(mode)' here, only triton") }
-    let pair = last.split(separator: "=", maxSplits: 1).map(String.init)
-    let keys = [
-      "file": "trace_file", "level": "trace_level", "rate": "trace_rate", "count": "trace_count", "log-frequency": "log_frequency",
-      "mode": "trace_mode",
-    ]
-    guard pair.count == 2 else { throw fault("give setting=value") }
-    guard let key = keys[pair[0]] else {
-      throw fault("there is no setting '\(pair[0])'; there are \(keys.keys.sorted().joined(separator: ", "))")
-    }
-    (self.key, value) = (key, pair[1])
-  }
-}
-
-/// `--rate-limit-resource`'s value.
-struct RateLimitResource: ExpressibleByArgument {
-  let limit: ExecutionRateLimiter.Limit
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2 || parts.count == 3, !parts[0].isEmpty, let count = Int(parts[1]), count >= 0 else { return nil }
-    guard parts.count == 3 else {
-      limit = ExecutionRateLimiter.Limit(name: String(parts[0]), count: count)
-      return
-    }
-    guard let device = Int(parts[2]), device >= 0 else { return nil }
-    limit = ExecutionRateLimiter.Limit(name: String(parts[0]), count: count, device: device)
-  }
+extension ExecutionRateLimiter.Limit: ExpressibleByArgument {
+  /// As `--rate-limit-resource` gives it.
+  public init?(argument: String) { self.init(text: argument) }
 }
 
 /// A flag as tritonserver takes it: true, false, 1, 0.

@@ -23,7 +23,7 @@ extension ServeCommand {
     settings.service.precision = device.precision
     settings.service.executionLimit = .seconds(device.instanceTimeoutSecs)
     settings.service.limitsRate = behaviour.rateLimit == "execution_count"
-    settings.service.rateLimits = behaviour.rateLimitResource.map(\.limit)
+    settings.service.rateLimits = behaviour.rateLimitResource
     settings.service.metrics = try behaviour.metrics()
     settings.device = device.choice
     settings.listening = try listening.settings(security)

@@ -18,11 +18,16 @@ import Testing
     ("weight-streaming", "memory-bandwidth-bound (weights)"), ("small-gemm-underfill", "GEMM too small to fill the GPU"),
     ("wave-tail", "wave quantization"), ("copies alone", "non-overlapped memcpy"), ("unlock path", "cumulative improvement plan"),
     ("the stopwatch", "the measured latency; client-side latency"), ("client's stopwatch", "client-side latency"),
-    ("same draws", "same random seed"), ("glue kernels", "unfused element-wise kernels"),
+    ("same draws", "same random seed"), ("common draws", "the same random seed"), ("glue kernels", "unfused element-wise kernels"),
+    ("source document", "the published case study"), ("serialized loop", "no batch pipelining"),
+    ("in vain", "without effect; redundant"), ("dumb", "simple"),
   ]
 
   /// "50 rows a batch", "400 requests a second": "per" is meant.
-  static let counted = ["rows", "requests", "kernels", "bytes", "cpu", "cores", "calls", "launches", "batches", "samples", "allocations"]
+  static let counted = [
+    "rows", "requests", "kernels", "bytes", "cpu", "cores", "calls", "launches", "batches", "samples", "allocations",
+    "gemms", "row", "request", "users", "responses", "weights", "copies", "wake-ups",
+  ]
   static let units = ["batch", "request", "second", "kernel", "launch", "call", "connection", "instance", "block", "row", "variant"]
 
   /// Words of Swift sources: whole identifiers.
@@ -38,7 +43,9 @@ import Testing
     ("DepartureReason", "DispatchReason"), ("unlockPath", "improvementPlan"),
     ("starvedIdle", "noRequestsIdle"), ("heldIdle", "batchingDelayIdle"), ("stalledIdle", "hostOverheadIdle"),
     ("copyOnly", "nonOverlappedMemcpy"), ("issuingThread", "launchThread"), ("wouldDecide", "toConfirm"),
-    ("timeOutsideStopwatch", "thinkAndClientQueueTime"),
+    ("timeOutsideStopwatch", "thinkAndClientQueueTime"), ("World", "SimulatedSystem"), ("WorldFit", "HypothesisFit"),
+    ("UnlockStep", "ImprovementStep"), ("unlockSteps", "improvementSteps"), ("DocumentTable", "PublishedTable"),
+    ("documentScheduler", "caseStudyScheduler"), ("batchHandOver", "batchHandOff"), ("answersInWindow", "responsesInWindow"),
   ]
 
   /// What a text has that it should not, by line.

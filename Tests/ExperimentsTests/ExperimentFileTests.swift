@@ -19,7 +19,7 @@ import Workload
 
   @Test func theTemplateIsTheDocumentsExperiment() throws {
     let file = try ExperimentFile.parse(ExperimentFile.template, file: "e.yaml")
-    let builtIn = try Experiment.document()
+    let builtIn = try Experiment.caseStudy()
     #expect(file.variants.count == builtIn.variants.count)
     for (mine, theirs) in zip(file.variants, builtIn.variants) {
       #expect(mine.name == theirs.name)
@@ -38,7 +38,7 @@ import Workload
     let host = try #require(experiment.variants.first?.host)
     #expect(host.name == "triton-26.02" && host[.clientPerRequest].value == 0 && host[.clientPerByte].value == 0)
     #expect(HostProfile.named("triton-26.02") == host)
-    #expect(host[.batchHandOver] == HostProfile.triton[.batchHandOver])
+    #expect(host[.batchHandOff] == HostProfile.triton[.batchHandOff])
     #expect(experiment.latencyGoal == .assumed)
     let goal = try ExperimentFile.parse("p99GoalMilliseconds: 25\n" + Self.minimal, file: "e.yaml").latencyGoal
     #expect(goal == LatencyGoal(p99Milliseconds: 25) && !goal.isAssumed)

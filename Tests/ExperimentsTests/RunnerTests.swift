@@ -8,7 +8,7 @@ import TimeBase
 
 @Suite struct RunnerTests {
   static func short() throws -> Experiment {
-    var experiment = try Experiment.document(seconds: 1)
+    var experiment = try Experiment.caseStudy(seconds: 1)
     for index in experiment.variants.indices { experiment.variants[index].workload.warmUp = .milliseconds(11_000) }
     experiment.variants.removeAll { $0.name == "stacked" }
     experiment.repetitions = 1
@@ -35,7 +35,7 @@ import TimeBase
     #expect(try JSONValue.parse(tree.serialized(pretty: true)) == tree)
     #expect(report.csv.split(separator: "\n").count > 100)
     // Without an estimator no gain is printed, and the reason is.
-    #expect(lines.contains { $0.contains("no gain: nothing to re-simulate the run with") })
+    #expect(lines.contains { $0.contains("not quantified: nothing to re-simulate the run with") })
   }
 
   @Test func noVariantsIsAnError() throws {

@@ -31,7 +31,7 @@ import Testing
     // HR101
     Case(.HR101, "a full generator that was watched", .found(.high)) { $0.client.coreShare = m(0.9) },
     Case(.HR101, "just below", .clear) { $0.client.coreShare = m(0.899) },
-    Case(.HR101, "a full generator in our own world", .found(.medium)) { $0.client.coreShare = Runs.simulated(0.99) },
+    Case(.HR101, "a full generator in our own system", .found(.medium)) { $0.client.coreShare = Runs.simulated(0.99) },
     Case(.HR101, "a full generator that was fitted", .found(.medium)) {
       $0.client.coreShare = Figure(0.99, .share, .fitted, source: "test")
     },
@@ -159,7 +159,7 @@ import Testing
       $0.frontEnd = FrontEndEvidence()
       $0.stages[.frontEnd] = StageLoad(.frontEnd, utilization: m(0.95))
     },
-    Case(.HR111, "full in a fitted world", .found(.medium)) { $0.frontEnd.coreShare = Figure(0.95, .share, .fitted, source: "test") },
+    Case(.HR111, "full in a fitted system", .found(.medium)) { $0.frontEnd.coreShare = Figure(0.95, .share, .fitted, source: "test") },
     Case(.HR111, "unknown", .inconclusive) { $0.frontEnd = FrontEndEvidence() },
     // HR121
     Case(.HR121, "a third full, by delay", .found(.high)) {

@@ -52,7 +52,7 @@ import Testing
   }
 
   /// As of the simulation fitted to a measured run: fitted, whatever the run says.
-  @Test func whatWasVariedInAFittedWorldIsLikelyAtMost() {
+  @Test func whatWasVariedInAFittedSimulationIsLikelyAtMost() {
     let run = Self.edited(Runs.linear) {
       $0.elasticities = Elasticities(
         [TimeTerm.thinkTime: 0.95, .kernels: 0.05].mapValues { Figure($0, .ratio, .fitted, source: "test") })

@@ -13,25 +13,25 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{}", "schema"), (#"{"schema":"headroom.host-profile/1","name":"x"}"#, "entries"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"speed":{"value":1,"source":"fitted"}}}"#, "entries.speed"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"launch":{"value":-1,"source":"fitted"}}}"#, "entries.launch.value"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"launch":{"value":1,"source":"guessed"}}}"#, "entries.launch.source"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{"launch":{"value":1,"unit":"seconds","source":"fitted"}}}"#, "unit"),
-    (#"{"schema":"headroom.host-profile/1","name":"x","entries":{},"copies":{"sideways":{}}}"#, "copies.sideways"),
+    ("{}", "schema"), (#"{"schema":"headroom.host-profile/2","name":"x"}"#, "entries"),
+    (#"{"schema":"headroom.host-profile/2","name":"x","entries":{"speed":{"value":1,"source":"fitted"}}}"#, "entries.speed"),
+    (#"{"schema":"headroom.host-profile/2","name":"x","entries":{"launch":{"value":-1,"source":"fitted"}}}"#, "entries.launch.value"),
+    (#"{"schema":"headroom.host-profile/2","name":"x","entries":{"launch":{"value":1,"source":"guessed"}}}"#, "entries.launch.source"),
+    (#"{"schema":"headroom.host-profile/2","name":"x","entries":{"launch":{"value":1,"unit":"seconds","source":"fitted"}}}"#, "unit"),
+    (#"{"schema":"headroom.host-profile/2","name":"x","entries":{},"copies":{"sideways":{}}}"#, "copies.sideways"),
     (
-      #"{"schema":"headroom.host-profile/1","name":"x","entries":{},"copies":{"uploadPinned":{"points":[]}}}"#, "copies.uploadPinned.source"
+      #"{"schema":"headroom.host-profile/2","name":"x","entries":{},"copies":{"uploadPinned":{"points":[]}}}"#, "copies.uploadPinned.source"
     ),
     (
-      #"{"schema":"headroom.host-profile/1","name":"x","entries":{},"copies":{"uploadPinned":{"source":"measured","points":[]}}}"#,
+      #"{"schema":"headroom.host-profile/2","name":"x","entries":{},"copies":{"uploadPinned":{"source":"measured","points":[]}}}"#,
       "copies.uploadPinned.points"
     ),
     (
-      #"{"schema":"headroom.host-profile/1","name":"x","entries":{},"copies":{"uploadPinned":{"source":"measured","points":[{"bytes":1}]}}}"#,
+      #"{"schema":"headroom.host-profile/2","name":"x","entries":{},"copies":{"uploadPinned":{"source":"measured","points":[{"bytes":1}]}}}"#,
       "copies.uploadPinned.points[0]"
     ),
     (
-      #"{"schema":"headroom.host-profile/1","name":"x","entries":{},"copies":{"uploadPinned":{"source":"measured","points":[{"bytes":2,"microseconds":1},{"bytes":1,"microseconds":2}]}}}"#,
+      #"{"schema":"headroom.host-profile/2","name":"x","entries":{},"copies":{"uploadPinned":{"source":"measured","points":[{"bytes":2,"microseconds":1},{"bytes":1,"microseconds":2}]}}}"#,
       "must rise"
     ),
   ])

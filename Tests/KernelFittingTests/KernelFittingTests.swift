@@ -160,3 +160,48 @@ import Testing
     #expect(Self.error(rest, fitted.constants) < Self.error(rest, prior.constants))
   }
 }
+
+/// A GPU's constants from measurements of its own.
+@Suite struct MeasurementCalibrationTests {
+  /// The designed products on an L4, each `factor` times as long as the constants known before say.
+  static func measurements(_ prior: KernelCalibration, _ gpu: GPU, factor: Double, type: ComputeType = .fp16) throws -> [Measurement] {
+    let rows = Measurement.designedShapes.map {
+      Measurement(gpu: gpu.name, gemm: GEMM(m: $0.m, n: $0.n, k: $0.k, type: type), microseconds: 1, quantity: .kernel)
+    }
+    let times = KernelFitter.predictions(KernelFitter.Sample(gpu: gpu, measurements: rows), prior)
+    return zip(rows, times).map { row, time in
+      Measurement(gpu: row.gpu, gemm: row.gemm, microseconds: time * factor, quantity: .kernel)
+    }
+  }
+
+  @Test func aFitComesNearerAndSaysWhatItIsFrom() throws {
+    let gpu = try GPUCatalogue().find("l4").gpu
+    let prior = KernelCalibrations.calibration(for: gpu)
+    let fit = try MeasurementCalibration(
+      of: gpu, try Self.measurements(prior, gpu, factor: 1.3), prior: prior, file: "m.csv", date: "2026-11-27T00:00:00Z", evaluations: 150)
+    #expect(fit.errorBefore > 0.2 && fit.errorAfter < fit.errorBefore / 2, "\(fit.errorBefore) to \(fit.errorAfter)")
+    #expect(fit.classes.count == 1 && fit.calibration.origins.count == 1)
+    let origin = try #require(fit.calibration.origins.first)
+    #expect(origin.file == "m.csv" && origin.measurements == 24 && origin.part == fit.classes.first?.rawValue)
+    #expect(origin.errorBefore == fit.errorBefore && origin.errorAfter == fit.errorAfter)
+  }
+
+  @Test func whatCannotBeFittedIsNamed() throws {
+    let gpu = try GPUCatalogue().find("l4").gpu
+    let prior = KernelCalibrations.calibration(for: gpu)
+    let rows = try Self.measurements(prior, gpu, factor: 1)
+    let few = #expect(throws: MeasurementCalibration.Fault.self) {
+      try MeasurementCalibration(of: gpu, Array(rows.prefix(3)), prior: prior, file: "m.csv", date: "", evaluations: 1)
+    }
+    #expect(few?.description.contains("of the 3 measurements") == true)
+    let old = try GPUCatalogue().find("t4").gpu
+    let foreign = rows.map {
+      Measurement(gpu: "t4", gemm: GEMM(m: $0.gemm.m, n: $0.gemm.n, k: $0.gemm.k, type: .bf16), microseconds: 1, quantity: .kernel)
+    }
+    let none = #expect(throws: MeasurementCalibration.Fault.self) {
+      try MeasurementCalibration(
+        of: old, foreign, prior: KernelCalibrations.calibration(for: old), file: "m.csv", date: "", evaluations: 1)
+    }
+    #expect(none?.description.contains("has no bf16 arithmetic") == true)
+  }
+}

@@ -56,7 +56,7 @@ import Workload
     let document = result.document()
     #expect(try LoadResult(document: document) == result)
     // Through text, as between processes.
-    let report: JSONValue = .object([.init("schema", "headroom.load/1"), .init(LoadResult.reportMember, document)])
+    let report: JSONValue = .object([.init("schema", "headroom.load/2"), .init(LoadResult.reportMember, document)])
     for pretty in [true, false] {
       let read = try LoadResult(report: Array(report.serialized(pretty: pretty).utf8))
       #expect(read == result)
@@ -95,9 +95,9 @@ import Workload
 
   @Test func anotherSchemaNamesBoth() throws {
     let text = try Self.full().document().serialized(pretty: false)
-    let other = try JSONValue.parse(text.replacing("headroom.load-result/1", with: "headroom.load-result/2"))
+    let other = try JSONValue.parse(text.replacing("headroom.load-result/2", with: "headroom.load-result/3"))
     let error = try #require(throws: LoadInputError.self) { try LoadResult(document: other) }
-    #expect(error.description.contains("headroom.load-result/2") && error.description.contains("headroom.load-result/1"))
+    #expect(error.description.contains("headroom.load-result/3") && error.description.contains("headroom.load-result/2"))
     #expect(throws: LoadInputError.self) { try LoadResult(document: .null) }
     #expect(throws: LoadInputError.self) { try LoadResult(report: Array("{}".utf8)) }
     #expect(throws: LoadInputError.self) { try LoadResult(report: Array("not json".utf8)) }

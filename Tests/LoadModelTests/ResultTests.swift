@@ -31,7 +31,7 @@ import Workload
   }
 
   @Test func usersThatAreNowhereAreTheGeneratorsFault() {
-    // The source document's table: 1,151 a second at 0.441 s leave half of 1,000 users outside the measured latency.
+    // The case study's table: 1,151 a second at 0.441 s leave half of 1,000 users outside the measured latency.
     var result = Self.closed(users: 1000, answers: 11_510, milliseconds: 441)
     #expect(result.verdict.kind == .clientBound)
     // Unless they think.

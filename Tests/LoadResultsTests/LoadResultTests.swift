@@ -112,7 +112,7 @@ import Testing
 
   @Test func ourOwnResultIsRead() throws {
     let text = """
-      {"schema": "headroom.load/1", "requestsPerSecond": 1344.5, "rowsPerSecond": 67225, "errors": 3, "answersInWindow": 20000, "windowSeconds": 15,
+      {"schema": "headroom.load/2", "requestsPerSecond": 1344.5, "rowsPerSecond": 67225, "errors": 3, "responsesInWindow": 20000, "windowSeconds": 15,
        "load": {"kind": "closed", "users": 1000}, "latency": {"meanMicroseconds": 410000, "p99Microseconds": 640000, "p99_9Microseconds": null},
        "server": {"queueMicroseconds": 5747, "computeInferMicroseconds": 877}, "generator": {"verdict": "client-bound"}}
       """

@@ -34,6 +34,45 @@ import Testing
     #expect(report.text.contains("note: a note"))
   }
 
+  /// The lines of a text that are of one of its tables, whose rules are all dashes.
+  private static func tables(_ text: String) -> [[Substring]] {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return lines.indices.filter { $0 > 0 && lines[$0].contains("-") && lines[$0].allSatisfy { $0 == "-" || $0 == " " } }.map { rule in
+      lines[(rule - 1)...].prefix { !$0.isEmpty && !$0.contains(":") }.map { $0 }
+    }
+  }
+
+  @Test func theAnswerComesBeforeTheTablesItIsMadeOf() throws {
+    let report = try PlanReport(
+      plans: [try Self.planned(), try Self.planned(gpu: "l40s")], batches: [1, 8, 64], notes: [], type: .fp16, allLayers: false)
+    let tables = Self.tables(report.text)
+    #expect(tables.count == 7, "a summary, and one per GPU and batch size")
+    let summary = try #require(tables.first)
+    #expect(summary[0].hasPrefix("GPU") && summary.count == 2 + 6)
+    #expect(summary.dropFirst(2).count { $0.hasPrefix("L40S") } == 3)
+    #expect(report.text.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(report.text)")
+    // One GPU and one size: nothing to compare.
+    let one = try PlanReport(plans: [try Self.planned()], batches: [8], notes: [], type: .fp16, allLayers: false)
+    #expect(Self.tables(one.text).count == 1)
+  }
+
+  @Test func equalLayersStandOnOneLineAndAreAllCounted() throws {
+    let planned = try Self.planned(.encoder(layers: 12))
+    let kernels = try planned.plan.at(rows: 8).launches.count
+    let two = try Self.planned(.encoder(layers: 2)).plan.at(rows: 8).launches.count
+    #expect(kernels > 5 * two / 2)
+    func rows(_ planned: PlannedGPU, allLayers: Bool = false) throws -> [Substring] {
+      let report = try PlanReport(plans: [planned], batches: [8], notes: [], type: .fp16, allLayers: allLayers)
+      return Array(try #require(Self.tables(report.text).first).dropFirst(2))
+    }
+    let lines = try rows(planned)
+    // Twelve layers take no more lines than two.
+    #expect(try lines.count == rows(try Self.planned(.encoder(layers: 2))).count)
+    let counts = lines.compactMap { line in line.split(separator: " ").dropFirst().first.flatMap { Int($0) } }
+    #expect(counts.reduce(0, +) == kernels && counts.contains(36), "\(lines.joined(separator: "\n"))")
+    #expect(try rows(planned, allLayers: true).count == kernels)
+  }
+
   @Test func aSweepHasAtMost512SizesAndBothEnds() throws {
     let planned = try Self.planned(.linear(layers: 1))
     let all = try Sweep(text: "1:100", plans: [planned])

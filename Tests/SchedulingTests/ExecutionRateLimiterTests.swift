@@ -5,6 +5,13 @@ import TimeBase
 @testable import Scheduling
 
 @Suite struct ExecutionRateLimiterTests {
+  @Test(arguments: [
+    ("r:4", ExecutionRateLimiter.Limit(name: "r", count: 4)), ("r:0:2", .init(name: "r", count: 0, device: 2)), ("r", nil), (":4", nil),
+    ("r:x", nil), ("r:-1", nil), ("r:4:-1", nil), ("r:4:x", nil), ("r:4:1:1", nil), ("r:4:", nil), ("r:99999999999999999999", nil),
+  ]) func anAmountAsAnOptionGivesIt(text: String, limit: ExecutionRateLimiter.Limit?) {
+    #expect(ExecutionRateLimiter.Limit(text: text) == limit)
+  }
+
   private static func needs(_ resources: RateLimiter.Resource..., priority: Int = 0) -> RateLimiter {
     RateLimiter(resources: resources, priority: priority)
   }

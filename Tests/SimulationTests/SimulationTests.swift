@@ -14,27 +14,27 @@ import Workload
   static let linear = BuiltInHead.linear(layers: 19, hidden: 1024)
 
   @Test func theSameSeedGivesTheSameTraceBitForBit() throws {
-    var world = Worlds.document(try Worlds.plan(Self.linear), users: 200, seconds: 2)
-    world.keepsTrace = true
-    let (first, second) = (try Worlds.run(world), try Worlds.run(world))
+    var system = SimulatedSystems.document(try SimulatedSystems.plan(Self.linear), users: 200, seconds: 2)
+    system.keepsTrace = true
+    let (first, second) = (try SimulatedSystems.run(system), try SimulatedSystems.run(system))
     #expect(first.trace == second.trace)
     #expect(first.latencies == second.latencies)
-    world.seed = 2
-    #expect(try Worlds.run(world).latencies != first.latencies)
+    system.seed = 2
+    #expect(try SimulatedSystems.run(system).latencies != first.latencies)
   }
 
   @Test func aTraceChangesNothing() throws {
-    var world = Worlds.document(try Worlds.plan(Self.linear), users: 300, seconds: 2)
-    let without = try Worlds.run(world)
-    world.keepsTrace = true
-    let with = try Worlds.run(world)
+    var system = SimulatedSystems.document(try SimulatedSystems.plan(Self.linear), users: 300, seconds: 2)
+    let without = try SimulatedSystems.run(system)
+    system.keepsTrace = true
+    let with = try SimulatedSystems.run(system)
     #expect(without.latencies == with.latencies)
     #expect(without.batches == with.batches)
   }
 
   @Test func littlesLawHolds() throws {
-    let world = Worlds.document(try Worlds.plan(Self.linear), users: 400, seconds: 20)
-    let result = try Worlds.run(world)
+    let system = SimulatedSystems.document(try SimulatedSystems.plan(Self.linear), users: 400, seconds: 20)
+    let result = try SimulatedSystems.run(system)
     let latency = try #require(result.meanLatencyMilliseconds)
     // Every user thinks, queues in the client or is in flight: N = X (Z + R + time in the visit before latency measurement starts).
     let cycle = 400 / result.throughput * 1000
@@ -42,12 +42,12 @@ import Workload
     #expect(result.throughput * latency / 1000 < 400)
   }
 
-  @Test func anIdleWorldAnswersAtTheSumOfItsTimes() throws {
+  @Test func anIdleSystemAnswersAtTheSumOfItsTimes() throws {
     // One user, one row, no batching: latency is visits + wire + parse + hand-off + gather + copies + launches + kernels + response.
-    let plan = try Worlds.plan(Self.linear)
-    var world = Worlds.document(plan, users: 1, rows: 1, seconds: 5)
-    world.scheduler.batching = nil
-    let result = try Worlds.run(world)
+    let plan = try SimulatedSystems.plan(Self.linear)
+    var system = SimulatedSystems.document(plan, users: 1, rows: 1, seconds: 5)
+    system.scheduler.batching = nil
+    let result = try SimulatedSystems.run(system)
     let host = HostProfile.triton
     let batch = try plan.at(rows: 1)
     let wireBytes = Double(batch.inputBytes) + 300
@@ -57,7 +57,7 @@ import Workload
     var expected = cost(.clientPerRequest) * 3 / 4 + 2 * cost(.networkLatency)
     expected += (wireBytes + Double(batch.outputBytes) + 300) * cost(.networkPerByte) / 1000
     expected += cost(.frontEndPerRequest) + wireBytes * cost(.frontEndPerByte) / 1000 + cost(.responsePerRequest)
-    expected += cost(.batchHandOver) + cost(.gatherPerBatch) + Double(batch.inputBytes) * cost(.gatherPerByte) / 1000
+    expected += cost(.batchHandOff) + cost(.gatherPerBatch) + Double(batch.inputBytes) * cost(.gatherPerByte) / 1000
     expected += cost(.launch) + max(cost(.copyLatency), cost(.launch) + cost(.launchLatency))
     expected += kernels / 1000 + cost(.copyLatency) + cost(.eventWakeUp) + cost(.responsePerBatch)
     let latency = try #require(result.meanLatencyMilliseconds)
@@ -65,27 +65,27 @@ import Workload
   }
 
   @Test func anOpenLoopKeepsItsRate() throws {
-    var world = Worlds.document(try Worlds.plan(Self.linear), seconds: 20)
-    world.workload.load = .open(.poisson(perSecond: 500))
-    let result = try Worlds.run(world)
+    var system = SimulatedSystems.document(try SimulatedSystems.plan(Self.linear), seconds: 20)
+    system.workload.load = .open(.poisson(perSecond: 500))
+    let result = try SimulatedSystems.run(system)
     #expect((result.throughput / 500 - 1).magnitude < 0.03)
   }
 
   @Test func aFullQueueTurnsRequestsAway() throws {
-    var world = Worlds.document(try Worlds.plan(.seqlen(layers: 20, hidden: 1024, sequence: 128)), seconds: 3)
-    world.host = world.host.with(.clientCores, 64)
-    world.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = 20
-    let result = try Worlds.run(world)
+    var system = SimulatedSystems.document(try SimulatedSystems.plan(.seqlen(layers: 20, hidden: 1024, sequence: 128)), seconds: 3)
+    system.host = system.host.with(.clientCores, 64)
+    system.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = 20
+    let result = try SimulatedSystems.run(system)
     #expect((result.refused[.queueFull] ?? 0) > 100)
-    world.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = 0
-    world.scheduler.batching?.defaultQueuePolicy.defaultTimeout = .milliseconds(100)
-    #expect((try Worlds.run(world).refused[.timeout] ?? 0) > 100)
+    system.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = 0
+    system.scheduler.batching?.defaultQueuePolicy.defaultTimeout = .milliseconds(100)
+    #expect((try SimulatedSystems.run(system).refused[.timeout] ?? 0) > 100)
   }
 
   @Test func traceAndCountersAgree() throws {
-    var world = Worlds.document(try Worlds.plan(Self.linear), seconds: 3)
-    world.keepsTrace = true
-    let result = try Worlds.run(world)
+    var system = SimulatedSystems.document(try SimulatedSystems.plan(Self.linear), seconds: 3)
+    system.keepsTrace = true
+    let result = try SimulatedSystems.run(system)
     let trace = try #require(result.trace)
     #expect(trace.run["kind"] == "simulated")
     #expect(trace.gpus.first?.name.hasSuffix("(simulated by headroom)") == true)
@@ -93,7 +93,7 @@ import Workload
     // Batches in flight at the end of the window are started and not in the table.
     #expect((result.batches - trace.batches.count) <= 2)
     #expect((result.batches - trace.batches.count) >= 0)
-    let kernels = try world.plan.at(rows: 250).launches.count
+    let kernels = try system.plan.at(rows: 250).launches.count
     #expect(trace.kernels.count >= trace.batches.count * kernels)
     let launches = trace.apiCalls.filter { trace.names[$0.name]?.hasPrefix("cuLaunchKernel") == true }
     #expect(launches.count >= trace.kernels.count)
@@ -112,21 +112,21 @@ import Workload
   }
 
   @Test func aSecondInstanceWithItsOwnThreadFillsGaps() throws {
-    var world = Worlds.document(try Worlds.plan(.seqlen(layers: 20, hidden: 1024, sequence: 128)), seconds: 10)
-    world.host = world.host.with(.clientCores, 8)
-    let one = try Worlds.run(world)
-    world.scheduler.instances = 2
-    world.execution.issuing = .perInstance
-    let two = try Worlds.run(world)
+    var system = SimulatedSystems.document(try SimulatedSystems.plan(.seqlen(layers: 20, hidden: 1024, sequence: 128)), seconds: 10)
+    system.host = system.host.with(.clientCores, 8)
+    let one = try SimulatedSystems.run(system)
+    system.scheduler.instances = 2
+    system.execution.issuing = .perInstance
+    let two = try SimulatedSystems.run(system)
     #expect(two.throughput > one.throughput * 1.03)
     // The device's own time is the ceiling.
-    let plan = try world.plan.at(rows: 250)
+    let plan = try system.plan.at(rows: 250)
     let ceiling = 5 / ((plan.predictedNanoseconds - Double(plan.launches.count) * 900) / 1e9)
     #expect(two.throughput < ceiling * 1.1)
-    world.scheduler.instances = 1
-    world.execution = ExecutionOptions()
-    world.execution.permits = 3
-    let eager = try Worlds.run(world)
+    system.scheduler.instances = 1
+    system.execution = ExecutionOptions()
+    system.execution.permits = 3
+    let eager = try SimulatedSystems.run(system)
     #expect(eager.throughput > one.throughput * 1.03)
   }
 
@@ -134,15 +134,15 @@ import Workload
     for (graphs, gathers, pins, overlaps, instances) in [
       (true, true, true, false, 1), (false, false, false, false, 1), (false, true, true, true, 2), (true, false, true, true, 3),
     ] {
-      var world = Worlds.document(try Worlds.plan(Self.linear), seconds: 2)
-      world.execution.usesCUDAGraphs = graphs
-      world.execution.gathersCopies = gathers
-      world.execution.pinsMemory = pins
-      world.execution.overlapsCopies = overlaps
-      world.execution.permits = 2
-      world.scheduler.instances = instances
-      world.keepsTrace = true
-      let result = try Worlds.run(world)
+      var system = SimulatedSystems.document(try SimulatedSystems.plan(Self.linear), seconds: 2)
+      system.execution.usesCUDAGraphs = graphs
+      system.execution.gathersCopies = gathers
+      system.execution.pinsMemory = pins
+      system.execution.overlapsCopies = overlaps
+      system.execution.permits = 2
+      system.scheduler.instances = instances
+      system.keepsTrace = true
+      let result = try SimulatedSystems.run(system)
       #expect((result.throughput / 1176 - 1).magnitude < 0.02)
       #expect(result.trace?.kernels.count ?? 0 > 1000)
     }

@@ -44,9 +44,9 @@ def check_whole(server, run, folder):
     assert merged.code == 0, merged
     document = json.loads(merged.out)
     assert [part["share"] for part in document["parts"]] == [f"{task}/{TASKS}" for task in range(TASKS)]
-    assert document["answers"] == json.loads(alone.out)["answers"] and document["errors"] == 0
-    assert document["answers"] + TASKS == answered(server) - before
-    assert f"{document['answers']:,} answers, 0 errors" in text, text
+    assert document["responses"] == json.loads(alone.out)["responses"] and document["errors"] == 0
+    assert document["responses"] + TASKS == answered(server) - before
+    assert f"{document['responses']:,} responses, 0 errors" in text, text
 
 
 def generator(share):

@@ -8,14 +8,16 @@ import shutil
 import sqlite3
 import subprocess
 import textwrap
+import time
 
+import geometry
 import jsonschema
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "Docs/schemas/bench.json").read_text())
 UPSTREAM = "upstream of the GPU (high confidence), probably the load generator (medium)"
-# The document's figures, per second of its runs (counts over requests / RPS).
+# The case study's figures, per second of its runs (counts over requests / RPS).
 DOCUMENT = {
     "linear": dict(rps=1151.22, mean=440.97, per_batch=4.70, batches=244.9, kernel=6.2, active=0.029),
     "stacked": dict(rps=1195.51, mean=419.26, per_batch=4.73, batches=252.5, kernel=12.3, active=0.059),
@@ -24,7 +26,7 @@ DOCUMENT = {
 
 
 def experiment(variants, **top):
-    """An experiment file of the document's kind."""
+    """An experiment file of the case study's kind."""
     lines = ["device: sim:rtx-pro-6000", "repetitions: 1", "host: " + top.pop("host", "triton-26.02-locust")]
     lines += [f"{key}: {value}" for key, value in top.items() if key not in ("workload", "hostCosts")]
     workload = dict(users=1000, spawnRate=200, think="uniform:0.08,0.48", rows=50, warmUpSeconds=8, seconds=20)
@@ -83,7 +85,7 @@ def value(variant, name):
 GAINS = pytest.mark.parametrize("gains", [("--no-gains",), pytest.param((), marks=pytest.mark.long)], ids=["without gains", "with gains"])
 # Half a minute each on a core of their own.
 FLIPS = pytest.mark.xdist_group("flipped verdicts")
-DOCUMENTS = pytest.mark.xdist_group("the document's experiment")
+DOCUMENTS = pytest.mark.xdist_group("the case study's experiment")
 
 
 def is_upstream(variant, gains):
@@ -93,7 +95,7 @@ def is_upstream(variant, gains):
 
 @DOCUMENTS
 @pytest.mark.parametrize("name", DOCUMENT)
-def test_the_documents_figures_regression_of_the_fit(document, name):
+def test_the_case_studys_figures_regression_of_the_fit(document, name):
     """Client and hand-over are fitted on linear and seqlen, so there this guards the fit; stacked and all kernel times are predictions."""
     ours, theirs = document[name], DOCUMENT[name]
     seconds = 120
@@ -107,7 +109,7 @@ def test_the_documents_figures_regression_of_the_fit(document, name):
 
 
 @DOCUMENTS
-def test_the_documents_verdicts(document):
+def test_the_case_studys_verdicts(document):
     assert document["linear"]["verdict"]["sentence"] == UPSTREAM
     assert document["stacked"]["verdict"]["sentence"] == UPSTREAM
     assert document["seqlen"]["verdict"]["sentence"] == "compute-bound, 127/128 of it redundant work (high confidence)"
@@ -339,8 +341,37 @@ def test_hypotheses(headroom):
 def test_usage_errors(headroom):
     headroom("bench", "--seconds", "0", status=64)
     headroom("bench", "--rows", "x", status=64)
-    assert "there are document, parts, iso-m" in headroom("bench", "--suite", "nothing", status=1)
+    assert "there are case-study, parts, iso-m, isolate (with --device cpu), clients (with --device cpu), planted" in headroom(
+        "bench", "--suite", "nothing", status=1)
     assert "there are linear, stacked, seqlen" in headroom("bench", "--variant", "nothing", status=1)
+
+
+@pytest.mark.parametrize("arguments, status, sentence", [
+    (["--model", "missing.onnx"], 1, "--model missing.onnx: there is no such file"),
+    (["--model", "e.yaml"], 1, "--model e.yaml: that is an experiment file: headroom bench e.yaml"),
+    (["--model", "resnet"], 1, "--model resnet: give linear, stacked, seqlen, encoder, or an .onnx file"),
+    (["--model", "linear", "--device", "sim:l50"], 1, "--device sim:l50: no GPU is called"),
+    (["--model", "linear", "--device", "l40s"], 64, "--device l40s: write sim:l40s for a GPU in virtual time"),
+    (["--model", "linear", "--gpu", "l40s"], 64, "bench has no option --gpu; here it is --device sim:NAME"),
+    (["--model", "linear", "--duration", "5"], 64, "bench has no option --duration; here it is --seconds"),
+    (["--model", "linear", "--config", "missing.pbtxt"], 1, "--config missing.pbtxt: there is no such file"),
+    (["--seconds", "1", "--out", "/proc/nowhere"], 1, "/proc/nowhere"),
+])
+def test_what_is_wrong_is_said_at_once_and_by_its_option(headroom, arguments, status, sentence):
+    began = time.monotonic()
+    said = headroom("bench", *arguments, status=status)
+    assert sentence in said and "about" not in said, said
+    assert time.monotonic() - began < 5, "found out after the run"
+
+
+def test_one_model_at_a_rate_far_below_what_it_can_take(headroom, tmp_path):
+    """The search for the highest rate simulates a hundred times the rate asked for: said beforehand, and not a minute per change."""
+    headroom("export", "encoder", "-o", tmp_path / "model.onnx")
+    document = json.loads(headroom(
+        "bench", "--model", tmp_path / "model.onnx", "--device", "sim:l40s", "--rate", "900", "--seconds", "2", "--repetitions", "1", "--json", "--quiet",
+        "--no-files", "--no-gains"))
+    variant = document["variants"][0]
+    assert variant["headroom"]["timesToday"]["value"] > 20, variant["headroom"]
 
 
 BOXES = """<script>addEventListener('load', () => document.body.setAttribute('data-boxes', JSON.stringify({
@@ -373,6 +404,35 @@ def test_the_first_card_is_above_the_fold(headroom, tmp_path, width, height):
     assert len(found["cards"]) == 1 and found["width"] <= width
     left, top, right, bottom = found["cards"][0]
     assert 0 <= left and right <= width and 0 < top and bottom <= height, found
+
+
+@pytest.fixture(scope="module")
+def comparison(headroom, tmp_path_factory):
+    """A page with every kind of chart of a comparison."""
+    folder = tmp_path_factory.mktemp("comparison")
+    headroom("bench", "--seconds", "2", "--repetitions", "1", "--no-gains", "--quiet", "--out", folder, status=(0, 3))
+    return (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_mark_of_a_chart_lies_outside_it(comparison, tmp_path, width, dark):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium")
+    found = geometry.assert_drawn(comparison, tmp_path, chromium, 300, width, dark)
+    assert found["drawings"] > 20, found
+
+
+def test_the_probe_sees_what_lies_outside(tmp_path):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium")
+    page = '<!doctype html><body><svg viewBox="0 0 100 20" width="100%" aria-label="a" style="overflow:visible">{}</svg></body>'
+    good = geometry.geometry(page.format('<rect x="1" y="1" width="90" height="9"/><text x="2" y="19" font-size="8">tick</text>'), tmp_path, chromium, 390)
+    assert good["marks"] == 2 and not good["outside"], good
+    bad = geometry.geometry(page.format('<rect x="50" y="1" width="90" height="9"/><text x="99" y="19">tick</text>'), tmp_path, chromium, 390)
+    assert [mark[0] for mark in bad["outside"]] == ["rect", "text"], bad
 
 
 def test_chromium_draws_the_page_without_an_error(headroom, tmp_path):

@@ -10,7 +10,7 @@ def test_host(headroom, tmp_path):
     document = check(headroom("calibrate", "--host", "--seconds", "3", "--json", "--name", "here", "-o", tmp_path / "host.json"), "calibrate-host")
     entries = {entry["cost"]: entry for entry in document["entries"]}
     measured = {cost for cost, entry in entries.items() if entry["source"] == "measured"}
-    assert measured >= {"frontEndPerRequest", "responsePerRequest", "batchHandOver", "gatherPerBatch", "gatherPerByte", "eventWakeUp",
+    assert measured >= {"frontEndPerRequest", "responsePerRequest", "batchHandOff", "gatherPerBatch", "gatherPerByte", "eventWakeUp",
                         "networkLatency", "clientPerRequest", "frontEndCores", "responsePerBatch"}
     # What needs a GPU is not claimed.
     assert not measured & {"launch", "graphLaunch", "launchLatency", "copyLatency", "copyPerByte", "copyPerBytePageable"}

@@ -1,6 +1,7 @@
 """Slips of a first hour: each is one sentence that names what was wrong and what to type instead."""
 import contextlib
 import json
+import os
 import pathlib
 import re
 import socket
@@ -109,6 +110,25 @@ def test_a_command_that_is_not_there(words, advice):
     assert result.returncode == 64 and advice in result.stderr
 
 
+@pytest.mark.parametrize("words, sentence", [
+    (["load", "--model", "m", "--seconds", "5"], "load has no option --seconds; here it is --duration"),
+    (["load", "--model", "m", "--usres", "5"], "load has no option --usres; did you mean --users?"),
+    (["plan", "linear", "--device", "h200"], "plan has no option --device; here it is --gpu NAME"),
+    (["serve", "--model", "a=builtin:linear", "--gpu-file", "g.json"], "serve has no option --gpu-file"),
+    (["bench", "--frobnicate=3"], "bench has no option --frobnicate"),
+    (["serve", "--model", "model.onnx"], "write NAME=FILE, as in model=model.onnx"),
+])
+def test_an_option_that_is_not_there_is_named_before_what_follows_from_it(words, sentence):
+    result = run(*words)
+    assert result.returncode == 64 and sentence in result.stderr, result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 3, result.stderr
+
+
+def test_what_stands_behind_two_dashes_is_the_commands_own(tmp_path):
+    result = run("profile", "--os", "-o", tmp_path / "t.sqlite", "--", "/bin/echo", "--frobnicate")
+    assert result.returncode == 0 and "--frobnicate" in result.stdout, result.stderr
+
+
 def test_an_option_is_named_only_where_it_exists():
     for command in (["serve", "--model", "a=builtin:linear", "--device", "sim:h1000"], ["bench", "--device", "sim:h1000"],
                     ["plan", "linear", "--gpu", "h1000"]):
@@ -210,3 +230,44 @@ def test_the_readmes_picture_is_the_programs_output():
     shown = [line[4:] for line in readme.split("headroom explain --demo", 1)[1].splitlines()[2:] if line.startswith("    ")]
     output = run("explain", "--demo").stdout.rstrip().splitlines()
     assert shown[:len(output)] == output
+
+
+def readme_commands():
+    """The lines to copy under "Then your own", without their remarks."""
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    block = readme.split("Then your own.", 1)[1].split("Words are explained", 1)[0]
+    lines = [line.split(" # ")[0].split("  # ")[0].strip() for line in block.splitlines() if line.startswith("    ")]
+    return re.findall(r"`(headroom export[^`]*)`", block) + [line for line in lines if line]
+
+
+def test_the_readmes_commands_run_as_they_stand(tmp_path):
+    commands = readme_commands()
+    names = [command.split()[1] if command.startswith("headroom") else command.split()[0] for command in commands]
+    assert names == ["export", "plan", "bench", "explain", "explain", "serve", "load", "curl"], commands
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "headroom").symlink_to(BINARY)
+    path = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    # Without what changes would buy: most of its time.
+    for command in commands[:2] + [commands[2] + " --no-gains --seconds 2 --quiet"]:
+        result = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=path, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, command + result.stderr
+    assert result.stdout.startswith("model  headroom "), result.stdout
+    # The server's ports are those of the page: another server may have them, so that they are replaced.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = commands[5].rstrip("& ") + f" --http-port {port} --grpc-port 0 --metrics-port 0 --ready-line"
+    server = subprocess.Popen(["bash", "-c", "exec " + serve], cwd=tmp_path, env=path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in server.stdout:
+            if line.startswith("{"):
+                break
+        load = commands[6].replace("--duration 20", "--duration 4") + f" --url localhost:{port}"
+        result = subprocess.run(["bash", "-c", load], cwd=tmp_path, env=path, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0 and "responses, 0 errors" in result.stdout, result.stdout + result.stderr
+        result = subprocess.run(["bash", "-c", commands[7].replace("8000", str(port))], cwd=tmp_path, env=path, capture_output=True, text=True, timeout=60)
+        assert result.stdout.startswith("mine  headroom "), result.stdout
+    finally:
+        server.terminate()
+        server.wait(30)

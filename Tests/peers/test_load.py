@@ -181,7 +181,7 @@ def test_an_open_loop_shows_a_stall_that_wrk_and_a_closed_one_hide(running_nginx
         # 500 per second for 4 s, a stall of half a second: an eighth of all requests was due in it.
         with stalling(worker, 1.5, 0.5):
             opened = load_json(url, "--rate", 500, "--duration", 4, "--warmup", 0)
-        assert opened["errors"] == 0 and opened["answers"] == 2000
+        assert opened["errors"] == 0 and opened["responses"] == 2000
         assert opened["latency"]["p99_9Microseconds"] > 450_000
         # About 250 requests lie evenly over the stall.
         assert opened["latency"]["p95Microseconds"] > 150_000
@@ -335,7 +335,7 @@ def test_parts_of_a_run_merge_exactly(nginx, tmp_path):
         document = parse(load("merge", *files, "--json")[0])
         whole = load_json(nginx + "/", "--rate", 300, "--poisson", "--duration", 2, "--warmup", 0.5, "--seed", 7)
         # The same seed: the same arrivals, whoever sends them.
-        assert document["answers"] == whole["answers"]
+        assert document["responses"] == whole["responses"]
         assert [part["share"] for part in document["parts"]] == ["0/3", "1/3", "2/3"]
         assert sum(part["answersInWindow"] for part in document["parts"]) == document["answersInWindow"]
         theirs = HdrHistogram(1, HOUR, 3)
@@ -345,7 +345,7 @@ def test_parts_of_a_run_merge_exactly(nginx, tmp_path):
                     theirs.decode_and_add(line.split(",")[-1])
         assert theirs.get_total_count() == document["latency"]["count"]
         assert theirs.get_max_value() / 1000 == pytest.approx(document["latency"]["maxMicroseconds"], rel=0.001)
-        assert "part  answers" in load("merge", *files)[0]
+        assert "part  responses" in load("merge", *files)[0]
     retry(check)
 
 
@@ -413,7 +413,7 @@ def test_an_interrupted_run_prints_its_report(interruption):
         assert until(lambda: len(stub.arrivals) > 150, 30)
         process.send_signal(interruption)
         document = parse(finish(process, status=130, timeout=30)[0])
-    assert document["interrupted"] and 0.5 < document["windowSeconds"] < 40 and document["answers"] > 50
+    assert document["interrupted"] and 0.5 < document["windowSeconds"] < 40 and document["responses"] > 50
 
 
 @pytest.mark.parametrize(
@@ -440,13 +440,13 @@ def test_every_protocol_carries_models(server, protocol):
     document = load_json(
         "--model", "seqlen", "--url", address, "--protocol", protocol, "--users", 3, "--spawn-rate", 100, "--rows", "1-8", "--verify",
         "--duration", 1.5, "--warmup", 0.5)
-    assert document["errors"] == 0 and document["answers"] > 10, document["errorSamples"]
+    assert document["errors"] == 0 and document["responses"] > 10, document["errorSamples"]
     assert 3 < document["rowsPerSecond"] / document["requestsPerSecond"] < 6
     phases = document["server"]
     assert abs(phases["requests"] - document["answersInWindow"]) <= 0.1 * document["answersInWindow"] + 8
     assert phases["meanBatchRows"] >= 3
     parts = sum(phases[f"{name}Microseconds"] for name in ("queue", "computeInput", "computeInfer", "computeOutput", "remainder"))
-    window = [(row["answers"], row["meanLatencyMicroseconds"]) for row in document["intervals"] if row["answers"]]
+    window = [(row["responses"], row["meanLatencyMicroseconds"]) for row in document["intervals"] if row["responses"]]
     mean = sum(count * value for count, value in window) / sum(count for count, _ in window)
     assert parts == pytest.approx(mean, rel=0.05)
 
@@ -474,7 +474,7 @@ def test_large_tensors_over_grpc(server):
     document = load_json(
         "--model", "wide", "--url", server.grpc, "--protocol", "grpc", "--shape", "input:20000", "--rows", 64, "--users", 2, "--duration", 1.5,
         "--warmup", 0, "--verify")
-    assert document["errors"] == 0 and document["answers"] >= 3
+    assert document["errors"] == 0 and document["responses"] >= 3
 
 
 def test_grpc_errors_have_their_own_kind(server, tmp_path):
@@ -499,7 +499,7 @@ def test_tls(tmp_path):
                     document = load_json(
                         "--model", "fast", "--url", f"https://{host}:{port}", "--protocol", protocol, "--ca", certificate, "--rate", 100,
                         "--duration", 1, "--warmup", 0.2, "--verify")
-                    assert document["errors"] == 0 and document["answers"] == 100
+                    assert document["errors"] == 0 and document["responses"] == 100
                 # Connections are made meanwhile; a busy machine may not get to all that is due.
                 retry(check)
         url = f"https://localhost:{running.http_port}/v2/health/live"
@@ -529,7 +529,7 @@ requests:
     document = load_json(scenario)
     counts = {row["name"].rsplit("/", 1)[-1]: row["latency"]["count"] for row in document["requests"]}
     total = sum(counts.values())
-    assert total == document["answers"] and 0.68 < counts["fast"] / total < 0.82
+    assert total == document["responses"] and 0.68 < counts["fast"] / total < 0.82
     assert document["load"] == {"kind": "open", "rate": "400.0", "poisson": True}
     # Parts of such a run keep their requests apart, and add up to one report.
     processes, files = parts(scenario, tmp_path, 2)
@@ -537,7 +537,7 @@ requests:
         finish(process)
     merged = parse(load("merge", *files, "--json")[0])
     assert [row["name"] for row in merged["requests"]] == [row["name"] for row in document["requests"]]
-    assert sum(row["latency"]["count"] for row in merged["requests"]) == merged["answers"] > 0
+    assert sum(row["latency"]["count"] for row in merged["requests"]) == merged["responses"] > 0
     # What stands on the command line wins.
     assert load_json(scenario, "--users", 2, "--duration", 0.5)["load"]["kind"] == "closed"
     scenario.write_text("requests:\n  - model: fast\n    rows: none\n")
@@ -574,7 +574,7 @@ def test_replay(nginx, tmp_path):
     times = tmp_path / "arrivals.txt"
     times.write_text("# seconds\n" + "".join(f"{number / 50}\n" for number in range(40)) + "0.9\n0.9\n")
     document = load_json(nginx + "/", "--replay", times, "--duration", 1, "--warmup", 0)
-    assert document["answers"] == 42 and document["load"] == {"kind": "replay", "arrivals": 42}
+    assert document["responses"] == 42 and document["load"] == {"kind": "replay", "arrivals": 42}
 
 
 def test_locusts_columns(nginx, tmp_path):

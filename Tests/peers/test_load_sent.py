@@ -18,7 +18,7 @@ def checked(ended, code=0):
     """The document of a --json run, of the published schema."""
     assert ended.code == code, ended
     document = check(ended.out, "load")
-    assert document["latency"]["count"] == document["answers"]
+    assert document["latency"]["count"] == document["responses"]
     assert sum(document["errorsByKind"].values()) == document["errors"]
     return document
 
@@ -47,7 +47,7 @@ def test_a_replay_file_is_sent_at_the_times_it_names(tmp_path):
             begin = time.time() + 0.5
             document = run(stub.url, "--replay", tmp_path / "times", "--warmup", 0, "--duration", 1.6, "--start-at", begin)
             late = [arrival - begin - due for arrival, due in zip(stub.arrivals, times, strict=True)]
-        assert document["load"] == {"kind": "replay", "arrivals": len(times)} and document["answers"] == len(times)
+        assert document["load"] == {"kind": "replay", "arrivals": len(times)} and document["responses"] == len(times)
         assert min(late) > -0.001 and statistics.median(late) < 0.005 and max(late) < 0.05, late
 
     again(attempt)
@@ -61,7 +61,7 @@ def test_steps_and_ramps_deliver_the_profiles_integral():
             begin = time.time() + 0.5
             document = run(stub.url, "--rate", "0-200:2,100:1,300:1", "--warmup", 0, "--duration", 4, "--start-at", begin)
             arrived = [arrival - begin for arrival in stub.arrivals]
-        assert document["answers"] == len(arrived) == 600
+        assert document["responses"] == len(arrived) == 600
         # x = 50 t^2 in the ramp: a quarter of its requests in its first half.
         for until_second, wanted in ((1, 50), (2, 200), (3, 300), (4, 600)):
             assert abs(sum(second < until_second for second in arrived) - wanted) <= 3, until_second
@@ -94,7 +94,7 @@ def test_two_shares_send_together_what_one_process_sends_alone(loop):
             processes = [start(*options, "--share", share) for share in shares]
             documents = [checked(Ended(process)) for process in processes]
             assert [document["share"] for document in documents] == shares
-            assert sum(document["answers"] for document in documents) == len(stub.arrivals)
+            assert sum(document["responses"] for document in documents) == len(stub.arrivals)
             return sorted(arrival - begin for arrival in stub.arrivals)
 
     def attempt():
@@ -118,7 +118,7 @@ def test_bodies_paths_and_methods_arrive(tmp_path):
     seen = set()
     with Stub(lambda number, path, body: seen.add((path, body)) or b"ok") as stub:
         document = run(stub.url + "a/path?x=1", "--body-file", tmp_path / "body", "--warmup", 0, "--duration", 0.2)
-    assert document["answers"] > 0 and seen == {("/a/path?x=1", b"\x00" * 1000)}
+    assert document["responses"] > 0 and seen == {("/a/path?x=1", b"\x00" * 1000)}
 
 
 def test_no_server_is_1_and_names_host_and_port():
@@ -172,7 +172,7 @@ def test_verify_notices_wrong_answers_each_of_them(wrong, arguments, noticed):
         with Stub(model) as stub:
             document = run("--model", "m", "--url", stub.address, "--rate", 500, "--rows", 2, "--warmup", 0, "--duration", 1, *arguments)
         assert document["errorsByKind"] == ({wrong: model.spoiled} if noticed else {})
-        assert document["answers"] + document["errors"] == 500
+        assert document["responses"] + document["errors"] == 500
         assert model.spoiled == 0 or model.spoiled > 50
 
     again(attempt)

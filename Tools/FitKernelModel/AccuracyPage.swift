@@ -142,12 +142,12 @@ struct AccuracyPage {
 
       B200 is the only measured board of its family, so nothing can be held out there; GB200, B300 and GB300 are predicted with its constants.
 
-      ## The source document's kernels
+      ## The case study's kernels
 
       Never fitted to: the case study's three GEMMs in fp16, with the constants of the RTX PRO 6000 Server board on both editions' specifications. The case study's
       times are kernel records, and so are the predictions.
 
-      | kernel | document | Workstation | error | Server | error | before, Workstation |
+      | kernel | published | Workstation | error | Server | error | before, Workstation |
       |---|---|---|---|---|---|---|
 
       """

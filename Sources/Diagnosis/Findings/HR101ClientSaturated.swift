@@ -31,7 +31,7 @@ public enum HR101ClientSaturated: FindingRule {
         seen.append(
           run.client.busiestThreadShare == share
             ? "The generator's busiest thread uses \(share) of a core." : "The generator uses \(share) of its cores.")
-        // Only the generator's own counters can make this certain; a simulated or fitted client says what our world assumes of it.
+        // Only the generator's own counters can make this certain; a simulated or fitted client says what our system assumes of it.
         strongest = max(strongest, share.kind == .measured ? .high : .medium)
       }
     }
@@ -134,7 +134,7 @@ extension HR101ClientSaturated {
       A generator that sends late while its busiest thread uses less than half of a core waited for one: that is [HR104](HR104-descheduled-generator.md).
       """#,
     example: #"""
-      The source document's Linear run: 1,000 users, 1,151 requests/s, 441 ms mean. N/X - R = 868 - 441 = 428 ms in one run and 311 ms in another of the same
+      The case study's Linear run: 1,000 users, 1,151 requests/s, 441 ms mean. N/X - R = 868 - 441 = 428 ms in one run and 311 ms in another of the same
       users: a think time does not move by a quarter. In `headroom bench` one core at 0.855 ms per request limits Linear and Stacked; eight cores would treble both.
       """#,
     fix: #"""

@@ -10,7 +10,7 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
 
   /// A tenth of the bytes: a stray scalar does not count.
   public static let pageableThreshold = 0.1
-  /// Copies a batch over requests per batch: at four fifths nearly every request is copied by itself.
+  /// Copies per batch over requests per batch: at four fifths nearly every request is copied by itself.
   public static let scatterThreshold = 0.8
 
   /// Examines a run.
@@ -24,7 +24,7 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
       seen.append("\(pageable) of the bytes are copied from or to pageable memory.")
       fixes.append(Fix("Copy from page-locked memory", [.pinnedTransfers]))
     }
-    // One request a batch cannot be scattered; below one and a half the difference to a single copy is less than half a copy.
+    // One request per batch cannot be scattered; below one and a half the difference to a single copy is less than half a copy.
     if let uploads, let requests, requests.value >= 1.5, uploads.value >= scatterThreshold * requests.value {
       seen.append("\(uploads) copies reach the device for the \(requests) requests of a batch.")
       fixes.append(Fix("Gather a batch's rows on the host and copy once", [.gatheredCopies]))

@@ -61,7 +61,7 @@ extension HR202MemoryBandwidthBoundWeights {
       FLOPs over bytes that must move below peak FLOP/s over bandwidth, and bytes over (kernel time x bandwidth) above 0.6.
       """#,
     example: #"""
-      The case study's Stacked head: 199 MB of weights a batch, 167 FLOP per byte against a ridge of 281, 62 % of the bandwidth.
+      The case study's Stacked head: 199 MB of weights per batch, 167 FLOP per byte against a ridge of 281, 62 % of the bandwidth.
       """#,
     fix: #"""
       Larger batches, 8-bit weights, or fewer layers a pass so that weights stay in L2.

@@ -47,7 +47,7 @@ extension HR206WeightsExceedL2 {
       Weights do not stay in L2 from batch to batch.
       """#,
     says: #"""
-      The weights a batch reads are larger than the device's L2 (at most: partitions may keep copies of their own).
+      The weights per batch reads are larger than the device's L2 (at most: partitions may keep copies of their own).
       """#,
     whyBad: #"""
       Layers are read in the same order each batch. With least-recently-used replacement a cycle larger than the cache hits nothing, so every batch reads all

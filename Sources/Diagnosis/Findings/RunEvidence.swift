@@ -49,7 +49,7 @@ public struct LoadEvidence: Sendable, Hashable {
   public var meanThinkTime: Figure?
   /// Rows per request, if all are alike.
   public var fixedRowsPerRequest: Int?
-  /// Answers a second.
+  /// Answers per second.
   public var throughput: Figure?
   /// Over the client-side latency.
   public var meanLatency: Figure?
@@ -103,7 +103,7 @@ public struct ClientEvidence: Sendable, Hashable {
   public struct OtherRun: Sendable, Hashable {
     /// Its users.
     public var users: Int
-    /// Its answers a second.
+    /// Its answers per second.
     public var throughput: Figure
     /// Its N/X - R.
     public var thinkAndClientQueueTime: Figure
@@ -137,7 +137,7 @@ public struct ClientEvidence: Sendable, Hashable {
     return (sendLagP99?.inMilliseconds ?? 0) < Self.promptMilliseconds
   }
 
-  /// True where the generator itself was watched on a real machine: a simulated or fitted client says what our world assumes of it.
+  /// True where the generator itself was watched on a real machine: a simulated or fitted client says what our system assumes of it.
   public var isWitnessed: Bool { fullestShare?.kind == .measured || sendLagP99?.kind == .measured }
 }
 
@@ -239,7 +239,7 @@ public struct DeviceEvidence: Sendable, Hashable {
   public var hostOverheadIdle: Figure?
   /// Wall time whose cause could not be seen.
   public var unattributed: Figure?
-  /// Batches in flight between forming and answer, per launch thread: 1 is a serialized loop.
+  /// Batches in flight between forming and answer, per launch thread: 1 is no batch pipelining.
   public var pipelineDepth: Figure?
   /// From the end of a batch's work on the device to the first launch of the next, when work waited.
   public var loopGap: Figure?
@@ -275,7 +275,7 @@ public struct LaunchEvidence: Sendable, Hashable {
 public struct CopyEvidence: Sendable, Hashable {
   /// Bytes copied from or to pageable host memory over all bytes copied between host and device.
   public var pageableByteShare: Figure?
-  /// Host-to-device copies a batch.
+  /// Host-to-device copies per batch.
   public var uploadsPerBatch: Figure?
   /// Wall time in which only copies ran while another batch waited, as a share.
   public var copyOnlyWhileWorkWaits: Figure?

@@ -85,7 +85,7 @@ final class EngineKeeper: @unchecked Sendable {
   }
 
   private func attachOnce(_ inputs: Int32, _ outputs: Int32) throws(Gone) -> (channel: EngineChannel, generation: Int) {
-    let (channel, generation) = try handOver(inputs, outputs)
+    let (channel, generation) = try handOff(inputs, outputs)
     channel.limit(isolation.timeLimit)
     do throws(EngineChannel.Failure) {
       switch try channel.receive().message {
@@ -100,7 +100,7 @@ final class EngineKeeper: @unchecked Sendable {
   }
 
   /// Waits for a process, and gives it one end of a new socket and the memory.
-  private func handOver(_ inputs: Int32, _ outputs: Int32) throws(Gone) -> (channel: EngineChannel, generation: Int) {
+  private func handOff(_ inputs: Int32, _ outputs: Int32) throws(Gone) -> (channel: EngineChannel, generation: Int) {
     func refused(_ kind: DeviceError.Kind, _ reason: String) -> Gone { .refused(DeviceError(kind, "model '\(name)': \(reason)")) }
     monitor.lock()
     defer { monitor.unlock() }

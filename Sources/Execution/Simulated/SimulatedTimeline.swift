@@ -52,7 +52,7 @@ final class SimulatedTimeline: @unchecked Sendable {
     let isFirst = monitor.withLock {
       state.machine.advance(to: now)
       let tag = state.nextTag
-      // Three markers a batch.
+      // Three markers per batch.
       state.nextTag = state.nextTag &+ 4 & 0x3FFF_FFFF
       state.running[tag] = Running(batch: batch)
       state.machine.copy(tag: tag, isUpload: true, lasting: batch.upload, stream: batch.stream, ready: now)

@@ -16,35 +16,35 @@ public struct PlanBox: Sendable {
 /// Three explanations of the case study's table, each fitted to Linear and SeqLen, each asked to predict Stacked.
 public enum Hypotheses {
   /// The hypotheses: what is free in each.
-  public static func all() -> [(name: String, fit: WorldFit, separates: String)] {
+  public static func all() -> [(name: String, fit: HypothesisFit, separates: String)] {
     let base = HostProfile.triton
     let free = base.with(.clientPerRequest, 20).with(.clientCores, 8)
     return [
       (
         "client",
-        WorldFit(
-          host: base, start: [(.clientMicroseconds, 850), (.thinkMilliseconds, 300), (.handOverMicroseconds, 250)]),
+        HypothesisFit(
+          host: base, start: [(.clientMicroseconds, 850), (.thinkMilliseconds, 300), (.handOffMicroseconds, 250)]),
         "`pidstat -t -p PID 5 1` on the generator: one core at 100 %; or the same users from two processes: throughput rises"
       ),
       (
         "front end",
-        WorldFit(
+        HypothesisFit(
           host: free.with(.frontEndCores, 1),
-          start: [(.frontEndMicroseconds, 780), (.thinkMilliseconds, 400), (.handOverMicroseconds, 250)]),
+          start: [(.frontEndMicroseconds, 780), (.thinkMilliseconds, 400), (.handOffMicroseconds, 250)]),
         "`pidstat -t -p PID 5 1` on the server: one thread at 100 %; or two generator processes: throughput stays"
       ),
       (
-        "think time only", WorldFit(host: free, start: [(.thinkMilliseconds, 800), (.handOverMicroseconds, 250)]),
+        "think time only", HypothesisFit(host: free, start: [(.thinkMilliseconds, 800), (.handOffMicroseconds, 250)]),
         "the latency itself: without a queue it is some 10 ms, not 440"
       ),
     ]
   }
 
   /// The case study's three variants with plans, short windows.
-  static func variants() throws(ExperimentError) -> [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)] {
-    let experiment = try Experiment.document(seconds: 30)
-    var list: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)] = []
-    for (variant, row) in zip(experiment.variants, DocumentTable.rows) { list.append((variant, PlanBox(try variant.plan()), row)) }
+  static func variants() throws(ExperimentError) -> [(variant: Variant, plan: PlanBox, row: PublishedTable.Row)] {
+    let experiment = try Experiment.caseStudy(seconds: 30)
+    var list: [(variant: Variant, plan: PlanBox, row: PublishedTable.Row)] = []
+    for (variant, row) in zip(experiment.variants, PublishedTable.rows) { list.append((variant, PlanBox(try variant.plan()), row)) }
     return list
   }
 
@@ -52,7 +52,7 @@ public enum Hypotheses {
   public static func report(progress: (String) -> Void) throws(ExperimentError) -> Report {
     let variants = try variants()
     let inputs = variants.filter { $0.variant.name != "stacked" }
-    var columns = ["document"]
+    var columns = ["published"]
     var fitted: [(name: String, values: [(String, Double)], error: Double)] = []
     var runs: [[SimulationResult]] = []
     for hypothesis in all() {
@@ -62,7 +62,7 @@ public enum Hypotheses {
       var results: [SimulationResult] = []
       for entry in variants {
         let changed = hypothesis.fit.configured(entry.variant, best.values)
-        results.append(try changed.world(entry.plan.plan, seed: 1).result("\(hypothesis.name), \(entry.variant.name)"))
+        results.append(try changed.system(entry.plan.plan, seed: 1).result("\(hypothesis.name), \(entry.variant.name)"))
       }
       runs.append(results)
       columns += [hypothesis.name, "error"]
@@ -70,10 +70,10 @@ public enum Hypotheses {
     }
     var rows: [FigureTable.Row] = []
     func line(_ label: String, _ unit: Figure.Unit, _ document: Double, _ ours: [Double]) {
-      var cells: [FigureTable.Cell] = [.figure(Figure(document, unit, .measured, source: "source document"))]
+      var cells: [FigureTable.Cell] = [.figure(Figure(document, unit, .measured, source: "published case study"))]
       for value in ours {
-        cells.append(.figure(Figure(value, unit, .simulated, source: "fitted world")))
-        cells.append(.figure(Figure(value / document - 1, .share, .simulated, source: "simulated over document, less one")))
+        cells.append(.figure(Figure(value, unit, .simulated, source: "fitted system")))
+        cells.append(.figure(Figure(value / document - 1, .share, .simulated, source: "simulated over published, less one")))
       }
       rows.append(FigureTable.Row(label, cells: cells))
     }
@@ -82,8 +82,9 @@ public enum Hypotheses {
       line("\(entry.row.name) throughput\(blind)", .requestsPerSecond, entry.row.throughput, runs.map { $0[index].throughput })
       line("\(entry.row.name) mean latency\(blind)", .milliseconds, entry.row.mean, runs.map { $0[index].meanLatencyMilliseconds ?? 0 })
       line(
-        "\(entry.row.name) outside the measured latency", .milliseconds, DocumentTable.users / entry.row.throughput * 1000 - entry.row.mean,
-        runs.map { DocumentTable.users / $0[index].throughput * 1000 - ($0[index].meanLatencyMilliseconds ?? 0) })
+        "\(entry.row.name) outside the measured latency", .milliseconds,
+        PublishedTable.users / entry.row.throughput * 1000 - entry.row.mean,
+        runs.map { PublishedTable.users / $0[index].throughput * 1000 - ($0[index].meanLatencyMilliseconds ?? 0) })
       line(
         "\(entry.row.name) batches per second\(blind)", .count, entry.row.batchesPerSecond,
         runs.map { Double($0[index].batches) / max(1e-9, $0[index].window.seconds) })

@@ -19,13 +19,13 @@ public enum Validation {
 
   static func figures(_ result: VariantResult) -> Figures {
     let api = result.analysis.summaries.first { $0.report == .cudaAPI }
-    let system = result.analysis.summaries.first { $0.report == .osRuntime }
+    let osRuntime = result.analysis.summaries.first { $0.report == .osRuntime }
     func share(_ summary: Summary?, _ prefix: String) -> Double {
       (summary?.rows ?? []).filter { $0.name.hasPrefix(prefix) }.reduce(0) { $0 + $1.share }
     }
     let run = result.run
     var os: [String: Double] = [:]
-    for entry in DocumentTable.osShares { os[entry.name] = share(system, entry.name) }
+    for entry in PublishedTable.osShares { os[entry.name] = share(osRuntime, entry.name) }
     return Figures(
       throughput: run.throughput, median: run.latencyMilliseconds(percentile: 50) ?? 0, p95: run.latencyMilliseconds(percentile: 95) ?? 0,
       mean: run.meanLatencyMilliseconds ?? 0, requestsPerBatch: Double(run.batchRequests) / Double(max(1, run.batches)),
@@ -38,7 +38,7 @@ public enum Validation {
   public static func page(progress: @escaping @Sendable (String) -> Void) throws(ExperimentError) -> String {
     var runner = ExperimentRunner(progress: progress)
     runner.explains = false
-    var experiment = try Experiment.document()
+    var experiment = try Experiment.caseStudy()
     experiment.repetitions = 1
     let result = try runner.run(experiment)
     var lines: [String] = [
@@ -49,14 +49,14 @@ public enum Validation {
       "",
       "*Input*: was used to choose a parameter; its error says how well the fit went, nothing more. *Blind*: was not. Kernel times come from the",
       "kernel model, which never saw the case study; p95, API shares and OS shares are never fitted.", "", "## Figure by figure", "",
-      "| variant | figure | document | ours | error | |", "|---|---|---|---|---|---|",
+      "| variant | figure | published | ours | error | |", "|---|---|---|---|---|---|",
     ]
     func add(_ name: String, _ what: String, _ document: Double, _ ours: Double, _ kind: String, _ format: (Double) -> String) {
       lines.append("| \(name) | \(what) | \(format(document)) | \(format(ours)) | \(percent(ours / document - 1)) | \(kind) |")
     }
     func number(_ value: Double) -> String { NumberText.significant(value, digits: 4) }
     func share(_ value: Double) -> String { NumberText.fixed(value * 100, decimals: 1) + " %" }
-    for (variant, row) in zip(result.variants, DocumentTable.rows) {
+    for (variant, row) in zip(result.variants, PublishedTable.rows) {
       let ours = figures(variant)
       let kind = row.name == "stacked" ? "blind" : "input"
       add(row.name, "requests/s", row.throughput, ours.throughput, kind, number)
@@ -71,7 +71,7 @@ public enum Validation {
       add(row.name, "GEMM-active share (batches x kernel time)", row.gemmActive, ours.gemmActive, "blind", share)
       add(row.name, "cudaEventSynchronize, of API time", row.synchronizeShare, ours.synchronize, "blind", share)
       add(row.name, "kernel launches, of API time", row.launchShare, ours.launch, "blind", share)
-      for entry in DocumentTable.osShares {
+      for entry in PublishedTable.osShares {
         add(row.name, "\(entry.name), of OS time", entry.share, ours.os[entry.name] ?? 0, "blind", share)
       }
     }
@@ -80,27 +80,27 @@ public enum Validation {
       "", "## Degrees of freedom", "",
       "Fitted: \(fitted.joined(separator: ", ")): 3 parameters against 6 inputs (throughput, mean latency and batches per second of Linear and SeqLen). Everything else in the",
       "profile is assumed or from literature, entry by entry (`HostProfile+BuiltIn.swift`); rows per request (50) follow from the case study's batch counts.",
-      "", "## Two dumb baselines", "",
-      "| variant | figure | document | always client-bound | error | roofline + fixed gap | error | ours |",
+      "", "## Two simple baselines", "",
+      "| variant | figure | published | always client-bound | error | roofline + fixed gap | error | ours |",
       "|---|---|---|---|---|---|---|---|",
     ]
     // Baseline 1: every variant runs at Linear's rate, its latency what is left of the cycle after Linear's time outside the measured latency.
-    let first = DocumentTable.rows[0]
-    let outside = DocumentTable.users / first.throughput * 1000 - first.mean
+    let first = PublishedTable.rows[0]
+    let outside = PublishedTable.users / first.throughput * 1000 - first.mean
     // Baseline 2: a batch of 250 rows takes its roofline time plus a gap that makes SeqLen right.
     let seconds = result.variants.map { roofline($0) }
-    let gap = 1 / DocumentTable.rows[2].batchesPerSecond - seconds[2]
-    for (index, row) in DocumentTable.rows.enumerated() {
+    let gap = 1 / PublishedTable.rows[2].batchesPerSecond - seconds[2]
+    for (index, row) in PublishedTable.rows.enumerated() {
       let rate = row.requestsPerBatch / (seconds[index] + gap)
       let ours = result.variants[index].run
       lines.append(
         "| \(row.name) | requests/s | \(number(row.throughput)) | \(number(first.throughput)) | \(percent(first.throughput / row.throughput - 1)) | \(number(rate)) | \(percent(rate / row.throughput - 1)) | \(percent(ours.throughput / row.throughput - 1)) |"
       )
-      let dumb = DocumentTable.users / first.throughput * 1000 - outside
-      let second = max(1, DocumentTable.users / rate * 1000 - outside)
+      let simple = PublishedTable.users / first.throughput * 1000 - outside
+      let second = max(1, PublishedTable.users / rate * 1000 - outside)
       let mean = ours.meanLatencyMilliseconds ?? 0
       lines.append(
-        "| \(row.name) | mean latency, ms | \(number(row.mean)) | \(number(dumb)) | \(percent(dumb / row.mean - 1)) | \(number(second)) | \(percent(second / row.mean - 1)) | \(percent(mean / row.mean - 1)) |"
+        "| \(row.name) | mean latency, ms | \(number(row.mean)) | \(number(simple)) | \(percent(simple / row.mean - 1)) | \(number(second)) | \(percent(second / row.mean - 1)) | \(percent(mean / row.mean - 1)) |"
       )
     }
     lines += [
@@ -208,7 +208,7 @@ public enum Validation {
     func outcome(_ variant: Variant, _ plan: Plan) throws(ExperimentError) -> [Double] {
       var short = variant
       short.workload.duration = .milliseconds(30_000)
-      let run = try short.world(plan, seed: 1).result(variant.name)
+      let run = try short.system(plan, seed: 1).result(variant.name)
       return [run.throughput, run.meanLatencyMilliseconds ?? 0, run.busy.kernels / Double(run.window.nanoseconds)]
     }
     var base: [[Double]] = []

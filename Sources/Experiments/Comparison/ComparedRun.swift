@@ -12,7 +12,7 @@ public struct ComparedRun: Sendable {
   public var name: String
   /// Counted by the generator and the server.
   public var run: RunTotals
-  /// Answers a second.
+  /// Answers per second.
   public var throughputFigure: Figure
   /// What the trace says.
   public var analysis: TraceAnalysis

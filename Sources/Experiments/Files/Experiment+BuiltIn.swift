@@ -7,15 +7,17 @@ import TimeBase
 import Workload
 
 extension Experiment {
+  /// The published case study: three heads behind one serving configuration (Docs/case-study.md).
+  public static let caseStudyName = "case-study"
   /// Experiments that run without a file, by name.
-  public static let builtInNames = ["document", "parts", "iso-m"]
+  public static let builtInNames = [caseStudyName, "parts", "iso-m"]
 
   /// One of them.
   ///
   /// - Parameter seconds: length of the window; nil for the experiment's own.
   public static func builtIn(_ name: String, seconds: Double? = nil) throws(ExperimentError) -> Experiment {
     switch name {
-    case "document": return try document(seconds: seconds ?? 120)
+    case caseStudyName: return try caseStudy(seconds: seconds ?? 120)
     case "parts": return try parts(seconds: seconds ?? 5)
     case "iso-m": return try isoM(seconds: seconds ?? 10)
     default:
@@ -27,8 +29,8 @@ extension Experiment {
     do { return try GPUCatalogue().find(name).gpu } catch { throw ExperimentError("\(error)") }
   }
 
-  /// The document's serving configuration, field by field.
-  static let documentScheduler = SchedulerConfiguration(
+  /// The case study's serving configuration, field by field.
+  static let caseStudyScheduler = SchedulerConfiguration(
     maximumBatchRows: 256,
     batching: DynamicBatchingPolicy(
       preferredSizes: [128, 256], maximumQueueDelay: .microseconds(10_000), preservesOrdering: true,
@@ -36,35 +38,35 @@ extension Experiment {
         timeoutAction: .reject, defaultTimeout: .microseconds(120_000_000), maximumQueueSize: 20_480)))
 
   /// Its load: 1,000 users; 50 rows per request follow from its batch counts, the mean think time is fitted (`Hypotheses`).
-  static func documentWorkload(seconds: Double) -> Workload {
+  static func caseStudyWorkload(seconds: Double) -> Workload {
     Workload(
       load: .closed(users: 1000, spawnRate: 100, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(50),
       warmUp: .milliseconds(15_000), duration: TimeSpan(clampingSeconds: seconds))
   }
 
-  /// The source document's experiment: three heads behind one serving configuration.
-  public static func document(seconds: Double = 120, host: HostProfile = .triton) throws(ExperimentError) -> Experiment {
+  /// The published case study: three heads behind one serving configuration.
+  public static func caseStudy(seconds: Double = 120, host: HostProfile = .triton) throws(ExperimentError) -> Experiment {
     let gpu = try gpu("rtx-pro-6000")
     let heads: [(String, ModelSource)] = [
       ("linear", .builtIn(.linear(layers: 19))), ("stacked", .builtIn(.stacked(layers: 19))), ("seqlen", .builtIn(.seqlen(layers: 20))),
     ]
     return Experiment(
-      name: "document",
+      name: caseStudyName,
       question:
         "Three classification heads behind one serving configuration: how much of the GPU idles in each, why, and what would change it?",
       variants: heads.map {
         Variant(
-          name: $0.0, model: $0.1, gpu: gpu, scheduler: documentScheduler, workload: documentWorkload(seconds: seconds), host: host)
+          name: $0.0, model: $0.1, gpu: gpu, scheduler: caseStudyScheduler, workload: caseStudyWorkload(seconds: seconds), host: host)
       },
-      notes: ["19 large GEMMs a batch in every head: the document's kernel counts are divisible by 19, its text says 20"])
+      notes: ["19 large GEMMs per batch in every head: the case study's kernel counts are divisible by 19, its text says 20"])
   }
 
-  /// The document's experiment as a processor can do it: one row a request, and as many users as each head needs to show where it ends.
-  public static func documentOnProcessor(seconds: Double = 20) throws(ExperimentError) -> Experiment {
-    var experiment = try document(seconds: seconds)
-    experiment.name = "document"
+  /// The case study as a processor can do it: one row per request, and as many users as each head needs to show where it ends.
+  public static func caseStudyOnProcessor(seconds: Double = 20) throws(ExperimentError) -> Experiment {
+    var experiment = try caseStudy(seconds: seconds)
+    experiment.name = caseStudyName
     experiment.repetitions = 1
-    experiment.notes = ["one row a request; 1,000, 200 and 64 users: what a processor does in a second is far below a GPU's"]
+    experiment.notes = ["one row per request; 1,000, 200 and 64 users: what a processor does in a second is far below a GPU's"]
     for (index, users) in [1000, 200, 64].enumerated() where experiment.variants.indices.contains(index) {
       // All users are there after two seconds; another one lets the wave that makes spread out.
       experiment.variants[index].workload = Workload(
@@ -74,7 +76,7 @@ extension Experiment {
     return experiment
   }
 
-  /// What the document says about its earlier parts: a mid-size encoder whose gaps are copies, and a tiny one in a serialized loop, with
+  /// What the case study says about its earlier parts: a mid-size encoder whose gaps are copies, and a tiny one whose batches do not overlap, with
   /// one and more instances.
   public static func parts(seconds: Double = 5) throws(ExperimentError) -> Experiment {
     let gpu = try gpu("rtx-pro-6000")
@@ -110,9 +112,10 @@ extension Experiment {
     }
     return Experiment(
       name: "parts",
-      question: "A mid-size encoder whose gaps are copies and a tiny one in a serialized loop: do more instances help?", variants: variants,
+      question: "A mid-size encoder whose gaps are copies and a tiny one whose batches do not overlap: do more instances help?",
+      variants: variants,
       repetitions: 2,
-      notes: ["the document describes its earlier parts in words; model sizes and load here are ours"])
+      notes: ["the case study describes its earlier parts in words; model sizes and load here are ours"])
   }
 
   /// Is it the architecture, or the rows? Linear with B rows against SeqLen with B x S of the same product: shape is M.

@@ -1,4 +1,6 @@
+import FileAccess
 import JSONText
+import ModelGraph
 import Simulation
 import Workload
 
@@ -22,10 +24,16 @@ extension Experiment {
   ///
   /// - Parameters:
   ///   - model: an .onnx file, or a built-in head's name; a path is relative to the working directory.
-  /// - Throws: what an experiment file with these values would; "bench --model" stands for its name.
+  /// - Throws: what is wrong with the model's name, the device or the configuration, by option; what else an experiment file with these values
+  ///   would.
   public static func ofModel(_ model: String, device: String, _ settings: ModelSettings = ModelSettings()) throws(ExperimentError)
     -> Experiment
   {
+    try check(model)
+    _ = try ExperimentChanges.naming("--device \(device)") { () throws(ExperimentError) in try ExperimentFile.gpu(device: device) }
+    if let file = settings.configuration, Files.kind(of: file) == nil {
+      throw ExperimentError("--config \(file): there is no such file")
+    }
     func quoted(_ text: String) -> String { JSONValue.string(text).serialized(pretty: false) }
     let stem = model.split(separator: "/").last.map { $0.hasSuffix(".onnx") ? String($0.dropLast(5)) : String($0) } ?? model
     let load = settings.rate.map { "rate: \($0)" } ?? "users: \(settings.users)"
@@ -52,5 +60,16 @@ extension Experiment {
       )
     }
     return experiment
+  }
+
+  private static func check(_ model: String) throws(ExperimentError) {
+    if BuiltInHead.names.contains(model) { return }
+    if model.hasSuffix(".yaml") || model.hasSuffix(".yml") {
+      throw ExperimentError("--model \(model): that is an experiment file: headroom bench \(model)")
+    }
+    guard model.hasSuffix(".onnx") else {
+      throw ExperimentError("--model \(model): give \(BuiltInHead.names.joined(separator: ", ")), or an .onnx file")
+    }
+    if Files.kind(of: model) == nil { throw ExperimentError("--model \(model): there is no such file") }
   }
 }

@@ -108,15 +108,15 @@ public struct Variant: Sendable {
     }
   }
 
-  /// The world this variant lives in.
-  public func world(_ plan: Plan, seed: UInt64, keepsTrace: Bool = false) -> SimulationConfiguration {
-    var world = SimulationConfiguration(
+  /// The system this variant lives in.
+  public func system(_ plan: Plan, seed: UInt64, keepsTrace: Bool = false) -> SimulationConfiguration {
+    var system = SimulationConfiguration(
       model: name, workload: workload, scheduler: scheduler, plan: plan, host: host, seed: seed, keepsTrace: keepsTrace)
-    world.execution = execution
-    world.processor = processor
-    if deviceTimeScale != 1 { world.scales[.kernels] = deviceTimeScale }
-    if batchingDelayScale != 1 { world.scales[.batchingDelay] = batchingDelayScale }
-    return world
+    system.execution = execution
+    system.processor = processor
+    if deviceTimeScale != 1 { system.scales[.kernels] = deviceTimeScale }
+    if batchingDelayScale != 1 { system.scales[.batchingDelay] = batchingDelayScale }
+    return system
   }
 }
 

@@ -48,11 +48,11 @@ public enum ExperimentFile {
     } catch { throw ExperimentError("\(path): \(error)") }
   }
 
-  /// What `--init` prints: the document's experiment, explained.
+  /// What `--init` prints: the case study's experiment, explained.
   public static let template = """
     # An experiment: what is compared, under which load, on which device, at which host costs.
     # Run it with: headroom bench FILE
-    name: document
+    name: case-study
     question: Three classification heads behind one serving configuration. How much of the GPU idles, why, and what would change it?
 
     # What findings are ranked by: throughput, latency or cost. Left out: throughput in a closed loop, latency in an open one.
@@ -71,7 +71,7 @@ public enum ExperimentFile {
 
     workload:
       users: 1000                # a closed loop; or `rate: 500` for an open one (requests per second, Poisson)
-      spawnRate: 100             # users started a second
+      spawnRate: 100             # users started per second
       think: uniform:0.08,0.48   # constant:S, uniform:S,S or exponential:S, seconds
       rows: 50                   # rows per request, or a range such as 1-100
       warmUpSeconds: 15          # cut off
@@ -98,7 +98,7 @@ public enum ExperimentFile {
       - name: linear
         model: linear            # linear, stacked, seqlen, encoder, or an .onnx file
         # dimensions: {"ids:1": 128} # of an .onnx file: sizes of dynamic axes other than the batch axis
-        layers: 19               # as the document's kernel counts say; its text says 20
+        layers: 19               # as the case study's kernel counts say; its text says 20
       - name: stacked
         model: stacked
         layers: 19

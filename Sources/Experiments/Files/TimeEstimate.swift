@@ -1,5 +1,6 @@
 import CheckedNumbers
-import Planning
+public import Planning
+import Simulation
 import TimeBase
 import Workload
 
@@ -41,27 +42,40 @@ public struct TimeEstimate: Sendable, Hashable {
 public struct SimulationSpeed: Sendable, Hashable {
   /// CPU seconds per simulated request.
   public var secondsPerRequest: Double
-  /// Requests of the short runs behind one variant's sensitivities and changes: some 580 of 10,000.
+  /// Requests of the short runs behind one variant's sensitivities and changes.
   public var requestsForChanges: Double
+  /// Runs at the highest rate that are worth a search with all its changes; each lasts ten times the latency goal, so that a server that can take
+  /// much costs more.
+  public var runsAtMaximumRate: Double
   /// Cores that variants run on beside each other.
   public var cores: Int
 
   /// A speed with every field stated.
-  public init(secondsPerRequest: Double = 2.5e-6, requestsForChanges: Double = 5.8e6, cores: Int) {
+  public init(secondsPerRequest: Double = 2.5e-6, requestsForChanges: Double = 5.8e6, runsAtMaximumRate: Double = 40, cores: Int) {
     self.secondsPerRequest = secondsPerRequest
     self.requestsForChanges = requestsForChanges
+    self.runsAtMaximumRate = runsAtMaximumRate
     self.cores = cores
   }
 }
 
 extension Experiment {
   /// In virtual time. Requests per second of a closed loop are bounded by its users' think time and by what the device computes at best.
-  public func estimate(_ speed: SimulationSpeed, explains: Bool) -> TimeEstimate {
+  ///
+  /// - Parameter plans: of the variants, in their order: how much each can take at best. Without them the search for that is left out.
+  public func estimate(_ speed: SimulationSpeed, explains: Bool, plans: [Plan] = []) -> TimeEstimate {
     var perVariant: [Double] = []
-    for variant in variants {
+    for (index, variant) in variants.enumerated() {
       let length = variant.workload.ramp.seconds + variant.workload.warmUp.seconds + variant.workload.duration.seconds
-      let requests = length * Self.rate(of: variant) * Double(repetitions) + (explains ? speed.requestsForChanges : 0)
-      perVariant.append(requests * speed.secondsPerRequest)
+      var requests = length * Self.rate(of: variant) * Double(repetitions)
+      // Short runs are made side by side.
+      var sideBySide = explains ? speed.requestsForChanges : 0
+      if plans.indices.contains(index) {
+        let each = Self.maximumRate(of: variant, plans[index]) * 10 * latencyGoal.p99Milliseconds / 1000
+        // Without changes there is one search, whose trials wait for each other.
+        if explains { sideBySide += max(0, each - 10_000) * speed.runsAtMaximumRate } else { requests += max(0, each - 10_000) * 10 }
+      }
+      perVariant.append((requests + sideBySide / Double(max(1, speed.cores / variants.count))) * speed.secondsPerRequest)
     }
     // Variants run beside each other; the longest of them is not cut.
     let seconds = max(perVariant.max() ?? 0, perVariant.reduce(0, +) / Double(max(1, min(speed.cores, variants.count))))
@@ -91,6 +105,17 @@ extension Experiment {
   private var runs: String {
     let count = variants.count
     return "\(count) variant\(count == 1 ? "" : "s"), \(repetitions) run\(repetitions == 1 ? "" : "s")\(count == 1 ? "" : " each")"
+  }
+
+  /// Requests per second that a variant could take, from above: full batches one after the other, and a front end that does nothing else.
+  private static func maximumRate(of variant: Variant, _ plan: Plan) -> Double {
+    let frontEnd = variant.host[.frontEndPerRequest].value
+    let bound = frontEnd > 0 ? variant.host[.frontEndCores].value * 1e6 / frontEnd : CapacitySearch.largestRate
+    let rows = max(1, variant.scheduler.maximumBatchRows)
+    guard variant.processor == nil, let batch = try? plan.at(rows: rows) else { return 0 }
+    let nanoseconds = batch.elapsedNanoseconds(.eager, host: variant.host)
+    guard nanoseconds > 0 else { return bound }
+    return min(bound, Double(rows) / max(1, variant.workload.rows.mean) / nanoseconds * 1e9, CapacitySearch.largestRate)
   }
 
   /// Requests per second, from above.

@@ -101,7 +101,7 @@ public struct TritonSuite: Sendable {
 
   private static func simulate(_ run: Run, seconds: Double) throws(ExperimentError) -> Entry {
     let gpu = try Experiment.gpu("h200")
-    var scheduler = Experiment.documentScheduler
+    var scheduler = Experiment.caseStudyScheduler
     scheduler.instances = run.instances
     let host: HostProfile = run.isFastClient ? .h200TritonPythonFastClient : .h200TritonPython
     var variant = Variant(
@@ -117,7 +117,7 @@ public struct TritonSuite: Sendable {
     let plan = try variant.plan()
     let result: SimulationResult
     do {
-      guard let done = try Simulation.run(variant.world(plan, seed: 1, keepsTrace: true)) else {
+      guard let done = try Simulation.run(variant.system(plan, seed: 1, keepsTrace: true)) else {
         throw ExperimentError("\(run.name): stopped")
       }
       result = done

@@ -68,26 +68,26 @@ struct FittedSimulation: Sendable {
     var variant = variant
     variant.processor = processor
     let base = variant
-    func world(_ factor: Double, _ delay: Double) -> Variant {
+    func system(_ factor: Double, _ delay: Double) -> Variant {
       var changed = base
       (changed.deviceTimeScale, changed.batchingDelayScale, changed.host) = (factor, delay, observed.host)
       return changed
     }
     func run(_ variant: Variant, _ seed: UInt64) throws(ExperimentError) -> SimulationResult {
-      try variant.world(plan, seed: seed).shortened(rate: observed.throughput, requests: 12_000).result("the run in virtual time")
+      try variant.system(plan, seed: seed).shortened(rate: observed.throughput, requests: 12_000).result("the run in virtual time")
     }
     func busy(_ result: SimulationResult) -> Double { result.busy.kernels / max(1, Double(result.window.nanoseconds)) }
     // One at a time, each by what rises with it whatever limits. Requests per second would tell nothing of either where the load limits.
     func factor(_ delay: Double) throws(ExperimentError) -> Double {
       try Self.root(from: 0.2, to: 5, steps: 12) { tried throws(ExperimentError) in
-        let result = try run(world(tried, delay), 3)
+        let result = try run(system(tried, delay), 3)
         guard result.throughput > 0 else { return 1 }
         return busy(result) / result.throughput - observed.busy / observed.throughput
       } ?? 1
     }
     func delay(_ factor: Double) throws(ExperimentError) -> Double {
       try Self.root(from: 1, to: 3, steps: 9) { tried throws(ExperimentError) in
-        let result = try run(world(factor, tried), 3)
+        let result = try run(system(factor, tried), 3)
         guard result.batches > 0 else { return 1 }
         return result.window.seconds / Double(result.batches) - 1 / observed.batchesPerSecond
       } ?? 1
@@ -95,7 +95,7 @@ struct FittedSimulation: Sendable {
     // Batches that wait for a full device leave when it is free, however late a timer is: then there is no root, and the delay stays.
     let hasDelay = variant.scheduler.batching.map { $0.maximumQueueDelay > .zero } ?? false
     let late = hasDelay ? try delay(try factor(1)) : 1
-    variant = world(try factor(late), late)
+    variant = system(try factor(late), late)
     // Of another seed: what was fitted to one draw must hold for others.
     let check = try run(variant, 4)
     guard check.answered > 0 else { return nil }
@@ -139,7 +139,7 @@ struct FittedSimulation: Sendable {
   /// What one percent of each kind of time is worth in this simulation: fitted, as it is. nil where the simulation is too far from the run.
   func elasticities(rate: Double) throws(ExperimentError) -> Elasticities? {
     guard reproductionError.value <= Assessment.largestReproductionError,
-      var found = try ElasticityProbe.elasticities(of: variant.world(plan, seed: 5), rate: rate, seeds: [21, 22, 23, 24])
+      var found = try ElasticityProbe.elasticities(of: variant.system(plan, seed: 5), rate: rate, seeds: [21, 22, 23, 24])
     else { return nil }
     found.values = found.values.mapValues { figure in
       var fitted = figure
@@ -177,12 +177,12 @@ extension FittedSimulation.Observed {
     let usual = HostProfile.local
     let receiving = usual[.frontEndPerRequest].value
     let share = receiving / max(1e-9, receiving + usual[.responsePerRequest].value)
-    var (gather, handOver, output, count) = (0.0, 0.0, 0.0, 0.0)
+    var (gather, handOff, output, count) = (0.0, 0.0, 0.0, 0.0)
     let known = trace.batches.filter { $0.formed != Trace.unknown && $0.gatherStart != Trace.unknown && $0.outputEnd != Trace.unknown }
     // A batch that was formed ahead of a free instance waits for the one before it: that is no hand-off.
     var free: [Int: Int64] = [:]
     for batch in known.sorted(by: { $0.gatherStart < $1.gatherStart }) {
-      handOver += Double(max(0, batch.gatherStart - max(batch.formed, free[Int(batch.instance)] ?? .min)))
+      handOff += Double(max(0, batch.gatherStart - max(batch.formed, free[Int(batch.instance)] ?? .min)))
       free[Int(batch.instance)] = batch.outputEnd
       gather += Double(batch.computeStart - batch.gatherStart)
       output += Double(batch.outputEnd - batch.computeEnd)
@@ -203,7 +203,7 @@ extension FittedSimulation.Observed {
       .with(.frontEndPerRequest, loopMicroseconds * share, .measured, source)
       .with(.responsePerRequest, loopMicroseconds * (1 - share), .measured, source)
       .with(.frontEndPerByte, 0, .assumed, "contained in frontEndPerRequest").with(.gatherPerBatch, batch(gather), .measured, source)
-      .with(.batchHandOver, batch(handOver), .measured, source).with(.gatherPerByte, 0, .assumed, "contained in gatherPerBatch").with(
+      .with(.batchHandOff, batch(handOff), .measured, source).with(.gatherPerByte, 0, .assumed, "contained in gatherPerBatch").with(
         .responsePerBatch, batch(output), .measured, source)
   }
 }

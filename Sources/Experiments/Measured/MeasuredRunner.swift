@@ -23,7 +23,7 @@ public struct MeasuredRunner: Sendable {
   public var recordsOSCalls = true
   /// Whether the variants are also compared at the same rows per second.
   public var comparesEqualRows = true
-  /// Whether what changes would buy is computed: batches are timed after the runs, some seconds a variant.
+  /// Whether what changes would buy is computed: batches are timed after the runs, some seconds per variant.
   public var explains = true
   /// Generator processes of a run.
   public var generators = 1
@@ -173,7 +173,7 @@ public struct MeasuredRunner: Sendable {
     var analysis = seen.analysis
     var evidence = seen.evidence
     let largest = analysis.batchSizes.keys.max() ?? 1
-    let (fitted, remark) = fitted(variant, seen.plan, trace, load, evidence, largest: largest, timings: timings)
+    let (fitted, missing) = fitted(variant, seen.plan, trace, load, evidence, largest: largest, timings: timings)
     if let fitted {
       progress("\(variant.name): what limits")
       evidence.elasticities = try fitted.elasticities(rate: load.result.answersPerSecond)
@@ -186,7 +186,7 @@ public struct MeasuredRunner: Sendable {
       estimator?.headroom(today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .estimated)
       ?? Headroom(
         goal: experiment.latencyGoal, today: evidence.load.throughput,
-        unknownBecause: (remark ?? "no simulation was fitted to this run").replacing("no gain is computed: ", with: ""))
+        unknownBecause: missing ?? "no simulation was fitted to this run")
     analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
     let latencies = outcome.latency.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
     let throughput = Figure(outcome.answersPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")
@@ -199,7 +199,8 @@ public struct MeasuredRunner: Sendable {
       setting: "\(trace.gpus.first?.name ?? device), measured on this machine", trace: trace)
     var result = MeasuredVariant(
       variant: variant, compared: compared, atEqualRows: seen.atEqualRows, serverCPUPerRequest: nil, foreignCores: nil,
-      fittedRemark: remark, reproductionError: fitted?.reproductionError, generator: outcome.verdict,
+      fittedRemark: fitted?.remark ?? missing.map { "not quantified: \($0)" }, reproductionError: fitted?.reproductionError,
+      generator: outcome.verdict,
       stability: outcome.stability)
     if outcome.completed > 0 {
       result.serverCPUPerRequest = Figure(
@@ -212,18 +213,18 @@ public struct MeasuredRunner: Sendable {
     return result
   }
 
-  /// The simulation fitted to the run, and what is to be said of it or of its absence.
+  /// The simulation fitted to the run, or why there is none; neither where none was asked for.
   private func fitted(
     _ variant: Variant, _ plan: Result<Plan, ExperimentError>, _ trace: Trace, _ load: GeneratorRun, _ evidence: RunEvidence, largest: Int,
     timings: ProcessorTimings?
-  ) -> (fitted: FittedSimulation?, remark: String?) {
+  ) -> (fitted: FittedSimulation?, missing: String?) {
     guard explains else { return (nil, nil) }
-    guard let timings else { return (nil, "no gain is computed: runs on a GPU are not reproduced in virtual time") }
-    if evidence.steadiness?.isSteady == false { return (nil, "no gain is computed: the window is not steady") }
+    guard let timings else { return (nil, "runs on a GPU are not reproduced in virtual time") }
+    if evidence.steadiness?.isSteady == false { return (nil, "the window is not steady") }
     let planned: Plan
-    do throws(ExperimentError) { planned = try plan.get() } catch { return (nil, "no gain is computed: \(error)") }
+    do throws(ExperimentError) { planned = try plan.get() } catch { return (nil, error.description) }
     guard let observed = FittedSimulation.Observed(trace, load, busy: evidence.device.kernelBusy) else {
-      return (nil, "no gain is computed: the run has no batches to take times from")
+      return (nil, "the run has no batches to take times from")
     }
     progress("\(variant.name): timing batches")
     do throws(ExperimentError) {
@@ -233,10 +234,10 @@ public struct MeasuredRunner: Sendable {
       guard
         let fitted = try FittedSimulation(of: variant, plan: planned, processor: processor, rewrittenDurations: lean, observed: observed)
       else {
-        return (nil, "no gain is computed: the simulation fitted to this run answered nothing")
+        return (nil, "the simulation fitted to this run answered nothing")
       }
-      return (fitted, fitted.remark)
-    } catch { return (nil, "no gain is computed: \(error)") }
+      return (fitted, nil)
+    } catch { return (nil, error.description) }
   }
 
   private static func equalRows(

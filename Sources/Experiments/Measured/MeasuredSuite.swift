@@ -92,7 +92,7 @@ public enum MeasuredSuite {
         of: "the server"))
 
     let head = BuiltInHead.linear(layers: 20, hidden: hidden)
-    var variant = try Experiment.documentOnProcessor(seconds: seconds).variants[0]
+    var variant = try Experiment.caseStudyOnProcessor(seconds: seconds).variants[0]
     variant.name = "linear"
     variant.model = .builtIn(head)
     runner.progress("isolate: batcher and device in this process, \(Int(saturating: seconds)) s")

@@ -158,7 +158,7 @@ extension Findings.Undecided {
   var json: JSONValue { ["code": .string(code.rawValue), "name": .string(name), "toConfirm": .string(missing.cheapestMeasurement)] }
 }
 
-extension UnlockStep {
+extension ImprovementStep {
   var json: JSONValue {
     [
       "codes": .array(codes.map { .string($0.rawValue) }), "fixes": .array(fixes.map { .string($0.title) }), "total": total.json,

@@ -71,7 +71,7 @@ extension ExperimentResult {
     return facts
   }
 
-  // MARK: - The document's tables that need a plan
+  // MARK: - The case study's tables that need a plan
 
   private func utilizationSection(_ names: [String]) -> Report.Section {
     var rows: [FigureTable.Row] = []

@@ -1,47 +1,80 @@
 import Vocabulary
 public import Diagnosis
+import Dispatch
 import Glibc
 public import Simulation
+import Synchronization
 
 /// What one percent of each kind of time is worth: every kind is made 3 % longer and 3 % shorter with the same random seed.
 public enum ElasticityProbe {
-  /// e_i = -d ln X / d ln t_i by central differences, for every kind of time the world has.
+  /// e_i = -d ln X / d ln t_i by central differences, for every kind of time the system has.
   ///
   /// A window's edges move by a request or two; over 30,000 requests that is a thousandth of a percent of throughput a percent.
   ///
   /// - Parameters:
-  ///   - rate: requests per second the world answers: sets how long the runs are.
+  ///   - rate: requests per second the system answers: sets how long the runs are.
   ///   - seeds: one pair of runs each; the interval is their spread.
+  ///   - progress: told how many of the runs are done; from any of their threads.
   ///
   /// nil where a changed run answers nothing.
   public static func elasticities(
-    of world: SimulationConfiguration, rate: Double, seeds: [UInt64]
+    of system: SimulationConfiguration, rate: Double, seeds: [UInt64], progress: @Sendable (_ done: Int, _ all: Int) -> Void = { _, _ in }
   ) throws(ExperimentError) -> Elasticities? {
-    var values: [TimeTerm: Figure] = [:]
-    for time in TimeTerm.allCases {
-      switch (time, world.workload.load) {
-      case (.interArrival, .closed), (.thinkTime, .open): continue
-      default: break
+    // Every run is one of its own: side by side on all cores.
+    struct Run: Sendable { var time: TimeTerm, seed: UInt64, factor: Double }
+    let times = TimeTerm.allCases.filter { time in
+      switch (time, system.workload.load) {
+      case (.interArrival, .closed), (.thinkTime, .open): false
+      default: true
       }
+    }
+    let wanted = times.flatMap { time in
+      seeds.flatMap { seed in [shorter, longer].map { Run(time: time, seed: seed, factor: $0) } }
+    }
+    let slots = Mutex<[Result<Double, ExperimentError>?]>(Array(repeating: nil, count: wanted.count))
+    let done = Mutex(0)
+    DispatchQueue.concurrentPerform(iterations: wanted.count) { index in
+      let run = wanted[index]
+      let result: Result<Double, ExperimentError>
+      do throws(ExperimentError) { result = .success(try throughput(system, run.time, run.factor, run.seed, rate)) } catch {
+        result = .failure(error)
+      }
+      slots.withLock { $0[index] = result }
+      progress(
+        done.withLock {
+          $0 += 1; return $0
+        }, wanted.count)
+    }
+    var throughputs: [Double] = []
+    for slot in slots.withLock({ $0 }) {
+      guard let slot else { throw ExperimentError("a run for the throughput sensitivities was not made") }
+      throughputs.append(try slot.get())
+    }
+    guard throughputs.allSatisfy({ $0 > 0 }) else { return nil }
+    var values: [TimeTerm: Figure] = [:]
+    var next = throughputs[...]
+    for time in times {
       var found: [Double] = []
-      for seed in seeds {
-        let (shorter, longer) = (try throughput(world, time, 0.97, seed, rate), try throughput(world, time, 1.03, seed, rate))
-        guard shorter > 0, longer > 0 else { return nil }
-        found.append(-(log(longer) - log(shorter)) / (log(1.03) - log(0.97)))
+      for _ in seeds {
+        guard let ofShorter = next.popFirst(), let ofLonger = next.popFirst() else { break }
+        found.append(-(log(ofLonger) - log(ofShorter)) / (log(longer) - log(shorter)))
       }
       guard let minimum = found.min(), let maximum = found.max() else { return nil }
       let mean = found.reduce(0, +) / Double(found.count)
       values[time] = Figure(
-        mean, .ratio, .simulated, source: "re-simulation at +-3 %, \(seeds.count) pairs with common draws",
+        mean, .ratio, .simulated, source: "re-simulation at +-3 %, \(seeds.count) pairs with the same random seed",
         interval: found.count > 1 ? min(minimum, mean)...max(maximum, mean) : nil)
     }
     return values.isEmpty ? nil : Elasticities(values)
   }
 
+  /// A time is multiplied by these.
+  private static let (shorter, longer) = (0.97, 1.03)
+
   private static func throughput(
-    _ world: SimulationConfiguration, _ time: TimeTerm, _ factor: Double, _ seed: UInt64, _ rate: Double
+    _ system: SimulationConfiguration, _ time: TimeTerm, _ factor: Double, _ seed: UInt64, _ rate: Double
   ) throws(ExperimentError) -> Double {
-    var changed = world.shortened(rate: rate, requests: 30_000)
+    var changed = system.shortened(rate: rate, requests: 30_000)
     changed.seed = seed
     changed.scales[time] = (changed.scales[time] ?? 1) * factor
     return try changed.result("\(time.rawValue) made longer or shorter").throughput

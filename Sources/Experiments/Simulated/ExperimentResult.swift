@@ -37,7 +37,7 @@ public struct VariantResult: Sendable {
   public var headroom: Headroom
   /// Verdict, findings, gains, cumulative improvement plan.
   public var assessment: Assessment
-  /// Answers a second of every repetition.
+  /// Answers per second of every repetition.
   public var throughputs: [Double]
   /// Mean latencies of every repetition, milliseconds.
   public var meanLatencies: [Double]

@@ -19,13 +19,12 @@ public struct ExperimentRunner: Sendable {
   public init(progress: @escaping @Sendable (String) -> Void = { _ in }) { self.progress = progress }
 
   /// Runs every variant, several at a time. The order of work changes no figure: every run has its own seed.
-  public func run(_ experiment: Experiment) throws(ExperimentError) -> ExperimentResult {
+  ///
+  /// - Parameter plans: of the variants, where they were made already.
+  public func run(_ experiment: Experiment, plans: [Plan]? = nil) throws(ExperimentError) -> ExperimentResult {
     let count = experiment.variants.count
     guard count > 0 else { throw ExperimentError("experiment \(experiment.name): no variants") }
-    // All plans first: a mistake in the last variant must not show after minutes of the others.
-    var plans: [Plan] = []
-    for variant in experiment.variants { plans.append(try variant.plan()) }
-    let ready = plans
+    let ready = if let plans, plans.count == count { plans } else { try Self.plans(of: experiment) }
     var seen = try each(count, experiment) { index throws(ExperimentError) in
       try run(experiment.variants[index], plan: ready[index], of: experiment)
     }
@@ -38,6 +37,13 @@ public struct ExperimentRunner: Sendable {
     return ExperimentResult(
       experiment: experiment,
       variants: try each(count, experiment) { index throws(ExperimentError) in try assess(complete[index], of: experiment) })
+  }
+
+  /// All plans first: a mistake in the last variant must not show after minutes of the others.
+  public static func plans(of experiment: Experiment) throws(ExperimentError) -> [Plan] {
+    var plans: [Plan] = []
+    for variant in experiment.variants { plans.append(try variant.plan()) }
+    return plans
   }
 
   /// Something for every variant, several at a time.
@@ -75,10 +81,10 @@ public struct ExperimentRunner: Sendable {
   }
 
   private func run(_ variant: Variant, plan: Plan, of experiment: Experiment) throws(ExperimentError) -> SeenRun {
-    func simulate(_ world: SimulationConfiguration, _ what: String) throws(ExperimentError) -> SimulationResult {
+    func simulate(_ system: SimulationConfiguration, _ what: String) throws(ExperimentError) -> SimulationResult {
       let last = Mutex(-1)
       do {
-        let result = try Simulation.run(world) { share in
+        let result = try Simulation.run(system) { share in
           let percent = Int(saturating: share * 100)
           if last.withLock({ previous in
             defer { previous = percent }
@@ -93,14 +99,14 @@ public struct ExperimentRunner: Sendable {
       } catch let error as ExperimentError { throw error } catch { throw ExperimentError("variant \(variant.name): \(error)") }
     }
     progress("\(variant.name): simulating")
-    var run = try simulate(variant.world(plan, seed: experiment.seed, keepsTrace: true), "run 1 of \(experiment.repetitions)")
+    var run = try simulate(variant.system(plan, seed: experiment.seed, keepsTrace: true), "run 1 of \(experiment.repetitions)")
     guard let trace = run.trace else { throw ExperimentError("variant \(variant.name): no trace was kept") }
     run.trace = nil
     var throughputs = [run.throughput]
     var latencies = [run.meanLatencyMilliseconds ?? 0]
     for repetition in 1..<max(1, experiment.repetitions) {
       let again = try simulate(
-        variant.world(plan, seed: experiment.seed &+ UInt64(clamping: repetition)), "run \(repetition + 1) of \(experiment.repetitions)")
+        variant.system(plan, seed: experiment.seed &+ UInt64(clamping: repetition)), "run \(repetition + 1) of \(experiment.repetitions)")
       throughputs.append(again.throughput)
       latencies.append(again.meanLatencyMilliseconds ?? 0)
     }
@@ -123,18 +129,21 @@ public struct ExperimentRunner: Sendable {
     let (variant, plan, run) = (seen.variant, seen.plan, seen.run)
     var evidence = seen.evidence
     let assessment: Assessment
-    let estimator = Self.estimator(of: variant, plan: plan, rate: run.throughput, experiment: experiment)
+    let estimator = Self.estimator(
+      of: variant, plan: plan, rate: run.throughput, experiment: experiment,
+      progress: share(of: "\(variant.name): what each change would buy"))
     if explains {
       progress("\(variant.name): what limits")
       evidence.elasticities = try ElasticityProbe.elasticities(
-        of: variant.world(plan, seed: experiment.seed), rate: run.throughput, seeds: [21, 22])
+        of: variant.system(plan, seed: experiment.seed), rate: run.throughput, seeds: [21, 22],
+        progress: share(of: "\(variant.name): what limits"))
       progress("\(variant.name): what each change would buy")
       assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
     } else {
       assessment = Assessment(of: evidence, goal: experiment.goal, estimator: nil)
     }
     progress("\(variant.name): how much more it can take")
-    // A generator that limits today hides what the server can do; that it is the generator is this world's assumption.
+    // A generator that limits today hides what the server can do; that it is the generator is this system's assumption.
     let isGenerator = assessment.verdict.claims.first?.stage == .client
     let headroom = estimator.headroom(
       today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .simulated,
@@ -147,11 +156,19 @@ public struct ExperimentRunner: Sendable {
       headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
   }
 
+  /// "linear: what limits, 20 %"; of runs that are made side by side.
+  private func share(of stage: String) -> @Sendable (Int, Int) -> Void {
+    { [progress] done, all in if done < all { progress("\(stage), \(done * 100 / max(1, all)) %") } }
+  }
+
   /// Gains and headroom by re-simulation.
-  static func estimator(of variant: Variant, plan: Plan, rate: Double, experiment: Experiment) -> SimulatedEstimator {
+  static func estimator(
+    of variant: Variant, plan: Plan, rate: Double, experiment: Experiment, progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
+  ) -> SimulatedEstimator {
     let goal = experiment.latencyGoal.p99Milliseconds
     let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal)
-    return SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal) { changes throws(GainRefusal) in
+    return SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal, progress: progress) {
+      changes throws(GainRefusal) in
       try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
     }
   }
@@ -179,22 +196,22 @@ public enum EvidenceProbe {
   public static func evidence(
     of variant: Variant, changes: [Change], estimator: SimulatedEstimator
   ) throws(GainRefusal) -> RunEvidence {
-    let world = try estimator.world(changes, seed: 31)
-    do throws(ExperimentError) { return try evidence(of: variant, in: world) } catch { throw .failed(error.description) }
+    let system = try estimator.system(changes, seed: 31)
+    do throws(ExperimentError) { return try evidence(of: variant, in: system) } catch { throw .failed(error.description) }
   }
 
-  private static func evidence(of variant: Variant, in world: SimulationConfiguration) throws(ExperimentError) -> RunEvidence {
-    var world = world
-    world.keepsTrace = true
-    let run = try world.result("the changed run could not be simulated")
+  private static func evidence(of variant: Variant, in system: SimulationConfiguration) throws(ExperimentError) -> RunEvidence {
+    var system = system
+    system.keepsTrace = true
+    let run = try system.result("the changed run could not be simulated")
     guard let trace = run.trace else { throw ExperimentError("the changed run kept no trace") }
     var changed = variant
-    changed.scheduler = world.scheduler
-    changed.execution = world.execution
-    changed.host = world.host
-    changed.workload = world.workload
+    changed.scheduler = system.scheduler
+    changed.execution = system.execution
+    changed.host = system.host
+    changed.workload = system.workload
     // A processor's kernels are not the plan's.
-    let context = variant.processor == nil ? changed.context(plan: world.plan) : changed.servingContext
+    let context = variant.processor == nil ? changed.context(plan: system.plan) : changed.servingContext
     let analysis: TraceAnalysis
     do { analysis = try TraceAnalysis(of: trace, context: context) } catch {
       throw ExperimentError("the changed run's trace cannot be read: \(error)")
@@ -202,7 +219,7 @@ public enum EvidenceProbe {
     var evidence = analysis.evidence
     if variant.processor != nil { evidence.copies = CopyEvidence() }
     evidence.complete(with: run, variant: changed)
-    evidence.elasticities = try ElasticityProbe.elasticities(of: world, rate: run.throughput, seeds: [21])
+    evidence.elasticities = try ElasticityProbe.elasticities(of: system, rate: run.throughput, seeds: [21])
     return evidence
   }
 }

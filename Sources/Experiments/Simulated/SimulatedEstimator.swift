@@ -2,26 +2,30 @@ import Vocabulary
 import CheckedNumbers
 public import DeviceModel
 public import Diagnosis
+import Dispatch
 import Planning
 import Resimulation
 import Scheduling
 import Simulation
+import Synchronization
 import TimeBase
 import Workload
 
-/// Gains by re-simulation: every change is made to the variant's own world, which is then run again with the same random seed.
+/// Gains by re-simulation: every change is made to the variant's own system, which is then run again with the same random seed.
 public final class SimulatedEstimator: GainEstimator {
   private let variant: Variant
   private let plan: Plan
   private let rate: Double
   private let p99GoalMilliseconds: Double
   private let seeds: [UInt64]
-  /// How far the world is from the run that it stands for; nil where the run was this world's own.
+  /// How far the system is from the run that it stands for; nil where the run was this system's own.
   public let reproductionError: Figure?
   /// On a processor: batch times of the model without redundant work.
   private let rewrittenDurations: BatchDurations?
-  /// Whether latencies of this world are worth saying.
+  /// Whether latencies of this system are worth saying.
   private let tellsLatency: Bool
+  /// Told how many of the runs and searches that are to be made are done.
+  private let progress: @Sendable (_ done: Int, _ all: Int) -> Void
   private let findsEvidence: ([Change]) throws(GainRefusal) -> RunEvidence?
   private var runs: [[Change]: [SimulationResult]] = [:]
   private var capacities: [[Change]: CapacitySearch.Outcome] = [:]
@@ -37,10 +41,12 @@ public final class SimulatedEstimator: GainEstimator {
   ///   - rewrittenDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
   ///   - tellsLatency: false leaves gains of latency, and of capacity at a latency, out: a fitted simulation may pass as many requests as its run and
   ///     make them wait otherwise.
+  ///   - progress: told how many of the runs that are made side by side are done; from any of their threads.
   ///   - evidence: what a run with changes made would show; asked for the steps of the cumulative improvement plan.
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
     reproductionError: Figure? = nil, rewrittenDurations: BatchDurations? = nil, tellsLatency: Bool = true,
+    progress: @escaping @Sendable (_ done: Int, _ all: Int) -> Void = { _, _ in },
     evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence? = { _ in nil }
   ) {
     self.variant = variant
@@ -51,19 +57,20 @@ public final class SimulatedEstimator: GainEstimator {
     self.reproductionError = reproductionError
     self.rewrittenDurations = rewrittenDurations
     self.tellsLatency = tellsLatency
+    self.progress = progress
     self.findsEvidence = evidence
   }
 
   /// What a run with these changes made would show.
   public func evidence(_ changes: [Change]) throws(GainRefusal) -> RunEvidence? { try findsEvidence(changes) }
 
-  /// The variant's world with changes made, its run short.
-  public func world(_ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
+  /// The variant's system with changes made, its run short.
+  public func system(_ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
     var changed = variant
     for change in changes {
       if case .maximumBatchRows(let rows) = change { changed.scheduler.maximumBatchRows = rows }
     }
-    if changed.processor != nil { return try processorWorld(changed, changes, seed: seed) }
+    if changed.processor != nil { return try processorSystem(changed, changes, seed: seed) }
     var rewrites: [String] = []
     if changes.contains(.removeRedundantWork) { rewrites = ["sink-broadcast"] }
     var plan = self.plan
@@ -76,13 +83,13 @@ public final class SimulatedEstimator: GainEstimator {
         plans[key] = plan
       }
     }
-    var world = changed.world(plan, seed: seed).shortened(rate: rate)
-    for change in changes { try world.apply(change) }
-    return world
+    var system = changed.system(plan, seed: seed).shortened(rate: rate)
+    for change in changes { try system.apply(change) }
+    return system
   }
 
   /// On a processor batch times are measured, not planned: what was not measured cannot be told.
-  private func processorWorld(_ variant: Variant, _ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
+  private func processorSystem(_ variant: Variant, _ changes: [Change], seed: UInt64) throws(GainRefusal) -> SimulationConfiguration {
     var changed = variant
     for change in changes {
       guard change.appliesToMeasuredBatches else { throw .unsupported(change) }
@@ -94,44 +101,101 @@ public final class SimulatedEstimator: GainEstimator {
         guard let largest = changed.processor?.durations.points.last?.rows, rows <= largest else { throw .unsupported(change) }
       }
     }
-    var world = changed.world(plan, seed: seed).shortened(rate: rate)
-    for change in changes { try world.apply(change) }
-    return world
+    var system = changed.system(plan, seed: seed).shortened(rate: rate)
+    for change in changes { try system.apply(change) }
+    return system
   }
 
   private func results(_ changes: [Change]) throws(GainRefusal) -> [SimulationResult] {
     if let known = runs[changes] { return known }
-    var results: [SimulationResult] = []
-    for seed in seeds {
-      results.append(try Self.run(try world(changes, seed: seed)))
-    }
-    runs[changes] = results
-    return results
-  }
-
-  private static func run(_ world: SimulationConfiguration) throws(GainRefusal) -> SimulationResult {
-    do throws(ExperimentError) { return try world.result("the changed run could not be simulated") } catch {
-      throw .failed(error.description)
-    }
+    try work(Task(changes: changes, system: try system(changes, seed: seeds[0]), search: nil))
+    return runs[changes] ?? []
   }
 
   /// The highest request rate that keeps the p99 goal with changes made. From the capacity found without changes, which saves trials.
   private func capacity(_ changes: [Change]) throws(GainRefusal) -> CapacitySearch.Outcome {
     if let known = capacities[changes] { return known }
-    let start = changes.isEmpty ? max(8, rate) : try capacity([]).rate.lowerBound
-    let search = CapacitySearch(try world(changes, seed: seeds[0]), p99Milliseconds: p99GoalMilliseconds)
-    do throws(PlanError) {
-      let outcome = try search.run(from: start)
-      capacities[changes] = outcome
-      return outcome
-    } catch { throw .failed("the highest rate could not be searched for: \(error)") }
+    let task = Task(changes: changes, system: try system(changes, seed: seeds[0]), search: try start(changes))
+    guard let found = try work(task).capacity else { throw .failed("the highest rate was not searched for") }
+    return found
+  }
+
+  private func start(_ changes: [Change]) throws(GainRefusal) -> CapacitySearch.Start {
+    changes.isEmpty ? .far(max(8, rate)) : .near(try capacity([]).rate.lowerBound)
+  }
+
+  /// Runs of each seed, or a search, that are still to be made. A value, so that several can be worked on side by side.
+  private struct Task: Sendable {
+    var changes: [Change]
+    /// With the first seed.
+    var system: SimulationConfiguration
+    /// Where to start; nil for the runs.
+    var search: CapacitySearch.Start?
+  }
+
+  private struct Found: Sendable {
+    var runs: [SimulationResult]?
+    var capacity: CapacitySearch.Outcome?
+  }
+
+  @discardableResult private func work(_ task: Task) throws(GainRefusal) -> Found {
+    let found = try Self.found(task, seeds: seeds, p99GoalMilliseconds: p99GoalMilliseconds)
+    keep(found, of: task)
+    return found
+  }
+
+  private func keep(_ found: Found, of task: Task) {
+    if let results = found.runs { runs[task.changes] = results }
+    if let capacity = found.capacity { capacities[task.changes] = capacity }
+  }
+
+  private static func found(_ task: Task, seeds: [UInt64], p99GoalMilliseconds: Double) throws(GainRefusal) -> Found {
+    if let start = task.search {
+      do throws(PlanError) {
+        return Found(capacity: try CapacitySearch(task.system, p99Milliseconds: p99GoalMilliseconds).run(from: start))
+      } catch { throw .failed("the highest rate could not be searched for: \(error)") }
+    }
+    var results: [SimulationResult] = []
+    for seed in seeds {
+      var system = task.system
+      system.seed = seed
+      do throws(ExperimentError) { results.append(try system.result("the changed run could not be simulated")) } catch {
+        throw .failed(error.description)
+      }
+    }
+    return Found(runs: results)
+  }
+
+  /// Works out what will be asked, on all cores. What cannot be simulated is left, and said when it is asked for.
+  public func prepare(_ lists: [[Change]], forMaximumRate: Bool) {
+    var tasks: [Task] = []
+    var seen: Set<[Change]> = []
+    for changes in [[]] + lists where seen.insert(changes).inserted {
+      guard let system = try? self.system(changes, seed: seeds[0]) else { continue }
+      if forMaximumRate, tellsLatency, capacities[changes] == nil, let start = try? start(changes) {
+        tasks.append(Task(changes: changes, system: system, search: start))
+      }
+      if runs[changes] == nil { tasks.append(Task(changes: changes, system: system, search: nil)) }
+    }
+    let (all, seeds, goal, progress) = (tasks, seeds, p99GoalMilliseconds, progress)
+    let slots = Mutex<(found: [Found?], done: Int)>((Array(repeating: nil, count: all.count), 0))
+    DispatchQueue.concurrentPerform(iterations: all.count) { index in
+      let found = try? Self.found(all[index], seeds: seeds, p99GoalMilliseconds: goal)
+      let done = slots.withLock { slots in
+        slots.found[index] = found
+        slots.done += 1
+        return slots.done
+      }
+      progress(done, all.count)
+    }
+    for (task, found) in zip(all, slots.withLock { $0.found }) { if let found { keep(found, of: task) } }
   }
 
   /// How much more the run as it is can take, by the same search that states what changes buy.
   ///
   /// - Parameters:
   ///   - today: requests per second answered.
-  ///   - kind: simulated, or estimated for a world that was fitted to a measured run.
+  ///   - kind: simulated, or estimated for a system that was fitted to a measured run.
   ///   - condition: what has to be so for the rate to hold; empty for nothing.
   func headroom(today: Figure?, goal: LatencyGoal, kind: Figure.Kind, condition: String = "") -> Headroom {
     guard tellsLatency else {
@@ -153,11 +217,20 @@ public final class SimulatedEstimator: GainEstimator {
     } catch { return Headroom(goal: goal, today: today, unknownBecause: error.text.text) }
   }
 
-  /// The four gains of `changes`, all together.
-  public func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {
-    let runs = PairedRuns(
+  private func pairs(_ changes: [Change]) throws(GainRefusal) -> PairedRuns {
+    PairedRuns(
       before: try results([]), after: try results(changes), kind: .simulated,
       source: "re-simulation, \(seeds.count) pairs of runs with the same random seed")
+  }
+
+  /// Throughput, latencies and GPU time at this load: two short runs, where the highest rate is a dozen longer ones.
+  public func estimateAtThisLoad(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {
+    try pairs(changes).estimate(tellsLatency: tellsLatency, maximumRateAtGoal: nil)
+  }
+
+  /// The four gains of `changes`, all together.
+  public func estimate(_ changes: [Change]) throws(GainRefusal) -> GainEstimate {
+    let runs = try pairs(changes)
     var capacityGain: Gain?
     if tellsLatency {
       capacityGain = PairedRuns.maximumRate(
@@ -169,10 +242,10 @@ public final class SimulatedEstimator: GainEstimator {
 }
 
 extension SimulationConfiguration {
-  /// The same world in a shorter run, its length by its rate: some 10,000 requests are enough for a ratio of two runs with common draws.
+  /// The same system in a shorter run, its length by its rate: some 10,000 requests are enough for a ratio of two runs with the same random seed.
   ///
   /// - Parameters:
-  ///   - rate: requests per second the world is known to answer.
+  ///   - rate: requests per second the system is known to answer.
   ///   - requests: how many are to be looked at.
   func shortened(rate: Double, requests: Double = 10_000) -> SimulationConfiguration {
     var copy = self

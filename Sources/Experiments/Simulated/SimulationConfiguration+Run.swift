@@ -2,9 +2,9 @@ import Planning
 import Simulation
 
 extension SimulationConfiguration {
-  /// Runs this world to its end.
+  /// Runs this system to its end.
   ///
-  /// - Throws: an error that begins with `what`: a world that cannot be planned, or batches beyond the plan's rows.
+  /// - Throws: an error that begins with `what`: a system that cannot be planned, or batches beyond the plan's rows.
   func result(_ what: @autoclosure () -> String) throws(ExperimentError) -> SimulationResult {
     do throws(PlanError) {
       if let result = try Simulation.run(self) { return result }

@@ -64,7 +64,7 @@ extension VariantResult {
     return Figure(tensorThroughput.value * (1 - redundant.value), .share, .estimated, source: "tensor throughput less redundant FLOPs")
   }
 
-  /// Answers a second, with the spread of the repetitions.
+  /// Answers per second, with the spread of the repetitions.
   public var throughputFigure: Figure {
     let interval = throughputs.count > 1 ? throughputs.min().flatMap { low in throughputs.max().map { low...$0 } } : nil
     return Figure(run.throughput, .requestsPerSecond, analysis.kind, source: "answers in the window", interval: interval)

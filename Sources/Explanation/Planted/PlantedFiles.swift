@@ -144,8 +144,8 @@ public struct PlantedFiles: Sendable {
     let mean = recording.requests.reduce(0.0) { $0 + Double($1.answered - $1.received) } / Double(max(1, recording.requests.count))
     let isOpen = world.cause == .healthyLoadLimited
     return [
-      "schema": "headroom.load/1", "requestsPerSecond": JSONValue(Double(recording.requests.count) / recording.seconds),
-      "answersInWindow": JSONValue(recording.requests.count), "windowSeconds": JSONValue(recording.seconds),
+      "schema": "headroom.load/2", "requestsPerSecond": JSONValue(Double(recording.requests.count) / recording.seconds),
+      "responsesInWindow": JSONValue(recording.requests.count), "windowSeconds": JSONValue(recording.seconds),
       "load": ["kind": .string(isOpen ? "open" : "closed"), "users": JSONValue(16)],
       "latency": ["meanMicroseconds": JSONValue(mean / 1e3)],
       "generator": ["verdict": .string(world.cause == .client ? "client-bound" : "not-client-bound")],

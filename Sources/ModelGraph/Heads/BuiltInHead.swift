@@ -26,7 +26,7 @@ public enum BuiltInHead: Sendable, Hashable {
   public var notes: [String] {
     switch self {
     case .stacked(_, _, let heads):
-      ["stacked holds \(heads) heads and has \(heads) times the parameters of one; the source document calls the heads similar in size"]
+      ["stacked holds \(heads) heads and has \(heads) times the parameters of one; the case study calls the heads similar in size"]
     case .linear(let layers, _) where layers == 20:
       ["20 large GEMMs, as the case study's text says; its launch counts are divisible by 19 (--layers 19)"]
     default: []

@@ -1,3 +1,4 @@
+import CheckedNumbers
 public import ModelConfiguration
 
 /// Turns of model instances that share named resources, across models (tritonserver's `--rate-limit=execution_count`).
@@ -22,6 +23,16 @@ public struct ExecutionRateLimiter: Sendable {
     public init(name: String, count: Int, device: Int? = nil) {
       self.name = name
       self.count = count
+      self.device = device
+    }
+
+    /// "NAME:COUNT" or "NAME:COUNT:DEVICE"; nil for anything else.
+    public init?(text: String) {
+      let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+      guard parts.count == 2 || parts.count == 3, !parts[0].isEmpty, let count = Int(parts[1]), count >= 0 else { return nil }
+      self.init(name: String(parts[0]), count: count)
+      guard parts.count == 3 else { return }
+      guard let device = Int(parts[2]), device >= 0 else { return nil }
       self.device = device
     }
   }

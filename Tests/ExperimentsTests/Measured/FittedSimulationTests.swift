@@ -8,7 +8,7 @@ import Workload
 
 @testable import Experiments
 
-/// Gains of a measured run come from a fitted simulation that must reproduce it. The "run" here is a simulated world, so that what it is made of is known.
+/// Gains of a measured run come from a fitted simulation that must reproduce it. The "run" here is a simulated system, so that what it is made of is known.
 @Suite struct FittedSimulationTests {
   private static func durations(_ factor: Double) throws -> BatchDurations {
     try #require(
@@ -20,18 +20,18 @@ import Workload
   }
 
   private static func variant() throws -> Variant {
-    try Experiment.documentOnProcessor(seconds: 60).variants[2]
+    try Experiment.caseStudyOnProcessor(seconds: 60).variants[2]
   }
 
-  /// A run of a world whose batches take 1.3 times as long as on a quiet machine, with 300 us from forming to gathering.
+  /// A run of a system whose batches take 1.3 times as long as on a quiet machine, with 300 us from forming to gathering.
   private static func observed(_ variant: Variant, batchTimes: Double = 1, delayFactor: Double = 1) throws -> FittedSimulation.Observed {
-    var world = variant
-    world.host = HostProfile.local.with(.clientPerRequest, 20, .measured, "test")
-    var real = world
+    var system = variant
+    system.host = HostProfile.local.with(.clientPerRequest, 20, .measured, "test")
+    var real = system
     real.processor = ProcessorDevice(name: "test", durations: try durations(1.3 * batchTimes), threads: 2, sharedCores: 2)
-    real.host = world.host.with(.batchHandOver, 300, .measured, "test")
+    real.host = system.host.with(.batchHandOff, 300, .measured, "test")
     real.batchingDelayScale = delayFactor
-    let run = try #require(try Simulation.run(real.world(try real.plan(), seed: 9)))
+    let run = try #require(try Simulation.run(real.system(try real.plan(), seed: 9)))
     return FittedSimulation.Observed(
       throughput: run.throughput, busy: run.busy.kernels / Double(run.window.nanoseconds),
       batchesPerSecond: Double(run.batches) / run.window.seconds,

@@ -17,7 +17,7 @@ import Workload
 
   /// What is written for the server is what the variant says.
   @Test func configurationIsTheVariants() throws {
-    for variant in try Experiment.documentOnProcessor().variants {
+    for variant in try Experiment.caseStudyOnProcessor().variants {
       let text = ServingFolder.configuration(variant, model: "m")
       let parsed = try ModelConfiguration.parse(text, file: "config.pbtxt")
       #expect(parsed.warnings.isEmpty)
@@ -27,7 +27,7 @@ import Workload
   }
 
   @Test func foldersAreGoneAfterwards() throws {
-    let folder = try ServingFolder(Experiment.documentOnProcessor().variants[0])
+    let folder = try ServingFolder(Experiment.caseStudyOnProcessor().variants[0])
     #expect(access(folder.path + "/linear/config.pbtxt", R_OK) == 0)
     folder.remove()
     #expect(access(folder.path, F_OK) != 0)

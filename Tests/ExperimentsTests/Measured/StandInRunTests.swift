@@ -23,7 +23,7 @@ import Workload
   }()
 
   private static func experiment() throws -> Experiment {
-    var experiment = try Experiment.builtIn("document", seconds: 2)
+    var experiment = try Experiment.builtIn("case-study", seconds: 2)
     experiment.variants = [experiment.variants[0]]
     experiment.variants[0].model = .builtIn(.linear(layers: 2, hidden: 16))
     experiment.variants[0].scheduler = SchedulerConfiguration(

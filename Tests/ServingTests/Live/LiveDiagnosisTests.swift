@@ -57,7 +57,7 @@ struct LiveDiagnosisTests {
     for index in 0..<900 {
       let gather = Double(index) * 11_000 + 6_000
       // Eight requests wait throughout; the loop takes them 10 ms after the last batch ended.
-      world.batch(arrivals: (0..<8).map { gather - 5_500 + Double($0) }, gather: gather, kernels: 500, handOver: 5_400)
+      world.batch(arrivals: (0..<8).map { gather - 5_500 + Double($0) }, gather: gather, kernels: 500, handOff: 5_400)
     }
     let diagnosis = world.diagnosis()
     #expect(diagnosis.assessment?.ranked.contains { $0.finding.code == .HR131 } == true)

@@ -30,9 +30,9 @@ struct LiveWorld {
 
   /// A batch of one-row requests that arrived at these times and was gathered at `gather`; times in microseconds after the start.
   mutating func batch(
-    arrivals: [Double], gather: Double, kernels: Double, instance: Int32 = 0, reason: DispatchReason = .full, handOver: Double = 20
+    arrivals: [Double], gather: Double, kernels: Double, instance: Int32 = 0, reason: DispatchReason = .full, handOff: Double = 20
   ) {
-    let formed = max(arrivals.max() ?? gather, gather - handOver)
+    let formed = max(arrivals.max() ?? gather, gather - handOff)
     let (from, end) = (gather + 10, gather + 10 + kernels)
     let id = Int64(events.batches.count)
     events.batches.append(

@@ -18,6 +18,24 @@ import Testing
     return root
   }
 
+  @Test func theReportCountsAndHidesOnlyWhatIsAskedFor() throws {
+    let root = try Self.repository([
+      "good/config.pbtxt": ServerFixture.identity("good"), "good/1/x": "", "bad/config.pbtxt": "max_batch_size: -4",
+    ])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let report = RepositoryReport(try RepositoryCheck.check(root))
+    let lines = report.lines(quiet: false)
+    #expect(lines.contains("\(root)/good/config.pbtxt: accepted"))
+    #expect(lines.contains { $0.hasPrefix("\(root)/bad/config.pbtxt:1") && $0.contains(": refused: ") })
+    #expect(lines.last == "2 configurations: 1 accepted, 1 refused")
+    #expect(!report.lines(quiet: true).contains { $0.hasSuffix(": accepted") })
+    let json = report.json(version: "1.2.3")
+    #expect(json["schema"]?.stringValue == "headroom.check/1" && json["headroom"]?.stringValue == "1.2.3")
+    #expect(json["refused"]?.integerValue == 1 && json["accepted"]?.integerValue == 1)
+    let verdicts = json["configurations"]?.arrayValue?.compactMap { $0["verdict"]?.stringValue }
+    #expect(verdicts?.sorted() == ["accepted", "refused"])
+  }
+
   @Test func aRepositoryIsCheckedModelByModel() throws {
     let root = try Self.repository([
       "good/config.pbtxt": ServerFixture.identity("good"), "good/1/x": "",

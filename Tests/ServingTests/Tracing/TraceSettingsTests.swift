@@ -5,6 +5,22 @@ import Testing
 @testable import Serving
 
 @Suite struct TraceSettingsTests {
+  @Test(arguments: [
+    ("level=TIMESTAMPS", "trace_level", "TIMESTAMPS"), ("triton,file=/tmp/a=b.json", "trace_file", "/tmp/a=b.json"),
+    ("rate=1000", "trace_rate", "1000"), ("triton,log-frequency=0", "log_frequency", "0"),
+  ]) func anOptionsSettingHasTheProtocolsName(text: String, key: String, value: String) throws {
+    let setting = try TraceSetting(text)
+    #expect(setting.key == key && setting.value == value)
+  }
+
+  @Test(arguments: [
+    ("", "setting=value"), ("level", "setting=value"), ("opentelemetry,url=x", "no mode 'opentelemetry'"),
+    ("colour=red", "no setting 'colour'"),
+  ]) func whatIsNoSettingIsNamed(text: String, reason: String) {
+    let fault = #expect(throws: TraceSetting.Fault.self) { try TraceSetting(text) }
+    #expect(fault?.message.contains(reason) == true)
+  }
+
   @Test func aClearedSettingGoesBackToTheStart() {
     let tracer = RequestTracer()
     tracer.start(with: ["trace_level": ["TIMESTAMPS"], "trace_rate": ["7"], "trace_file": ["/dev/null"]])

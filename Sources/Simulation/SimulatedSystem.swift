@@ -7,10 +7,10 @@ import TimeBase
 import Workload
 import Vocabulary
 
-/// The discrete-event world: users, client, network, front end, the real Scheduler, launch threads, device, response threads. Virtual time
+/// The discrete-event system: users, client, network, front end, the real Scheduler, launch threads, device, response threads. Virtual time
 /// only; every draw comes from the seed. PipelineStages that serve first come first served with known service times are "free at" instants: a
 /// job's end is known when it comes, so that each costs one event.
-struct World {
+struct SimulatedSystem {
   struct Request {
     var id: Int64 = 0
     var user: Int32 = -1
@@ -105,6 +105,9 @@ struct World {
   var queueSince: Int64 = 0
   var busyAtWindowStart: Int64 = 0
   var lags: [Int64] = []
+  var lateLimit: LateLimit?
+  /// Requests of the window that took longer than the limit's latency.
+  var late = 0
 
   init(_ configuration: SimulationConfiguration) throws(PlanError) {
     self.configuration = configuration
@@ -187,6 +190,7 @@ struct World {
       now = event.time
       result.events += 1
       try handle(event)
+      if let lateLimit, late > lateLimit.requests || !result.refused.isEmpty { return false }
       untilReport -= 1
       if untilReport == 0 {
         untilReport = 1 << 18
@@ -299,7 +303,7 @@ struct Costs {
   var parse: Double
   var parsePerByte: Double
   var respond: Double
-  var handOver: Double
+  var handOff: Double
   var gather: Double
   var gatherPerByte: Double
   var gatherPerRequest: Double
@@ -339,7 +343,7 @@ struct Costs {
     parse = microseconds(.frontEndPerRequest, .frontEndWork)
     parsePerByte = perByte(.frontEndPerByte, .frontEndWork)
     respond = microseconds(.responsePerRequest, .frontEndWork)
-    handOver = microseconds(.batchHandOver, .wakeUp)
+    handOff = microseconds(.batchHandOff, .wakeUp)
     gather = microseconds(.gatherPerBatch, .gather)
     gatherPerByte = perByte(.gatherPerByte, .gather)
     gatherPerRequest = microseconds(.gatherPerRequest, .gather)

@@ -5,9 +5,9 @@ import Simulation
 import TimeBase
 import Workload
 
-/// A world with free parameters, fitted to two of the case study's three variants; the third is predicted.
-public struct WorldFit: Sendable {
-  /// A parameter that is free in a world.
+/// A system with free parameters, fitted to two of the case study's three variants; the third is predicted.
+public struct HypothesisFit: Sendable {
+  /// A parameter that is free in a system.
   public enum Parameter: String, Sendable, Hashable, CaseIterable {
     /// Generator CPU time per request.
     case clientMicroseconds
@@ -16,7 +16,7 @@ public struct WorldFit: Sendable {
     /// Mean think time; its half-width stays 0.2 s, or the mean where that is less.
     case thinkMilliseconds
     /// From a batch's forming to its gathering.
-    case handOverMicroseconds
+    case handOffMicroseconds
 
     /// As printed.
     public var text: String {
@@ -24,23 +24,23 @@ public struct WorldFit: Sendable {
       case .clientMicroseconds: "client time per request (us, one core)"
       case .frontEndMicroseconds: "front-end time per request (us, one thread)"
       case .thinkMilliseconds: "mean think time (ms)"
-      case .handOverMicroseconds: "batch hand-off (us)"
+      case .handOffMicroseconds: "batch hand-off (us)"
       }
     }
   }
 
   /// What is free, with the start of the search.
   public var start: [(parameter: Parameter, value: Double)]
-  /// The world before parameters are set.
+  /// The system before parameters are set.
   public var host: HostProfile
 
-  /// A world.
+  /// A system.
   public init(host: HostProfile, start: [(parameter: Parameter, value: Double)]) {
     self.host = host
     self.start = start
   }
 
-  /// The variant's world with these values.
+  /// The variant's system with these values.
   public func configured(_ variant: Variant, _ values: [Double]) -> Variant {
     var changed = variant
     changed.host = host
@@ -49,7 +49,7 @@ public struct WorldFit: Sendable {
       switch entry.parameter {
       case .clientMicroseconds: changed.host = changed.host.with(.clientPerRequest, value, .fitted, "hypothesis")
       case .frontEndMicroseconds: changed.host = changed.host.with(.frontEndPerRequest, value, .fitted, "hypothesis")
-      case .handOverMicroseconds: changed.host = changed.host.with(.batchHandOver, value, .fitted, "hypothesis")
+      case .handOffMicroseconds: changed.host = changed.host.with(.batchHandOff, value, .fitted, "hypothesis")
       case .thinkMilliseconds:
         guard case .closed(let users, let spawn, _) = variant.workload.load else { continue }
         let half = min(200, value)
@@ -65,9 +65,9 @@ public struct WorldFit: Sendable {
   ///
   /// - Parameter variants: with their plans and the case study's rows.
   ///
-  /// - Throws: why a world could not be run.
+  /// - Throws: why a system could not be run.
   public func fit(
-    _ variants: [(variant: Variant, plan: PlanBox, row: DocumentTable.Row)], evaluations: Int = 70
+    _ variants: [(variant: Variant, plan: PlanBox, row: PublishedTable.Row)], evaluations: Int = 70
   ) throws(ExperimentError) -> (values: [Double], error: Double) {
     // The search takes no errors: what failed first is told after it.
     var failure: ExperimentError?
@@ -76,13 +76,13 @@ public struct WorldFit: Sendable {
       for value in values where value < 0 { sum += value * value }
       for entry in variants {
         let changed = configured(entry.variant, values)
-        let world = changed.world(entry.plan.plan, seed: 1).shortened(rate: entry.row.throughput, requests: 12_000)
+        let system = changed.system(entry.plan.plan, seed: 1).shortened(rate: entry.row.throughput, requests: 12_000)
         let run: SimulationResult
-        do throws(ExperimentError) { run = try world.result("\(entry.variant.name), fitted") } catch {
+        do throws(ExperimentError) { run = try system.result("\(entry.variant.name), fitted") } catch {
           failure = failure ?? error
           return 1e6
         }
-        // A world that answers nothing is far from one that does.
+        // A system that answers nothing is far from one that does.
         guard run.throughput > 0, let latency = run.meanLatencyMilliseconds else { return 1e6 }
         let rate = log(run.throughput / entry.row.throughput)
         let time = log(latency / entry.row.mean)

@@ -6,8 +6,8 @@ import Simulation
 import TimeBase
 import Workload
 
-/// Worlds of the case study's kind, short.
-enum Worlds {
+/// SimulatedSystems of the case study's kind, short.
+enum SimulatedSystems {
   static func plan(_ head: BuiltInHead, gpu name: String = "rtx-pro-6000", rewrites: [any RewritePass.Type] = []) throws -> Plan {
     let gpu = try GPUCatalogue().find(name).gpu
     let model = KernelModel(gpu: gpu, calibration: KernelCalibrations.calibration(for: gpu))

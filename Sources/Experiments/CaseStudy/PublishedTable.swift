@@ -1,5 +1,5 @@
-/// The source document's own figures, and what follows from them by division. Nothing here is ours.
-public struct DocumentTable: Sendable {
+/// The case study's own figures, and what follows from them by division. Nothing here is ours.
+public struct PublishedTable: Sendable {
   /// One variant's figures.
   public struct Row: Sendable {
     /// Variant.

@@ -3,7 +3,7 @@ import Scheduling
 import TimeBase
 import Workload
 
-extension World {
+extension SimulatedSystem {
   /// The job's end on whichever core is free first; a job that comes later never ends up before one that came earlier.
   @inline(__always) static func serve(_ free: inout [Int64], at now: Int64, lasting: Double) -> (start: Int64, end: Int64, core: Int) {
     var core = 0
@@ -96,6 +96,7 @@ extension World {
         result.answered += 1
         result.answeredRows += Int(request.rows)
         result.latencies.append(now - request.sent)
+        if let lateLimit, now - request.sent > lateLimit.latency.nanoseconds { late += 1 }
         let second = Int((now - windowStart) / 1_000_000_000)
         while result.answersPerSecond.count <= second { result.answersPerSecond.append(0) }
         result.answersPerSecond[second] += 1

@@ -5,7 +5,7 @@ import Planning
 import Scheduling
 import TimeBase
 
-extension World {
+extension SimulatedSystem {
   /// Puts an instance with a permit into its thread's line; answers the thread.
   @discardableResult mutating func giveThread(_ instance: Int32) -> Int {
     let thread = threads.count == 1 ? 0 : Int(instance)
@@ -78,7 +78,7 @@ extension World {
     let plan = try plannedBatch(rows: batch.rows)
     let isTraced = tracer != nil && now >= windowStart
 
-    let gatherStart = now + Int64(saturating: costs.handOver.rounded())
+    let gatherStart = now + Int64(saturating: costs.handOff.rounded())
     let gatherEnd =
       gatherStart
       + Int64(

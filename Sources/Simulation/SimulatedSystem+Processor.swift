@@ -4,7 +4,7 @@ import Planning
 import Scheduling
 import TimeBase
 
-extension World {
+extension SimulatedSystem {
   /// A batch on a processor: its instance's thread gathers, computes and answers, one after the other.
   mutating func startOnProcessor(_ id: BatchID, instance: Int, _ device: ProcessorDevice) throws(PlanError) {
     guard let batch = scheduler.batch(id) else { return }
@@ -13,7 +13,7 @@ extension World {
     threads[thread].announced = -1
     permits[instance] -= 1
     let plan = try plannedBatch(rows: batch.rows)
-    let gatherStart = now + Int64(saturating: costs.handOver.rounded())
+    let gatherStart = now + Int64(saturating: costs.handOff.rounded())
     let gatherEnd =
       gatherStart
       + Int64(
