@@ -292,7 +292,7 @@ let package = Package(
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase", "Vocabulary"]),
     tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
-    tests("LoadGeneratorTests", ["LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
+    tests("LoadGeneratorTests", ["CheckedNumbers", "LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
     tests("LoadResultsTests", ["LoadResults"]),
     tests(
       "ServerProcessTests",
