@@ -429,7 +429,7 @@ def test_the_probe_sees_what_lies_outside(tmp_path):
     if not chromium:
         pytest.skip("no chromium")
     page = '<!doctype html><body><svg viewBox="0 0 100 20" width="100%" aria-label="a" style="overflow:visible">{}</svg></body>'
-    good = geometry.geometry(page.format('<rect x="1" y="1" width="90" height="9"/><text x="2" y="19" font-size="8">tick</text>'), tmp_path, chromium, 390)
+    good = geometry.geometry(page.format('<rect x="1" y="1" width="90" height="9"/><text x="2" y="15" font-size="8">tick</text>'), tmp_path, chromium, 390)
     assert good["marks"] == 2 and not good["outside"], good
     bad = geometry.geometry(page.format('<rect x="50" y="1" width="90" height="9"/><text x="99" y="19">tick</text>'), tmp_path, chromium, 390)
     assert [mark[0] for mark in bad["outside"]] == ["rect", "text"], bad
