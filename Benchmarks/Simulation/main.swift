@@ -41,7 +41,7 @@ for keepsTrace in [false, true] {
       \(name): \(round(seconds)) s; \(result.events) events, \(result.trace?.rowCount ?? 0) trace rows; \(round(result.throughput)) requests/s, \
       latency mean \(round(result.meanLatencyMilliseconds ?? 0)) median \(round(result.latencyMilliseconds(percentile: 50) ?? 0)) p95 \
       \(round(result.latencyMilliseconds(percentile: 95) ?? 0)) ms; \(result.batches) batches of \
-      \(round(Double(result.batchRequests) / Double(max(1, result.batches)))) requests, kernel-busy \
+      \(round(Double(result.batchRequests) / Double(max(1, result.batches)))) requests, GPU busy \
       \(round(result.busy.kernels / Double(result.window.nanoseconds) * 100)) %, client \
       \(round(result.busy.client / Double(result.window.nanoseconds) * 100)) %, left: \(result.dispatchReasons)
       """)

@@ -93,7 +93,7 @@ public struct GPUMachine: Sendable {
   /// Markers reached, in order.
   public var reached: [Reached] = []
   /// Time with at least one kernel, nanoseconds, over all so far.
-  public private(set) var kernelBusyNanoseconds: Int64 = 0
+  public private(set) var gpuBusyNanoseconds: Int64 = 0
   private var busyUntil: Int64 = .min
 
   /// An idle device.
@@ -183,7 +183,7 @@ public struct GPUMachine: Sendable {
             let start = max(arrived, lastWasKernel ? free + dispatchGap : free)
             free = start + Int64(saturating: timings[kernel].nanoseconds.rounded())
             kernels.append(KernelRun(burst: tag, kernel: Int32(truncatingIfNeeded: kernel), start: start, end: free, stream: 0))
-            kernelBusyNanoseconds += free - start
+            gpuBusyNanoseconds += free - start
             lastWasKernel = true
             arrived += spacing
           }
@@ -322,7 +322,7 @@ public struct GPUMachine: Sendable {
   private mutating func step(to time: Int64) {
     let passed = Double(time - now)
     if !active.isEmpty {
-      kernelBusyNanoseconds += time - max(now, min(busyUntil, time))
+      gpuBusyNanoseconds += time - max(now, min(busyUntil, time))
       busyUntil = max(busyUntil, time)
     }
     for index in active.indices { active[index].left -= passed * rates[index] }

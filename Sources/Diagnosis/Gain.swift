@@ -48,7 +48,7 @@ public struct GainEstimate: Sendable, Hashable {
   public var p99Latency: Gain?
   /// Answers per second at which the stated p99 goal is just met.
   public var maximumRateAtGoal: Gain?
-  /// GPU-seconds (kernel-busy) per million rows.
+  /// GPU-seconds (GPU busy time) per million rows.
   public var gpuSecondsPerMillionInferences: Gain?
   /// What limits with the changes made; nil where it was not asked.
   public var verdict: Verdict?

@@ -78,11 +78,13 @@ public struct TraceAnalysis: Sendable {
       if let share = batch.rooflineShare {
         roof = Figure(share, .share, .estimated, source: "plan at \(usual) rows: roof time over predicted time")
       }
-      evidence.kernels.smFillOfAll = Figure(batch.smFill, .share, .estimated, source: "plan at \(usual) rows, all kernels by time")
+      evidence.kernels.residentSMShareOfAll = Figure(
+        batch.residentSMShare, .share, .estimated, source: "plan at \(usual) rows, all kernels by time")
     }
     self.evidence = evidence
     waterfall = Waterfall(
-      device, kind: kind, smFill: evidence.kernels.smFillOfAll ?? Self.smFill(of: trace, kind: kind), shareOfRoof: roof,
+      device, kind: kind, residentSMShare: evidence.kernels.residentSMShareOfAll ?? Self.residentSMShare(of: trace, kind: kind),
+      shareOfRoof: roof,
       redundantShare: evidence.kernels.redundantShare)
   }
 
@@ -102,9 +104,9 @@ public struct TraceAnalysis: Sendable {
     return calls < last ? calls..<last : 0..<1
   }
 
-  /// Blocks over SMs, at most 1, weighted by time: what a trace alone says of SM fill. An upper estimate: tails and early blocks are not
+  /// Blocks over SMs, at most 1, weighted by time: what a trace alone says of SMs with a resident block. An upper estimate: tails and early blocks are not
   /// in it. nil where the device's SM count is not recorded.
-  static func smFill(of trace: Trace, kind: Figure.Kind) -> Figure? {
+  static func residentSMShare(of trace: Trace, kind: Figure.Kind) -> Figure? {
     guard let stream = trace.streams.first, let gpu = trace.gpu(of: stream), let sms = Trace.known(gpu.smCount), sms > 0 else { return nil }
     var weighted = 0.0
     var total = 0.0
@@ -208,7 +210,7 @@ extension RunEvidence {
   mutating func fill(device trace: Trace, time: DeviceTime, kind: Figure.Kind) {
     let wall = Double(max(1, time.wall))
     func share(_ nanoseconds: Int64, _ source: String) -> Figure { Figure(Double(nanoseconds) / wall, .share, kind, source: source) }
-    device.kernelBusy = share(time.kernelBusy, "trace: union of kernels over the window")
+    device.gpuBusy = share(time.gpuBusy, "trace: union of kernels over the window")
     if time.unattributedIdle < time.wall - time.deviceBusy || time.deviceBusy == time.wall {
       device.noRequestsIdle = share(time.noRequestsIdle, "trace: idle before the next batch's first request")
       device.batchingDelayIdle = share(time.batchingDelayIdle, "trace: idle while the batcher waited for the batch to fill")

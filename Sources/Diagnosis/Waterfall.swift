@@ -133,13 +133,13 @@ public struct Waterfall: Sendable, Hashable {
   /// From attributed device time and what the kernels are.
   ///
   /// - Parameters:
-  ///   - smFill: SMs holding a block while a kernel runs; nil where unknown, and everything below stays one bar.
+  ///   - residentSMShare: SMs holding a block while a kernel runs; nil where unknown, and everything below stays one bar.
   ///   - shareOfRoof: kernels' share of their binding roof.
   ///   - redundantShare: share of the work on copies of rows; nil where there is no graph to prove it by.
-  public init(_ time: DeviceTime, kind: Figure.Kind, smFill: Figure?, shareOfRoof: Figure?, redundantShare: Figure?) {
+  public init(_ time: DeviceTime, kind: Figure.Kind, residentSMShare: Figure?, shareOfRoof: Figure?, redundantShare: Figure?) {
     let wall = Double(max(1, time.wall))
-    let busy = Double(time.kernelBusy) / wall
-    let fill = min(max(smFill?.value ?? 1, 0), 1)
+    let busy = Double(time.gpuBusy) / wall
+    let fill = min(max(residentSMShare?.value ?? 1, 0), 1)
     // A kernel at the bandwidth roof may do with few SMs: the roof cannot exceed the fill in a ladder of shares.
     let roof = min(max(shareOfRoof?.value ?? fill, 0), fill)
     let redundant = min(max(redundantShare?.value ?? 0, 0), 1)
@@ -158,7 +158,7 @@ public struct Waterfall: Sendable, Hashable {
     add(.hostOverheadIdle, Double(time.hostOverheadIdle) / wall, source: trace, isEstimated: false, isBusy: false)
     add(.unattributedIdle, Double(time.unattributedIdle) / wall, source: trace, isEstimated: false, isBusy: false)
     add(.nonOverlappedMemcpy, Double(time.nonOverlappedMemcpy) / wall, source: trace, isEstimated: false, isBusy: false)
-    let plan = "trace and plan: kernel-busy x share"
+    let plan = "trace and plan: GPU busy time x share"
     add(.emptySMs, busy * (1 - fill), source: plan, isEstimated: true, isBusy: true)
     add(.belowRoof, busy * (fill - roof), source: plan, isEstimated: true, isBusy: true)
     add(.redundant, busy * roof * redundant, source: plan, isEstimated: true, isBusy: true)

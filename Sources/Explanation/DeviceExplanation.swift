@@ -35,7 +35,7 @@ public struct DeviceExplanation: Sendable {
   public var tiledProducts: [TiledProduct]
   /// What counters would have shown.
   public var counters: PredictedCounters
-  /// Kernel-busy share of each quarter of the span.
+  /// GPU busy time share of each quarter of the span.
   public var quarters: [Double]
   /// Kernels and copies without a launch in the trace.
   public var unlinked: Int
@@ -46,7 +46,7 @@ public struct DeviceExplanation: Sendable {
 
   /// Share of kernel time in CUDA graphs that are recorded as one event each: what ran inside is not known.
   public var hiddenShare: Double { Double(busy.graphSum) / Double(max(1, busy.kernelSum)) }
-  /// More of it, and SM fill and tensor time are unknown.
+  /// More of it, and SMs with a resident block and tensor time are unknown.
   static let largestHiddenShare = 0.1
   /// Share of the span.
   public func share(_ nanoseconds: Int64) -> Figure {

@@ -55,21 +55,21 @@ public enum MetricGlossary {
       meaning: "share of the last sample period (1/6 to 1 s) in which at least one kernel ran; long copies count in part.",
       kind: "temporal",
       pitfall: "not how much of the GPU works: one thread block that runs all the time shows 100 %.",
-      ours: "kernel-busy; explain predicts it from a trace."),
+      ours: "GPU busy time; explain predicts it from a trace."),
     Entry(
       name: "nvidia-smi dmon sm", aliases: ["pmon sm%", "smUtil"],
       meaning: "the compute engine's busy time of a process.", kind: "temporal, despite its name",
-      pitfall: "read as a share of SMs; it is a share of time.", ours: "kernel-busy"),
+      pitfall: "read as a share of SMs; it is a share of time.", ours: "GPU busy time"),
     Entry(
       name: "graphics engine active", aliases: ["DCGM 1001", "DCGM_FI_PROF_GR_ENGINE_ACTIVE", "GPM GRAPHICS_UTIL", "GR Active"],
       meaning: "share of time in which any part of the graphics or compute engine was active.", kind: "temporal",
-      pitfall: "a little above kernel-busy: about 1.3 us more around each kernel that starts on an idle GPU (measured on H100 and H200).",
+      pitfall: "a little above GPU busy time: about 1.3 us more around each kernel that starts on an idle GPU (measured on H100 and H200).",
       ours: "DCGM 1001, predicted"),
     Entry(
       name: "SM active", aliases: ["DCGM 1002", "DCGM_FI_PROF_SM_ACTIVE", "GPM SM_UTIL", "SMs Active"],
       meaning: "share of SMs with at least one warp resident, averaged over all SMs and time.", kind: "space x time",
       pitfall: "a resident warp that waits counts; 80 % is needed for an efficient GPU and does not prove it.",
-      ours: "DCGM 1002, predicted: SM fill x kernel-busy, less launch and drain"),
+      ours: "DCGM 1002, predicted: SMs with a resident block x GPU busy time, less launch and drain"),
     Entry(
       name: "SM occupancy", aliases: ["DCGM 1003", "DCGM_FI_PROF_SM_OCCUPANCY", "GPM SM_OCCUPANCY"],
       meaning: "resident warps over the maximum, per elapsed cycle.", kind: "occupancy",
@@ -88,11 +88,11 @@ public enum MetricGlossary {
       meaning: "the busiest SM sub-unit's share of its peak over one kernel's cycles.", kind: "share of a limit, per kernel",
       pitfall: "per kernel and replayed: it says nothing of the gaps between kernels.", ours: "% of roofline per kernel"),
     Entry(
-      name: "kernel-busy", aliases: ["busy"],
+      name: "GPU busy time", aliases: ["busy"],
       meaning: "union of kernel intervals over the span of a trace: overlapping kernels count once.", kind: "temporal, exact",
       pitfall: "a profiler slows launches: where they limit it is a lower bound; give the unprofiled rate (--rate).", ours: "itself"),
     Entry(
-      name: "SM fill", aliases: ["SMs with a resident block"],
+      name: "SMs with a resident block", aliases: ["resident SMs"],
       meaning: "SMs that hold a block while a kernel runs, from grid, block, registers and shared memory, weighted by time.", kind: "space",
       pitfall: "from the launch, not from a counter: blocks that end early make it too high.", ours: "itself"),
     Entry(

@@ -273,7 +273,7 @@ public struct TraceExplanation: Sendable {
       }
       if device.shares.byProcess.count > 1 { notes.append(Self.processNote(device)) }
       if device.facts.smCount == nil, device.busy.kernels > device.busy.graphs, !context.hasImportNotes {
-        notes.append("\(device.name): SM fill \(device.facts.source)")
+        notes.append("\(device.name): SMs with a resident block \(device.facts.source)")
       }
       if context.rate != nil || context.load != nil, device.counters.rate == nil, device.busy.kernels > 0 {
         notes.append(
@@ -287,7 +287,7 @@ public struct TraceExplanation: Sendable {
     }
     if trace.graphExecutions.count > 0, !context.hasImportNotes {
       notes.append(
-        "\(trace.graphExecutions.count) CUDA graphs are recorded as one event each: inside them busy is an upper bound and SM fill unknown; record nodes with nsys profile --cuda-graph-trace=node"
+        "\(trace.graphExecutions.count) CUDA graphs are recorded as one event each: inside them busy is an upper bound and SMs with a resident block unknown; record nodes with nsys profile --cuda-graph-trace=node"
       )
     }
     for row in 0..<min(trace.diagnostics.count, 1000) where trace.diagnostics.severity[row] >= 2 {

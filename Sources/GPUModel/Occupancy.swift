@@ -41,7 +41,7 @@ public struct GridFit: Sendable, Hashable {
   /// Blocks over SMs times blocks per SM; not rounded.
   public var waves: Double
   /// SMs holding at least one block / SMs, averaged over the kernel's duration, tail included.
-  public var smFill: Double
+  public var residentSMShare: Double
   /// waves / ceil(waves).
   public var slotEfficiency: Double
 
@@ -57,7 +57,7 @@ public struct GridFit: Sendable, Hashable {
     let slots = sms * Double(max(1, blocksPerSM))
     waves = Double(self.blocks) / slots
     let perSM = Double(self.blocks) / sms
-    smFill = self.blocks == 0 ? 0 : perSM / perSM.rounded(.up)
+    residentSMShare = self.blocks == 0 ? 0 : perSM / perSM.rounded(.up)
     slotEfficiency = self.blocks == 0 ? 0 : waves / waves.rounded(.up)
   }
 }

@@ -40,7 +40,7 @@ package struct GEMMList {
             "isVector": .bool(prediction.isVector), "errorBandShare": JSONValue(prediction.relativeErrorBand),
             "tile": JSONValue(prediction.tile.name),
             "splitK": JSONValue(prediction.splitK),
-            "waves": JSONValue(prediction.fit.waves), "smFillShare": JSONValue(prediction.fit.smFill),
+            "waves": JSONValue(prediction.fit.waves), "residentSMShare": JSONValue(prediction.fit.residentSMShare),
             "bound": JSONValue(prediction.bound?.rawValue),
           ])
         } else {
@@ -58,7 +58,7 @@ package struct GEMMList {
       return
     }
     let document: JSONValue = [
-      "schema": "headroom.gemms/1", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated", "predictions": .array(results),
+      "schema": "headroom.gemms/2", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated", "predictions": .array(results),
     ]
     Terminal.print(document.serialized())
   }

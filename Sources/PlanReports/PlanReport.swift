@@ -104,7 +104,7 @@ package struct PlanReport {
       let gemm = launch.gemm.map { ($0.batch > 1 ? "\($0.batch)*" : "") + "\($0.m)x\($0.n)x\($0.k)" } ?? "-"
       let tile = shape.tileM.flatMap { m in shape.tileN.map { "\(m)x\($0)" } } ?? "-"
       table.add([
-        launch.layer, "\(group.count)", gemm, tile, NumberText.significant(shape.waves), NumberText.percent(shape.smFill),
+        launch.layer, "\(group.count)", gemm, tile, NumberText.significant(shape.waves), NumberText.percent(shape.residentSMShare),
         NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
         launch.bound?.rawValue ?? "undecided",
       ])
@@ -128,7 +128,7 @@ package struct PlanReport {
           isEmpty ? "" : NumberText.rate(Double(batch.computedRows) / (batch.predictedNanoseconds / 1e9)),
           isEmpty ? "" : NumberText.time(nanoseconds: batch.elapsedNanoseconds(.eager, host: Self.gaps)),
           isEmpty ? "" : NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps)),
-          isEmpty ? "" : NumberText.percent(batch.smFill), isEmpty ? "" : NumberText.percent(batch.rooflineShare),
+          isEmpty ? "" : NumberText.percent(batch.residentSMShare), isEmpty ? "" : NumberText.percent(batch.rooflineShare),
         ])
       }
     }
@@ -165,7 +165,7 @@ package struct PlanReport {
       let ties = Self.nearTies(launch, plan.model).map { "\($0.tile.m)x\($0.tile.n) \(NumberText.significant($0.microseconds))" }
       table.add([
         group.label, operation(launch), gemm, tile, shape.tileM == nil ? "-" : String(shape.splitK), NumberText.grouped(shape.blockCount),
-        NumberText.significant(shape.waves), NumberText.percent(shape.smFill), NumberText.percent(shape.slotEfficiency),
+        NumberText.significant(shape.waves), NumberText.percent(shape.residentSMShare), NumberText.percent(shape.slotEfficiency),
         NumberText.scaled(launch.floatingPointOperations, unit: "FLOP"), NumberText.scaled(launch.bytes, unit: "B"),
         NumberText.significant(launch.predictedNanoseconds / 1e3), NumberText.percent(launch.relativeErrorBand),
         launch.bound?.rawValue ?? "undecided",
@@ -204,7 +204,7 @@ package struct PlanReport {
         + "\(NumberText.time(nanoseconds: batch.elapsedNanoseconds(.graph, host: Self.gaps))) as a CUDA graph (\(Self.gaps[.launch].value) us per call, "
         + "\(Self.gaps[.kernelGap].value) and \(Self.gaps[.graphKernelGap].value) us between kernels, as measured on an H200)",
       "tensor throughput \(NumberText.scaled(gemmWork / seconds, unit: "FLOP/s")) of \(NumberText.scaled(plan.gpu.peakFLOPs(type) ?? .nan, unit: "FLOP/s")) "
-        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.rooflineShare)) of roofline; \(NumberText.percent(batch.smFill)) of SMs hold a block",
+        + "dense \(type.rawValue) peak; \(NumberText.percent(batch.rooflineShare)) of roofline; \(NumberText.percent(batch.residentSMShare)) of SMs hold a block",
     ]
     let redundant = batch.redundantShare
     if redundant > 0 {
@@ -264,7 +264,7 @@ package struct PlanReport {
     guard let first = plans.first?.planned.plan else { return .null }
     let count = first.parameterCount
     return [
-      "schema": "headroom.plan/2", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated",
+      "schema": "headroom.plan/3", "headroom": JSONValue(ProgramVersion.current), "mode": "simulated",
       "model": [
         "name": JSONValue(first.graph.name), "parameterCount": JSONValue(count),
         "parameterBytes": .object(ComputeType.allCases.map { JSONValue.Member($0.rawValue, JSONValue(count * $0.bytesPerElement)) }),
@@ -315,7 +315,7 @@ package struct PlanReport {
         "tensorThroughputTeraflops": JSONValue(nanoseconds > 0 ? gemmWork / nanoseconds / 1e3 : nil),
         "rooflineShare": JSONValue(batch.rooflineShare),
         "usefulShare": JSONValue(1 - batch.redundantShare),
-        "redundantShare": JSONValue(batch.redundantShare), "smFillShare": JSONValue(batch.smFill),
+        "redundantShare": JSONValue(batch.redundantShare), "residentSMShare": JSONValue(batch.residentSMShare),
         "launchCount": JSONValue(batch.launches.count * batch.runs),
       ],
     ]
@@ -330,7 +330,8 @@ package struct PlanReport {
       "gemm": launch.gemm.map { ["batch": JSONValue($0.batch), "m": JSONValue($0.m), "n": JSONValue($0.n), "k": JSONValue($0.k)] } ?? .null,
       "tile": tile, "splitK": JSONValue(shape.splitK), "grid": .array(shape.grid.map { JSONValue($0) }),
       "blocksPerSM": JSONValue(shape.blocksPerSM),
-      "waves": JSONValue(shape.waves), "smFillShare": JSONValue(shape.smFill), "slotEfficiencyShare": JSONValue(shape.slotEfficiency),
+      "waves": JSONValue(shape.waves), "residentSMShare": JSONValue(shape.residentSMShare),
+      "slotEfficiencyShare": JSONValue(shape.slotEfficiency),
       "floatingPointOperations": JSONValue(launch.floatingPointOperations),
       "redundantFloatingPointOperations": JSONValue(launch.redundantFloatingPointOperations), "bytes": JSONValue(launch.bytes),
       "predictedMicroseconds": JSONValue(launch.predictedNanoseconds / 1e3), "errorBandShare": JSONValue(launch.relativeErrorBand),
@@ -346,7 +347,7 @@ package struct PlanReport {
 
   package var csv: String {
     let header = [
-      "gpu", "rows", "layer", "kernel", "gemmBatch", "m", "n", "k", "tileM", "tileN", "splitK", "blocks", "waves", "smFillShare",
+      "gpu", "rows", "layer", "kernel", "gemmBatch", "m", "n", "k", "tileM", "tileN", "splitK", "blocks", "waves", "residentSMShare",
       "slotEfficiencyShare", "floatingPointOperations", "bytes", "predictedMicroseconds", "errorBandShare", "bound",
     ]
     var rows: [[String]] = []
@@ -357,7 +358,7 @@ package struct PlanReport {
           let gemm = launch.gemm.map { [$0.batch, $0.m, $0.n, $0.k].map(String.init) } ?? ["", "", "", ""]
           var row = [planned.plan.gpu.name, String(batch.rows), launch.layer, launch.kernelName] + gemm
           row += [shape.tileM.map(String.init) ?? "", shape.tileN.map(String.init) ?? "", String(shape.splitK), String(shape.blockCount)]
-          row += [shape.waves, shape.smFill, shape.slotEfficiency, launch.floatingPointOperations, launch.bytes].map { "\($0)" }
+          row += [shape.waves, shape.residentSMShare, shape.slotEfficiency, launch.floatingPointOperations, launch.bytes].map { "\($0)" }
           row += ["\(launch.predictedNanoseconds / 1e3)", "\(launch.relativeErrorBand)", launch.bound?.rawValue ?? ""]
           rows.append(row)
         }

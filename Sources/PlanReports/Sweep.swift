@@ -5,7 +5,7 @@ import Planning
 import ProcessContract
 import Reporting
 
-/// `plan --sweep-batch`: time and SM fill against the rows of a batch.
+/// `plan --sweep-batch`: time and SMs with a resident block against the rows of a batch.
 package struct Sweep {
   package let sizes: [Int]
   package let plans: [PlannedGPU]
@@ -28,7 +28,7 @@ package struct Sweep {
       let batches = try sizes.map { try planned.plan.at(rows: $0) }
       let name = planned.plan.gpu.name
       times.append(.init(name: name, points: batches.map { (Double($0.rows), $0.predictedNanoseconds / 1e3) }))
-      fills.append(.init(name: name, points: batches.map { (Double($0.rows), $0.smFill * 100) }))
+      fills.append(.init(name: name, points: batches.map { (Double($0.rows), $0.residentSMShare * 100) }))
     }
     let model = plans.first?.plan.graph.name ?? ""
     return [
@@ -37,7 +37,7 @@ package struct Sweep {
         explanation: "Flat stretches are free rows; a step is another wave of blocks or another kernel.",
         xLabel: "rows", yLabel: "us", series: times),
       LineChart(
-        title: "\(model): PREDICTED SM fill, averaged over the batch's kernels",
+        title: "\(model): PREDICTED SMs with a resident block, averaged over the batch's kernels",
         explanation: "Share of SMs that hold at least one block, tail included; saw teeth are waves that do not come out even.",
         xLabel: "rows",
         yLabel: "%", series: fills, top: 100),

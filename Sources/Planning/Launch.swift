@@ -105,14 +105,14 @@ public struct GPULaunchShape: Sendable, Hashable {
   /// grid / (SMs * blocksPerSM); not rounded.
   public var waves: Double
   /// SMs holding at least one CTA / SMs, averaged over the kernel's duration, tail included.
-  public var smFill: Double
+  public var residentSMShare: Double
   /// waves / ceil(waves).
   public var slotEfficiency: Double
 
   /// Every field stated.
   public init(
     tileM: Int?, tileN: Int?, splitK: Int, grid: [Int], block: [Int], registersPerThread: Int, sharedMemoryBytes: Int, blocksPerSM: Int,
-    waves: Double, smFill: Double, slotEfficiency: Double
+    waves: Double, residentSMShare: Double, slotEfficiency: Double
   ) {
     self.tileM = tileM
     self.tileN = tileN
@@ -123,7 +123,7 @@ public struct GPULaunchShape: Sendable, Hashable {
     self.sharedMemoryBytes = sharedMemoryBytes
     self.blocksPerSM = blocksPerSM
     self.waves = waves
-    self.smFill = smFill
+    self.residentSMShare = residentSMShare
     self.slotEfficiency = slotEfficiency
   }
 

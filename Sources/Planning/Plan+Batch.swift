@@ -98,7 +98,8 @@ extension Plan {
       var shape = GPULaunchShape(
         tileM: tile.m, tileN: tile.n, splitK: predicted.splitK, grid: predicted.grid, block: [tile.threads, 1, 1],
         registersPerThread: tile.registersPerThread, sharedMemoryBytes: tile.sharedBytes,
-        blocksPerSM: predicted.isPersistent ? 1 : tile.blocksPerSM, waves: predicted.fit.waves, smFill: predicted.fit.smFill,
+        blocksPerSM: predicted.isPersistent ? 1 : tile.blocksPerSM, waves: predicted.fit.waves,
+        residentSMShare: predicted.fit.residentSMShare,
         slotEfficiency: predicted.fit.slotEfficiency)
       shape.isPersistent = predicted.isPersistent
       let misalignment = try misalignment(gemm, step.layer)
@@ -129,7 +130,7 @@ extension Plan {
         shape: .gpu(
           GPULaunchShape(
             tileM: nil, tileN: nil, splitK: 1, grid: [predicted.fit.blocks, 1, 1], block: [384, 1, 1], registersPerThread: 168,
-            sharedMemoryBytes: 0, blocksPerSM: 1, waves: predicted.fit.waves, smFill: predicted.fit.smFill,
+            sharedMemoryBytes: 0, blocksPerSM: 1, waves: predicted.fit.waves, residentSMShare: predicted.fit.residentSMShare,
             slotEfficiency: predicted.fit.slotEfficiency)))
       launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
       return launch
@@ -200,7 +201,8 @@ extension Plan {
       shape: .gpu(
         GPULaunchShape(
           tileM: nil, tileN: nil, splitK: 1, grid: [blocks, 1, 1], block: [threads, 1, 1], registersPerThread: 32, sharedMemoryBytes: 0,
-          blocksPerSM: max(1, occupancy.blocksPerSM), waves: fit.waves, smFill: fit.smFill, slotEfficiency: fit.slotEfficiency)),
+          blocksPerSM: max(1, occupancy.blocksPerSM), waves: fit.waves, residentSMShare: fit.residentSMShare,
+          slotEfficiency: fit.slotEfficiency)),
       unplanned: step.unplanned)
     launch.roofNanoseconds = predicted.roofMicroseconds * 1e3
     launch.memoryKernel = kernel
@@ -218,13 +220,13 @@ extension BatchPlan {
     let total = floatingPointOperations
     return total > 0 ? Double(runs) * launches.reduce(0) { $0 + $1.redundantFloatingPointOperations } / total : 0
   }
-  /// SM fill averaged over the launches' time.
-  public var smFill: Double {
+  /// SMs with a resident block, averaged over the launches' time.
+  public var residentSMShare: Double {
     let time = predictedNanoseconds / Double(runs)
     guard time > 0 else { return 0 }
     return launches.reduce(0) { sum, launch in
       guard case .gpu(let shape) = launch.shape else { return sum }
-      return sum + shape.smFill * launch.predictedNanoseconds
+      return sum + shape.residentSMShare * launch.predictedNanoseconds
     } / time
   }
 

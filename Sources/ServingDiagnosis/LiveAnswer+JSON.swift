@@ -7,7 +7,7 @@ import Vocabulary
 
 extension LiveAnswer {
   /// Version of the JSON output.
-  static let schema = "headroom.live/3"
+  static let schema = "headroom.live/4"
 
   /// Everything that is said, for machines.
   var json: JSONValue {
@@ -114,7 +114,7 @@ extension LiveDiagnosis {
       figure("meanQueueMilliseconds", meanWait),
       figure("queuedRequests", figures.queuedRequests), figure("queuedRows", figures.queuedRows),
       figure("instancesAtWork", figures.instancesAtWork), figure("instanceBusyShare", figures.instanceBusyShare),
-      figure("kernelBusyShare", analysis == nil ? nil : evidence.device.kernelBusy),
+      figure("gpuBusyShare", analysis == nil ? nil : evidence.device.gpuBusy),
     ])
   }
 
@@ -135,7 +135,7 @@ extension LiveDiagnosis {
     ]
   }
 
-  /// The diagnosis' bars where SM fill and roof are known; else one bar for kernels, because what they did with the device is not.
+  /// The diagnosis' bars where SMs with a resident block and roof are known; else one bar for kernels, because what they did with the device is not.
   private var waterfall: [JSONValue] {
     guard let analysis, assessment != nil else { return [] }
     func bar(_ step: String, _ text: String, _ explanation: String, _ figure: Figure, _ isEstimated: Bool) -> JSONValue {
@@ -148,10 +148,10 @@ extension LiveDiagnosis {
     var bars = idle.compactMap { step in
       analysis.waterfall[step].map { bar(step.rawValue, step.text, step.explanation, $0.ofWall, $0.isEstimated) }
     }
-    if let busy = evidence.device.kernelBusy {
+    if let busy = evidence.device.gpuBusy {
       bars.append(
         bar(
-          "kernelBusy", "busy: kernels ran",
+          "gpuBusy", "busy: kernels ran",
           "At least one kernel ran. How full the device was and how much of the work was useful is not known from here.", busy, false))
     }
     return bars

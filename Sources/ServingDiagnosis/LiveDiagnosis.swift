@@ -271,7 +271,7 @@ extension TraceAnalysis {
     let length = last.range.upperBound - last.range.lowerBound
     device.unattributedIdle -= length
     device.noRequestsIdle += length
-    waterfall = Waterfall(device, kind: kind, smFill: nil, shareOfRoof: nil, redundantShare: nil)
+    waterfall = Waterfall(device, kind: kind, residentSMShare: nil, shareOfRoof: nil, redundantShare: nil)
     let wall = Double(max(1, device.wall))
     func share(_ nanoseconds: Int64, _ source: String) -> Figure { Figure(Double(nanoseconds) / wall, .share, kind, source: source) }
     evidence.device.noRequestsIdle = share(device.noRequestsIdle, "idle before the next batch's first request, or with an empty queue now")

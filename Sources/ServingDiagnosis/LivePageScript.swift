@@ -9,7 +9,7 @@ enum LivePageScript {
 
   /// A category keeps the colour that reports give it; kernels of unknown use are drawn as those below the roofline.
   private static let barStyles =
-    (Waterfall.Step.allCases.map { "\($0.rawValue): \"f\($0.style)\"" } + ["kernelBusy: \"f\(Waterfall.Step.belowRoof.style)\""])
+    (Waterfall.Step.allCases.map { "\($0.rawValue): \"f\($0.style)\"" } + ["gpuBusy: \"f\(Waterfall.Step.belowRoof.style)\""])
     .joined(separator: ", ")
 
   static let text = #"""
@@ -149,7 +149,7 @@ enum LivePageScript {
     function legend(items) { return el("ul", {class: "legend"}, ...items.map(([style, text]) => el("li", {}, swatch(style), text))); }
 
     // The largest share that is a loss: drawn strongest.
-    function largestLoss(bars) { return bars.filter(bar => bar.step !== "kernelBusy").reduce((a, b) => a && a.ofWall.value >= b.ofWall.value ? a : b, null); }
+    function largestLoss(bars) { return bars.filter(bar => bar.step !== "gpuBusy").reduce((a, b) => a && a.ofWall.value >= b.ofWall.value ? a : b, null); }
     // "mostly idle: no requests 92 %, busy: kernels ran 8 %".
     function finding(bars) {
       return [...bars].sort((a, b) => b.ofWall.value - a.ofWall.value).map((bar, index) => (index === 0 && bar.ofWall.value > 0.5 ? "mostly " : "") + bar.text + " " + number(bar.ofWall)).join(", ");

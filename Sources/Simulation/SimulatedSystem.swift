@@ -183,7 +183,7 @@ struct SimulatedSystem {
       guard events.firstTime <= windowEnd, let event = events.popFirst() else { break }
       if !measured, event.time >= windowStart {
         measured = true
-        busyAtWindowStart = kernelBusyNanoseconds
+        busyAtWindowStart = gpuBusyNanoseconds
         queueSince = windowStart
         queueArea = 0
       }
@@ -280,12 +280,12 @@ struct SimulatedSystem {
     if !lags.isEmpty { result.sendLagP99Nanoseconds = lags[min(lags.count - 1, lags.count * 99 / 100)] }
     let window = Double(max(1, windowEnd - windowStart))
     result.meanQueuedRequests = queueArea / window
-    result.busy.kernels = Double(kernelBusyNanoseconds - busyAtWindowStart)
+    result.busy.kernels = Double(gpuBusyNanoseconds - busyAtWindowStart)
     result.trace = tracer?.finish(window: (windowStart, windowEnd), events: result.events)
   }
 
   var isInWindow: Bool { now >= windowStart }
-  private var kernelBusyNanoseconds: Int64 { processor?.busyNanoseconds ?? machine.kernelBusyNanoseconds }
+  private var gpuBusyNanoseconds: Int64 { processor?.busyNanoseconds ?? machine.gpuBusyNanoseconds }
 }
 
 /// The profile's costs in nanoseconds, scaled.

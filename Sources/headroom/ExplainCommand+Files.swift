@@ -118,7 +118,7 @@ extension ExplainCommand {
     let explanation = EngineExplanation(files, gpu: gpus.gpu == nil ? nil : try gpus.choose().first?.model.gpu)
     if json {
       let document: JSONValue = [
-        "schema": "headroom.explain/2", "headroom": .string(Headroom.version), "mode": "measured", "engines": [explanation.json],
+        "schema": "headroom.explain/3", "headroom": .string(Headroom.version), "mode": "measured", "engines": [explanation.json],
       ]
       Terminal.print(document.serialized(pretty: true))
     } else {

@@ -57,7 +57,7 @@ struct ExplainCommand: ParsableCommand {
   @Flag(name: [.short, .long], help: "Everything behind the ten lines.")
   var verbose = false
 
-  @Flag(help: "Print one JSON object (schema headroom.explain/2).")
+  @Flag(help: "Print one JSON object (schema headroom.explain/3).")
   var json = false
 
   @Flag(help: "No progress.")

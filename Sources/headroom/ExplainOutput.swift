@@ -27,10 +27,10 @@ struct ExplainOutput {
     for failure in failures { Terminal.note("headroom explain: \(failure.reason)") }
   }
 
-  /// `headroom.explain/2`.
+  /// `headroom.explain/3`.
   var document: JSONValue {
     [
-      "schema": "headroom.explain/2", "headroom": .string(Headroom.version),
+      "schema": "headroom.explain/3", "headroom": .string(Headroom.version),
       "mode": .string(explanations.contains { $0.isSimulated } ? "simulated" : "measured"), "traces": .array(explanations.map(\.json)),
       "failed": .array(failures.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
     ]

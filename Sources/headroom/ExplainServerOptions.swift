@@ -1,3 +1,6 @@
+import Glibc
+import LoadRuns
+import LoadGenerator
 import Console
 import ArgumentParser
 import CheckedNumbers
@@ -77,8 +80,8 @@ struct ExplainServerOptions: ParsableArguments {
     if url != nil { _ = try seconds() }
     _ = try goalMilliseconds()
     for (name, text) in [("--url", url), ("--metrics", metrics), ("--dcgm", dcgm)] {
-      if let text, PlainHTTP.Address(text) == nil {
-        throw ValidationError("\(name) \(text): write http://HOST:PORT[/PATH]; https is not spoken here")
+      if let text, !ServerPage.isAddress(text) {
+        throw ValidationError("\(name) \(text): write http://HOST:PORT[/PATH] or https://HOST:PORT[/PATH]")
       }
     }
   }
@@ -125,7 +128,7 @@ struct ExplainServerOptions: ParsableArguments {
       let explanation = ServerExplanation(window, goalMilliseconds: try goalMilliseconds(), observed: observed)
       if json {
         let document: JSONValue = [
-          "schema": "headroom.explain/2", "headroom": .string(Headroom.version), "mode": "measured", "servers": [explanation.json],
+          "schema": "headroom.explain/3", "headroom": .string(Headroom.version), "mode": "measured", "servers": [explanation.json],
         ]
         Terminal.print(document.serialized(pretty: true))
       } else {
@@ -134,7 +137,7 @@ struct ExplainServerOptions: ParsableArguments {
       return explanation.bottleneck == .inconclusive ? 3 : 0
     } catch let error as ServerStatisticsError {
       Terminal.note("headroom explain: \(error)")
-    } catch let error as PlainHTTP.Failure {
+    } catch let error as LoadError {
       Terminal.note("headroom explain: \(error)")
     } catch let error as FileError {
       Terminal.note("headroom explain: \(error)")
@@ -182,13 +185,13 @@ struct ExplainServerOptions: ParsableArguments {
     let progress = ProgressLine(isQuiet: quiet)
     func statistics() throws -> [ModelStatistics] {
       let path = model.map { "/v2/models/\($0)/stats" } ?? "/v2/models/stats"
-      let answer = try PlainHTTP.get(base + path)
+      let answer = try ServerPage.get(base + path)
       do { return try ModelStatistics.all(in: try JSONValue.parse(answer)) } catch let error as JSONError {
         throw ServerStatisticsError("\(base + path): \(error)")
       }
     }
     func page(_ url: String?) throws -> PrometheusText? {
-      try url.map { PrometheusText(String(decoding: try PlainHTTP.get($0), as: UTF8.self)) }
+      try url.map { PrometheusText(String(decoding: try ServerPage.get($0), as: UTF8.self)) }
     }
     let before = try statistics()
     let metricsBefore = try page(metrics)
@@ -199,7 +202,7 @@ struct ExplainServerOptions: ParsableArguments {
     while MonotonicClock.now < end {
       let left = (end - MonotonicClock.now).seconds
       progress.report("watching: \(Int(saturating: left.rounded(.up))) s left, \(NumberText.percent(1 - left / (try seconds()))) done")
-      PlainHTTP.pause(seconds: min(1, max(0.001, left)))
+      usleep(UInt32(saturating: min(1, max(0.001, left)) * 1e6))
       if let page = try page(dcgm) { dcgmPages.append(page) }
     }
     let after = try statistics()
@@ -208,7 +211,7 @@ struct ExplainServerOptions: ParsableArguments {
     progress.clear()
     var configuration: ServerConfiguration?
     let busiest = model ?? after.max { ($0.requests, $1.name) < ($1.requests, $0.name) }?.name
-    if let busiest, let answer = try? PlainHTTP.get("\(base)/v2/models/\(busiest)/config"), let document = try? JSONValue.parse(answer) {
+    if let busiest, let answer = try? ServerPage.get("\(base)/v2/models/\(busiest)/config"), let document = try? JSONValue.parse(answer) {
       configuration = ServerConfiguration(document)
     }
     var window = try ServerWindow(

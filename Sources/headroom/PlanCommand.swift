@@ -12,7 +12,8 @@ import Reporting
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plan", abstract: "Layers to kernels: GEMM shape, tile, grid, waves, SM fill, time, and what bounds each.",
+    commandName: "plan",
+    abstract: "Layers to kernels: GEMM shape, tile, grid, waves, SMs with a resident block, time, and what bounds each.",
     discussion: """
       All times are predictions of what a profiler records; gaps between kernels are added in the totals only. The band (+-) is where 80 % of GEMMs of that length lay in cross-validation (Docs/accuracy.md); for \
       convolutions, recurrences and attention, which are predicted as GEMMs, it was not measured.
@@ -46,7 +47,8 @@ struct PlanCommand: ParsableCommand {
   var fusion: Fusion = .standard
   @Option(help: "Attention: separate (two products and a softmax between them) or fused (one kernel, as most engines run it).")
   var attention: AttentionKernels = .separate
-  @Option(help: ArgumentHelp("Draw time and SM fill against the batch, from:to.", valueName: "from:to")) var sweepBatch: String?
+  @Option(help: ArgumentHelp("Draw time and SMs with a resident block against the batch, from:to.", valueName: "from:to")) var sweepBatch:
+    String?
   @Option(help: ArgumentHelp("Write the sweep as SVG.", valueName: "file")) var svg: String?
   @Option(help: ArgumentHelp("Predict a list of GEMMs: CSV with m, n, k and optionally batch, dtype.", valueName: "file")) var gemmFile:
     String?

@@ -4,33 +4,33 @@ import FileAccess
 import Glibc
 import JSONText
 
-/// `headroom bench --suite planted`: worlds with one known limit, written as files, read back, explained and scored.
+/// `headroom bench --suite planted`: programs with one known limit, written as files, read back, explained and scored.
 enum PlantedSuite {
-  /// Writes, explains and scores every world; whether all goals are met. `folder` keeps the files, nil throws them away.
+  /// Writes, explains and scores every program; whether all goals are met. `folder` keeps the files, nil throws them away.
   static func run(json: Bool, quiet: Bool, folder: String?) throws -> Bool {
     let progress = ProgressLine(isQuiet: quiet)
-    let worlds = PlantedWorld.all()
+    let programs = PlantedProgram.all()
     var scores: [(form: PlantedFiles.Form, score: PlantedScore)] = PlantedScore.Evidence.allCases.flatMap { evidence in
       PlantedFiles.Form.allCases.map { ($0, PlantedScore(evidence)) }
     }
     let root = try folder ?? temporaryFolder()
     defer { if folder == nil { rmdir(root) } }
     if folder != nil { try Files.createFolder(root) }
-    for (index, world) in worlds.enumerated() {
-      progress.report("planted: \(index * 100 / max(1, worlds.count)) %")
-      let place = "\(root)/\(world.cause.rawValue)-\(world.strength)-\(world.seed)"
+    for (index, program) in programs.enumerated() {
+      progress.report("planted: \(index * 100 / max(1, programs.count)) %")
+      let place = "\(root)/\(program.cause.rawValue)-\(program.strength)-\(program.seed)"
       try Files.createFolder(place)
-      let files = PlantedFiles(world, in: place)
+      let files = PlantedFiles(program, in: place)
       try files.write()
       for position in scores.indices {
         do throws(CompanionError) {
           let form = scores[position].form
           let explanation =
             try scores[position].score.evidence == .alone ? files.explainAlone(form) : files.explainWithEverything(form)
-          scores[position].score.add(world, explanation)
+          scores[position].score.add(program, explanation)
         } catch {
           Terminal.note("headroom bench: \(error)")
-          scores[position].score.addFailure(world)
+          scores[position].score.addFailure(program)
         }
       }
       if folder == nil {
@@ -70,20 +70,20 @@ enum PlantedSuite {
 
   private static func document(_ scores: [(form: PlantedFiles.Form, score: PlantedScore)]) -> JSONValue {
     [
-      "schema": "headroom.bench-planted/2", "headroom": .string(Headroom.version), "mode": "simulated",
+      "schema": "headroom.bench-planted/3", "headroom": .string(Headroom.version), "mode": "simulated",
       "scores": .array(
         scores.map { form, score in
           [
             "form": .string(form.rawValue), "evidence": .string(score.evidence.rawValue), "accuracyShare": JSONValue(score.accuracy),
-            "falseAlarmShare": JSONValue(score.falseAlarmShare), "healthyWorlds": JSONValue(score.healthy.all),
+            "falseAlarmShare": JSONValue(score.falseAlarmShare), "healthyPrograms": JSONValue(score.healthy.all),
             "causes": .array(
-              PlantedWorld.Cause.allCases.compactMap { cause in
+              PlantedProgram.Cause.allCases.compactMap { cause in
                 guard let counts = score.byCause[cause] else { return nil }
                 return [
-                  "cause": .string(cause.rawValue), "right": JSONValue(counts.right), "worlds": JSONValue(counts.all),
+                  "cause": .string(cause.rawValue), "right": JSONValue(counts.right), "programs": JSONValue(counts.all),
                   "firstVerdicts": .array(
                     (score.titles[cause] ?? [:]).sorted { $0.key < $1.key }.map {
-                      ["verdict": .string($0.key), "worlds": JSONValue($0.value)]
+                      ["verdict": .string($0.key), "programs": JSONValue($0.value)]
                     }),
                 ]
               }),

@@ -20,7 +20,9 @@ import Testing
     ("the stopwatch", "the measured latency; client-side latency"), ("client's stopwatch", "client-side latency"),
     ("same draws", "same random seed"), ("common draws", "the same random seed"), ("glue kernels", "unfused element-wise kernels"),
     ("source document", "the published case study"), ("serialized loop", "no batch pipelining"),
-    ("in vain", "without effect; redundant"), ("dumb", "simple"),
+    ("in vain", "without effect; redundant"), ("dumb", "simple"), ("sm fill", "SMs with a resident block"),
+    ("kernel-busy", "GPU busy time"),
+    ("gpu s/m", "GPU s per million inferences"), ("planted world", "planted program"), ("no gain computed", "not quantified"),
   ]
 
   /// "50 rows a batch", "400 requests a second": "per" is meant.
@@ -46,6 +48,8 @@ import Testing
     ("timeOutsideStopwatch", "thinkAndClientQueueTime"), ("World", "SimulatedSystem"), ("WorldFit", "HypothesisFit"),
     ("UnlockStep", "ImprovementStep"), ("unlockSteps", "improvementSteps"), ("DocumentTable", "PublishedTable"),
     ("documentScheduler", "caseStudyScheduler"), ("batchHandOver", "batchHandOff"), ("answersInWindow", "responsesInWindow"),
+    ("smFill", "residentSMShare"), ("smFillShare", "residentSMShare"), ("kernelBusy", "gpuBusy"), ("kernelBusyShare", "gpuBusyShare"),
+    ("PlantedWorld", "PlantedProgram"), ("healthyWorlds", "healthyPrograms"),
   ]
 
   /// What a text has that it should not, by line.
@@ -139,13 +143,16 @@ import Testing
   }
 
   static func faults(ofFile path: String) throws -> [String] {
-    faults(in: try Files.readText(path), isSwift: !path.hasSuffix(".md")).map { "\(path):\($0.line): \($0.fault)" }
+    faults(in: try Files.readText(path), isSwift: path.hasSuffix(".swift") || path.hasSuffix(".json")).map {
+      "\(path):\($0.line): \($0.fault)"
+    }
   }
 
   @Test func whatWasReplacedStaysOut() throws {
     let root = ArchitectureTests.root
     var paths = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map { root + "/" + $0 }
-    paths += try Self.documents(root + "/Docs")
+    // Pages, schemas of what programs read, and answers as they are printed.
+    paths += try Self.documents(root + "/Docs") + Self.documents(root + "/Tests/Data/answers")
     for target in try ArchitectureTests.entries(root + "/Sources") {
       paths += try ArchitectureTests.swiftFiles(root + "/Sources/" + target)
     }
@@ -162,7 +169,7 @@ import Testing
     try ArchitectureTests.entries(folder).flatMap { name -> [String] in
       let path = folder + "/" + name
       if Files.kind(of: path) == .folder { return try documents(path) }
-      return name.hasSuffix(".md") ? [path] : []
+      return [".md", ".json", ".txt"].contains { name.hasSuffix($0) } ? [path] : []
     }
   }
 

@@ -33,7 +33,7 @@ import TimeBase
     // GPU-paced: launches every 4 us, kernels every 7.
     #expect(machine.kernels.map { Double($0.start) / 1000 } == [10, 17, 24])
     #expect(Self.ends(machine) == [16, 23, 30])
-    #expect(machine.kernelBusyNanoseconds == 18_000)
+    #expect(machine.gpuBusyNanoseconds == 18_000)
   }
 
   @Test func aSlowHostPacesTheDevice() {
@@ -67,7 +67,7 @@ import TimeBase
       let reached = Self.drain(&machine)
       #expect(Self.ends(machine).map { $0.rounded() } == [10, 20], "\(streams) streams")
       #expect(reached.map { (Double($0.time) / 1000).rounded() } == [20])
-      #expect((machine.kernelBusyNanoseconds - 15_000).magnitude <= 4)
+      #expect((machine.gpuBusyNanoseconds - 15_000).magnitude <= 4)
     }
   }
 
@@ -78,7 +78,7 @@ import TimeBase
     machine.launch(table, tag: 1, stream: 1, ready: Self.at(0), spacing: .zero)
     _ = Self.drain(&machine)
     #expect(Self.ends(machine).allSatisfy { ($0 - 10).magnitude < 0.01 })
-    #expect((machine.kernelBusyNanoseconds - 10_000).magnitude < 10)
+    #expect((machine.gpuBusyNanoseconds - 10_000).magnitude < 10)
   }
 
   @Test func aLaterKernelGetsWhatIsLeftOverAndNoFairShare() {

@@ -32,17 +32,17 @@ import Trace
 
   @Test func overlappingKernelsCountOnce() {
     let time = DeviceTime(of: Self.trace(kernels: [(10, 30), (20, 40), (50, 60)], copies: [(35, 45), (90, 95)]), window: 0..<100)
-    #expect(time.kernelBusy == 40)
+    #expect(time.gpuBusy == 40)
     #expect(time.nonOverlappedMemcpy == 10)
     #expect(time.unattributedIdle == 50)
-    #expect(time.kernelBusy + time.nonOverlappedMemcpy + time.unattributedIdle == time.wall)
+    #expect(time.gpuBusy + time.nonOverlappedMemcpy + time.unattributedIdle == time.wall)
   }
 
   @Test func aGapIsStarvedThenHeldThenStalled() {
     // The gap 0..100 ends with a batch whose requests came at 30 and 60; it left by its preferred size and was due at 60.
     let trace = Self.trace(kernels: [(100, 150)], batches: [([30, 60], 80, 85, 95, 150, "preferredSize")])
     let time = DeviceTime(of: trace, window: 0..<150)
-    #expect((time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle, time.kernelBusy) == (30, 30, 40, 50))
+    #expect((time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle, time.gpuBusy) == (30, 30, 40, 50))
     #expect(time.unattributedIdle == 0)
   }
 
@@ -94,12 +94,12 @@ import Trace
     let trace = Self.trace(kernels: kernels, copies: copies, batches: seed % 4 == 0 ? [] : batches)
     let time = DeviceTime(of: trace, window: 0..<1000)
     let parts = [
-      time.kernelBusy, time.nonOverlappedMemcpy, time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle, time.unattributedIdle,
+      time.gpuBusy, time.nonOverlappedMemcpy, time.noRequestsIdle, time.batchingDelayIdle, time.hostOverheadIdle, time.unattributedIdle,
     ]
     #expect(parts.allSatisfy { $0 >= 0 })
     #expect(parts.reduce(0, +) == time.wall)
     let waterfall = Waterfall(
-      time, kind: .measured, smFill: Figure(0.6, .share, .estimated, source: "test"),
+      time, kind: .measured, residentSMShare: Figure(0.6, .share, .estimated, source: "test"),
       shareOfRoof: Figure(0.9, .share, .estimated, source: "test"),
       redundantShare: nil)
     #expect((waterfall.bars.reduce(0) { $0 + $1.ofWall.value } - 1).magnitude < 1e-9)
@@ -108,7 +108,7 @@ import Trace
 
   @Test func anEmptyTraceIsRead() throws {
     let analysis = try TraceAnalysis(of: Trace(), context: RunContext())
-    #expect(analysis.evidence.device.kernelBusy?.value == 0)
+    #expect(analysis.evidence.device.gpuBusy?.value == 0)
     #expect(analysis.evidence.verdict.isInconclusive)
     #expect(analysis.summaries.allSatisfy { $0.rows.isEmpty })
   }

@@ -40,11 +40,11 @@ import TraceFormats
     let device = try #require(TraceExplanation(of: maker.trace, name: "", context: context).device)
     #expect(device.counters.rate?.stepsInTrace == 50)
     let expected = 50e-6 / 150e-6
-    #expect((device.counters.kernelBusy.value - expected).magnitude < 0.01)
-    #expect(device.counters.kernelBusy.kind == .estimated)
-    #expect(plain.counters.kernelBusy.kind == .measured)
+    #expect((device.counters.gpuBusy.value - expected).magnitude < 0.01)
+    #expect(device.counters.gpuBusy.kind == .estimated)
+    #expect(plain.counters.gpuBusy.kind == .measured)
     // Without it the report says that busy is a lower bound, and by how much it could be off.
-    #expect((plain.counters.upperBound ?? 0) > plain.counters.kernelBusy.value)
+    #expect((plain.counters.upperBound ?? 0) > plain.counters.gpuBusy.value)
     #expect(plain.counters.basis.contains("lower bound"))
   }
 

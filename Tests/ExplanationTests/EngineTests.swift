@@ -53,7 +53,7 @@ import Testing
     #expect(engine.total == 0.016)
     #expect(row.kernel.tile.map { $0 == (64, 32) } == true)
     // 64 rows by 4,096 columns in tiles of 64 x 32: 128 blocks on 132 SMs.
-    #expect(row.smFill.map { ($0 - 128.0 / 132).magnitude < 1e-9 } == true)
+    #expect(row.residentSMShare.map { ($0 - 128.0 / 132).magnitude < 1e-9 } == true)
     #expect(row.regret.map { ($0 - 0.2).magnitude < 1e-9 } == true)
     #expect(row.fastest?.hash == "0x665ded9abbf88")
     #expect(engine.regrets.map(\.name) == ["fc1"])

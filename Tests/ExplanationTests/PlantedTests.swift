@@ -6,10 +6,10 @@ import Trace
 import TraceFormats
 
 @Suite struct PlantedTests {
-  @Test func firstVerdictsOnPlantedLimitsAreRightAndHealthyWorldsRaiseNoAlarm() {
+  @Test func firstVerdictsOnPlantedLimitsAreRightAndHealthyProgramsRaiseNoAlarm() {
     var score = PlantedScore()
-    for world in PlantedWorld.all(healthy: 12, seed: 7) {
-      score.add(world, TraceExplanation(of: world.trace(steps: 40), name: world.cause.rawValue))
+    for program in PlantedProgram.all(healthy: 12, seed: 7) {
+      score.add(program, TraceExplanation(of: program.trace(steps: 40), name: program.cause.rawValue))
     }
     #expect(score.accuracy >= 0.9, "\(score.lines.joined(separator: "\n"))")
     #expect(score.falseAlarmShare <= 0.05)
@@ -19,37 +19,37 @@ import TraceFormats
 
   @Test func aWrongVerdictIsCountedAsWrong() {
     var score = PlantedScore()
-    // A saturated world's explanation, given for a launch-bound one.
-    let explanation = TraceExplanation(of: PlantedWorld(.healthySaturated, strength: 1, seed: 1).trace(steps: 20), name: "")
-    score.add(PlantedWorld(.launchBound, strength: 1, seed: 1), explanation)
+    // A saturated program's explanation, given for a launch-bound one.
+    let explanation = TraceExplanation(of: PlantedProgram(.healthySaturated, strength: 1, seed: 1).trace(steps: 20), name: "")
+    score.add(PlantedProgram(.launchBound, strength: 1, seed: 1), explanation)
     #expect(score.accuracy == 0)
-    // And a launch-bound one's, given for a healthy world: it claims a gain.
-    let claims = TraceExplanation(of: PlantedWorld(.launchBound, strength: 1, seed: 1).trace(steps: 20), name: "")
-    score.add(PlantedWorld(.healthySaturated, strength: 1, seed: 1), claims)
+    // And a launch-bound one's, given for a healthy program: it claims a gain.
+    let claims = TraceExplanation(of: PlantedProgram(.launchBound, strength: 1, seed: 1).trace(steps: 20), name: "")
+    score.add(PlantedProgram(.healthySaturated, strength: 1, seed: 1), claims)
     #expect(score.falseAlarmShare == 1)
   }
 
-  @Test func aWorldIsTheSameEachTime() {
-    let world = PlantedWorld(.launchBound, strength: 2, seed: 3)
-    #expect(world.trace(steps: 5) == world.trace(steps: 5))
-    #expect(world.trace(steps: 5) != PlantedWorld(.launchBound, strength: 2, seed: 4).trace(steps: 5))
+  @Test func aProgramIsTheSameEachTime() {
+    let program = PlantedProgram(.launchBound, strength: 2, seed: 3)
+    #expect(program.trace(steps: 5) == program.trace(steps: 5))
+    #expect(program.trace(steps: 5) != PlantedProgram(.launchBound, strength: 2, seed: 4).trace(steps: 5))
   }
 }
 
-/// Worlds as files, read back by the importers: what a user would hand in.
+/// Programs as files, read back by the importers: what a user would hand in.
 @Suite struct PlantedFilesTests {
   @Test func causesAreFoundInFilesAndNamedWithWhatStandsBesideThem() throws {
-    var worlds = PlantedWorld.all(healthy: 8, seed: 11)
+    var programs = PlantedProgram.all(healthy: 8, seed: 11)
     // One strength of each cause is enough here; the command runs all.
-    worlds = worlds.enumerated().filter { $1.cause.isHealthy || $1.strength == $0 % 3 }.map(\.element)
+    programs = programs.enumerated().filter { $1.cause.isHealthy || $1.strength == $0 % 3 }.map(\.element)
     let folder = try TemporaryTraces()
     for form in PlantedFiles.Form.allCases {
       var (alone, everything) = (PlantedScore(.alone), PlantedScore(.everything))
-      for world in worlds {
-        let files = PlantedFiles(world, in: folder.path)
+      for program in programs {
+        let files = PlantedFiles(program, in: folder.path)
         try files.write(steps: 40)
-        alone.add(world, try files.explainAlone(form))
-        everything.add(world, try files.explainWithEverything(form))
+        alone.add(program, try files.explainAlone(form))
+        everything.add(program, try files.explainWithEverything(form))
         folder.empty()
       }
       for score in [alone, everything] {
@@ -59,9 +59,9 @@ import TraceFormats
     }
   }
 
-  @Test func anExportOfAWorldHoldsNoTableOfOurs() throws {
+  @Test func anExportOfAProgramHoldsNoTableOfOurs() throws {
     let folder = try TemporaryTraces()
-    let files = PlantedFiles(PlantedWorld(.frontEnd, strength: 1, seed: 3), in: folder.path)
+    let files = PlantedFiles(PlantedProgram(.frontEnd, strength: 1, seed: 3), in: folder.path)
     try files.write(steps: 5)
     let bytes = try Files.read("\(folder.path)/trace.sqlite")
     #expect(!String(decoding: bytes, as: UTF8.self).contains("HEADROOM_"))
@@ -73,8 +73,8 @@ import TraceFormats
 
   @Test func statisticsTellTheBatchersDelayFromWhatLiesBeforeTheQueue() throws {
     let folder = try TemporaryTraces()
-    func verdict(_ cause: PlantedWorld.Cause) throws -> TraceVerdict {
-      let files = PlantedFiles(PlantedWorld(cause, strength: 1, seed: 5), in: folder.path)
+    func verdict(_ cause: PlantedProgram.Cause) throws -> TraceVerdict {
+      let files = PlantedFiles(PlantedProgram(cause, strength: 1, seed: 5), in: folder.path)
       try files.write()
       defer { folder.empty() }
       return try #require(try files.explainWithStatistics(.nsight).verdict)
@@ -88,7 +88,7 @@ import TraceFormats
   }
 }
 
-/// A folder for a world's files.
+/// A folder for a program's files.
 final class TemporaryTraces {
   let path: String
 

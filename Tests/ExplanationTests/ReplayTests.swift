@@ -27,7 +27,7 @@ import TraceFormats
     let after = edited.graph.run()
     // 20 kernels of 5 us and gaps of 0.5 us; about 20 us of launch, wait and host around them, where a step took 410 us.
     #expect((2.6...4).contains(Double(graph.recorded.span) / Double(after.span)))
-    #expect(after.kernelBusy == graph.recorded.kernelBusy)
+    #expect(after.gpuBusy == graph.recorded.gpuBusy)
   }
 
   @Test func aGraphGainsNothingWhereTheDeviceIsBusyAnyway() throws {
@@ -94,7 +94,7 @@ import TraceFormats
     let graph = try graph(maker)
     let after = try #require(graph.edited(.largerClock(ratio: 1.25))).graph.run()
     // A hundred products of 100 us become 80; a hundred others stay.
-    #expect((graph.recorded.kernelBusy - after.kernelBusy - 2_000_000).magnitude < 1_000)
+    #expect((graph.recorded.gpuBusy - after.gpuBusy - 2_000_000).magnitude < 1_000)
     #expect(graph.edited(.largerClock(ratio: 1)) == nil)
   }
 
@@ -108,7 +108,7 @@ import TraceFormats
     let graph = try graph(maker)
     let edited = try #require(graph.edited(.fastMode))
     #expect(edited.places == 20)
-    #expect(edited.graph.run().kernelBusy == 10_000_000)
+    #expect(edited.graph.run().gpuBusy == 10_000_000)
   }
 
   @Test func aChangeWithNothingToChangeIsNone() throws {

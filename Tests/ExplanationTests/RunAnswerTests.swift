@@ -36,7 +36,7 @@ struct ScriptedGains: GainEstimator {
     run.batching.instances = 2
     run.batching.p99Wait = measured(2, .milliseconds)
     run.batching.longestBatch = measured(1, .milliseconds)
-    run.device.kernelBusy = measured(0.08, .share)
+    run.device.gpuBusy = measured(0.08, .share)
     run.stages[.gpu] = StageLoad(.gpu, utilization: measured(0.08, .share))
     run.stages[.frontEnd] = StageLoad(.frontEnd, utilization: measured(0.1, .share))
     return run

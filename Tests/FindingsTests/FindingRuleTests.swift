@@ -289,9 +289,9 @@ import Testing
       $0.copies.copyOnlyWhileWorkWaits = nil
     },
     // HR201
-    Case(.HR201, "a third filled", .found(.high)) { $0.kernels.smFill = m(0.34) },
-    Case(.HR201, "half filled", .clear) { $0.kernels.smFill = m(0.5) },
-    Case(.HR201, "unknown", .inconclusive) { $0.kernels.smFill = nil },
+    Case(.HR201, "a third filled", .found(.high)) { $0.kernels.residentSMShare = m(0.34) },
+    Case(.HR201, "half filled", .clear) { $0.kernels.residentSMShare = m(0.5) },
+    Case(.HR201, "unknown", .inconclusive) { $0.kernels.residentSMShare = nil },
     // HR202
     Case(.HR202, "streaming weights that L2 cannot hold", .found(.high)) { stream(&$0, weightBytes: 199e6) },
     Case(.HR202, "streaming weights that L2 may hold", .found(.medium)) { stream(&$0, weightBytes: 40e6) },
@@ -352,7 +352,7 @@ import Testing
     run.elasticities = nil
     run.load.loop = .open(arrivalRate: m(1000, .requestsPerSecond))
     run.load.throughput = m(1000, .requestsPerSecond)
-    (run.device.kernelBusy, run.device.noRequestsIdle, run.device.hostOverheadIdle) = (m(0.1), m(0.85), m(0.03))
+    (run.device.gpuBusy, run.device.noRequestsIdle, run.device.hostOverheadIdle) = (m(0.1), m(0.85), m(0.03))
     run.batching.meanQueuedRequests = m(0.5, .count)
     run.batching.meanRequests = m(2, .count)
   }
@@ -443,7 +443,7 @@ import Testing
   @Test func whatRestsOnAFittedFigureIsAtMostLikely() throws {
     for kind in Figure.Kind.allCases {
       var run = Runs.healthy
-      run.kernels.smFill = Figure(0.3, .share, kind, source: "test")
+      run.kernels.residentSMShare = Figure(0.3, .share, kind, source: "test")
       let finding = try #require(Findings(of: run).found.first { $0.code == .HR201 })
       #expect(finding.observation.confidence == (kind == .fitted || kind == .assumed ? .medium : .high))
     }
@@ -453,7 +453,7 @@ import Testing
     for (share, expected) in [(0.2, Confidence.high), (0.21, .medium)] {
       var run = Runs.healthy
       run.device.unattributed = Runs.measured(share)
-      run.kernels.smFill = Runs.measured(0.3)
+      run.kernels.residentSMShare = Runs.measured(0.3)
       let finding = try #require(Findings(of: run).found.first { $0.code == .HR201 })
       #expect(finding.observation.confidence == expected)
     }

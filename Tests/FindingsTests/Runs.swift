@@ -39,7 +39,7 @@ enum Runs {
     run.batching.maximumQueueSize = 1024
     run.batching.timeoutMicroseconds = 1_000_000
     run.batching.meanQueuedRequests = measured(80, .count)
-    run.device.kernelBusy = measured(0.97)
+    run.device.gpuBusy = measured(0.97)
     run.device.noRequestsIdle = measured(0.01)
     run.device.hostOverheadIdle = measured(0.01)
     run.device.unattributed = measured(0.02)
@@ -59,7 +59,7 @@ enum Runs {
     run.copies.nonOverlappedMemcpy = measured(0.01)
     run.kernels.boundShares = [.math: measured(0.8), .l2: measured(0.2)]
     run.kernels.gemmTimeShare = measured(0.8)
-    run.kernels.smFill = measured(0.98)
+    run.kernels.residentSMShare = measured(0.98)
     run.kernels.slotEfficiency = measured(0.95)
     run.kernels.multiWaveTimeShare = measured(0.8)
     run.kernels.dominantWaves = measured(10.6, .count)
@@ -78,7 +78,7 @@ enum Runs {
 
   /// What one of the case study's runs shows: 1,000 users of 50 rows on one configuration.
   static func document(
-    throughput: Double, meanLatency: Double, requestsPerBatch: Double, busy: Double, smFill: Double, deviceTime: Double,
+    throughput: Double, meanLatency: Double, requestsPerBatch: Double, busy: Double, residentSMShare: Double, deviceTime: Double,
     elasticities: [TimeTerm: Double]
   ) -> RunEvidence {
     var run = healthy
@@ -98,26 +98,26 @@ enum Runs {
     run.batching.preferredSizes = [128, 256]
     run.batching.maximumQueueDelayMicroseconds = 10_000
     run.batching.instances = 1
-    run.device.kernelBusy = simulated(busy)
+    run.device.gpuBusy = simulated(busy)
     run.device.noRequestsIdle = simulated(0.95 * (1 - busy))
     run.device.hostOverheadIdle = simulated(0.02 * (1 - busy))
     run.device.pipelineDepth = simulated(1, .count)
     run.device.loopGap = simulated(0.65, .milliseconds)
     run.device.deviceTimePerBatch = simulated(deviceTime, .milliseconds)
-    run.kernels.smFill = simulated(smFill)
+    run.kernels.residentSMShare = simulated(residentSMShare)
     run.elasticities = Self.elasticities(elasticities)
     return run
   }
 
   static var linear: RunEvidence {
     document(
-      throughput: 1151.22, meanLatency: 440.97, requestsPerBatch: 4.70, busy: 0.037, smFill: 0.34, deviceTime: 0.124,
+      throughput: 1151.22, meanLatency: 440.97, requestsPerBatch: 4.70, busy: 0.037, residentSMShare: 0.34, deviceTime: 0.124,
       elasticities: [.clientWork: 0.95, .thinkTime: 0.03, .wakeUp: 0.01, .kernels: 0.005])
   }
 
   static var stacked: RunEvidence {
     var run = document(
-      throughput: 1195.51, meanLatency: 419.26, requestsPerBatch: 4.73, busy: 0.07, smFill: 0.85, deviceTime: 0.234,
+      throughput: 1195.51, meanLatency: 419.26, requestsPerBatch: 4.73, busy: 0.07, residentSMShare: 0.85, deviceTime: 0.234,
       elasticities: [.clientWork: 0.94, .thinkTime: 0.04, .wakeUp: 0.01, .kernels: 0.01])
     run.kernels.weightBytes = simulated(199e6, .bytes)
     run.kernels.intensity = simulated(170, .ratio)
@@ -128,7 +128,7 @@ enum Runs {
 
   static var seqlen: RunEvidence {
     var run = document(
-      throughput: 1004.73, meanLatency: 683.84, requestsPerBatch: 4.97, busy: 0.92, smFill: 0.99, deviceTime: 4.53,
+      throughput: 1004.73, meanLatency: 683.84, requestsPerBatch: 4.97, busy: 0.92, residentSMShare: 0.99, deviceTime: 4.53,
       elasticities: [.kernels: 0.87, .wakeUp: 0.09, .clientWork: 0.03, .thinkTime: 0.01])
     run.device.noRequestsIdle = simulated(0.005)
     run.device.hostOverheadIdle = simulated(0.075)

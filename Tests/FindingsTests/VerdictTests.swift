@@ -112,7 +112,7 @@ import Testing
   func kernelsSayWhichRoof(shares: [Bound: Double], fill: Double, expected: String) {
     let run = Self.edited(Runs.healthy) {
       $0.kernels.boundShares = shares.mapValues { Runs.measured($0) }
-      $0.kernels.smFill = Runs.measured(fill)
+      $0.kernels.residentSMShare = Runs.measured(fill)
     }
     #expect(run.verdict.sentence.text == expected + " (high confidence)")
   }

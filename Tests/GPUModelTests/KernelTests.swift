@@ -24,13 +24,13 @@ import Testing
   /// The case study's three grids on 188 SMs.
   @Test func gridsOfTheDocument() {
     let linear = GridFit(blocks: 64, blocksPerSM: 2, smCount: 188)
-    #expect((linear.smFill - 64.0 / 188).magnitude < 1e-12)
+    #expect((linear.residentSMShare - 64.0 / 188).magnitude < 1e-12)
     let stacked = GridFit(blocks: 160, blocksPerSM: 2, smCount: 188)
-    #expect((stacked.smFill - 160.0 / 188).magnitude < 1e-12)
+    #expect((stacked.residentSMShare - 160.0 / 188).magnitude < 1e-12)
     let seqlen = GridFit(blocks: 2048, blocksPerSM: 2, smCount: 188)
-    #expect((seqlen.smFill - 0.99).magnitude < 0.005)
+    #expect((seqlen.residentSMShare - 0.99).magnitude < 0.005)
     #expect((seqlen.slotEfficiency - 0.91).magnitude < 0.005)
-    #expect(GridFit(blocks: 0, blocksPerSM: 1, smCount: 1).smFill == 0)
+    #expect(GridFit(blocks: 0, blocksPerSM: 1, smCount: 1).residentSMShare == 0)
   }
 
   /// The case study's kernels, never fitted to: kernel records against kernel times, nothing subtracted.
@@ -123,7 +123,7 @@ import Testing
         #expect(prediction.microseconds > roof * 0.9, "faster than the hardware: \(name) \(type) m \(m)")
         #expect(prediction.microseconds >= last * 0.8, "more rows should not be much faster: \(name) \(type) m \(m)")
         #expect(prediction.grid.reduce(1, *) == prediction.fit.blocks)
-        #expect(prediction.fit.smFill > 0 && prediction.fit.smFill <= 1)
+        #expect(prediction.fit.residentSMShare > 0 && prediction.fit.residentSMShare <= 1)
         #expect(prediction.paddingShare >= 0 && prediction.paddingShare < 1)
         #expect(prediction.tile.blocksPerSM >= 1)
         last = prediction.microseconds

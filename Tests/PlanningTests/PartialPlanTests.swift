@@ -148,7 +148,7 @@ import Testing
     let (operations, bytes) = (Double(runs) * 16384, runs * 1024)
     #expect(batch.floatingPointOperations == operations)
     #expect(batch.inputBytes == bytes)
-    #expect(batch.smFill == one.smFill && batch.relativeErrorBand == one.relativeErrorBand)
+    #expect(batch.residentSMShare == one.residentSMShare && batch.relativeErrorBand == one.relativeErrorBand)
   }
 
   @Test func rowsThatInputsDoNotShareAreOneRow() throws {

@@ -82,7 +82,7 @@ import Testing
       let blocks = gemm.batch * ((gemm.m + m - 1) / m) * ((gemm.n + n - 1) / n) * shape.splitK
       #expect(shape.blockCount == blocks)
       let perSM = Double(blocks) / 188
-      #expect((shape.smFill - perSM / perSM.rounded(.up)).magnitude < 1e-12)
+      #expect((shape.residentSMShare - perSM / perSM.rounded(.up)).magnitude < 1e-12)
       #expect((shape.waves - perSM / Double(shape.blocksPerSM)).magnitude < 1e-12)
     }
   }

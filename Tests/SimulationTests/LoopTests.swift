@@ -27,7 +27,7 @@ import TimeBase
         shape: .gpu(
           GPULaunchShape(
             tileM: nil, tileN: nil, splitK: 1, grid: [1, 1, 1], block: [128, 1, 1], registersPerThread: 32, sharedMemoryBytes: 0,
-            blocksPerSM: 1, waves: share, smFill: share, slotEfficiency: 1)))
+            blocksPerSM: 1, waves: share, residentSMShare: share, slotEfficiency: 1)))
     }
   }
 
@@ -44,7 +44,7 @@ import TimeBase
       (Self.microseconds([.kernels(Self.kernels(20, 2)), .synchronize]) { $0.isProfiled = true } - (20 * 20 + 2 + 2 + 3)).magnitude < 0.1)
     let run = LoopSimulation.run(
       DeviceLoop([.kernels(Self.kernels(20, 2)), .synchronize], host: Self.host), steps: 20, bytesPerNanosecond: 1000)
-    #expect((run.kernelBusyShare - 40.0 / 307).magnitude < 0.002 && run.kernels.count == 400)
+    #expect((run.gpuBusyShare - 40.0 / 307).magnitude < 0.002 && run.kernels.count == 400)
   }
 
   /// Long kernels hide their launches: the device and its gaps set the pace.

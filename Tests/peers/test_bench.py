@@ -238,7 +238,7 @@ def test_one_row_requests_flip_the_verdict(bench, gains):
 def test_sink_broadcast_flips_the_verdict(bench, gains):
     variant = bench(experiment([dict(SEQLEN, rewrites=["sink-broadcast"])]), *gains)["seqlen"]
     assert is_upstream(variant, gains)
-    assert value(variant, "kernelBusyShare") < 0.05
+    assert value(variant, "gpuBusyShare") < 0.05
 
 
 def test_without_a_host_the_load_generator_costs_nothing(bench):

@@ -50,7 +50,7 @@ def test_figures_agree_with_one_another(outcome):
         batched = value(variant, "batches") * value(variant, "requestsPerBatch")
         largest = 256
         assert abs(batched - answered) <= max(2 * largest, 0.1 * answered)
-        assert 0 < value(variant, "kernelBusyShare") <= 1
+        assert 0 < value(variant, "gpuBusyShare") <= 1
         assert value(variant, "medianLatencyMilliseconds") <= value(variant, "p95LatencyMilliseconds") <= value(variant, "p99LatencyMilliseconds")
         waterfall = sum(bar["ofWall"]["value"] for bar in variant["waterfall"])
         assert waterfall == pytest.approx(1, abs=0.01)

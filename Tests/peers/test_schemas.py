@@ -86,7 +86,7 @@ def test_the_sweep_draws_an_svg(headroom, tmp_path):
     path = tmp_path / "sweep.svg"
     headroom("plan", "linear", "--gpu", "h200", "--sweep-batch", "1:512", "--svg", path)
     xml.etree.ElementTree.parse(path)
-    assert "SM fill" in headroom("plan", "linear", "--gpu", "h200", "--sweep-batch", "1:64")
+    assert "SMs with a resident block" in headroom("plan", "linear", "--gpu", "h200", "--sweep-batch", "1:64")
 
 
 def test_a_plan_file_plans_as_its_model(headroom, tmp_path):

@@ -10,12 +10,12 @@ public enum HR201GEMMTooSmall: FindingRule {
   public static let example =
     "[256, 1024] x [1024, 1024] in 64 x 64 tiles is 64 blocks: on 188 SMs two thirds of the device have nothing to do."
 
-  /// SM fill below one half: twice the rows would cost no more time.
+  /// SMs with a resident block below one half: twice the rows would cost no more time.
   public static let fillThreshold = 0.5
 
   /// Examines a run.
   public static func examine(_ run: RunEvidence) -> Examination {
-    guard let fill = run.kernels.smFill else {
+    guard let fill = run.kernels.residentSMShare else {
       return .inconclusive(
         MissingEvidence(
           ["SMs with a resident block while GEMMs run"],
@@ -24,7 +24,7 @@ public enum HR201GEMMTooSmall: FindingRule {
     guard fill.value < fillThreshold else { return .clear }
     var seen: [Sentence] = ["While a GEMM runs, \(fill) of the SMs hold a block, weighted by time."]
     if let share = run.kernels.gemmTimeShare { seen.append("GEMMs take \(share) of the kernels' time.") }
-    if let busy = run.device.kernelBusy {
+    if let busy = run.device.gpuBusy {
       seen.append("Kernels run for \(busy) of the time; a utilization meter that counts time shows that share, whatever the fill.")
     }
     var fixes: [Fix] = []
@@ -61,7 +61,7 @@ extension HR201GEMMTooSmall {
       kernels limit.
       """#,
     evidence: #"""
-      SM fill of the GEMMs, averaged by time, below 0.5. SM fill counts SMs holding at least one block, averaged over a kernel's duration, tail included.
+      SMs with a resident block in the GEMMs, averaged by time, below 0.5: SMs holding at least one block, averaged over a kernel's duration, tail included.
       """#,
     example: #"""
       64 tiles of 64 x 64 on 188 SMs: 34 %.

@@ -19,7 +19,7 @@ public enum HR211RedundantWork: FindingRule {
     guard share.value >= shareThreshold else { return .clear }
     var seen: [Sentence] = ["\(share) of the floating-point operations are done on rows that are copies of other rows."]
     if let fraction = share.asFractionOfWhole { seen.append("That is \(fraction) of the work.") }
-    if let busy = run.device.kernelBusy { seen.append("The kernels that do it run for \(busy) of the time.") }
+    if let busy = run.device.gpuBusy { seen.append("The kernels that do it run for \(busy) of the time.") }
     return .found(
       Observation(
         .high, seen: seen, whyBad: "The device is full of work that changes no answer, and every utilization figure counts it.",
@@ -42,7 +42,7 @@ extension HR211RedundantWork {
       The graph proves that rows are copies: a broadcast (expand) in front of row-wise layers, of which one row is read.
       """#,
     whyBad: #"""
-      The device is full of work that changes no answer. Utilization, SM fill and tensor throughput all count it.
+      The device is full of work that changes no answer. Utilization, SMs with a resident block and tensor throughput all count it.
       """#,
     evidence: #"""
       Redundant FLOPs over all FLOPs at least 0.01, by proof on the graph, never by guess; without a graph the finding is *unknown*, not absent.

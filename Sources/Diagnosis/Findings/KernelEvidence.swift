@@ -7,10 +7,10 @@ public struct KernelEvidence: Sendable, Hashable {
   public var boundShares: [Bound: Figure] = [:]
   /// Share of kernel time spent in GEMMs.
   public var gemmTimeShare: Figure?
-  /// SM fill of the GEMMs, weighted by time.
-  public var smFill: Figure?
-  /// SM fill of all kernels, weighted by time.
-  public var smFillOfAll: Figure?
+  /// SMs with a resident block of the GEMMs, weighted by time.
+  public var residentSMShare: Figure?
+  /// SMs with a resident block of all kernels, weighted by time.
+  public var residentSMShareOfAll: Figure?
   /// waves / ceil(waves) of the kernels with more than one wave, weighted by time.
   public var slotEfficiency: Figure?
   /// Share of kernel time in kernels with more than one wave.
@@ -73,7 +73,7 @@ public struct KernelEvidence: Sendable, Hashable {
       bytes += launch.bytes
       if let bound = launch.bound { time[bound, default: 0] += launch.predictedNanoseconds }
       guard case .gpu(let shape) = launch.shape else { continue }
-      if shape.tileM != nil { gemm.add(shape.smFill, weight: launch.predictedNanoseconds) }
+      if shape.tileM != nil { gemm.add(shape.residentSMShare, weight: launch.predictedNanoseconds) }
       if shape.waves > 1 { slots.add(shape.slotEfficiency, weight: launch.predictedNanoseconds) }
     }
     let misaligned = plan.launches.filter { $0.misalignment != nil }
@@ -91,7 +91,7 @@ public struct KernelEvidence: Sendable, Hashable {
     }
     for (bound, nanoseconds) in time { boundShares[bound] = Figure(nanoseconds / total, .share, kind, source: source) }
     self.gemmTimeShare = Figure(gemm.weight / total, .share, kind, source: source)
-    self.smFill = gemm.mean.map { Figure($0, .share, kind, source: source) }
+    self.residentSMShare = gemm.mean.map { Figure($0, .share, kind, source: source) }
     self.slotEfficiency = slots.mean.map { Figure($0, .share, kind, source: source) }
     self.multiWaveTimeShare = Figure(slots.weight / total, .share, kind, source: source)
     let dominant = plan.launches.max { $0.predictedNanoseconds < $1.predictedNanoseconds }
@@ -109,7 +109,7 @@ public struct KernelEvidence: Sendable, Hashable {
   /// The regime of a device whose kernels limit, and the share of kernel time that says so. Underfilled comes first: a kernel that
   /// leaves most SMs empty cannot be helped by a faster one of either roof.
   public var regime: (regime: Regime, share: Figure?)? {
-    if let fill = smFill, let share = gemmTimeShare, share.value > 0.5, fill.value < HR201GEMMTooSmall.fillThreshold {
+    if let fill = residentSMShare, let share = gemmTimeShare, share.value > 0.5, fill.value < HR201GEMMTooSmall.fillThreshold {
       return (.underfilled, share)
     }
     func share(_ bounds: [Bound]) -> Figure? {

@@ -230,7 +230,7 @@ public struct BatchingEvidence: Sendable, Hashable {
 /// The device's time over the wall, each a share of it.
 public struct DeviceEvidence: Sendable, Hashable {
   /// At least one kernel ran.
-  public var kernelBusy: Figure?
+  public var gpuBusy: Figure?
   /// Nothing ran and no work existed anywhere behind the queue.
   public var noRequestsIdle: Figure?
   /// Nothing ran, and the batcher held requests for the batch to fill although an instance was there.

@@ -6,7 +6,7 @@ public struct DeviceTime: Sendable, Hashable {
   /// Window.
   public var window: Range<Int64>
   /// At least one kernel ran.
-  public var kernelBusy: Int64 = 0
+  public var gpuBusy: Int64 = 0
   /// Copies or fills ran, and no kernel.
   public var nonOverlappedMemcpy: Int64 = 0
   /// Nothing ran and no request waited behind the front end.
@@ -58,7 +58,7 @@ public struct DeviceTime: Sendable, Hashable {
   /// Total length of the window.
   public var wall: Int64 { window.upperBound - window.lowerBound }
   /// Kernels, copies or fills ran.
-  public var deviceBusy: Int64 { kernelBusy + nonOverlappedMemcpy }
+  public var deviceBusy: Int64 { gpuBusy + nonOverlappedMemcpy }
 
   /// Attributes a window of a trace. A gap is given to the batch that ends it: before its first request came the device had no requests, from
   /// when the batch was due the host was late, and in between the batcher held it. Without batches and requests idle time stays
@@ -70,8 +70,8 @@ public struct DeviceTime: Sendable, Hashable {
       [
         (trace.kernels.start, trace.kernels.end), (trace.copies.start, trace.copies.end), (trace.memsets.start, trace.memsets.end),
       ], in: window)
-    kernelBusy = kernels.total
-    nonOverlappedMemcpy = device.total - kernelBusy
+    gpuBusy = kernels.total
+    nonOverlappedMemcpy = device.total - gpuBusy
     let batches = BatchTimes(of: trace)
     var next = 0
     var gaps: [Gap] = []

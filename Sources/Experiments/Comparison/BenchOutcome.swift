@@ -35,7 +35,7 @@ public struct BenchOutcome: Sendable {
   public func followed(by measured: BenchOutcome, version: String) -> BenchOutcome {
     var both = self
     both.report = report.followed(by: measured.report)
-    both.json = ["schema": "headroom.bench-both/3", "headroom": .string(version), "simulated": json, "measured": measured.json]
+    both.json = ["schema": "headroom.bench-both/4", "headroom": .string(version), "simulated": json, "measured": measured.json]
     both.runs += measured.runs
     return both
   }

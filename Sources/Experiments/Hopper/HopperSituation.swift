@@ -28,7 +28,7 @@ public struct HopperSituation: Sendable {
     /// Steps per second.
     public var stepsPerSecond: Double
     /// Kernel time per step of a profiler's records x steps per second.
-    public var kernelBusy: Double?
+    public var gpuBusy: Double?
     /// GPM graphics.
     public var graphics: Double?
     /// GPM SM.
@@ -41,11 +41,11 @@ public struct HopperSituation: Sendable {
     public var received: Double?
 
     init(
-      stepsPerSecond: Double, kernelBusy: Double? = nil, graphics: Double? = nil, sm: Double? = nil, tensor: Double? = nil,
+      stepsPerSecond: Double, gpuBusy: Double? = nil, graphics: Double? = nil, sm: Double? = nil, tensor: Double? = nil,
       polled: ClosedRange<Double>? = nil, received: Double? = nil
     ) {
       self.stepsPerSecond = stepsPerSecond
-      self.kernelBusy = kernelBusy
+      self.gpuBusy = gpuBusy
       self.graphics = graphics
       self.sm = sm
       self.tensor = tensor
@@ -63,24 +63,24 @@ public struct HopperSituation: Sendable {
   public static let all: [HopperSituation] = [
     HopperSituation(
       name: "linear, paced", about: "linear head, 250 rows, eager, 236 steps/s by a timer", gpu: "h200", pace: 236.04, isInput: false,
-      reading: Reading(stepsPerSecond: 236.04, kernelBusy: 3.1, graphics: 4.3, sm: 1.46, tensor: 0.27, polled: 5...5, received: 148),
+      reading: Reading(stepsPerSecond: 236.04, gpuBusy: 3.1, graphics: 4.3, sm: 1.46, tensor: 0.27, polled: 5...5, received: 148),
       loop: { (model) throws(ExperimentError) in try eager(.linear(), 250, model, pace: 236.04) }),
     HopperSituation(
       name: "linear, closed loop", about: "the same, one step after the other", gpu: "h200", pace: nil, isInput: true,
-      reading: Reading(stepsPerSecond: 1344, kernelBusy: 17.5, graphics: 24.6, sm: 8.4, tensor: 1.53, polled: 18...31, received: 841),
+      reading: Reading(stepsPerSecond: 1344, gpuBusy: 17.5, graphics: 24.6, sm: 8.4, tensor: 1.53, polled: 18...31, received: 841),
       loop: { (model) throws(ExperimentError) in try eager(.linear(), 250, model) }),
     HopperSituation(
       name: "stacked, closed loop", about: "stacked heads, 250 rows, eager", gpu: "h200", pace: nil, isInput: true,
-      reading: Reading(stepsPerSecond: 1000, kernelBusy: 28.7, graphics: 36.3, sm: 19.2, tensor: 5.5, polled: 37...42, received: 673),
+      reading: Reading(stepsPerSecond: 1000, gpuBusy: 28.7, graphics: 36.3, sm: 19.2, tensor: 5.5, polled: 37...42, received: 673),
       loop: { (model) throws(ExperimentError) in try eager(.stacked(), 250, model) }),
     HopperSituation(
       name: "seqlen, paced", about: "seqlen head, 250 rows of 128, eager, 202 steps/s by a timer", gpu: "h200", pace: 202.05,
       isInput: false,
-      reading: Reading(stepsPerSecond: 202.05, kernelBusy: 80.2, graphics: 81.3, sm: 75.3, tensor: 25.7, polled: 82...82, received: 149),
+      reading: Reading(stepsPerSecond: 202.05, gpuBusy: 80.2, graphics: 81.3, sm: 75.3, tensor: 25.7, polled: 82...82, received: 149),
       loop: { (model) throws(ExperimentError) in try eager(.seqlen(), 250, model, pace: 202.05) }),
     HopperSituation(
       name: "linear, needless sync", about: "linear head, one value read back after each layer", gpu: "h200", pace: nil, isInput: false,
-      reading: Reading(stepsPerSecond: 799, kernelBusy: 10.0, graphics: 14.1, sm: 5.0, tensor: 0.91, polled: 13...22, received: 86),
+      reading: Reading(stepsPerSecond: 799, gpuBusy: 10.0, graphics: 14.1, sm: 5.0, tensor: 0.91, polled: 13...22, received: 86),
       loop: { (model) throws(ExperimentError) in
         let launches = try kernels(.linear(), 250, model).dropLast()
         var work: [DeviceLoop.Work] = []
@@ -94,7 +94,7 @@ public struct HopperSituation: Sendable {
       }),
     HopperSituation(
       name: "pageable copy", about: "128 MiB from pageable memory, then the linear head of 64 rows", gpu: "h200", pace: nil, isInput: true,
-      reading: Reading(stepsPerSecond: 63.5, kernelBusy: 0.8, graphics: 1.1, sm: 0.41, tensor: 0.02, polled: 16...20, received: 8738),
+      reading: Reading(stepsPerSecond: 63.5, gpuBusy: 0.8, graphics: 1.1, sm: 0.41, tensor: 0.02, polled: 16...20, received: 8738),
       loop: { (model) throws(ExperimentError) in try copying(isPinned: false, model) }),
     HopperSituation(
       name: "pinned copy", about: "the same from page-locked memory", gpu: "h200", pace: nil, isInput: false,
@@ -103,7 +103,7 @@ public struct HopperSituation: Sendable {
     HopperSituation(
       name: "large product", about: "one product of 8,192 x 8,192 x 8,192, fp16, and a wait; ran at 1,380 MHz", gpu: "h200", pace: nil,
       isInput: true,
-      reading: Reading(stepsPerSecond: 564, kernelBusy: 95.3, graphics: 97.5, sm: 93.8, tensor: 91.1, polled: 95...99, received: 2),
+      reading: Reading(stepsPerSecond: 564, gpuBusy: 95.3, graphics: 97.5, sm: 93.8, tensor: 91.1, polled: 95...99, received: 2),
       loop: { (model) throws(ExperimentError) in
         DeviceLoop([.kernels([try product(8192, 8192, 8192, model)]), .synchronize], host: .h200PyTorch)
       }),
@@ -118,7 +118,7 @@ public struct HopperSituation: Sendable {
     HopperSituation(
       name: "two streams, graphs", about: "two linear heads, 250 rows, graphs on two streams, then a wait for both", gpu: "h200", pace: nil,
       isInput: false,
-      reading: Reading(stepsPerSecond: 4266, kernelBusy: 89.1, graphics: 84.7, sm: 53.3, tensor: 10.4, polled: 80...88, received: 37),
+      reading: Reading(stepsPerSecond: 4266, gpuBusy: 89.1, graphics: 84.7, sm: 53.3, tensor: 10.4, polled: 80...88, received: 37),
       loop: { (model) throws(ExperimentError) in
         let launches = try kernels(.linear(), 250, model)
         return DeviceLoop([.graph(launches, stream: 0), .graph(launches, stream: 1), .synchronize], streams: 2, host: .h200PyTorch)
@@ -126,7 +126,7 @@ public struct HopperSituation: Sendable {
     HopperSituation(
       name: "one block", about: "20 scans of two kernels of one block, then one block that spins for 2.02 ms, and a wait", gpu: "h200",
       pace: nil, isInput: false,
-      reading: Reading(stepsPerSecond: 397, kernelBusy: 81.8, graphics: 83.6, sm: 0.61, tensor: 0, polled: 79...85, received: 27),
+      reading: Reading(stepsPerSecond: 397, gpuBusy: 81.8, graphics: 83.6, sm: 0.61, tensor: 0, polled: 79...85, received: 27),
       loop: { (model) throws(ExperimentError) in
         let small = model.predict(MemoryKernel(warmReadBytes: 64, writtenBytes: 64)).microseconds
         let scan = oneBlock("scan", microseconds: small, model)
@@ -137,21 +137,21 @@ public struct HopperSituation: Sendable {
     HopperSituation(
       name: "MiniLM", about: "encoder of 6 layers, 384 wide, 32 rows of 128 tokens, eager, fused attention", gpu: "h100-sxm", pace: nil,
       isInput: false,
-      reading: Reading(stepsPerSecond: 250, kernelBusy: 13.5, graphics: 16.7, sm: 9.8, tensor: 2.3, polled: 15...21, received: 51),
+      reading: Reading(stepsPerSecond: 250, gpuBusy: 13.5, graphics: 16.7, sm: 9.8, tensor: 2.3, polled: 15...21, received: 51),
       loop: { (model) throws(ExperimentError) in
         try encoder(.encoder(layers: 6, hidden: 384, heads: 12, sequence: 128), 32, outputBytes: 24576, model)
       }),
     HopperSituation(
       name: "BERT base", about: "encoder of 12 layers, 768 wide, 1 row of 128 tokens, eager, fused attention", gpu: "h100-sxm", pace: nil,
       isInput: false,
-      reading: Reading(stepsPerSecond: 169, kernelBusy: 9.5, graphics: 14.2, sm: 4.05, tensor: 0.36, polled: 12...15, received: 67),
+      reading: Reading(stepsPerSecond: 169, gpuBusy: 9.5, graphics: 14.2, sm: 4.05, tensor: 0.36, polled: 12...15, received: 67),
       loop: { (model) throws(ExperimentError) in
         try encoder(.encoder(layers: 12, hidden: 768, heads: 12, sequence: 128), 1, outputBytes: 1536, model)
       }),
     HopperSituation(
       name: "seqlen, compiled", about: "seqlen head, 250 rows of 128, torch.compile (LayerNorm and ReLU in one kernel) as a CUDA graph",
       gpu: "h100-sxm", pace: nil, isInput: false,
-      reading: Reading(stepsPerSecond: 309, kernelBusy: 88.3, graphics: 87.6, sm: 78.9, tensor: 40.7, polled: 86...95, received: 22),
+      reading: Reading(stepsPerSecond: 309, gpuBusy: 88.3, graphics: 87.6, sm: 78.9, tensor: 40.7, polled: 86...95, received: 22),
       loop: { (model) throws(ExperimentError) in
         DeviceLoop(
           [.graph(try kernels(.seqlen(), 250, model, fusion: .standard)), .download(bytes: 1000)], host: .h200PyTorch)
@@ -220,7 +220,8 @@ public struct HopperSituation: Sendable {
       tileM: predicted.tile.m, tileN: predicted.tile.n, splitK: predicted.splitK, grid: predicted.grid,
       block: [predicted.tile.threads, 1, 1],
       registersPerThread: predicted.tile.registersPerThread, sharedMemoryBytes: predicted.tile.sharedBytes,
-      blocksPerSM: predicted.isPersistent ? 1 : predicted.tile.blocksPerSM, waves: predicted.fit.waves, smFill: predicted.fit.smFill,
+      blocksPerSM: predicted.isPersistent ? 1 : predicted.tile.blocksPerSM, waves: predicted.fit.waves,
+      residentSMShare: predicted.fit.residentSMShare,
       slotEfficiency: predicted.fit.slotEfficiency)
     shape.isPersistent = predicted.isPersistent
     var launch = Launch(
@@ -240,6 +241,6 @@ public struct HopperSituation: Sendable {
       shape: .gpu(
         GPULaunchShape(
           tileM: nil, tileN: nil, splitK: 1, grid: [1, 1, 1], block: [32, 1, 1], registersPerThread: 32, sharedMemoryBytes: 0,
-          blocksPerSM: 1, waves: share, smFill: share, slotEfficiency: 1)))
+          blocksPerSM: 1, waves: share, residentSMShare: share, slotEfficiency: 1)))
   }
 }

@@ -9,7 +9,7 @@ import Simulation
 public struct HopperSuite: Sendable {
   /// One figure beside its reading.
   public struct Comparison: Sendable, Hashable {
-    /// What: "steps/s", "kernel-busy", "graphics", "SM", "tensor", "GPU-Util".
+    /// What: "steps/s", "GPU busy time", "graphics", "SM", "tensor", "GPU-Util".
     public var figure: String
     /// In its unit.
     public var predicted: Double
@@ -69,7 +69,7 @@ public struct HopperSuite: Sendable {
       let limit = quarter && (1...20).contains(measured) ? min(points, 0.25 * measured) : points
       comparisons.append(Comparison(figure: figure, predicted: predicted * 100, measured: measured, limit: limit))
     }
-    add("kernel-busy", counters.kernelBusy, read.kernelBusy, points: 4, quarter: false)
+    add("GPU busy time", counters.gpuBusy, read.gpuBusy, points: 4, quarter: false)
     add("graphics", counters.graphicsActive, read.graphics, points: 3)
     add("SM", counters.smActive, read.sm, points: 5)
     add("tensor", counters.tensorActive, read.tensor, points: 4)
@@ -93,7 +93,7 @@ public struct HopperSuite: Sendable {
     return "\(NumberText.significant(comparison.measured)) / \(NumberText.significant(comparison.predicted))\(star)"
   }
 
-  static let figures = ["steps/s", "kernel-busy", "graphics", "SM", "tensor"]
+  static let figures = ["steps/s", "GPU busy time", "graphics", "SM", "tensor"]
 
   /// Rows of the table: name, then measured / predicted of each figure, then polled and predicted utilization.gpu.
   func rows() -> [[String]] {
@@ -144,11 +144,11 @@ public struct HopperSuite: Sendable {
   /// As Markdown, for Docs/validation.md.
   public var markdown: [String] { MarkdownTable.lines(heads: Self.heads, rows: rows()) }
 
-  /// For programs: schema headroom.bench-hopper/1.
+  /// For programs: schema headroom.bench-hopper/2.
   public func json(version: String) -> JSONValue {
     let (hits, claims) = score
     return [
-      "schema": "headroom.bench-hopper/1", "headroom": .string(version), "mode": "simulated", "source": .string(HopperSituation.source),
+      "schema": "headroom.bench-hopper/2", "headroom": .string(version), "mode": "simulated", "source": .string(HopperSituation.source),
       "withinLimits": JSONValue(hits), "claims": JSONValue(claims),
       "situations": .array(
         entries.map { entry in

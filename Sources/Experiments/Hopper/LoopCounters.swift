@@ -7,7 +7,7 @@ import Simulation
 /// whose FLOPs and fill are known. Shares of time, 0...1.
 public struct LoopCounters: Sendable, Hashable {
   /// At least one kernel runs.
-  public var kernelBusy: Double
+  public var gpuBusy: Double
   /// DCGM 1001, GPM graphics: kernels, and the engine's own time around each that starts on an idle GPU.
   public var graphicsActive: Double
   /// DCGM 1002, GPM SM: SMs with a warp, averaged over SMs and time.
@@ -28,7 +28,7 @@ public struct LoopCounters: Sendable, Hashable {
   /// Of a loop on a GPU.
   public init(_ run: DeviceLoopResult, on gpu: GPU) {
     let span = Double(max(1, run.span.nanoseconds))
-    kernelBusy = run.kernelBusyShare
+    gpuBusy = run.gpuBusyShare
     var edges: [(time: Double, share: Double)] = []
     var (tensor, engine, end) = (0.0, 0.0, Int64.min)
     for kernel in run.kernels {
@@ -41,7 +41,7 @@ public struct LoopCounters: Sendable, Hashable {
       let record = Double(kernel.end - kernel.start)
       if case .gpu(let shape) = kernel.launch.shape {
         let isLong = shape.blockCount > gpu.smCount || shape.isPersistent || (shape.blockCount * 10 >= 9 * gpu.smCount && record > 20_000)
-        let share = shape.smFill * (isLong ? CounterConstants.tailShare : 1)
+        let share = shape.residentSMShare * (isLong ? CounterConstants.tailShare : 1)
         edges.append((Double(kernel.start), share))
         edges.append((Double(kernel.start) + CounterConstants.residentNanoseconds(record), -share))
       }
@@ -55,7 +55,7 @@ public struct LoopCounters: Sendable, Hashable {
         tensor += operations / max(1, TensorTime.operationsPerMicrosecond(gemm.type, of: gpu) * clock) * 1e3
       }
     }
-    graphicsActive = min(1, kernelBusy + engine / span)
+    graphicsActive = min(1, gpuBusy + engine / span)
     smActive = min(1, KernelUse.capped(&edges) / span)
     tensorActive = min(1, tensor / span)
     let nonOverlapped = max(0, min(1 - graphicsActive, run.nonOverlappedMemcpyShare))

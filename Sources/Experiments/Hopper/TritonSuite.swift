@@ -185,7 +185,7 @@ public struct TritonSuite: Sendable {
     guard let entry = entries.first(where: { $0.run.name == "linear 3,000 u" }) else { return "" }
     let gains = secondInstance.map { "\($0.head) \($0.gain >= 0 ? "+" : "")\(NumberText.percent($0.gain))" }.joined(separator: ", ")
     return
-      "linear at 3,000 users: no batch pipelining: the GPU works \(NumberText.percent(entry.counters.kernelBusy)) of the time, and the back end's loop of "
+      "linear at 3,000 users: no batch pipelining: the GPU works \(NumberText.percent(entry.counters.gpuBusy)) of the time, and the back end's loop of "
       + "\(NumberText.significant(entry.predicted["period us"] ?? 0)) us per batch sets the rate. A second instance, predicted: \(gains)"
   }
 

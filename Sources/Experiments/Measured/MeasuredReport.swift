@@ -81,7 +81,7 @@ extension MeasuredResult {
   private var utilizationSection: Report.Section {
     let rows: [FigureTable.Row] = [
       .init(
-        "busy time (kernels)", variants.map { $0.compared.evidence.device.kernelBusy },
+        "busy time (kernels)", variants.map { $0.compared.evidence.device.gpuBusy },
         explanation: "Share of wall time in which at least one kernel runs on the instance; temporal, not a share of the cores."),
       .init("dominant kernel's share of time", variants.map { $0.dominant?.active }),
       .init(
@@ -110,7 +110,7 @@ extension MeasuredResult {
       row("rows offered", { $0.offered }, "Four fifths of what the slowest variant did."), row("rows answered", { $0.answered }),
       row("server CPU per million inferences", { $0.cpuSecondsPerMillionRows }, "What a row costs, whatever share of the time is busy."),
       row("kernel time per million inferences", { $0.kernelSecondsPerMillionRows }), row("rows per batch", { $0.rowsPerBatch }),
-      row("busy time (kernels)", { $0.kernelBusy }), row("median latency", { $0.medianLatency }, "From the instant a request was due."),
+      row("busy time (kernels)", { $0.gpuBusy }), row("median latency", { $0.medianLatency }, "From the instant a request was due."),
       row("p99 latency", { $0.p99Latency }),
     ]
     return Report.Section(
@@ -145,7 +145,7 @@ extension MeasuredResult {
     }
     rows.append(
       .init(
-        "busy: kernels ran", variants.map { $0.compared.evidence.device.kernelBusy },
+        "busy: kernels ran", variants.map { $0.compared.evidence.device.gpuBusy },
         explanation: "How much of the cores' arithmetic or bandwidth they used is not in the trace."))
     return Report.Section(
       id: "waterfall", heading: "Where wall time went",
@@ -175,7 +175,7 @@ extension MeasuredResult {
   /// Everything that is said, for machines.
   public func json(version: String) -> JSONValue {
     [
-      "schema": "headroom.bench-measured/3", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
+      "schema": "headroom.bench-measured/4", "headroom": .string(version), "mode": "measured", "experiment": .string(experiment.name),
       "question": .string(experiment.question), "device": .string(device),
       "seed": JSONValue(Int64(truncatingIfNeeded: experiment.seed)),
       "p99GoalMilliseconds": JSONValue(experiment.latencyGoal.p99Milliseconds),
@@ -211,7 +211,7 @@ extension MeasuredVariant {
     func latency(_ percentile: Double) -> Figure? {
       run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .measured, source: "client-side latency") }
     }
-    add("kernelBusyShare", evidence.device.kernelBusy)
+    add("gpuBusyShare", evidence.device.gpuBusy)
     add("throughputRequestsPerSecond", compared.throughputFigure)
     add("medianLatencyMilliseconds", latency(50))
     add("p95LatencyMilliseconds", latency(95))

@@ -52,6 +52,6 @@ public struct MeasuredVariant: Sendable {
     /// Rows per batch.
     public var rowsPerBatch: Figure?
     /// At least one kernel ran.
-    public var kernelBusy: Figure?
+    public var gpuBusy: Figure?
   }
 }

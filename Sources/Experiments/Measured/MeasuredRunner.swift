@@ -223,7 +223,7 @@ public struct MeasuredRunner: Sendable {
     if evidence.steadiness?.isSteady == false { return (nil, "the window is not steady") }
     let planned: Plan
     do throws(ExperimentError) { planned = try plan.get() } catch { return (nil, error.description) }
-    guard let observed = FittedSimulation.Observed(trace, load, busy: evidence.device.kernelBusy) else {
+    guard let observed = FittedSimulation.Observed(trace, load, busy: evidence.device.gpuBusy) else {
       return (nil, "the run has no batches to take times from")
     }
     progress("\(variant.name): timing batches")
@@ -259,7 +259,7 @@ public struct MeasuredRunner: Sendable {
       cpuSecondsPerMillionRows: rows > 0 ? Figure(run.server.seconds / rows * 1e6, .seconds, .measured, source: source) : nil,
       kernelSecondsPerMillionRows: rows > 0 ? Figure(kernels / rows * 1e6, .seconds, .measured, source: source) : nil,
       medianLatency: latency(50), p99Latency: latency(99), rowsPerBatch: analysis.evidence.batching.meanRows,
-      kernelBusy: analysis.evidence.device.kernelBusy)
+      gpuBusy: analysis.evidence.device.gpuBusy)
   }
 }
 
@@ -314,7 +314,7 @@ extension RunEvidence {
       stage(.gpu, kernels, servers: instances, "kernels, summed over the instances")
     } else {
       // Instances of a GPU share it: it is one server, busy while any kernel runs.
-      let busy = (device.kernelBusy?.value ?? 0) * window
+      let busy = (device.gpuBusy?.value ?? 0) * window
       stage(.gpu, busy, servers: 1, "union of the kernels")
     }
     stage(.downloadAndResponse, output, servers: instances, "last kernel to outputs taken apart")

@@ -47,7 +47,7 @@ public struct SimulationComparison: Sendable, Hashable {
       }
       add("requests/s", simulated.throughputFigure, real.throughputFigure, aim: 0.1)
       add("rows per batch", simulated.evidence.batching.meanRows, real.evidence.batching.meanRows, aim: 0.1)
-      add("GPU busy time", simulated.evidence.device.kernelBusy, real.evidence.device.kernelBusy, aim: nil)
+      add("GPU busy time", simulated.evidence.device.gpuBusy, real.evidence.device.gpuBusy, aim: nil)
       add("p50", latency(simulated, 50), latency(real, 50), aim: nil)
       add("p95", latency(simulated, 95), latency(real, 95), aim: 0.2)
     }

@@ -7,7 +7,7 @@ import Vocabulary
 
 extension ExperimentResult {
   /// Version of the JSON output.
-  public static let schema = "headroom.bench/3"
+  public static let schema = "headroom.bench/4"
 
   /// Everything that is said, for machines. Every number that was computed is a figure with unit, kind and source.
   public func json(version: String) -> JSONValue {
@@ -28,10 +28,10 @@ extension VariantResult {
       run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .simulated, source: "client-side latency") }
     }
     func count(_ value: Int, _ source: String) -> Figure { Figure(Double(value), .count, .simulated, source: source) }
-    add("kernelBusyShare", evidence.device.kernelBusy)
+    add("gpuBusyShare", evidence.device.gpuBusy)
     add("dominantKernelActiveShare", dominant?.active)
     add("nonOverlappedMemcpyShare", evidence.copies.nonOverlappedMemcpy)
-    add("smFillShare", evidence.kernels.smFillOfAll)
+    add("residentSMShare", evidence.kernels.residentSMShareOfAll)
     add("smActiveShare", smActive)
     add("tensorThroughputShare", tensorThroughput)
     add("usefulTensorThroughputShare", usefulThroughput)

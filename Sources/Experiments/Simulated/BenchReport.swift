@@ -77,7 +77,7 @@ extension ExperimentResult {
     var rows: [FigureTable.Row] = []
     rows.append(
       .init(
-        "GPU busy time (NVML utilization.gpu)", variants.map { $0.evidence.device.kernelBusy },
+        "GPU busy time (NVML utilization.gpu)", variants.map { $0.evidence.device.gpuBusy },
         explanation: "Share of wall time in which at least one kernel runs; NVML's utilization.gpu, temporal."))
     rows.append(
       .init(
@@ -89,7 +89,7 @@ extension ExperimentResult {
         explanation: "Share of wall time in which copies run and no kernel."))
     rows.append(
       .init(
-        "SMs with a resident block, while busy", variants.map { $0.evidence.kernels.smFillOfAll },
+        "SMs with a resident block, while busy", variants.map { $0.evidence.kernels.residentSMShareOfAll },
         explanation: "SMs holding at least one block over all SMs, averaged over kernel time, tails included."))
     rows.append(
       .init(
@@ -137,7 +137,7 @@ extension ExperimentResult {
       .init("second kernel", cells: variants.map { $0.kernel(at: 1).map { .text($0.shortName) } ?? .unknown }),
       .init("mean time of the second", variants.map { $0.kernel(at: 1)?.mean }),
       .init("share of the second", variants.map { $0.kernel(at: 1)?.share }),
-      .init("SMs with a resident block, GEMMs", variants.map { $0.evidence.kernels.smFill }),
+      .init("SMs with a resident block, GEMMs", variants.map { $0.evidence.kernels.residentSMShare }),
       .init(
         "% of roofline", variants.map { $0.roofShare },
         explanation: "Larger of FLOPs over peak and bytes over bandwidth (memory's, or L2's for what is in L2), over the time taken."),

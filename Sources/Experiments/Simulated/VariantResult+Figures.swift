@@ -39,10 +39,10 @@ extension VariantResult {
       active: Figure(Double(row.totalNanoseconds) / wall, .share, analysis.kind, source: source))
   }
 
-  /// kernel-busy x SM fill.
+  /// GPU busy time x SMs with a resident block.
   public var smActive: Figure? {
-    guard let busy = evidence.device.kernelBusy, let fill = evidence.kernels.smFillOfAll else { return nil }
-    return Figure(busy.value * fill.value, .share, .estimated, source: "kernel-busy x SM fill")
+    guard let busy = evidence.device.gpuBusy, let fill = evidence.kernels.residentSMShareOfAll else { return nil }
+    return Figure(busy.value * fill.value, .share, .estimated, source: "GPU busy time x SMs with a resident block")
   }
 
   /// Executed FLOP/s over the dense peak.

@@ -1,8 +1,12 @@
 public import Diagnosis
+public import Trace
 
 extension Change {
   /// The change as something to type: lines of a config.pbtxt, an option, a command. nil where there is no such thing.
-  public var typed: String? {
+  public var typed: String? { typed(on: .gpu) }
+
+  /// The same on such a device.
+  public func typed(on device: DeviceClass) -> String? {
     switch self {
     case .clientCores(let count): "\(count) generator processes (locust --processes \(count))"
     case .frontEndCores(let count): "tritonserver --http-thread-count \(count)"
@@ -19,7 +23,7 @@ extension Change {
     case .maximumQueueSize(let size): "default_queue_policy { max_queue_size: \(size) }"
     case .queueTimeout(let microseconds): "default_queue_policy { default_timeout_microseconds: \(microseconds) }"
     case .pinnedTransfers: "optimization { input_pinned_memory { enable: true } }"
-    case .gpuTimeScale(let factor): factor == 2 ? "half this GPU" : nil
+    case .gpuTimeScale(let factor): factor == 2 ? (device == .processor ? "half of these cores" : "half this GPU") : nil
     case .gatheredCopies, .overlappedCopies, .dispatchGapScale, .weightBytesScale, .splitK: nil
     }
   }
@@ -83,8 +87,8 @@ extension Change {
 
 extension Fix {
   /// All its changes as something to type; its own words where there is nothing.
-  public var typed: String {
-    let parts = changes.compactMap(\.typed)
+  public func typed(on device: DeviceClass) -> String {
+    let parts = changes.compactMap { $0.typed(on: device) }
     return parts.isEmpty ? title : parts.joined(separator: ", ")
   }
 }

@@ -60,7 +60,7 @@ extension RunAnswer {
             (
               Change(
                 code: ranked.finding.code, effect: ranked.finding.code == .HR102 ? .cost : effect(of: goal),
-                setting: fix.fix.typed,
+                setting: fix.fix.typed(on: run.deviceClass) + (isSmallerDevice(fix.fix) ? " may be enough" : ""),
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: "", change: nil, costs: [], kind: "not quantified"),
               settings
             ))
@@ -76,7 +76,7 @@ extension RunAnswer {
           found.append(
             (
               Change(
-                code: ranked.finding.code, effect: choice.effect, setting: fix.fix.typed,
+                code: ranked.finding.code, effect: choice.effect, setting: fix.fix.typed(on: run.deviceClass),
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: gain.text, change: gain.figure,
                 costs: costs(of: estimate, besides: choice.effect, fix.fix), kind: gain.figure?.kind.rawValue ?? "simulated"), choice.rank,
               choice.worth, settings
@@ -105,6 +105,10 @@ extension RunAnswer {
       taken.formUnion(entry.settings)
     }
     return (changes, noEffect)
+  }
+
+  private static func isSmallerDevice(_ fix: Fix) -> Bool {
+    fix.changes.contains { if case .gpuTimeScale = $0 { true } else { false } }
   }
 
   private static func effect(of goal: Goal) -> Change.Effect {
@@ -161,10 +165,10 @@ extension RunAnswer {
     case .p99: return text(estimate.p99Latency, "ms p99")
     case .capacity: return text(estimate.maximumRateAtGoal, "req/s max")
     case .cost:
-      if fix.changes.contains(where: { if case .gpuTimeScale = $0 { true } else { false } }), let p99 = estimate.p99Latency {
+      if isSmallerDevice(fix), let p99 = estimate.p99Latency {
         return ("is enough: p99 \(Figure.changeText(p99.change.value))", p99.change)
       }
-      return text(estimate.gpuSecondsPerMillionInferences, "GPU s/M rows")
+      return text(estimate.gpuSecondsPerMillionInferences, "GPU s per million inferences")
     }
   }
 
@@ -176,7 +180,7 @@ extension RunAnswer {
       costs.append("\(name) \(Figure.changeText(gain.change.value))")
     }
     // A smaller device has its latency said already, and takes longer for a row by construction.
-    if !fix.changes.contains(where: { if case .gpuTimeScale = $0 { true } else { false } }) {
+    if !isSmallerDevice(fix) {
       if effect != .cost { add("GPU time", estimate.gpuSecondsPerMillionInferences, worseWhenHigher: true) }
       add("p99", estimate.p99Latency, worseWhenHigher: true)
       add("throughput", estimate.throughput, worseWhenHigher: false)

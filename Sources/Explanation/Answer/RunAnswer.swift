@@ -109,7 +109,7 @@ public struct RunAnswer: Sendable {
   private static func timeParts(_ run: RunEvidence, _ waterfall: Waterfall?) -> [(name: String, share: Figure)] {
     guard let waterfall else { return [] }
     var parts = waterfall.bars.filter { !$0.step.isBusy }.map { (name: $0.step.text, share: $0.ofWall) }
-    if let busy = run.device.kernelBusy { parts.append(("busy", busy)) }
+    if let busy = run.device.gpuBusy { parts.append(("busy", busy)) }
     return parts.filter { $0.share.value >= 0.005 }.sorted { $0.share.value > $1.share.value }
   }
 
@@ -131,7 +131,7 @@ public struct RunAnswer: Sendable {
       return "headroom profile: a gap after each batch while requests queue"
     case .interKernelGaps: return "headroom profile: gaps of a microsecond between queued kernels"
     case .underfilled, .memoryBound, .computeBound, .deviceBound:
-      if let busy = run.device.kernelBusy { return "nvidia-smi: utilization.gpu near \(busy.text) under this load" }
+      if let busy = run.device.gpuBusy { return "nvidia-smi: utilization.gpu near \(busy.text) under this load" }
       return "nvidia-smi: utilization.gpu near 100 % under this load"
     case .notSteady: return "a longer window, with ramp and warm-up cut"
     }

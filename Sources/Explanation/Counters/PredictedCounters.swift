@@ -54,7 +54,7 @@ public struct PredictedCounters: Sendable {
   /// In the order of `PredictedCounter.Counter`.
   public private(set) var counters: [PredictedCounter] = []
   /// Kernels' share of time, without the profiler where the rate is known, else in the trace.
-  public private(set) var kernelBusy: Figure
+  public private(set) var gpuBusy: Figure
   /// The rate that was used; nil for the trace as it is.
   public private(set) var rate: StepRate?
   /// What the figures are of, in a sentence.
@@ -95,7 +95,7 @@ public struct PredictedCounters: Sendable {
     let traceShare = Double(busy.kernel) / wallNanoseconds
     let overlaps = busy.kernelsOverlap && known != nil && busyShare > traceShare
     let busyPoint = overlaps ? (busyShare + traceShare) / 2 : busyShare
-    kernelBusy = Figure(
+    gpuBusy = Figure(
       busyPoint, .share, known == nil ? .measured : .estimated, source: source,
       interval: overlaps ? traceShare...busyShare : nil)
     if known == nil, launchBound, launches > 0 {
@@ -118,7 +118,7 @@ public struct PredictedCounters: Sendable {
     let graphics = clamp(busyPoint + engine)
     let graphicsLow = overlaps ? clamp(traceShare) : clamp(busyShare + 0.85 * engine)
     let graphicsHigh = clamp(max(busyShare, busyPoint) + 1.3 * engine)
-    add(.graphicsActive, graphics, graphicsLow - 0.01, graphicsHigh + 0.01, source, "kernel-busy and 1.3 us per start on an idle GPU")
+    add(.graphicsActive, graphics, graphicsLow - 0.01, graphicsHigh + 0.01, source, "GPU busy time and 1.3 us per start on an idle GPU")
     let nonOverlappedMemcpy = max(0, min(1 - graphics, Double(busy.nonOverlappedMemcpy) * scale))
     let smi = clamp(
       graphics + min(CounterConstants.smiOverGraphics, 0.1 * graphics) + CounterConstants.smiShareOfCopyTime * nonOverlappedMemcpy)
@@ -140,7 +140,7 @@ public struct PredictedCounters: Sendable {
       let high = clamp((kernels.smTimeUncapped ?? sm) * scale * 1.12)
       add(
         .smActive, point, point * (busy.kernelsOverlap ? 0.8 : 0.88), max(high, point), source,
-        "SM fill x (record - 1.1 us), tails of long grids off")
+        "SMs with a resident block x (record - 1.1 us), tails of long grids off")
     } else {
       counters.append(PredictedCounter(counter: .smActive, figure: nil, note: "the device's SMs or the kernels' grids are unknown"))
     }

@@ -21,8 +21,8 @@ public struct EngineExplanation: Sendable {
     public var share: Double?
     /// Waves of its tiles over the output, where shape, tile and GPU are known.
     public var waves: Double?
-    /// SM fill of the same.
-    public var smFill: Double?
+    /// SMs with a resident block of the same.
+    public var residentSMShare: Double?
     /// Fastest kernel that was tried while building, and its time; nil without a log.
     public var fastest: EngineFiles.Tactic?
     /// Time of the chosen one while building.
@@ -38,7 +38,7 @@ public struct EngineExplanation: Sendable {
   /// What the reader should know.
   public private(set) var notes: [String] = []
 
-  /// From an engine's files. `gpu` for waves and SM fill.
+  /// From an engine's files. `gpu` for waves and SMs with a resident block.
   public init(_ files: EngineFiles, gpu: GPU?) {
     let times = Dictionary(files.times.map { ($0.name, $0.averageMilliseconds) }, uniquingKeysWith: { $0 + $1 })
     let sum = files.times.reduce(0) { $0 + $1.averageMilliseconds }
@@ -59,11 +59,12 @@ public struct EngineExplanation: Sendable {
       let tactic = layer.tactic.isEmpty ? built?.name ?? "" : layer.tactic
       var row = Row(
         name: layer.name, type: layer.type, tactic: tactic, kernel: KernelName(tactic), milliseconds: times[layer.name],
-        share: times[layer.name].map { sum > 0 ? $0 / sum : 0 }, waves: nil, smFill: nil, fastest: fastest, built: built, regret: nil)
+        share: times[layer.name].map { sum > 0 ? $0 / sum : 0 }, waves: nil, residentSMShare: nil, fastest: fastest, built: built,
+        regret: nil)
       if let fastest, let built, fastest.milliseconds > 0 { row.regret = built.milliseconds / fastest.milliseconds - 1 }
       if let gpu, let tile = row.kernel.tile, let output = layer.outputs.first, let fit = Self.fit(output, tile, gpu) {
         row.waves = fit.waves
-        row.smFill = fit.smFill
+        row.residentSMShare = fit.residentSMShare
       }
       rows.append(row)
     }
@@ -133,8 +134,8 @@ public struct EngineExplanation: Sendable {
         gain: "at most -\(NumberText.percent(reformat))",
         kind: "measured")
     }
-    if let fill = top.smFill {
-      answer.add("Longest", "tile of \(top.tactic.prefix(60)): SM fill \(NumberText.percent(fill))", kind: "estimated")
+    if let fill = top.residentSMShare {
+      answer.add("Longest", "tile of \(top.tactic.prefix(60)): \(NumberText.percent(fill)) of SMs hold a block", kind: "estimated")
     }
     answer.add("Confirm", "rebuild with the timing cache edited, or with a larger --builderOptimizationLevel")
     return answer.lines
@@ -143,7 +144,7 @@ public struct EngineExplanation: Sendable {
   /// Every layer.
   public var tableLines: [String] {
     var table = TextTable([
-      .init("layer", .left), .init("ms"), .init("share"), .init("tile"), .init("waves"), .init("SM fill"), .init("regret"),
+      .init("layer", .left), .init("ms"), .init("share"), .init("tile"), .init("waves"), .init("SMs"), .init("regret"),
       .init("kernel", .left),
     ])
     for row in rows {
@@ -151,13 +152,14 @@ public struct EngineExplanation: Sendable {
         String(row.name.prefix(40)), row.milliseconds.map { NumberText.significant($0) } ?? "-",
         row.share.map { NumberText.percent($0) } ?? "-",
         row.kernel.tile.map { "\($0.m)x\($0.n)" } ?? "-", row.waves.map { NumberText.significant($0, digits: 2) } ?? "-",
-        row.smFill.map { NumberText.percent($0) } ?? "-", row.regret.map { NumberText.percent($0) } ?? "-", String(row.tactic.prefix(60)),
+        row.residentSMShare.map { NumberText.percent($0) } ?? "-", row.regret.map { NumberText.percent($0) } ?? "-",
+        String(row.tactic.prefix(60)),
       ])
     }
     return table.lines
   }
 
-  /// One engine's part of `headroom.explain/2`.
+  /// One engine's part of `headroom.explain/3`.
   public var json: JSONValue {
     [
       "mode": "measured", "totalMilliseconds": JSONValue(total), "reformatShare": JSONValue(reformatShare),
@@ -167,7 +169,7 @@ public struct EngineExplanation: Sendable {
             "name": .string(row.name), "type": .string(row.type), "tactic": .string(row.tactic),
             "averageMilliseconds": JSONValue(row.milliseconds),
             "share": JSONValue(row.share), "tile": row.kernel.tile.map { .array([JSONValue($0.m), JSONValue($0.n)]) } ?? .null,
-            "waves": JSONValue(row.waves), "smFillShare": JSONValue(row.smFill), "regretShare": JSONValue(row.regret),
+            "waves": JSONValue(row.waves), "residentSMShare": JSONValue(row.residentSMShare), "regretShare": JSONValue(row.regret),
             "fastestTactic": JSONValue(row.fastest?.name), "fastestMilliseconds": JSONValue(row.fastest?.milliseconds),
           ]
         }), "notes": .array(notes.map { .string($0) }),

@@ -7,7 +7,7 @@ extension TraceFindings {
   /// SMs that hold no block while a kernel runs.
   mutating func addUnderfilled(_ fill: Double, _ figure: Figure) {
     var seen: [Sentence] = ["While a kernel ran, \(figure) of the SMs held a block (weighted by time)."]
-    if let product = device.tiledProducts.first(where: { ($0.smFill ?? 1) < 0.5 }), let sms = device.facts.smCount {
+    if let product = device.tiledProducts.first(where: { ($0.residentSMShare ?? 1) < 0.5 }), let sms = device.facts.smCount {
       seen.append(size(of: product, sms))
     }
     // A larger batch may fill what is empty at the same kernel times: work per time grows by no more.

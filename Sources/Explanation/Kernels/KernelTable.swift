@@ -34,8 +34,8 @@ public struct KernelRow: Sendable, Hashable {
   public var fit: GridFit?
   /// Blocks that an SM holds at a time.
   public var occupancy: Occupancy?
-  /// SM fill with what the name adds: a persistent kernel's blocks stay.
-  public var smFill: Double? { fit?.smFill }
+  /// SMs with a resident block with what the name adds: a persistent kernel's blocks stay.
+  public var residentSMShare: Double? { fit?.residentSMShare }
 }
 
 /// Kernels of a device, most time first, with what they do to its counters.
@@ -54,7 +54,7 @@ public struct KernelUse: Sendable {
   public private(set) var streaming: Int64 = 0
   /// Time of all other kernels, nanoseconds, each weighted by the share of SMs that it fills: one block alone moves next to nothing.
   public private(set) var otherFilled = 0.0
-  /// Time-weighted SM fill of all kernels; nil where the device is unknown.
+  /// Time-weighted SMs with a resident block of all kernels; nil where the device is unknown.
   public private(set) var fill: Double?
   /// Time-weighted slot efficiency of kernels with more than one wave.
   public private(set) var slotEfficiency: Double?
@@ -98,10 +98,10 @@ public struct KernelUse: Sendable {
         slowTime += duration - fast
       }
       let isStreaming = !rows[index].parsed.role.isProduct && fast >= 5_000
-      if isStreaming, (rows[index].fit?.smFill ?? 1) > 0.5 {
+      if isStreaming, (rows[index].fit?.residentSMShare ?? 1) > 0.5 {
         streaming += rows[index].total
       } else {
-        otherFilled += Double(rows[index].total) * (rows[index].fit?.smFill ?? 1)
+        otherFilled += Double(rows[index].total) * (rows[index].fit?.residentSMShare ?? 1)
       }
     }
     weigh()
@@ -133,7 +133,7 @@ public struct KernelUse: Sendable {
     for row in rows {
       guard let fit = row.fit else { continue }
       let weight = Double(row.total)
-      fillSum += fit.smFill * weight
+      fillSum += fit.residentSMShare * weight
       fillWeight += weight
       if fit.waves > 1 {
         slots += fit.slotEfficiency * weight
@@ -148,7 +148,7 @@ public struct KernelUse: Sendable {
   /// SM and tensor time, run by run: a run that overlaps another is stretched by it, and its own work is that of the fast mode.
   private mutating func count(_ activity: DeviceActivity, _ trace: Trace, _ position: [Int32], _ gpu: GPU, overlap: Bool) {
     var uncapped = 0.0
-    let shares = rows.map { ($0.fit?.smFill ?? 1) * Self.tail($0, gpu) }
+    let shares = rows.map { ($0.fit?.residentSMShare ?? 1) * Self.tail($0, gpu) }
     // Starts and ends of residency with their share of SMs, only where kernels overlap at all.
     var edges: [(time: Double, share: Double)] = []
     // Durations as they count for the tensor pipe, by row.

@@ -29,7 +29,7 @@ public struct TiledProduct: Sendable, Hashable {
   /// Depth of a slice at most: at the device's dense peak its duration leaves time for no more. Nil where the arithmetic or device is unknown.
   public var largestDepth: Double?
   /// SMs with a block over the kernel's duration; nil where the device is unknown.
-  public var smFill: Double?
+  public var residentSMShare: Double?
 
   /// From a grid of as many blocks as this share of the SMs on, kernels written for persistence may take several tiles per block.
   static let persistentShare = 0.75
@@ -40,7 +40,7 @@ public struct TiledProduct: Sendable, Hashable {
       return nil
     }
     (kernel, tileM, tileN, grid, count, total) = (row.name, tile.m, tile.n, row.grid, row.count, row.total)
-    smFill = row.smFill
+    residentSMShare = row.residentSMShare
     let blocks = grid.reduce(1) { $0.multipliedSaturated(by: $1) }
     let smCount = gpu?.smCount
     // cuBLAS and CUTLASS from compute capability 9.0 on: blocks stay and fetch tiles, and grids are padded to whole clusters.

@@ -6,11 +6,11 @@ import ONNXFormat
 import Trace
 import TraceFormats
 
-/// A planted world as files, as a user would have them: the trace as an Nsight export and as a Kineto trace, without a table of our own, and
+/// A planted program as files, as a user would have them: the trace as an Nsight export and as a Kineto trace, without a table of our own, and
 /// beside them a load result, the server's request trace and statistics, the model and what nvidia-smi said.
 public struct PlantedFiles: Sendable {
-  /// The world.
-  public var world: PlantedWorld
+  /// The program.
+  public var program: PlantedProgram
   /// Where the files are.
   public var folder: String
 
@@ -22,15 +22,15 @@ public struct PlantedFiles: Sendable {
     public var file: String { self == .nsight ? "trace.sqlite" : "trace.json" }
   }
 
-  /// Files of a world in a folder that exists.
-  public init(_ world: PlantedWorld, in folder: String) {
-    self.world = world
+  /// Files of a program in a folder that exists.
+  public init(_ program: PlantedProgram, in folder: String) {
+    self.program = program
     self.folder = folder
   }
 
   private func path(_ name: String) -> String { "\(folder)/\(name)" }
 
-  /// Names of all files that a world may have.
+  /// Names of all files that a program may have.
   public static let names = [
     "trace.sqlite", "trace.json", "load.json", "triton-trace.json", "stats-before.json", "stats-after.json", "config.json", "model.onnx",
     "smi.csv", "apps.csv",
@@ -39,14 +39,14 @@ public struct PlantedFiles: Sendable {
   /// What Triton's clock shows when the trace's shows 0.
   static let tritonClock: Int64 = 8_123_456_789_012
 
-  /// The world's model: a head that computes each row once, or one that computes 128 copies of it.
+  /// The program's model: a head that computes each row once, or one that computes 128 copies of it.
   private var head: BuiltInHead {
-    world.cause == .redundantWork ? .seqlen(layers: 4, hidden: 512, sequence: 128) : .linear(layers: 2, hidden: 128)
+    program.cause == .redundantWork ? .seqlen(layers: 4, hidden: 512, sequence: 128) : .linear(layers: 2, hidden: 128)
   }
 
-  /// Makes the world and writes it.
+  /// Makes the program and writes it.
   public func write(steps: Int = 60) throws(CompanionError) {
-    let recording = world.recording(steps: steps)
+    let recording = program.recording(steps: steps)
     do throws(TraceStoreError) { try TraceStore.writeExport(recording.trace, to: path("trace.sqlite")) } catch {
       throw CompanionError(path: path("trace.sqlite"), reason: error.description)
     }
@@ -102,7 +102,7 @@ public struct PlantedFiles: Sendable {
     }
     context.server = try ServerWindow(
       before: try models("stats-before.json"), after: try models("stats-after.json"), metricsBefore: nil, metricsAfter: nil,
-      seconds: world.recording().seconds, model: nil,
+      seconds: program.recording().seconds, model: nil,
       configuration: ServerConfiguration(try JSONValue.parse(try Files.readText(path("config.json")))))
     return TraceExplanation(of: try read(form).trace, name: path(form.file), context: context)
   }
@@ -142,13 +142,13 @@ public struct PlantedFiles: Sendable {
 
   private func loadResult(_ recording: PlantedRecording) -> JSONValue {
     let mean = recording.requests.reduce(0.0) { $0 + Double($1.answered - $1.received) } / Double(max(1, recording.requests.count))
-    let isOpen = world.cause == .healthyLoadLimited
+    let isOpen = program.cause == .healthyLoadLimited
     return [
       "schema": "headroom.load/2", "requestsPerSecond": JSONValue(Double(recording.requests.count) / recording.seconds),
       "responsesInWindow": JSONValue(recording.requests.count), "windowSeconds": JSONValue(recording.seconds),
       "load": ["kind": .string(isOpen ? "open" : "closed"), "users": JSONValue(16)],
       "latency": ["meanMicroseconds": JSONValue(mean / 1e3)],
-      "generator": ["verdict": .string(world.cause == .client ? "client-bound" : "not-client-bound")],
+      "generator": ["verdict": .string(program.cause == .client ? "client-bound" : "not-client-bound")],
     ]
   }
 
@@ -179,7 +179,7 @@ public struct PlantedFiles: Sendable {
   private var configuration: JSONValue {
     [
       "name": "planted", "max_batch_size": JSONValue(256), "instance_group": [["count": JSONValue(1), "kind": "KIND_GPU"]],
-      "dynamic_batching": ["max_queue_delay_microseconds": JSONValue(world.cause == .batchingDelay ? 10_000 : 0)],
+      "dynamic_batching": ["max_queue_delay_microseconds": JSONValue(program.cause == .batchingDelay ? 10_000 : 0)],
     ]
   }
 
@@ -195,8 +195,8 @@ public struct PlantedFiles: Sendable {
     let share = min(1, busy / (recording.seconds * 1e9))
     for sample in 0..<10 {
       var clock = 1980.0
-      if world.cause == .clockLimited { clock /= 1 + (0.15 + 0.15 * Double(world.strength)) * (Double(sample) + 0.5) / 10 }
-      let isHeld = world.cause == .clockLimited
+      if program.cause == .clockLimited { clock /= 1 + (0.15 + 0.15 * Double(program.strength)) * (Double(sample) + 0.5) / 10 }
+      let isHeld = program.cause == .clockLimited
       lines.append(
         "2026/01/01 00:00:0\(sample).000, \(Int(saturating: (share * 100).rounded())) %, \(Int(saturating: clock.rounded())) MHz, 1980 MHz, \(isHeld ? "699.10" : "320.00") W, 700.00 W, \(isHeld ? "0x0000000000000004" : "0x0000000000000000")"
       )
@@ -207,7 +207,7 @@ public struct PlantedFiles: Sendable {
   /// nvidia-smi --query-compute-apps=pid,process_name,used_gpu_memory --format=csv.
   private var apps: String {
     var lines = ["pid, process_name, used_gpu_memory [MiB]", "4242, tritonserver, 8192 MiB"]
-    if world.cause == .coTenant { lines.append("5151, python3, 4096 MiB") }
+    if program.cause == .coTenant { lines.append("5151, python3, 4096 MiB") }
     return lines.joined(separator: "\n") + "\n"
   }
 }

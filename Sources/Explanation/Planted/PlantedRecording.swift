@@ -1,7 +1,7 @@
 import CheckedNumbers
 public import Trace
 
-/// What a planted world left behind: the trace that a profiler would have recorded, and when its batches and requests were where.
+/// What a planted program left behind: the trace that a profiler would have recorded, and when its batches and requests were where.
 public struct PlantedRecording: Sendable, Hashable {
   /// A request's times, nanoseconds on the trace's clock.
   public struct Request: Sendable, Hashable {
@@ -37,7 +37,7 @@ public struct PlantedRecording: Sendable, Hashable {
   }
 }
 
-extension PlantedWorld {
+extension PlantedProgram {
   /// Requests that a step's batch carries, drawn by `random`, and where they were before.
   func requests(
     batch index: Int, begin: Int64, previousEnd: Int64, end: Int64, period: Int64, jitter: () -> Double

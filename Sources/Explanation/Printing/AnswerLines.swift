@@ -72,7 +72,7 @@ extension TraceExplanation {
     }
     addHeadroom(&answer, device)
     let kernels = device.kernels
-    var now = "GPU busy \(device.counters.kernelBusy.text) (kernels"
+    var now = "GPU busy \(device.counters.gpuBusy.text) (kernels"
     if device.counters.rate != nil { now += ", without the profiler" }
     now += ")"
     if let rate = device.counters.rate, let perSecond = rate.unprofiledPerSecond {

@@ -1,7 +1,7 @@
 import Diagnosis
 import JSONText
 
-/// What files beside a trace and its shapes add to `headroom.explain/2`.
+/// What files beside a trace and its shapes add to `headroom.explain/3`.
 extension TraceExplanation {
   static func loadJSON(_ load: KnownLoad) -> JSONValue {
     [

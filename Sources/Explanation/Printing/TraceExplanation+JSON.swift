@@ -4,7 +4,7 @@ import Reporting
 import Trace
 
 extension TraceExplanation {
-  /// One file's part of `headroom.explain/2`.
+  /// One file's part of `headroom.explain/3`.
   public var json: JSONValue {
     [
       "file": .string(name), "mode": .string(isSimulated ? "simulated" : "measured"), "noVerdictBecause": JSONValue(refusal),
@@ -34,8 +34,8 @@ extension TraceExplanation {
     return [
       "device": .string(device.name), "spanNanoseconds": JSONValue(device.wall), "kernels": JSONValue(device.busy.kernels),
       "copies": JSONValue(device.busy.copies), "withoutLaunch": JSONValue(device.unlinked), "discardedRows": JSONValue(device.discarded),
-      "kernelBusy": device.share(device.busy.kernel).json, "copyBusy": device.share(device.busy.copy).json,
-      "deviceBusy": device.share(device.busy.device).json, "kernelBusyNanoseconds": JSONValue(device.busy.kernel),
+      "gpuBusy": device.share(device.busy.kernel).json, "copyBusy": device.share(device.busy.copy).json,
+      "deviceBusy": device.share(device.busy.device).json, "gpuBusyNanoseconds": JSONValue(device.busy.kernel),
       "deviceBusyNanoseconds": JSONValue(device.busy.device), "kernelsOverlap": .bool(device.busy.kernelsOverlap),
       "verdict": [
         "bottleneck": .string(verdict.title), "regime": JSONValue(verdict.regime?.rawValue),
@@ -75,12 +75,13 @@ extension TraceExplanation {
       "productsByTile": .array(device.tiledProducts.prefix(50).map(Self.tileJSON)),
       "products": device.products.map { Self.productsJSON($0, device) } ?? .null,
       "kernelTable": .array(device.kernels.rows.prefix(200).map(Self.kernelJSON)),
-      "smFill": device.kernels.fill.map { Figure($0, .share, .estimated, source: "grids and SM count, weighted by time").json } ?? .null,
+      "residentSMShare": device.kernels.fill.map { Figure($0, .share, .estimated, source: "grids and SM count, weighted by time").json }
+        ?? .null,
       "counters": [
         "basis": .string(device.counters.basis),
         "stepsInTrace": JSONValue(device.counters.rate?.stepsInTrace),
         "stepsPerSecond": JSONValue(device.counters.rate?.unprofiledPerSecond),
-        "kernelBusy": device.counters.kernelBusy.json, "kernelBusyAtMostShare": JSONValue(device.counters.upperBound),
+        "gpuBusy": device.counters.gpuBusy.json, "gpuBusyAtMostShare": JSONValue(device.counters.upperBound),
         "predicted": .array(
           device.counters.counters.map {
             [
@@ -115,7 +116,8 @@ extension TraceExplanation {
       "name": .string(row.fullName), "role": .string(row.parsed.role.rawValue), "count": JSONValue(row.count),
       "totalNanoseconds": JSONValue(row.total), "medianNanoseconds": JSONValue(row.median), "grid": .array(row.grid.map { JSONValue($0) }),
       "block": .array(row.block.map { JSONValue($0) }), "registersPerThread": JSONValue(row.registers),
-      "sharedMemoryBytes": JSONValue(row.sharedBytes), "waves": JSONValue(row.fit?.waves), "smFillShare": JSONValue(row.fit?.smFill),
+      "sharedMemoryBytes": JSONValue(row.sharedBytes), "waves": JSONValue(row.fit?.waves),
+      "residentSMShare": JSONValue(row.fit?.residentSMShare),
       "slotEfficiencyShare": JSONValue(row.fit?.slotEfficiency), "blocksPerSM": row.occupancy.map { JSONValue($0.blocksPerSM) } ?? .null,
       "tile": row.parsed.tile.map { .array([JSONValue($0.m), JSONValue($0.n)]) } ?? .null,
     ]

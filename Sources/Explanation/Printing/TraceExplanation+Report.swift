@@ -142,14 +142,14 @@ extension TraceExplanation {
           .text(NumberText.grouped(row.count)), .text(NumberText.time(nanoseconds: Double(row.median))),
           .text(row.grid.map { String($0) }.joined(separator: "x")),
           row.fit.map { .text(NumberText.significant($0.waves, digits: 2)) } ?? .unknown,
-          row.fit.map { .figure(Figure($0.smFill, .share, .estimated, source: "grid and SM count")) } ?? .unknown,
+          row.fit.map { .figure(Figure($0.residentSMShare, .share, .estimated, source: "grid and SM count")) } ?? .unknown,
           .text(row.parsed.role.text),
         ], explanation: row.fullName)
     }
     return Report.Section(
       id: "kernels", heading: "Kernels",
-      explanation: "By time. Waves and SM fill from grid, block, registers, shared memory and \(device.facts.source).",
-      blocks: [.table(FigureTable(columns: ["of kernel time", "runs", "median", "grid", "waves", "SM fill", "what"], rows: Array(rows)))])
+      explanation: "By time. Waves and SMs with a resident block from grid, block, registers, shared memory and \(device.facts.source).",
+      blocks: [.table(FigureTable(columns: ["of kernel time", "runs", "median", "grid", "waves", "SMs", "what"], rows: Array(rows)))])
   }
 
   private func copiesSection(_ device: DeviceExplanation) -> Report.Section {

@@ -18,7 +18,7 @@ extension TraceExplanation {
           product.sides.map { .text(side($0.larger)) } ?? .unknown, product.sides.map { .text(side($0.smaller)) } ?? .unknown,
           product.largestResult.map { .figure(Figure($0, .count, .estimated, source: "tile and grid: at most")) } ?? .unknown,
           product.largestDepth.map { .figure(Figure($0, .count, .estimated, source: "duration at the dense peak: at most")) } ?? .unknown,
-          product.smFill.map { .figure(Figure($0, .share, .estimated, source: "grid and SM count")) } ?? .unknown,
+          product.residentSMShare.map { .figure(Figure($0, .share, .estimated, source: "grid and SM count")) } ?? .unknown,
         ])
     }
     return Report.Section(
@@ -28,7 +28,10 @@ extension TraceExplanation {
       blocks: [
         .table(
           FigureTable(
-            columns: ["of kernel time", "tile", "grid", "larger side", "smaller side", "results at most", "depth at most", "SM fill"],
+            columns: [
+              "of kernel time", "tile", "grid", "larger side", "smaller side", "results at most", "depth at most",
+              "SMs with a resident block",
+            ],
             rows: Array(rows)))
       ])
   }
@@ -42,7 +45,7 @@ extension TraceExplanation {
       "totalNanoseconds": JSONValue(product.total), "tile": .array([JSONValue(product.tile.m), JSONValue(product.tile.n)]),
       "grid": .array(product.grid.map { JSONValue($0) }), "largerSideRange": range(product.sides?.larger),
       "smallerSideRange": range(product.sides?.smaller), "resultsAtMost": JSONValue(product.largestResult),
-      "depthAtMost": JSONValue(product.largestDepth), "smFillShare": JSONValue(product.smFill),
+      "depthAtMost": JSONValue(product.largestDepth), "residentSMShare": JSONValue(product.residentSMShare),
     ]
   }
 }

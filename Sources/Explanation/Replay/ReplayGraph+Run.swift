@@ -4,11 +4,11 @@ extension ReplayGraph {
   /// The largest relative error of span or busy with which the unedited graph may reproduce its trace; beyond it no gain is printed.
   public static let gate = 0.03
 
-  /// The relative error of the unedited run: the larger of span's and kernel-busy's.
+  /// The relative error of the unedited run: the larger of span's and GPU busy time's.
   public var reproductionError: Double {
     let outcome = run()
     func error(_ value: Int64, _ recorded: Int64) -> Double { (Double(value) - Double(recorded)).magnitude / Double(max(1, recorded)) }
-    return max(error(outcome.span, recorded.span), error(outcome.kernelBusy, recorded.kernelBusy))
+    return max(error(outcome.span, recorded.span), error(outcome.gpuBusy, recorded.gpuBusy))
   }
 
   /// Runs the graph: calls in their recorded order, each thread on a clock of its own.
@@ -58,6 +58,6 @@ extension ReplayGraph {
       }
       clock[thread] = end
     }
-    return events.isEmpty ? Outcome(span: 1, kernelBusy: 0, deviceBusy: 0) : Self.outcome(events)
+    return events.isEmpty ? Outcome(span: 1, gpuBusy: 0, deviceBusy: 0) : Self.outcome(events)
   }
 }

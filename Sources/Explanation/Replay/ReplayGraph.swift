@@ -69,7 +69,7 @@ public struct ReplayGraph: Sendable {
     /// First work's start to last one's end.
     public var span: Int64
     /// Union of kernels.
-    public var kernelBusy: Int64
+    public var gpuBusy: Int64
     /// Union of everything.
     public var deviceBusy: Int64
   }
@@ -312,6 +312,6 @@ public struct ReplayGraph: Sendable {
         kernelEnd = event.end
       }
     }
-    return Outcome(span: max(1, deviceEnd - (sorted.first?.start ?? 0)), kernelBusy: kernel, deviceBusy: device)
+    return Outcome(span: max(1, deviceEnd - (sorted.first?.start ?? 0)), gpuBusy: kernel, deviceBusy: device)
   }
 }

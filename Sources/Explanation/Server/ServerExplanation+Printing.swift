@@ -92,7 +92,7 @@ extension ServerExplanation {
     return text
   }
 
-  /// One server's part of `headroom.explain/2`.
+  /// One server's part of `headroom.explain/3`.
   public var json: JSONValue {
     [
       "model": .string(window.model.name), "mode": "measured", "bottleneck": .string(bottleneck.rawValue),
@@ -154,7 +154,7 @@ extension ServerExplanation {
     }
     lines.append("")
     lines.append("  A trace would add: GPU time inside a batch by kernel, the gap after each batch by cause,")
-    lines.append("  SM fill and waves. nsys profile --trace=cuda,nvtx,osrt, then headroom explain REPORT.sqlite")
+    lines.append("  SMs with a resident block and waves. nsys profile --trace=cuda,nvtx,osrt, then headroom explain REPORT.sqlite")
     return lines
   }
 }

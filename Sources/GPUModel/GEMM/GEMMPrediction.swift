@@ -12,7 +12,7 @@ public struct GEMMPrediction: Sendable, Hashable {
   public var splitK: Int
   /// Blocks in x (n), y (m) and z (batch times split).
   public var grid: [Int]
-  /// Waves, SM fill and slot efficiency of that grid.
+  /// Waves, SMs with a resident block and slot efficiency of that grid.
   public var fit: GridFit
   /// Computed elements that are padding: 1 - m n / (tiles' area).
   public var paddingShare: Double

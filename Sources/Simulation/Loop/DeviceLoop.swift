@@ -71,7 +71,7 @@ public struct DeviceLoopResult: Sendable {
   /// Steps per second.
   public var stepsPerSecond: Double { span.seconds > 0 ? Double(steps) / span.seconds : 0 }
   /// Share of time in which at least one kernel ran.
-  public var kernelBusyShare: Double {
+  public var gpuBusyShare: Double {
     var (busy, end) = (0.0, Int64.min)
     for kernel in kernels where kernel.end > end {
       busy += Double(kernel.end - max(kernel.start, end))

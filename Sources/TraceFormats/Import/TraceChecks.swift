@@ -96,7 +96,7 @@ enum TraceChecks {
       notes.append(
         ImportNote(
           .warning, .graphsWithoutNodes,
-          "\(trace.graphExecutions.count) CUDA graph executions are recorded as one interval each: inside them busy is an upper bound and SM fill unknown; "
+          "\(trace.graphExecutions.count) CUDA graph executions are recorded as one interval each: inside them busy is an upper bound and SMs with a resident block unknown; "
             + "record their kernels with nsys profile --cuda-graph-trace=node"))
     }
     if trace.kernels.count + trace.graphExecutions.count > 0 {
@@ -106,7 +106,8 @@ enum TraceChecks {
         let list = missing.sorted().filter { $0 != Trace.unknown }.prefix(8).map { "\($0)" }.joined(separator: ", ")
         let which = list.isEmpty ? "it ran on" : missing.count == 1 ? "device \(list) is" : "devices \(list) are"
         notes.append(
-          ImportNote(.information, .missingDeviceFacts, "the file does not say what GPU \(which); SM fill needs --gpu NAME"))
+          ImportNote(
+            .information, .missingDeviceFacts, "the file does not say what GPU \(which); SMs with a resident block needs --gpu NAME"))
       }
     }
     return notes

@@ -56,7 +56,7 @@ import Workload
     // Two copies per batch, none hidden from it: what a processor's events do not have.
     let uploads = try #require(evidence.copies.uploadsPerBatch)
     #expect((uploads.value - 1).magnitude < 0.2)
-    #expect(try #require(evidence.device.kernelBusy).value > 0.02)
+    #expect(try #require(evidence.device.gpuBusy).value > 0.02)
     #expect(evidence.launches.launchesPerBatch != nil)
     #expect(variant.fittedRemark?.contains("GPU") == true, "no gain is made up")
     // It speaks of a GPU, and every section says that it was measured.

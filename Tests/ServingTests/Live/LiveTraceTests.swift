@@ -28,7 +28,7 @@ struct LiveTraceTests {
     let live = LiveTrace(world.events, of: world.state, window: LiveWorld.window)
     #expect(live.trace.gpus.first?.smCount == Trace.unknown)
     let diagnosis = world.diagnosis()
-    #expect(diagnosis.evidence.kernels.smFill == nil && diagnosis.evidence.kernels.smFillOfAll == nil)
+    #expect(diagnosis.evidence.kernels.residentSMShare == nil && diagnosis.evidence.kernels.residentSMShareOfAll == nil)
     let codes = Set((diagnosis.assessment?.ranked ?? []).map(\.finding.code) + (diagnosis.assessment?.undecided ?? []).map(\.code))
     #expect(codes.isSubset(of: DeviceClass.processor.findings ?? []))
     #expect(diagnosis.json["findings"]?.serialized(pretty: false).contains("GPU") == false)

@@ -2,7 +2,7 @@ import CheckedNumbers
 import TimeBase
 public import Trace
 
-extension PlantedWorld {
+extension PlantedProgram {
   /// What a step does, nanoseconds.
   struct Step {
     /// Host time before the step: waiting for requests or data.
@@ -27,7 +27,7 @@ extension PlantedWorld {
   private static let small = "nvjet_sm90_hsh_48x64_64x15_4x2_h_bz_bias_TNN"
   private static let mover = "void at::native::vectorized_elementwise_kernel<8, at::native::CUDAFunctor_add<c10::Half>>(int)"
 
-  /// The step of this world: three strengths each.
+  /// The step of this program: three strengths each.
   private var step: Step {
     let level = Double(strength)
     var step = Step()

@@ -5,7 +5,7 @@ import Trace
 
 /// A made-up program with one known limit, and the trace that a profiler would have recorded of it: a launching thread and a GPU, without any
 /// table of our own. What the verdict says of it can be scored.
-public struct PlantedWorld: Sendable, Hashable {
+public struct PlantedProgram: Sendable, Hashable {
   /// The limit.
   public enum Cause: String, Sendable, Hashable, CaseIterable {
     /// The load generator sends too little.
@@ -54,25 +54,26 @@ public struct PlantedWorld: Sendable, Hashable {
   /// Draws the accidents.
   public var seed: UInt64
 
-  /// A world.
+  /// A program.
   public init(_ cause: Cause, strength: Int, seed: UInt64) {
     self.cause = cause
     self.strength = min(2, max(0, strength))
     self.seed = seed
   }
 
-  /// Every cause at three strengths, and `healthy` worlds without one.
-  public static func all(healthy: Int = 40, seed: UInt64 = 1) -> [PlantedWorld] {
-    var worlds: [PlantedWorld] = []
+  /// Every cause at three strengths, and `healthy` programs without one.
+  public static func all(healthy: Int = 40, seed: UInt64 = 1) -> [PlantedProgram] {
+    var programs: [PlantedProgram] = []
     for cause in Cause.allCases where !cause.isHealthy {
-      for strength in 0..<3 { worlds.append(PlantedWorld(cause, strength: strength, seed: seed &+ UInt64(clamping: worlds.count))) }
+      for strength in 0..<3 { programs.append(PlantedProgram(cause, strength: strength, seed: seed &+ UInt64(clamping: programs.count))) }
     }
     for index in 0..<max(0, healthy) {
-      worlds.append(
-        PlantedWorld(
-          index % 2 == 0 ? .healthyLoadLimited : .healthySaturated, strength: index / 2 % 3, seed: seed &+ UInt64(clamping: worlds.count)))
+      programs.append(
+        PlantedProgram(
+          index % 2 == 0 ? .healthyLoadLimited : .healthySaturated, strength: index / 2 % 3, seed: seed &+ UInt64(clamping: programs.count))
+      )
     }
-    return worlds
+    return programs
   }
 
   /// Whether a first verdict, from the trace alone, is right: the cause where a trace shows it; "upstream, inconclusive" with a measurement where it
@@ -121,7 +122,7 @@ public struct PlantedWorld: Sendable, Hashable {
     }
   }
 
-  /// Whether something is claimed to gain on a world that nothing is wrong with.
+  /// Whether something is claimed to gain on a program that nothing is wrong with.
   public func isFalseAlarm(_ explanation: TraceExplanation) -> Bool {
     cause.isHealthy && explanation.findings.contains { $0.found.contains { ($0.gain.change ?? 0) >= TraceFinding.smallestChange } }
   }
