@@ -121,7 +121,7 @@ def test_a_file_that_is_no_trace_fails_and_says_so(headroom, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [[], ["--rate", "fast", "x.json"], ["--observed", "gpu-util=lots", "x.json"], ["--from", "3", "--to", "2", "x.json"], ["--metric", "nonsense"],
-     ["--url", "https://host"], ["--url", "http://h:1", "--slo", "p50<1ms"], ["--triton-stats", "a.json"], ["--format", "xml", "x.json"]],
+     ["--url", "ftp://host"], ["--url", "http://h:1", "--slo", "p50<1ms"], ["--triton-stats", "a.json"], ["--format", "xml", "x.json"]],
     ids=lambda arguments: " ".join(arguments) or "nothing")
 def test_wrong_usage(headroom, arguments):
     headroom("explain", *arguments, status=64)

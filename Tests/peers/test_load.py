@@ -337,7 +337,7 @@ def test_parts_of_a_run_merge_exactly(nginx, tmp_path):
         # The same seed: the same arrivals, whoever sends them.
         assert document["responses"] == whole["responses"]
         assert [part["share"] for part in document["parts"]] == ["0/3", "1/3", "2/3"]
-        assert sum(part["answersInWindow"] for part in document["parts"]) == document["answersInWindow"]
+        assert sum(part["responsesInWindow"] for part in document["parts"]) == document["responsesInWindow"]
         theirs = HdrHistogram(1, HOUR, 3)
         for file in files:
             for line in file.read_text().splitlines():
@@ -443,7 +443,7 @@ def test_every_protocol_carries_models(server, protocol):
     assert document["errors"] == 0 and document["responses"] > 10, document["errorSamples"]
     assert 3 < document["rowsPerSecond"] / document["requestsPerSecond"] < 6
     phases = document["server"]
-    assert abs(phases["requests"] - document["answersInWindow"]) <= 0.1 * document["answersInWindow"] + 8
+    assert abs(phases["requests"] - document["responsesInWindow"]) <= 0.1 * document["responsesInWindow"] + 8
     assert phases["meanBatchRows"] >= 3
     parts = sum(phases[f"{name}Microseconds"] for name in ("queue", "computeInput", "computeInfer", "computeOutput", "remainder"))
     window = [(row["responses"], row["meanLatencyMicroseconds"]) for row in document["intervals"] if row["responses"]]
