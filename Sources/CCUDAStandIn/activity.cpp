@@ -1,22 +1,41 @@
-// libcupti's entry points: records of what streams executed, in buffers that the program brings; buffers come late and records are dropped when
-// a test asks for it.
+// libcupti's entry points: records of what streams executed and of the driver's calls, in buffers that the program brings; buffers come late,
+// records are dropped, times are wrong and another tool is in the way when a test asks for it.
+#include "activity.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "CCUDAStandIn.h"
-#include "state.h"
 
 using namespace headroom;
 
 namespace {
+/// `HEADROOM_STANDIN_ACTIVITY=drop=5,late=2,held=1,zero=1,reverse=1,early=1,takeover=100,serialize=1`: what goes wrong in a program of its own, where no
+/// test can call. See CCUDAStandIn.h.
+size_t asked(const char *what) {
+  const char *text = getenv("HEADROOM_STANDIN_ACTIVITY");
+  std::string key = std::string(what) + "=";
+  for (const char *at = text; at && *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : nullptr) {
+    if (strncmp(at, key.c_str(), key.size()) == 0) return strtoul(at + key.size(), nullptr, 10);
+  }
+  return 0;
+}
+
 struct Activity {
-  bool isHeld = false;
+  bool isHeld = asked("held") > 0, serializes = asked("serialize") > 0;
   int subscribed = 0;
   std::set<int32_t> kinds;
+  std::set<uint32_t> calls;
   HRBufferRequested requested = nullptr;
   HRBufferCompleted completed = nullptr;
   HRTimestamp timestamp = nullptr;
+  /// From the monotonic clock to the one that records are in.
+  int64_t offset = 0;
+  bool hasSystemThreads = false;
   uint8_t *buffer = nullptr;
   size_t bytes = 0, used = 0;
   struct Full {
@@ -24,7 +43,8 @@ struct Activity {
     size_t bytes, used;
   };
   std::vector<Full> full, late;
-  size_t toDrop = 0, dropped = 0, lateEvery = 0, buffers = 0;
+  size_t toDrop = asked("drop"), dropped = 0, lateEvery = asked("late"), buffers = 0;
+  size_t zeroStarts = asked("zero"), reversed = asked("reverse"), early = asked("early"), untilTaken = asked("takeover");
   std::set<std::string> names;
 };
 
@@ -33,7 +53,7 @@ Activity &activity() {
   return *made;
 }
 
-enum { recordAlignment = 8, subscribedAlready = HR_ACTIVITY_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED };
+constexpr HRActivityResult invalidParameter = 1, subscribedAlready = HR_ACTIVITY_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED;
 
 /// Records of all kinds begin with their kind; their sizes are those of CUDA 13's structures.
 size_t recordBytes(uint32_t kind) {
@@ -42,13 +62,32 @@ size_t recordBytes(uint32_t kind) {
     case HR_KIND_CONCURRENT_KERNEL: return 240;
     case HR_KIND_MEMCPY: return 128;
     case HR_KIND_MEMSET: return 120;
+    case HR_KIND_DRIVER: return 40;
+    case HR_KIND_SYNCHRONIZATION:
+    case HR_KIND_OVERHEAD:
+    case HR_KIND_GRAPH_TRACE: return 56;
+    case HR_KIND_CUDA_EVENT: return 80;
+    case HR_KIND_DEVICE: return 248;
     default: return 0;
   }
 }
 
-void write(const void *record, size_t known, uint32_t kind) {
+uint8_t thiefsBuffer[64 << 10];
+void thiefsRequest(uint8_t **buffer, size_t *bytes, size_t *maximum) {
+  *buffer = thiefsBuffer;
+  *bytes = sizeof thiefsBuffer;
+  *maximum = 0;
+}
+void thiefsCompletion(HRContext, uint32_t, uint8_t *, size_t, size_t) {}
+
+void write(const void *record, size_t known, uint32_t kind, bool isAsked) {
   Activity &a = activity();
-  if (!a.requested || !a.kinds.count((int32_t)kind)) return;
+  if (!a.requested || !isAsked) return;
+  if (a.untilTaken > 0 && --a.untilTaken == 0) {
+    // Another tool registers its own, with what buffer is begun.
+    a.requested = thiefsRequest;
+    a.completed = thiefsCompletion;
+  }
   if (a.toDrop > 0) {
     a.toDrop--;
     a.dropped++;
@@ -73,27 +112,122 @@ void write(const void *record, size_t known, uint32_t kind) {
   memcpy(a.buffer + a.used, record, known);
   a.used += bytes;
 }
+
+void write(const void *record, size_t known, uint32_t kind) { write(record, known, kind, activity().kinds.count((int32_t)kind) > 0); }
+
+uint64_t stamped(uint64_t monotonic) { return monotonic + (uint64_t)activity().offset; }
+
+uint64_t realtime() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/// As CUPTI's: a clock that nobody chose is the calendar's.
+void measureOffset() {
+  Activity &a = activity();
+  uint64_t before = nowNanoseconds();
+  a.offset = (int64_t)((a.timestamp ? a.timestamp() : realtime()) - before);
+  // Two readings of one clock, a moment apart.
+  if (a.offset > -10000 && a.offset < 10000) a.offset = 0;
+}
+
+uint32_t threadNumber() { return activity().hasSystemThreads ? (uint32_t)gettid() : (uint32_t)(uintptr_t)pthread_self(); }
+
+void writeDevice() {
+  HRDeviceRecord record{};
+  record.kind = HR_KIND_DEVICE;
+  record.memoryBandwidth = 1000000;
+  record.memoryBytes = state().memory;
+  record.l2CacheBytes = 4 << 20;
+  record.threadsPerWarp = 32;
+  record.clockRate = 1000000;
+  record.multiprocessors = 8;
+  record.maxWarpsPerMultiprocessor = 64;
+  record.maxBlocksPerMultiprocessor = 32;
+  record.maxSharedMemoryPerMultiprocessor = 228 << 10;
+  record.maxRegistersPerMultiprocessor = 65536;
+  record.computeMajor = 9;
+  record.name = "stand-in GPU";
+  memcpy(record.uuid.bytes, "stand-in GPU 000", 16);
+  write(&record, sizeof record, HR_KIND_DEVICE);
+}
 }  // namespace
 
 namespace headroom {
-uint64_t timestamp() {
-  Activity &a = activity();
-  return a.timestamp ? a.timestamp() : nowNanoseconds();
-}
-
 void resetActivity() { activity() = Activity(); }
 
+bool isSerialized() { return activity().serializes || activity().kinds.count(HR_KIND_KERNEL) > 0; }
+
+void noteCall(uint32_t number, uint32_t correlation, int32_t result, uint64_t start, uint64_t end) {
+  HRCallRecord record{HR_KIND_DRIVER, number, stamped(start), stamped(end), (uint32_t)getpid(), threadNumber(), correlation, (uint32_t)result};
+  write(&record, sizeof record, HR_KIND_DRIVER, activity().kinds.count(HR_KIND_DRIVER) || activity().calls.count(number));
+}
+
+void noteSynchronization(int32_t type, uint32_t stream, uint32_t event, uint64_t start, uint64_t end) {
+  HRSynchronizationRecord record{HR_KIND_SYNCHRONIZATION, (uint32_t)type, stamped(start), stamped(end), currentCorrelation(), 1, stream, event};
+  write(&record, sizeof record, HR_KIND_SYNCHRONIZATION);
+}
+
+void noteEvent(uint32_t stream, uint32_t event) {
+  HREventRecord record{};
+  record.kind = HR_KIND_CUDA_EVENT;
+  record.correlationId = currentCorrelation();
+  record.contextId = 1;
+  record.streamId = stream;
+  record.eventId = event;
+  write(&record, sizeof record, HR_KIND_CUDA_EVENT);
+}
+
+void noteOverhead(uint32_t kind, uint64_t start, uint64_t end) {
+  HROverheadRecord record{};
+  record.kind = HR_KIND_OVERHEAD;
+  record.overheadKind = kind;
+  record.objectKind = HR_OBJECT_THREAD;
+  record.object[0] = (uint32_t)getpid();
+  record.object[1] = threadNumber();
+  record.start = stamped(start);
+  record.end = stamped(end);
+  record.correlationId = currentCorrelation();
+  write(&record, sizeof record, HR_KIND_OVERHEAD);
+}
+
 void noteExecuted(const Operation &operation, const Stream &stream, uint64_t start, uint64_t end) {
+  Activity &a = activity();
+  if (operation.graph && a.kinds.count(HR_KIND_GRAPH_TRACE)) {
+    GraphRun &run = *operation.graph;
+    run.start = std::min(run.start, start);
+    run.end = std::max(run.end, end);
+    if (--run.left == 0) {
+      HRGraphRecord record{
+        HR_KIND_GRAPH_TRACE, run.correlation, stamped(run.start), stamped(run.end), 0, run.graph, 1, (uint32_t)stream.id};
+      write(&record, sizeof record, HR_KIND_GRAPH_TRACE);
+    }
+    return;
+  }
+  start = stamped(start);
+  end = stamped(end);
   switch (operation.kind) {
     case HR_KIND_CONCURRENT_KERNEL: {
       HRKernelRecord record = operation.kernel;
       // Names live as long as the library, as CUPTI's do.
-      record.name = activity().names.insert(operation.kernelName).first->c_str();
+      record.name = a.names.insert(operation.kernelName).first->c_str();
       record.start = start;
       record.end = end;
+      if (a.zeroStarts > 0) {
+        a.zeroStarts--;
+        record.start = 0;
+      } else if (a.reversed > 0) {
+        a.reversed--;
+        record.end = start - 1;
+      } else if (a.early > 0) {
+        a.early--;
+        record.start -= 1000000000;
+      }
       record.contextId = 1;
       record.streamId = (uint32_t)stream.id;
-      write(&record, sizeof record, HR_KIND_CONCURRENT_KERNEL);
+      record.kind = a.kinds.count(HR_KIND_KERNEL) ? HR_KIND_KERNEL : HR_KIND_CONCURRENT_KERNEL;
+      write(&record, sizeof record, record.kind);
       break;
     }
     case HR_KIND_MEMCPY: {
@@ -136,6 +270,7 @@ HRActivityResult cuptiSubscribe(HRSubscriber *subscriber, HRCallback, void *) {
   if (activity().isHeld || activity().subscribed) return subscribedAlready;
   activity().subscribed = 1;
   *subscriber = (HRSubscriber)&activity();
+  measureOffset();
   return HR_ACTIVITY_SUCCESS;
 }
 
@@ -148,12 +283,35 @@ HRActivityResult cuptiUnsubscribe(HRSubscriber) {
 HRActivityResult cuptiActivityEnable(int32_t kind) {
   Lock lock(state().mutex);
   activity().kinds.insert(kind);
+  if (kind == HR_KIND_DEVICE) writeDevice();
   return HR_ACTIVITY_SUCCESS;
 }
 
 HRActivityResult cuptiActivityDisable(int32_t kind) {
   Lock lock(state().mutex);
   activity().kinds.erase(kind);
+  if (kind == HR_KIND_DRIVER) activity().calls.clear();
+  return HR_ACTIVITY_SUCCESS;
+}
+
+HRActivityResult cuptiActivityEnableDriverApi(uint32_t callback, uint8_t isEnabled) {
+  Lock lock(state().mutex);
+  if (!callName(callback)) return invalidParameter;
+  if (isEnabled) {
+    activity().calls.insert(callback);
+  } else {
+    activity().calls.erase(callback);
+  }
+  return HR_ACTIVITY_SUCCESS;
+}
+
+HRActivityResult cuptiActivityEnableRuntimeApi(uint32_t, uint8_t) { return invalidParameter; }
+
+HRActivityResult cuptiActivityEnableHWTrace(uint8_t) { return HR_ACTIVITY_SUCCESS; }
+
+HRActivityResult cuptiSetThreadIdType(int32_t type) {
+  Lock lock(state().mutex);
+  activity().hasSystemThreads = type == HR_THREAD_NUMBERS_OF_SYSTEM;
   return HR_ACTIVITY_SUCCESS;
 }
 
@@ -168,6 +326,7 @@ HRActivityResult cuptiActivityRegisterTimestampCallback(HRTimestamp timestamp) {
   Lock lock(state().mutex);
   if (!activity().kinds.empty()) complain("cuptiActivityRegisterTimestampCallback after a kind was enabled");
   activity().timestamp = timestamp;
+  measureOffset();
   return HR_ACTIVITY_SUCCESS;
 }
 
@@ -180,7 +339,8 @@ HRActivityResult cuptiActivityFlushAll(uint32_t flags) {
     ready.swap(a.full);
     ready.insert(ready.begin(), a.late.begin(), a.late.end());
     a.late.clear();
-    if (flags & HR_ACTIVITY_FLUSH_FORCED && a.buffer) {
+    // Records are written when they are complete: a buffer that is begun holds no others, and need not be full.
+    if (a.buffer && (a.used > 0 || flags & HR_ACTIVITY_FLUSH_FORCED)) {
       ready.push_back({a.buffer, a.bytes, a.used});
       a.buffer = nullptr;
     }
@@ -212,9 +372,10 @@ HRActivityResult cuptiActivityGetNumDroppedRecords(HRContext, uint32_t, size_t *
 
 HRActivityResult cuptiActivitySetAttribute(int32_t, size_t *, void *) { return HR_ACTIVITY_SUCCESS; }
 
-HRActivityResult cuptiGetCallbackName(int32_t, uint32_t, const char **name) {
-  *name = "cuLaunchKernel";
-  return HR_ACTIVITY_SUCCESS;
+HRActivityResult cuptiGetCallbackName(int32_t domain, uint32_t callback, const char **name) {
+  // The runtime is a library of its own, which the stand-in has not.
+  *name = domain == HR_DOMAIN_DRIVER ? callName(callback) : nullptr;
+  return *name ? HRActivityResult(HR_ACTIVITY_SUCCESS) : invalidParameter;
 }
 
 extern "C" __attribute__((visibility("default"))) void headroom_standin_disturb_activity(size_t dropped, size_t late) {

@@ -254,6 +254,9 @@ HRBlasStatus cublasLtMatmul(HRBlasHandle handle, HRMatmulDescriptor descriptor, 
   operation.kernel.gridZ = ld.batches;
   operation.kernel.blockX = 128;
   operation.kernel.blockY = operation.kernel.blockZ = 1;
-  operation.kernel.correlationId = (uint32_t)++state().correlation;
-  return enqueue(__func__, stream, std::move(operation)) == HR_SUCCESS ? success : 13;
+  // The library launches through the driver, and that is what CUPTI sees.
+  static const uint32_t launch = callNumber("cuLaunchKernelEx");
+  Call call(launch);
+  operation.kernel.correlationId = currentCorrelation();
+  return call.end(enqueue(__func__, stream, std::move(operation))) == HR_SUCCESS ? success : 13;
 }

@@ -1,4 +1,6 @@
 // libcuda's entry points: contexts, memory, streams, events, modules, launches, graphs.
+#include <dlfcn.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <cstring>
@@ -67,6 +69,14 @@ std::shared_ptr<Event> eventOf(const char *name, HREvent handle) {
     return nullptr;
   }
   return event;
+}
+
+/// CUPTI's number of an event.
+uint32_t eventNumber(const void *handle) {
+  for (size_t index = 0; index < state().events.size(); index++) {
+    if (state().events[index].get() == handle) return (uint32_t)index + 1;
+  }
+  return 0;
 }
 
 /// The stream with number 0 is the context's own.
@@ -193,6 +203,7 @@ int32_t enqueue(const char *name, HRStream handle, Operation operation) {
   stream->clock = queued.clock;
   for (const Range &range : operation.ranges) access(std::string(name) + " (" + operation.what + ")", range, stream->id, index, queued.clock);
   queued.operation = std::move(operation);
+  queued.time = nowNanoseconds();
   stream->queue.push_back(std::move(queued));
   return HR_SUCCESS;
 }
@@ -203,22 +214,31 @@ void execute(int id, uint64_t index) {
     Queued next = std::move(stream->queue.front());
     stream->queue.pop_front();
     stream->executed++;
-    if (next.waitsForStream >= 0) execute(next.waitsForStream, next.waitsForIndex);
+    if (next.waitsForStream >= 0) {
+      execute(next.waitsForStream, next.waitsForIndex);
+      stream->freeAt = std::max(stream->freeAt, next.waitsFor->time);
+    }
     if (next.operation.run && state().sticky == 0) {
       bool isAlive = true;
       for (const Range &range : next.operation.ranges) {
         isAlive = allocationOf((next.operation.what + ", when it ran").c_str(), range.start, range.bytes) != nullptr && isAlive;
       }
       if (isAlive) {
-        uint64_t start = timestamp();
+        uint64_t began = nowNanoseconds();
         std::string problem = next.operation.run();
         if (!problem.empty()) complain(next.operation.what + ": " + problem);
-        noteExecuted(next.operation, *stream, start, timestamp());
+        static uint64_t lastKernelEnd = 0;
+        bool isKernel = next.operation.kind == HR_KIND_CONCURRENT_KERNEL;
+        uint64_t start = std::max(stream->freeAt, next.time);
+        if (isKernel && isSerialized()) start = std::max(start, lastKernelEnd);
+        stream->freeAt = start + (nowNanoseconds() - began);
+        if (isKernel) lastKernelEnd = std::max(lastKernelEnd, stream->freeAt);
+        noteExecuted(next.operation, *stream, start, stream->freeAt);
       } else {
         state().sticky = HR_ERROR_ILLEGAL_ADDRESS;
       }
     }
-    if (next.records) next.records->time = timestamp();
+    if (next.records) next.records->time = stream->freeAt = std::max(stream->freeAt, next.time);
   }
 }
 
@@ -251,11 +271,31 @@ bool spoilsCapture(const char *name) {
   Lock lock(state().mutex);                                           \
   if (int32_t code = enter(__func__, needsContext)) return code;
 
+// Under the names of the C interface, in a namespace: calls.cpp exports each with CUPTI's record around it.
+namespace headroom::driver {
+
 // MARK: - Device and context
 
+namespace {
+/// As the driver does: a library named by the environment is loaded and told, once, when the program starts CUDA.
+void loadInjection() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    const char *path = getenv("CUDA_INJECTION64_PATH");
+    void *library = path && *path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
+    void *entry = library ? dlsym(library, "InitializeInjection") : nullptr;
+    // Used, so that it is a call from this library and no jump: who calls is how the library tells the driver.
+    if (entry && ((int (*)(void))entry)() != 1) complain("InitializeInjection refused");
+  });
+}
+}  // namespace
+
 HRResult cuInit(uint32_t) {
-  ENTER(false)
-  state().isInitialized = true;
+  {
+    ENTER(false)
+    state().isInitialized = true;
+  }
+  loadInjection();
   return HR_SUCCESS;
 }
 
@@ -390,10 +430,12 @@ HRResult cuCtxGetCurrent(HRContext *context) {
 HRResult cuCtxSynchronize(void) {
   ENTER(true)
   if (spoilsCapture(__func__)) return HR_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  uint64_t start = nowNanoseconds();
   for (size_t index = 0; index < state().streams.size(); index++) {
     auto stream = *state().streams[index];
     if (stream->generation == state().generation) synchronize(*stream);
   }
+  noteSynchronization(HR_SYNCHRONIZATION_CONTEXT, UINT32_MAX, 0, start, nowNanoseconds());
   return state().sticky;
 }
 
@@ -490,7 +532,7 @@ int32_t copy(const char *name, uint64_t target, uint64_t source, size_t bytes, i
   operation.copy.sourceKind = isFromHost ? (isPinned ? 2 : 1) : 3;
   operation.copy.targetKind = isToHost ? (isPinned ? 2 : 1) : 3;
   operation.copy.bytes = bytes;
-  operation.copy.correlationId = (uint32_t)++state().correlation;
+  operation.copy.correlationId = currentCorrelation();
   int32_t code = enqueue(name, stream, std::move(operation));
   // To pageable memory the call itself waits.
   if (code == HR_SUCCESS && isToHost && !isPinned) {
@@ -547,7 +589,7 @@ HRResult cuMemsetD8Async(HRDevicePointer target, unsigned char value, size_t cou
   operation.memset.value = value;
   operation.memset.bytes = count;
   operation.memset.memoryKind = 3;
-  operation.memset.correlationId = (uint32_t)++state().correlation;
+  operation.memset.correlationId = currentCorrelation();
   return enqueue(__func__, stream, std::move(operation));
 }
 
@@ -581,7 +623,10 @@ HRResult cuStreamSynchronize(HRStream handle) {
     spoilsCapture(__func__);
     return HR_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
-  return synchronize(*stream);
+  uint64_t start = nowNanoseconds();
+  int32_t code = synchronize(*stream);
+  noteSynchronization(HR_SYNCHRONIZATION_STREAM, (uint32_t)stream->id, 0, start, nowNanoseconds());
+  return code;
 }
 
 HRResult cuStreamQuery(HRStream handle) {
@@ -616,7 +661,10 @@ HRResult cuStreamWaitEvent(HRStream handle, HREvent eventHandle, uint32_t) {
   stream->clock = queued.clock;
   queued.waitsForStream = event->stream;
   queued.waitsForIndex = event->index;
+  queued.waitsFor = event->reached;
+  queued.time = nowNanoseconds();
   stream->queue.push_back(std::move(queued));
+  noteSynchronization(HR_SYNCHRONIZATION_STREAM_WAIT, (uint32_t)stream->id, eventNumber(eventHandle), queued.time, nowNanoseconds());
   return HR_SUCCESS;
 }
 
@@ -679,8 +727,11 @@ HRResult cuEventRecord(HREvent handle, HRStream streamHandle) {
   event->stream = stream->id;
   event->index = index;
   event->clock = queued.clock;
-  queued.records = event;
+  event->reached = std::make_shared<Reached>();
+  queued.records = event->reached;
+  queued.time = nowNanoseconds();
   stream->queue.push_back(std::move(queued));
+  noteEvent((uint32_t)stream->id, eventNumber(handle));
   return HR_SUCCESS;
 }
 
@@ -703,8 +754,10 @@ HRResult cuEventSynchronize(HREvent handle) {
   auto event = eventOf(__func__, handle);
   if (!event) return HR_ERROR_INVALID_HANDLE;
   if (event->records == 0) return HR_SUCCESS;
+  uint64_t start = nowNanoseconds();
   execute(event->stream, event->index);
   joined(event->clock);
+  noteSynchronization(HR_SYNCHRONIZATION_EVENT, (uint32_t)event->stream, eventNumber(handle), start, nowNanoseconds());
   return state().sticky;
 }
 
@@ -720,7 +773,7 @@ HRResult cuEventElapsedTime(float *milliseconds, HREvent startHandle, HREvent en
     auto stream = streamNumber(event->stream);
     if (stream && stream->executed < event->index) return HR_ERROR_NOT_READY;
   }
-  *milliseconds = (float)((double)((int64_t)end->time - (int64_t)start->time) / 1e6);
+  *milliseconds = (float)((double)((int64_t)end->reached->time - (int64_t)start->reached->time) / 1e6);
   return HR_SUCCESS;
 }
 
@@ -735,7 +788,10 @@ HRResult cuModuleLoadData(HRModule *module, const void *image) {
   auto made = std::make_shared<Module>();
   made->generation = state().generation;
   made->element = ((const char *)image)[sizeof magic - 1] - '0';
+  uint64_t start = nowNanoseconds();
   keep(state().modules, made, module);
+  // CUPTI_ACTIVITY_OVERHEAD_LAZY_FUNCTION_LOADING.
+  noteOverhead(5u << 16, start, nowNanoseconds());
   return HR_SUCCESS;
 }
 
@@ -834,7 +890,7 @@ HRResult cuLaunchKernelEx(const HRLaunchConfiguration *configuration, HRFunction
   operation.kernel.blockX = (int32_t)threads;
   operation.kernel.blockY = operation.kernel.blockZ = 1;
   operation.kernel.dynamicSharedMemory = (int32_t)c.sharedBytes;
-  operation.kernel.correlationId = (uint32_t)++state().correlation;
+  operation.kernel.correlationId = currentCorrelation();
   return enqueue(__func__, c.stream, std::move(operation));
 }
 
@@ -844,7 +900,7 @@ HRResult cuLaunchKernel(HRFunction function, uint32_t gridX, uint32_t gridY, uin
     ENTER(true)
   }
   HRLaunchConfiguration configuration{gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes, stream, nullptr, 0};
-  return cuLaunchKernelEx(&configuration, function, parameters, extra);
+  return driver::cuLaunchKernelEx(&configuration, function, parameters, extra);
 }
 
 // MARK: - Graphs
@@ -858,6 +914,12 @@ HRResult cuGraphInstantiateWithFlags(HRGraphExec *executable, HRGraph graph, uns
   auto made = std::make_shared<Executable>();
   made->generation = state().generation;
   made->operations = (*(std::shared_ptr<Graph> *)graph)->operations;
+  static uint32_t graphs = 0, nodes = 0;
+  made->number = ++graphs;
+  for (Operation &operation : made->operations) {
+    operation.kernel.graphNodeId = operation.copy.graphNodeId = operation.memset.graphNodeId = ++nodes;
+    operation.kernel.graphId = operation.copy.graphId = operation.memset.graphId = made->number;
+  }
   keep(state().executables, made, executable);
   return HR_SUCCESS;
 }
@@ -875,8 +937,12 @@ HRResult cuGraphLaunch(HRGraphExec handle, HRStream stream) {
     complain("cuGraphLaunch: the executable graph was destroyed");
     return HR_ERROR_INVALID_HANDLE;
   }
-  for (const Operation &operation : executable->operations) {
-    if (int32_t code = enqueue(__func__, stream, operation)) return code;
+  // All nodes of a launch carry its number.
+  auto run = std::make_shared<GraphRun>(GraphRun{currentCorrelation(), executable->number, executable->operations.size()});
+  for (Operation operation : executable->operations) {
+    operation.kernel.correlationId = operation.copy.correlationId = operation.memset.correlationId = run->correlation;
+    operation.graph = run;
+    if (int32_t code = enqueue(__func__, stream, std::move(operation))) return code;
   }
   return HR_SUCCESS;
 }
@@ -904,3 +970,5 @@ HRResult cuGraphDestroy(HRGraph graph) {
   ENTER(true)
   return state().liveGraphs.erase(graph) ? HR_SUCCESS : HR_ERROR_INVALID_HANDLE;
 }
+
+}  // namespace headroom::driver

@@ -1,15 +1,11 @@
 // What tests ask for and set: see CCUDAStandIn.h.
 #include "CCUDAStandIn.h"
 
-#include "state.h"
+#include "activity.h"
 
 using namespace headroom;
 
 #define HR_EXPORTED extern "C" __attribute__((visibility("default")))
-
-namespace headroom {
-void resetActivity();
-}
 
 HR_EXPORTED void headroom_standin_reset(void) {
   State &s = state();

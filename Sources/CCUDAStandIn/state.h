@@ -18,6 +18,7 @@ HEADROOM_BLAS_FUNCTIONS(HEADROOM_DECLARE)
 HEADROOM_COMPILER_FUNCTIONS(HEADROOM_DECLARE)
 HEADROOM_MANAGEMENT_FUNCTIONS(HEADROOM_DECLARE)
 HEADROOM_ACTIVITY_FUNCTIONS(HEADROOM_DECLARE)
+HEADROOM_ACTIVITY_OPTIONS(HEADROOM_DECLARE)
 
 namespace headroom {
 
@@ -39,6 +40,19 @@ struct Allocation {
   std::map<int, uint64_t> readers;
 };
 
+/// When a stream came to a record of an event, nanoseconds; 0 while it has not.
+struct Reached {
+  uint64_t time = 0;
+};
+
+/// One launch of a graph: from its first node's start to its last one's end.
+struct GraphRun {
+  uint32_t correlation;
+  uint32_t graph;
+  size_t left;
+  uint64_t start = UINT64_MAX, end = 0;
+};
+
 /// One piece of work: what it does, what it touches, what a trace says of it.
 struct Operation {
   std::string what;
@@ -49,6 +63,7 @@ struct Operation {
   HRCopyRecord copy{};
   HRMemsetRecord memset{};
   std::string kernelName;
+  std::shared_ptr<GraphRun> graph;
 };
 
 struct Event;
@@ -57,10 +72,12 @@ struct Queued {
   Operation operation;
   Clock clock;
   // Events that this waits for, as they stood when it was queued; an event that it records.
-  std::shared_ptr<Event> records;
-  uint64_t recordNumber = 0;
+  std::shared_ptr<Reached> records;
   int waitsForStream = -1;
   uint64_t waitsForIndex = 0;
+  std::shared_ptr<Reached> waitsFor;
+  /// When the host queued it, nanoseconds.
+  uint64_t time = 0;
 };
 
 struct Graph {
@@ -77,6 +94,10 @@ struct Stream {
   std::deque<Queued> queue;
   Clock clock;
   std::shared_ptr<Graph> capture;
+  /// When a GPU with room for everything would have ended what was executed: an operation begins when it is queued, what stands before it in
+  /// its stream has ended, and what it waits for has happened; it takes as long as it took here. What is queued on two streams overlaps
+  /// therefore, although it is executed one after the other, and nothing ends after the host has seen its end.
+  uint64_t freeAt = 0;
 };
 
 struct Event {
@@ -87,8 +108,7 @@ struct Event {
   int stream = -1;
   uint64_t index = 0;
   Clock clock;
-  // When the record was executed, nanoseconds.
-  uint64_t time = 0;
+  std::shared_ptr<Reached> reached;
 };
 
 struct Module {
@@ -106,6 +126,7 @@ struct Function {
 
 struct Executable {
   int generation;
+  uint32_t number = 0;
   bool isDestroyed = false;
   std::vector<Operation> operations;
 };
@@ -160,8 +181,31 @@ Allocation *allocationOf(const char *what, uint64_t start, size_t bytes);
 /// From `start` to the end of its allocation; 0 where it lies in none.
 size_t bytesBehind(uint64_t start);
 uint64_t nowNanoseconds();
-/// CUPTI's side of what was executed or called.
+/// CUPTI's side of what was executed or called; times as `nowNanoseconds` gives them.
 void noteExecuted(const Operation &operation, const Stream &stream, uint64_t start, uint64_t end);
-uint64_t timestamp();
+void noteSynchronization(int32_t type, uint32_t stream, uint32_t event, uint64_t start, uint64_t end);
+void noteEvent(uint32_t stream, uint32_t event);
+void noteOverhead(uint32_t kind, uint64_t start, uint64_t end);
+/// Kernels run one at a time: what CUPTI's KIND_KERNEL does to a program.
+bool isSerialized();
+
+/// A call of the driver, as CUPTI records it. A call within another one is not seen.
+class Call {
+public:
+  /// The number of an entry point among the driver's functions, from 1.
+  explicit Call(uint32_t number);
+  int32_t end(int32_t result);
+  Call(const Call &) = delete;
+
+private:
+  uint32_t number, correlation;
+  uint64_t start;
+  Call *outer;
+};
+/// What joins device work with the call that is running on this thread.
+uint32_t currentCorrelation();
+const char *callName(uint32_t number);
+/// The number under which `Call` knows it.
+uint32_t callNumber(const char *name);
 
 }  // namespace headroom

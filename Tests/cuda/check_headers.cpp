@@ -58,6 +58,7 @@ HEADROOM_BLAS_FUNCTIONS(HEADROOM_COMPARE)
 HEADROOM_COMPILER_FUNCTIONS(HEADROOM_COMPARE)
 HEADROOM_MANAGEMENT_FUNCTIONS(HEADROOM_COMPARE)
 HEADROOM_ACTIVITY_FUNCTIONS(HEADROOM_COMPARE)
+HEADROOM_ACTIVITY_OPTIONS(HEADROOM_COMPARE)
 
 static_assert(isAlike<HRDevicePointer, CUdeviceptr>() && isAlike<HRDevice, CUdevice>());
 
@@ -184,7 +185,9 @@ V(HR_KIND_MEMSET, CUPTI_ACTIVITY_KIND_MEMSET)
 V(HR_KIND_KERNEL, CUPTI_ACTIVITY_KIND_KERNEL)
 V(HR_KIND_DRIVER, CUPTI_ACTIVITY_KIND_DRIVER)
 V(HR_KIND_RUNTIME, CUPTI_ACTIVITY_KIND_RUNTIME)
+V(HR_KIND_DEVICE, CUPTI_ACTIVITY_KIND_DEVICE)
 V(HR_KIND_CONCURRENT_KERNEL, CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL)
+V(HR_KIND_CUDA_EVENT, CUPTI_ACTIVITY_KIND_CUDA_EVENT)
 V(HR_KIND_OVERHEAD, CUPTI_ACTIVITY_KIND_OVERHEAD)
 V(HR_KIND_SYNCHRONIZATION, CUPTI_ACTIVITY_KIND_SYNCHRONIZATION)
 V(HR_KIND_GRAPH_TRACE, CUPTI_ACTIVITY_KIND_GRAPH_TRACE)
@@ -192,6 +195,14 @@ V(HR_ACTIVITY_DEVICE_BUFFER_POOL_LIMIT, CUPTI_ACTIVITY_ATTR_DEVICE_BUFFER_POOL_L
 V(HR_ACTIVITY_ZEROED_BUFFERS, CUPTI_ACTIVITY_ATTR_ZEROED_OUT_ACTIVITY_BUFFER)
 V(HR_ACTIVITY_DEVICE_BUFFER_PREALLOCATE, CUPTI_ACTIVITY_ATTR_DEVICE_BUFFER_PRE_ALLOCATE_VALUE)
 V(HR_ACTIVITY_FLUSH_FORCED, CUPTI_ACTIVITY_FLAG_FLUSH_FORCED)
+V(HR_DOMAIN_DRIVER, CUPTI_CB_DOMAIN_DRIVER_API)
+V(HR_DOMAIN_RUNTIME, CUPTI_CB_DOMAIN_RUNTIME_API)
+V(HR_THREAD_NUMBERS_OF_SYSTEM, CUPTI_ACTIVITY_THREAD_ID_TYPE_SYSTEM)
+V(HR_OBJECT_THREAD, CUPTI_ACTIVITY_OBJECT_THREAD)
+V(HR_SYNCHRONIZATION_EVENT, CUPTI_ACTIVITY_SYNCHRONIZATION_TYPE_EVENT_SYNCHRONIZE)
+V(HR_SYNCHRONIZATION_STREAM_WAIT, CUPTI_ACTIVITY_SYNCHRONIZATION_TYPE_STREAM_WAIT_EVENT)
+V(HR_SYNCHRONIZATION_STREAM, CUPTI_ACTIVITY_SYNCHRONIZATION_TYPE_STREAM_SYNCHRONIZE)
+V(HR_SYNCHRONIZATION_CONTEXT, CUPTI_ACTIVITY_SYNCHRONIZATION_TYPE_CONTEXT_SYNCHRONIZE)
 
 // MARK: - Structures
 
@@ -243,10 +254,14 @@ PLACE(HRCounterSupport, isSupported, nvmlGpmSupport_t, isSupportedDevice)
 using Kernel = CUpti_ActivityKernel9;
 using Copy = CUpti_ActivityMemcpy6;
 using Memset = CUpti_ActivityMemset4;
+using DeviceRecord = CUpti_ActivityDevice5;
+using EventRecord = CUpti_ActivityCudaEvent2;
 #else
 using Kernel = CUpti_ActivityKernel13;
 using Copy = CUpti_ActivityMemcpy7;
 using Memset = CUpti_ActivityMemset5;
+using DeviceRecord = CUpti_ActivityDevice6;
+using EventRecord = CUpti_ActivityCudaEvent3;
 #endif
 #define KERNEL(name) PLACE(HRKernelRecord, name, Kernel, name)
 KERNEL(kind)
@@ -323,6 +338,40 @@ OVERHEAD(object, objectId)
 OVERHEAD(start, start)
 OVERHEAD(correlationId, correlationId)
 static_assert(sizeof(HROverheadRecord) <= sizeof(CUpti_ActivityOverhead3));
+#define DEVICE(a, b) PLACE(HRDeviceRecord, a, DeviceRecord, b)
+DEVICE(memoryBandwidth, globalMemoryBandwidth)
+DEVICE(memoryBytes, globalMemorySize)
+DEVICE(l2CacheBytes, l2CacheSize)
+DEVICE(threadsPerWarp, numThreadsPerWarp)
+DEVICE(clockRate, coreClockRate)
+DEVICE(multiprocessors, numMultiprocessors)
+DEVICE(maxWarpsPerMultiprocessor, maxWarpsPerMultiprocessor)
+DEVICE(maxBlocksPerMultiprocessor, maxBlocksPerMultiprocessor)
+DEVICE(maxSharedMemoryPerMultiprocessor, maxSharedMemoryPerMultiprocessor)
+DEVICE(maxRegistersPerMultiprocessor, maxRegistersPerMultiprocessor)
+DEVICE(computeMajor, computeCapabilityMajor)
+DEVICE(computeMinor, computeCapabilityMinor)
+DEVICE(id, id)
+DEVICE(name, name)
+static_assert(sizeof(HRDeviceRecord) <= sizeof(DeviceRecord));
+#define EVENT(a, b) PLACE(HREventRecord, a, EventRecord, b)
+EVENT(correlationId, correlationId)
+EVENT(contextId, contextId)
+EVENT(streamId, streamId)
+EVENT(eventId, eventId)
+EVENT(deviceId, deviceId)
+EVENT(deviceTime, deviceTimestamp)
+EVENT(synchronizationId, cudaEventSyncId)
+static_assert(sizeof(HREventRecord) <= sizeof(EventRecord));
+#define GRAPH(a, b) PLACE(HRGraphRecord, a, CUpti_ActivityGraphTrace2, b)
+GRAPH(correlationId, correlationId)
+GRAPH(start, start)
+GRAPH(end, end)
+GRAPH(deviceId, deviceId)
+GRAPH(graphId, graphId)
+GRAPH(contextId, contextId)
+GRAPH(streamId, streamId)
+static_assert(sizeof(HRGraphRecord) <= sizeof(CUpti_ActivityGraphTrace2));
 
 #ifdef HR_SELF_TEST
 // The check itself: a place that is wrong by one field must stop the build.

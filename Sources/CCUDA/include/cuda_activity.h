@@ -26,18 +26,29 @@ enum {
   HR_KIND_KERNEL = 3,
   HR_KIND_DRIVER = 4,
   HR_KIND_RUNTIME = 5,
+  HR_KIND_DEVICE = 8,
   HR_KIND_CONCURRENT_KERNEL = 10,
   HR_KIND_OVERHEAD = 17,
+  HR_KIND_CUDA_EVENT = 36,
   HR_KIND_SYNCHRONIZATION = 38,
   HR_KIND_GRAPH_TRACE = 51,
 };
 
-/// CUpti_ActivityAttribute, CUpti_ActivityFlag.
+/// CUpti_ActivityAttribute, CUpti_ActivityFlag, CUpti_CallbackDomain, CUpti_ActivityThreadIdType, CUpti_ActivityObjectKind,
+/// CUpti_ActivitySynchronizationType.
 enum {
   HR_ACTIVITY_DEVICE_BUFFER_POOL_LIMIT = 2,
   HR_ACTIVITY_ZEROED_BUFFERS = 5,
   HR_ACTIVITY_DEVICE_BUFFER_PREALLOCATE = 6,
   HR_ACTIVITY_FLUSH_FORCED = 1,
+  HR_DOMAIN_DRIVER = 1,
+  HR_DOMAIN_RUNTIME = 2,
+  HR_THREAD_NUMBERS_OF_SYSTEM = 1,
+  HR_OBJECT_THREAD = 2,
+  HR_SYNCHRONIZATION_EVENT = 1,
+  HR_SYNCHRONIZATION_STREAM_WAIT = 2,
+  HR_SYNCHRONIZATION_STREAM = 3,
+  HR_SYNCHRONIZATION_CONTEXT = 4,
 };
 
 #define HEADROOM_RECORD __attribute__((packed, aligned(8)))
@@ -157,6 +168,63 @@ typedef struct HEADROOM_RECORD {
   uint32_t correlationId;
 } HROverheadRecord;
 
+/// CUpti_ActivityDevice5 and later, as far as they agree. Kilobytes per second, kilohertz.
+typedef struct HEADROOM_RECORD {
+  uint32_t kind;
+  uint32_t flags;
+  uint64_t memoryBandwidth;
+  uint64_t memoryBytes;
+  uint32_t constantMemoryBytes;
+  uint32_t l2CacheBytes;
+  uint32_t threadsPerWarp;
+  uint32_t clockRate;
+  uint32_t copyEngines;
+  uint32_t multiprocessors;
+  uint32_t maxInstructionsPerCycle;
+  uint32_t maxWarpsPerMultiprocessor;
+  uint32_t maxBlocksPerMultiprocessor;
+  uint32_t maxSharedMemoryPerMultiprocessor;
+  uint32_t maxRegistersPerMultiprocessor;
+  uint32_t maxRegistersPerBlock;
+  uint32_t maxSharedMemoryPerBlock;
+  uint32_t maxThreadsPerBlock;
+  uint32_t maxBlock[3];
+  uint32_t maxGrid[3];
+  uint32_t computeMajor;
+  uint32_t computeMinor;
+  uint32_t id;
+  uint32_t isECCOn;
+  HRUUID uuid;
+  const char *name;
+} HRDeviceRecord;
+
+/// CUpti_ActivityCudaEvent2 and later, as far as they agree.
+typedef struct HEADROOM_RECORD {
+  uint32_t kind;
+  uint32_t correlationId;
+  uint32_t contextId;
+  uint32_t streamId;
+  uint32_t eventId;
+  uint32_t padding;
+  uint32_t deviceId;
+  uint32_t padding2;
+  void *reserved;
+  uint64_t deviceTime;
+  uint64_t synchronizationId;
+} HREventRecord;
+
+/// CUpti_ActivityGraphTrace2.
+typedef struct HEADROOM_RECORD {
+  uint32_t kind;
+  uint32_t correlationId;
+  uint64_t start;
+  uint64_t end;
+  uint32_t deviceId;
+  uint32_t graphId;
+  uint32_t contextId;
+  uint32_t streamId;
+} HRGraphRecord;
+
 typedef void (*HRBufferRequested)(uint8_t **buffer, size_t *bytes, size_t *maximumRecords);
 typedef void (*HRBufferCompleted)(HRContext context, uint32_t streamId, uint8_t *buffer, size_t bytes, size_t validBytes);
 typedef uint64_t (*HRTimestamp)(void);
@@ -180,6 +248,19 @@ typedef void (*HRCallback)(void *userData, int32_t domain, uint32_t callbackId, 
 typedef struct {
   HEADROOM_ACTIVITY_FUNCTIONS(HEADROOM_FIELD)
 } HRActivityTable;
+
+/// Functions that a capture is better with and does without: the table's fields are NULL where a library has them not.
+#define HEADROOM_ACTIVITY_OPTIONS(F)                                               \
+  F(HRActivityResult, cuptiSetThreadIdType, (int32_t type))                        \
+  F(HRActivityResult, cuptiActivityEnableDriverApi, (uint32_t callbackId, uint8_t isEnabled)) \
+  F(HRActivityResult, cuptiActivityEnableRuntimeApi, (uint32_t callbackId, uint8_t isEnabled)) \
+  F(HRActivityResult, cuptiActivityEnableHWTrace, (uint8_t isEnabled))
+
+#define HEADROOM_OPTIONAL_FIELD(result, name, parameters) result(*name) parameters;
+
+typedef struct {
+  HEADROOM_ACTIVITY_OPTIONS(HEADROOM_OPTIONAL_FIELD)
+} HRActivityOptions;
 
 #if defined(__clang__)
 #pragma clang diagnostic pop

@@ -4,6 +4,16 @@
 // Streams run as late as they may: a copy or kernel is executed when somebody waits for it (or for something behind it), never before. What a
 // program reads or overwrites without having waited is therefore wrong every time, not once a month. Kernels are the sources that NVRTC
 // compiles for GPUs, compiled for this processor. Beside the results, every call is checked: see `headroom_standin_complaint`.
+//
+// As the driver, it loads the library named by CUDA_INJECTION64_PATH when the program calls cuInit. Times that CUPTI's records carry are those of
+// a GPU with room for everything: work of two streams overlaps, although it is executed one piece after the other, unless CUPTI's KIND_KERNEL is
+// on. In programs of their own, where no test can call, the environment says what goes wrong:
+//   HEADROOM_STANDIN_ACTIVITY=drop=N        the first N records are left out and counted as dropped
+//                             late=N        every Nth buffer comes one flush later
+//                             held=1        another tool holds CUPTI: subscribing fails
+//                             takeover=N    after N records another tool registers its own buffers
+//                             serialize=1     kernels run one at a time, as CUPTI's KIND_KERNEL makes them
+//                             zero=N,reverse=N,early=N   N kernels start at 0, end before they start, start before their launch
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
