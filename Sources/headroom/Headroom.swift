@@ -33,7 +33,8 @@ struct Headroom: ParsableCommand {
     version: version,
     subcommands: [
       BenchCommand.self, PlanCommand.self, ExportCommand.self, CalibrateCommand.self, ServeCommand.self, CheckCommand.self,
-      LoadCommand.self, ProfileCommand.self, ExplainCommand.self, CompareCommand.self, DoctorCommand.self, EngineHostCommand.self,
+      LoadCommand.self, ProfileCommand.self, TopCommand.self, ExplainCommand.self, CompareCommand.self, DoctorCommand.self,
+      EngineHostCommand.self,
     ])
 }
 

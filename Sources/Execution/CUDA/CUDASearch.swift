@@ -37,6 +37,9 @@ public struct CUDASearch: Sendable, Hashable {
       ], asksLinker: true)
   }
 
+  /// Files to try for libcupti, in order: paths, or names that the dynamic linker knows.
+  public var profilingLibraries: [String] { candidates(.activity) }
+
   /// Files to try for a library, in order.
   func candidates(_ library: CUDALibraryName) -> [String] {
     var files: [String] = []

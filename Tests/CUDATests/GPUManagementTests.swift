@@ -1,0 +1,65 @@
+import Testing
+
+@testable import Execution
+
+extension OnStandIn {
+  /// NVML and GPM through the stand-in: what is read, what is refused and what is said then.
+  @Suite(.enabled(if: !StandIn.isGPUTested, "needs the stand-in")) struct GPUManagementTests {
+    @Test func everyQuantityNamesItsSource() throws {
+      let standIn = try #require(StandIn())
+      let management = try GPUManagement(standIn.search)
+      let gpu = try #require(management.read().first)
+      #expect(gpu.name == "stand-in GPU" && gpu.uuid == "GPU-stand-in" && gpu.index == 0)
+      #expect(Set(gpu.answers.keys) == Set(GPUReading.Quantity.allCases))
+      #expect(gpu.answers[.gpuBusy] == .value(42, source: "NVML") && gpu.answers[.memoryBusy] == .value(7, source: "NVML"))
+      #expect(gpu.answers[.smActive] == .value(21, source: "GPM") && gpu.answers[.tensorActive] == .value(5, source: "GPM"))
+      #expect(gpu.answers[.dramActive] == .value(12, source: "GPM") && gpu.answers[.graphicsActive] == .value(43, source: "GPM"))
+      // Milliwatts and MHz.
+      #expect(gpu.answers[.power] == .value(350, source: "NVML") && gpu.answers[.smClock] == .value(1500, source: "NVML"))
+      #expect(gpu.clockLimits == ["power cap"])
+      #expect(gpu.processes == [GPUReading.Process(process: 4242, memoryBytes: 0, busyPercent: 40)])
+      #expect(gpu.processesRefused == nil && !management.driverVersion.isEmpty)
+    }
+
+    @Test func aCounterThatIsRefusedSaysWhatWouldAllowIt() throws {
+      let standIn = try #require(StandIn())
+      let management = try GPUManagement(standIn.search)
+      standIn.fail("nvmlGpmMetricsGet", code: 4)
+      let gpu = try #require(management.read().first)
+      guard case .refused(let reason)? = gpu.answers[.smActive] else { return #expect(Bool(false), "SM active was answered") }
+      #expect(reason.contains("Insufficient Permissions") && reason.contains("NVreg_RestrictProfilingToAdminUsers"))
+      // The others are there all the same, and the next reading has all.
+      #expect(gpu.answers[.gpuBusy]?.value == 42)
+      #expect(management.read().first?.answers[.smActive]?.value == 21)
+    }
+
+    @Test func aGPUWithoutGPMNamesDCGM() throws {
+      let standIn = try #require(StandIn())
+      standIn.fail("nvmlGpmQueryDeviceSupport", code: 3)
+      let gpu = try #require(try GPUManagement(standIn.search).read().first)
+      guard case .refused(let reason)? = gpu.answers[.tensorActive] else { return #expect(Bool(false), "tensor active was answered") }
+      #expect(reason.contains("Hopper") && reason.contains("dcgmi"))
+    }
+
+    @Test func utilizationUnderMIGAndProcessesThatAreNotSaid() throws {
+      let standIn = try #require(StandIn())
+      let management = try GPUManagement(standIn.search)
+      standIn.fail("nvmlDeviceGetUtilizationRates", code: 3)
+      standIn.fail("nvmlDeviceGetComputeRunningProcesses_v3", code: 4)
+      let gpu = try #require(management.read().first)
+      guard case .refused(let reason)? = gpu.answers[.gpuBusy] else { return #expect(Bool(false), "GPU busy was answered") }
+      #expect(reason.contains("MIG"))
+      #expect(gpu.processesRefused?.contains("Insufficient Permissions") == true)
+    }
+
+    @Test func withoutADriverTheRemedyIsSaid() throws {
+      let nowhere = CUDASearch(explicitPath: "/nonexistent", folders: [], asksLinker: false)
+      let error = #expect(throws: DeviceError.self) { _ = try GPUManagement(nowhere) }
+      #expect(error?.description.contains("libnvidia-ml") == true && error?.description.contains("driver") == true)
+      let standIn = try #require(StandIn())
+      standIn.fail("nvmlInit_v2", code: 9)
+      let unloaded = #expect(throws: DeviceError.self) { _ = try GPUManagement(standIn.search) }
+      #expect(unloaded?.description.contains("modprobe") == true)
+    }
+  }
+}
