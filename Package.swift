@@ -27,6 +27,8 @@ let package = Package(
     .executable(name: "headroom", targets: ["headroom"]),
     // Loaded into the programs that `headroom profile --os` runs, never into headroom itself: it stands beside the executable.
     .library(name: "headroom-os-interposer", type: .dynamic, targets: ["COSInterposer"]),
+    // Loaded by NVIDIA's driver into the programs that `headroom profile --cuda` runs; it stands beside the executable too.
+    .library(name: "headroom-cuda-injection", type: .dynamic, targets: ["CCUDAInjection"]),
     // Takes the place of NVIDIA's libraries where there is no GPU, for tests: loaded at run time, never linked.
     .library(name: "headroom-cuda-standin", type: .dynamic, targets: ["CCUDAStandIn"]),
   ],
@@ -60,6 +62,16 @@ let package = Package(
     .target(
       name: "COSInterposer", cSettings: [.unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-builtin", "-fno-sanitize=all"])],
       linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
+    // As the interposer: in other programs, optimized, with libc alone.
+    .target(
+      name: "CCUDAInjection",
+      cSettings: [
+        .unsafeFlags(["-O2", "-fvisibility=hidden", "-fno-sanitize=all"]),
+        // As text: the library links neither.
+        .headerSearchPath("."), .headerSearchPath("../CCUDA/include"), .headerSearchPath("../COSInterposer"),
+      ],
+      linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath", "-Xlinker", "-z", "-Xlinker", "now"])]),
+    .target(name: "CNVTX"),
     .target(name: "CCUDA"),
     .target(name: "CCUDAKernels", exclude: ["kernels"]),
     // The kernels' own sources, compiled for the processor. Optimized in debug builds too: products and fibers take minutes otherwise.
@@ -120,7 +132,8 @@ let package = Package(
     .target(
       name: "Serving",
       dependencies: [
-        "CheckedNumbers", "CZlib", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph", "ONNXFormat",
+        "CNVTX", "CheckedNumbers", "CZlib", "Execution", "FileAccess", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
+        "ONNXFormat",
         "Planning", "Scheduling", "Threads", "TimeBase", "Trace", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
       ], swiftSettings: strict, linkerSettings: [.linkedLibrary(":libz.a")]),
@@ -254,6 +267,7 @@ let package = Package(
       path: "Tools/GRPCEchoServer", swiftSettings: strict),
 
     .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
+    .executableTarget(name: "cuda-probe", dependencies: ["CCUDA", "CCUDAKernels", "CNVTX"], path: "Tests/Programs/CUDAProbe"),
     // A device for tests that behaves as a GPU does.
     .target(
       name: "StandInDevice",

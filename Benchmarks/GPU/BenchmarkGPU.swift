@@ -5,7 +5,7 @@ import Threads
 import TimeBase
 
 /// Times the built-in heads on a CUDA device: batches one after the other, device time (inputs there to last kernel over) and the time from the
-/// call to readable outputs, as CSV. Which kernel ran is the device's choice; run it beside `Tests/cuda/peers.py` for peers' figures.
+/// call to readable outputs, as CSV. Which kernel ran is the device's choice.
 ///
 ///     benchmark-gpu [--cuda-path PATH] [--seconds 1] [--precision fp16]
 @main struct BenchmarkGPU {

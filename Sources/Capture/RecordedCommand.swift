@@ -20,6 +20,8 @@ public struct RecordedCommand: Sendable {
     public var process: Int64
     /// When it was started.
     public var started: Instant
+    /// When the recording began: with the command, after the delay, or at the signal; nil where it never did.
+    public var armed: Instant?
     /// When the recording ended: with the command, or when its time was over.
     public var recordingEnded: Instant
     /// When it was found to have ended.
@@ -34,8 +36,12 @@ public struct RecordedCommand: Sendable {
   public var arguments: [String]
   /// Its whole environment.
   public var environment: [String]
-  /// After this time it is asked to end, by SIGTERM; nil for never.
+  /// So long after the recording began the command is asked to end, by SIGTERM; nil for never.
   public var limit: TimeSpan?
+  /// So long after the command's start the recording begins; nil for at once, unless a signal is waited for.
+  public var delay: TimeSpan?
+  /// Sent to this process, it begins the recording, and the next one ends it while the command goes on; it is not handed on.
+  public var armingSignal: Int32?
   /// Its standard output goes to standard error: ours is kept for one JSON object.
   public var movesOutput: Bool
 
@@ -43,35 +49,50 @@ public struct RecordedCommand: Sendable {
   public static let grace = TimeSpan.milliseconds(10_000)
 
   /// A command.
-  public init(path: String, arguments: [String], environment: [String], limit: TimeSpan? = nil, movesOutput: Bool = false) {
+  public init(
+    path: String, arguments: [String], environment: [String], limit: TimeSpan? = nil, delay: TimeSpan? = nil, armingSignal: Int32? = nil,
+    movesOutput: Bool = false
+  ) {
     self.path = path
     self.arguments = arguments
     self.environment = environment
     self.limit = limit
+    self.delay = delay
+    self.armingSignal = armingSignal
     self.movesOutput = movesOutput
   }
 
   /// Signals that a person or a supervisor sends and the command is to get.
   private static let forwarded = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH]
 
-  /// Runs it to its end. `whenOver` is called once, when the time is over or the command has ended, whichever comes first.
-  public func run(clock: () -> Instant, whenOver: () -> Void) throws(CaptureError) -> Outcome {
+  /// Runs it to its end. `whenArmed` is called when a recording begins that did not with the command, `whenOver` once: when its time is over, or
+  /// the command has ended, whichever comes first.
+  public func run(clock: () -> Instant, whenArmed: () -> Void = {}, whenOver: () -> Void) throws(CaptureError) -> Outcome {
     var waited = sigset_t()
     var before = sigset_t()
     sigemptyset(&waited)
-    for signal in Self.forwarded + [SIGCHLD] { sigaddset(&waited, signal) }
+    for signal in Self.forwarded + [SIGCHLD] + (armingSignal.map { [$0] } ?? []) { sigaddset(&waited, signal) }
     pthread_sigmask(SIG_BLOCK, &waited, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     let started = clock()
     let process = try spawn(mask: before)
-    var deadline = limit.map { started + $0 }
+    var armed = delay == nil && armingSignal == nil ? started : nil
+    // Of the beginning, of the recording's end, or of the time until SIGKILL.
+    var deadline = armed == nil ? delay.map { started + $0 } : limit.map { started + $0 }
     var (recordingEnded, wasEnded): (Instant?, Bool) = (nil, false)
+    func arm() {
+      let now = clock()
+      whenArmed()
+      armed = now
+      deadline = limit.map { now + $0 }
+    }
     while true {
       if let ending = Self.reap(process) {
         let now = clock()
         if recordingEnded == nil { whenOver() }
         return Outcome(
-          ending: ending, process: Int64(process), started: started, recordingEnded: recordingEnded ?? now, ended: now, wasEnded: wasEnded)
+          ending: ending, process: Int64(process), started: started, armed: armed, recordingEnded: recordingEnded ?? now, ended: now,
+          wasEnded: wasEnded)
       }
       var information = siginfo_t()
       var signal: Int32 = -1
@@ -82,11 +103,21 @@ public struct RecordedCommand: Sendable {
       } else {
         signal = sigwaitinfo(&waited, &information)
       }
-      if signal > 0, signal != SIGCHLD {
+      if signal > 0, signal == armingSignal {
+        if armed == nil {
+          arm()
+        } else if recordingEnded == nil {
+          recordingEnded = clock()
+          whenOver()
+          deadline = nil
+        }
+      } else if signal > 0, signal != SIGCHLD {
         // What the terminal sends, it sends to the command too: they are one group.
         if information.si_code <= 0 { kill(process, signal) }
       } else if signal < 0, let over = deadline, clock() >= over {
-        if !wasEnded {
+        if armed == nil {
+          arm()
+        } else if !wasEnded {
           wasEnded = true
           recordingEnded = clock()
           whenOver()

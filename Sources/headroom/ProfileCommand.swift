@@ -4,6 +4,7 @@ import ArgumentParser
 import ProcessContract
 import Capture
 import Diagnosis
+import Execution
 import Experiments
 import FileAccess
 import Glibc
@@ -16,19 +17,27 @@ import TraceFormats
 /// `headroom profile`: a command, recorded.
 struct ProfileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "profile", abstract: "Run a command and record the operating-system calls of all its threads.",
+    commandName: "profile", abstract: "Run a command and record its operating-system calls and its work on NVIDIA GPUs.",
     usage: """
-      headroom profile --os [options] -- COMMAND [ARGUMENT ...]
+      headroom profile [--cuda] [--os] [options] -- COMMAND [ARGUMENT ...]
       """,
     discussion: """
-      Loads a library into COMMAND and its children (LD_PRELOAD) that notes each call which may wait, under its own name \
+      --os loads a library into COMMAND and its children (LD_PRELOAD) that notes each call which may wait, under its own name \
       (pthread_cond_wait, sem_timedwait, epoll_wait, syscall(SYS_futex), read, ...), with thread, start and duration. No rights are needed. \
       Writes a trace with Nsight Systems' tables (OSRT_API), and prints the summary that `nsys stats --report osrt_sum` prints.
 
       Not seen: static binaries (refused with exit code 126), system calls made without libc, set-id programs.
 
+      --cuda has NVIDIA's driver load a library into every process that starts CUDA (CUDA_INJECTION64_PATH), which records kernels, copies, fills, \
+      runtime and driver calls, synchronizations and events with CUPTI. libcupti is looked for in COMMAND itself, then where --cuda-path and \
+      PyPI's wheels put it. One tool at a time can use CUPTI: where another holds it, that is said, and COMMAND runs on. Both together make one \
+      trace, which `headroom explain` reads.
+
       EXAMPLES
         headroom profile --os -- headroom serve --model linear=builtin:linear
+        headroom profile --cuda --os --delay 20 --duration 10 -o run.sqlite \
+          -- python3 serve.py
+        headroom profile --cuda --arm-signal USR2 -- python3 serve.py
         headroom profile --os --duration 10 -o server.sqlite --chrome server.json \\
           -- ./server --port 8000
         headroom profile --os --json -- python3 worker.py > profile.json
@@ -39,8 +48,11 @@ struct ProfileCommand: ParsableCommand {
         cannot be seen, 127 there is no such COMMAND; 64 usage.
       """)
 
-  @Flag(help: "Record operating-system calls: the only kind so far, and what is done without it.")
+  @Flag(help: "Record operating-system calls: what is done where nothing else is asked for.")
   var os = false
+
+  @Flag(help: "Record kernels, copies, CUDA calls and waits, with CUPTI.")
+  var cuda = false
 
   @Option(
     name: [.short, .long],
@@ -53,14 +65,39 @@ struct ProfileCommand: ParsableCommand {
   @Flag(help: "With --chrome: the whole trace, however large; otherwise about 100 MB of it.")
   var all = false
 
+  @Option(help: ArgumentHelp("Begin to record so long after COMMAND's start.", valueName: "seconds"))
+  var delay: Double?
+
   @Option(help: ArgumentHelp("Record so long, then end COMMAND with SIGTERM (SIGKILL 10 s later).", valueName: "seconds"))
   var duration: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "USR1 or USR2: begin to record when headroom gets this signal, end with the next one while COMMAND goes on.", valueName: "signal"))
+  var armSignal: String?
 
   @Option(help: ArgumentHelp("Calls shorter than this are counted and not written down.", valueName: "microseconds"))
   var osThresholdMicroseconds = 1.0
 
   @Option(help: ArgumentHelp("What all processes together may write; calls beyond are dropped and counted.", valueName: "megabytes"))
   var osLimitMegabytes = 256
+
+  @Option(
+    help: ArgumentHelp("CUDA calls: listed (that launch, copy, wait, allocate or load), all, none (device work alone).", valueName: "calls")
+  )
+  var cudaCalls = CUDARecording.Calls.listed
+
+  @Option(help: ArgumentHelp("CUDA graphs: nodes (each kernel), whole (one interval a launch; cheaper).", valueName: "graphs"))
+  var cudaGraphs = GraphRecords.nodes
+
+  @Flag(help: "Take kernel times from the hardware event system (Blackwell; not with MIG, MPS or WSL).")
+  var cudaHardwareTimes = false
+
+  @Option(help: ArgumentHelp("What all processes together may write; records beyond are dropped and counted.", valueName: "megabytes"))
+  var cudaLimitMegabytes = 256
+
+  @Option(help: ArgumentHelp("Where libcupti is looked for first: a folder or a file. Also HEADROOM_CUDA_PATH.", valueName: "path"))
+  var cudaPath: String?
 
   @Flag(help: "Print one JSON object in place of the tables; what COMMAND prints goes to standard error.")
   var json = false
@@ -73,6 +110,9 @@ struct ProfileCommand: ParsableCommand {
 
   func validate() throws {
     if command.isEmpty { throw ValidationError("a command is needed after --, as in: headroom profile --os -- ./server --port 8000") }
+    if let delay, !(delay > 0 && delay <= 86_400) { throw ValidationError("--delay \(delay): above 0, at most 86400 seconds") }
+    if let armSignal, Self.signals[armSignal] == nil { throw ValidationError("--arm-signal \(armSignal): USR1 or USR2") }
+    if !(1...65_536).contains(cudaLimitMegabytes) { throw ValidationError("--cuda-limit-megabytes \(cudaLimitMegabytes): from 1 to 65536") }
     if let duration, !(duration > 0 && duration <= 86_400) {
       throw ValidationError("--duration \(duration): above 0, at most 86400 seconds")
     }
@@ -104,16 +144,60 @@ struct ProfileCommand: ParsableCommand {
     }
   }
 
+  /// What is written down of a CUDA graph that runs.
+  enum GraphRecords: String, Sendable, CaseIterable, ExpressibleByArgument {
+    case nodes, whole
+  }
+
+  private static let signals: [String: Int32] = ["USR1": SIGUSR1, "USR2": SIGUSR2]
+  private var recordsOS: Bool { os || !cuda }
+
   private func record() throws(CaptureError) -> ProfileResult {
     let program = try ProgramSearch(command[0])
-    let folder = try CaptureFolder(
-      thresholdNanoseconds: Int64(saturating: (osThresholdMicroseconds * 1000).rounded()), limitBytes: Int64(osLimitMegabytes) << 20)
+    let isArmed = delay == nil && armSignal == nil
+    let folder =
+      recordsOS
+      ? try CaptureFolder(
+        thresholdNanoseconds: Int64(saturating: (osThresholdMicroseconds * 1000).rounded()), limitBytes: Int64(osLimitMegabytes) << 20,
+        isArmed: isArmed)
+      : try CaptureFolder()
     defer { folder.remove() }
+    var environment = folder.environment(adding: Self.environment)
+    // Two libraries have no place in the driver: the other one was there first, and COMMAND may need it.
+    let holder = cuda ? CUDARecording.holder(in: environment) : nil
+    var recording: CUDARecording?
+    if cuda, holder == nil {
+      let made = try CUDARecording(in: folder, cudaOptions(isArmed: isArmed))
+      environment = made.environment(adding: environment)
+      recording = made
+    }
     let recorded = RecordedCommand(
-      path: program.path, arguments: command, environment: folder.environment(adding: Self.environment),
-      limit: duration.map { TimeSpan(clampingSeconds: $0) }, movesOutput: json)
-    let outcome = try recorded.run(clock: { MonotonicClock.now }, whenOver: { folder.stop() })
+      path: program.path, arguments: command, environment: environment, limit: duration.map { TimeSpan(clampingSeconds: $0) },
+      delay: delay.map { TimeSpan(clampingSeconds: $0) }, armingSignal: armSignal.flatMap { Self.signals[$0] }, movesOutput: json)
+    let outcome = try recorded.run(
+      clock: { MonotonicClock.now },
+      whenArmed: {
+        folder.arm()
+        recording?.arm()
+      },
+      whenOver: {
+        folder.stop()
+        recording?.stop(clock: { MonotonicClock.now })
+      })
     if !quiet, Terminal.errorIsTerminal { Terminal.progress("headroom profile: reading what was recorded ...") }
+    var result = ProfileResult(command: command, outcome: outcome)
+    if recordsOS { (result.capture, result.leftRunning) = osCalls(folder, outcome) }
+    if let recording {
+      var capture = CUDACapture(addingTo: result.capture?.trace ?? Trace(), end: outcome.recordingEnded.nanoseconds)
+      recording.read(into: &capture)
+      result.cuda = capture
+    }
+    result.cudaHolder = holder
+    if !quiet, Terminal.errorIsTerminal { Terminal.progress("\r" + String(repeating: " ", count: 60) + "\r") }
+    return result
+  }
+
+  private func osCalls(_ folder: CaptureFolder, _ outcome: RecordedCommand.Outcome) -> (OSCallCapture, Int) {
     let (files, damage) = folder.read()
     var running = Set(files.map(\.process).filter { kill(pid_t(truncatingIfNeeded: $0), 0) == 0 })
     // It was there until the recording ended: that is when it was waited for.
@@ -122,15 +206,26 @@ struct ProfileCommand: ParsableCommand {
       files, end: outcome.recordingEnded.nanoseconds, running: running, thresholdNanoseconds: folder.thresholdNanoseconds,
       command: (command, outcome.process))
     capture.add(damage: damage)
-    if !quiet, Terminal.errorIsTerminal { Terminal.progress("\r" + String(repeating: " ", count: 60) + "\r") }
-    running.remove(outcome.process)
-    return ProfileResult(command: command, outcome: outcome, capture: capture, leftRunning: running.count)
+    return (capture, running.count - 1)
+  }
+
+  private func cudaOptions(isArmed: Bool) -> CUDARecording.Options {
+    var search = CUDASearch.standard
+    if let cudaPath { search.explicitPath = cudaPath }
+    var options = CUDARecording.Options()
+    options.calls = cudaCalls
+    options.recordsWholeGraphs = cudaGraphs == .whole
+    options.usesHardwareTimes = cudaHardwareTimes
+    options.limitBytes = Int64(cudaLimitMegabytes) << 20
+    options.libraries = search.profilingLibraries
+    options.isArmed = isArmed
+    return options
   }
 
   private func write(_ result: ProfileResult) throws {
     let path = output ?? Self.freeName
-    try TraceStore.write(result.capture.trace, to: path)
-    if let chrome { try ChromeOutput.write(result.capture.trace, to: chrome, all: all, quiet: quiet) }
+    try TraceStore.write(result.trace, to: path)
+    if let chrome { try ChromeOutput.write(result.trace, to: chrome, all: all, quiet: quiet) }
     let files = [path] + (chrome.map { [$0] } ?? [])
     if json {
       Terminal.print(result.json(version: Headroom.version, status: Self.status(result.outcome), files: files).serialized(pretty: true))
@@ -161,3 +256,5 @@ struct ProfileCommand: ParsableCommand {
     return entries
   }
 }
+
+extension CUDARecording.Calls: ExpressibleByArgument {}

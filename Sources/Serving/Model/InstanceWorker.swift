@@ -1,3 +1,4 @@
+import CNVTX
 import Execution
 import KServe
 import NIOCore
@@ -91,7 +92,7 @@ final class InstanceWorker: @unchecked Sendable {
           }
           flights.append((flight, work))
           let (queue, batch) = (model.queue, work.batch)
-          submit(flight) { [index, generation] in queue.executed(batch, on: index, generation: generation) }
+          submit(flight, work) { [index, generation] in queue.executed(batch, on: index, generation: generation) }
           queue.submitted(work.batch, on: index, generation: generation)
         } catch {
           finished = fail(work, error)
@@ -110,7 +111,7 @@ final class InstanceWorker: @unchecked Sendable {
         vacate(flight)
         throw error
       }
-      submit(flight, then: nil)
+      submit(flight, work, then: nil)
       return answer(flight, work)
     } catch {
       return fail(work, error)
@@ -164,9 +165,14 @@ final class InstanceWorker: @unchecked Sendable {
   }
 
   /// `then`: called on the device's thread when the batch is done.
-  private func submit(_ flight: BatchInFlight, then: (@Sendable () -> Void)?) {
+  private func submit(_ flight: BatchInFlight, _ work: ModelQueue.Work, then: (@Sendable () -> Void)?) {
     flight.events.begin()
+    // For whichever profiler is attached, as an NVTX range: what this batch is.
+    let range =
+      headroom_nvtx_is_attached() == 0
+      ? 0 : headroom_nvtx_start("\(model.name): batch \(work.batch.sequence), \(flight.rows) rows, \(work.reason.rawValue)")
     flight.checked.run(events: model.live.isRecording ? flight.events : nil) { result in
+      headroom_nvtx_end(range)
       flight.complete(result)
       then?()
     }

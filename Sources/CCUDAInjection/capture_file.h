@@ -1,0 +1,20 @@
+// The process's file: what is known of the recording, and blocks of records.
+#pragma once
+#include <stddef.h>
+
+#include "include/CCUDAInjection.h"
+
+extern struct cudacapture_control *control;
+// As it will stand in the file; written by `capture_write_header`.
+extern struct cudacapture_header header;
+
+uint64_t monotonic(void);
+// Copies what fits, and ends it with a zero byte.
+void copy_text(char *to, const char *from, size_t limit);
+// Finds the folder, makes the file. 0 where nobody asked for a recording.
+int capture_open(void);
+// In a forked child: the file is the parent's.
+void capture_forget(void);
+void capture_write_header(void);
+// Appends a block; 0 where there is no room, and from then on.
+int capture_append(const void *block, size_t bytes);

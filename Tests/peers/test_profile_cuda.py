@@ -1,0 +1,120 @@
+"""`headroom profile --cuda` and `headroom top` on the stand-ins for NVIDIA's libraries: our own server under load, explained; conflicts; signals."""
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import time
+
+import numpy
+import pytest
+
+import serving
+from test_schemas import check
+
+triton = pytest.importorskip("tritonclient.http")
+
+FOLDER = pathlib.Path(serving.BINARY).parent
+STANDIN = FOLDER / "libheadroom-cuda-standin.so"
+PROBE = FOLDER / "cuda-probe"
+ENVIRONMENT = {**os.environ, "HEADROOM_CUDA_PATH": str(STANDIN)}
+
+
+@pytest.fixture(autouse=True)
+def built():
+    for file in (STANDIN, PROBE, FOLDER / "libheadroom-cuda-injection.so"):
+        if not file.exists():
+            serving.skip_loudly(f"{file.name} is not beside the program")
+
+
+def profile(*arguments, command, **environment):
+    return subprocess.run(
+        [serving.BINARY, "profile", *map(str, arguments), "--", *map(str, command)], capture_output=True, text=True, timeout=120,
+        env={**ENVIRONMENT, **environment})
+
+
+def rows(trace, query):
+    with sqlite3.connect(trace) as database:
+        return database.execute(query).fetchall()
+
+
+def test_the_whole_chain_to_an_explanation(tmp_path):
+    trace = tmp_path / "run.sqlite"
+    result = profile("--cuda", "--os", "--json", "-o", trace, command=[PROBE, "graph", "20"])
+    assert result.returncode == 0, result.stderr
+    document = check(result.stdout, "profile")
+    assert document["cuda"]["kernels"] == 60 and document["cuda"]["droppedRecords"] == 0 and not any(document["cuda"]["badTimes"].values())
+    assert [process["status"] for process in document["cuda"]["processes"]] == ["finished"]
+    # The join of Nsight's tables: kernels with the launch of their graph.
+    joined = rows(trace, """select count(*), min(k.start - r.start) from CUPTI_ACTIVITY_KIND_KERNEL k
+      join CUPTI_ACTIVITY_KIND_RUNTIME r using (correlationId) join StringIds s on s.id = r.nameId where s.value = 'cuGraphLaunch'""")
+    assert joined[0][0] == 60 and joined[0][1] >= 0
+    assert rows(trace, "select count(*) from OSRT_API")[0][0] == document["recordedCalls"]
+    assert rows(trace, "select name, smCount from TARGET_INFO_GPU") == [("stand-in GPU", 8)]
+    explained = subprocess.run([serving.BINARY, "explain", "--json", trace], capture_output=True, text=True, timeout=120)
+    assert explained.returncode in (0, 3), explained.stderr
+    check(explained.stdout, "explain")
+
+
+def test_our_server_is_recorded_with_its_batches_named(tmp_path):
+    serving.require_serve()
+    trace = tmp_path / "run.sqlite"
+    wrapper = tmp_path / "recorded"
+    wrapper.write_text(f'#!/bin/sh\nexec "{serving.BINARY}" profile --cuda --json -o "{trace}" -- "{serving.BINARY}" "$@" > "{tmp_path}/profile.json"\n')
+    wrapper.chmod(0o755)
+    serving.add(tmp_path / "models", "linear", 'name: "linear"\nbackend: "onnxruntime"\nmax_batch_size: 8\ndynamic_batching { }\n',
+                model=serving.export("linear", tmp_path / "model.onnx"))
+    binary, serving.BINARY = serving.BINARY, str(wrapper)
+    try:
+        server = serving.Server(tmp_path / "models", "--device", "cuda:0", "--cuda-path", str(STANDIN), environment=ENVIRONMENT)
+    finally:
+        serving.BINARY = binary
+    client = triton.InferenceServerClient(server.http)
+    (given,) = client.get_model_metadata("linear")["inputs"]
+    shape = [4] + given["shape"][1:]
+    tensor = triton.InferInput(given["name"], shape, "FP32")
+    tensor.set_data_from_numpy(numpy.zeros(shape, numpy.float32))
+    for _ in range(6):
+        client.infer("linear", [tensor])
+    server.terminate()
+    document = check((tmp_path / "profile.json").read_text(), "profile")
+    assert document["exitCode"] == 0 and document["processes"] is None and document["cuda"]["kernels"] > 0
+    ranges = [text for text, in rows(trace, "select value from NVTX_EVENTS join StringIds on id = textId")]
+    assert sum(text.startswith("linear: batch") and "4 rows" in text for text in ranges) >= 6, ranges
+
+
+def test_another_profiler_keeps_its_place(tmp_path):
+    result = profile("--cuda", "-o", tmp_path / "run.sqlite", command=[PROBE, "straight", "2"], CUDA_INJECTION64_PATH="/opt/other.so")
+    assert result.returncode == 0 and "/opt/other.so" in result.stdout
+    result = profile("--cuda", "--os", "-o", tmp_path / "held.sqlite", command=[PROBE, "straight", "2", "5"], HEADROOM_STANDIN_ACTIVITY="held=1")
+    assert result.returncode == 0 and "holds CUPTI" in result.stdout
+    assert rows(tmp_path / "held.sqlite", "select count(*) from OSRT_API")[0][0] > 0
+
+
+def test_a_signal_arms_and_the_next_one_ends(tmp_path):
+    process = subprocess.Popen(
+        [serving.BINARY, "profile", "--cuda", "--json", "--arm-signal", "USR2", "-o", tmp_path / "run.sqlite", "--", PROBE, "straight", "200", "10"],
+        stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    for _ in range(2):
+        time.sleep(0.5)
+        process.send_signal(signal.SIGUSR2)
+    output, _ = process.communicate(timeout=60)
+    document = check(output, "profile")
+    assert process.returncode == 0 and 0 < document["cuda"]["kernels"] < 150 and 0.2 < document["recordedSeconds"] < 1.5
+    assert document["wallSeconds"] > 2
+
+
+def test_top():
+    result = subprocess.run(
+        [serving.BINARY, "top", "--json", "--count", "2", "--interval", "0.1"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert result.returncode == 0, result.stderr
+    document = check(result.stdout, "top")
+    assert len(document["readings"]) == 2
+    for reading in document["readings"]:
+        counters = {counter["name"]: counter for counter in reading["gpus"][0]["counters"]}
+        assert counters["SM active"]["value"] == 21 and counters["SM active"]["source"] == "GPM"
+    lines = subprocess.run([serving.BINARY, "top", "--count", "1", "--interval", "0.1"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert lines.returncode == 0 and all(len(line) <= 80 for line in lines.stdout.splitlines()), lines.stdout
+    missing = subprocess.run(
+        [serving.BINARY, "top", "--count", "1", "--gpu", "7"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert missing.returncode == 1 and "no GPU 7" in missing.stderr
