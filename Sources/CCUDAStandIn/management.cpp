@@ -40,7 +40,8 @@ HRManagementResult nvmlDeviceGetName(HRManagedDevice, char *name, uint32_t lengt
 
 HRManagementResult nvmlDeviceGetUUID(HRManagedDevice, char *uuid, uint32_t length) {
   NOTED
-  snprintf(uuid, length, "GPU-stand-in");
+  // The bytes that the driver gives: "stand-in GPU 000".
+  snprintf(uuid, length, "GPU-7374616e-642d-696e-2047-505520303030");
   return 0;
 }
 

@@ -19,7 +19,7 @@ struct ProfileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "profile", abstract: "Run a command and record its operating-system calls and its work on NVIDIA GPUs.",
     usage: """
-      headroom profile [--cuda] [--os] [options] -- COMMAND [ARGUMENT ...]
+      headroom profile [--cuda] [--os] [--metrics] [options] -- COMMAND [ARGUMENT ...]
       """,
     discussion: """
       --os loads a library into COMMAND and its children (LD_PRELOAD) that notes each call which may wait, under its own name \
@@ -53,6 +53,12 @@ struct ProfileCommand: ParsableCommand {
 
   @Flag(help: "Record kernels, copies, CUDA calls and waits, with CUPTI.")
   var cuda = false
+
+  @Flag(help: "Record counters of this machine's GPUs: busy, SM, tensor and DRAM active, clocks, power (as `headroom top` reads them).")
+  var metrics = false
+
+  @Option(help: ArgumentHelp("Between readings of --metrics.", valueName: "seconds"))
+  var metricsInterval = 0.1
 
   @Option(
     name: [.short, .long],
@@ -111,6 +117,9 @@ struct ProfileCommand: ParsableCommand {
   func validate() throws {
     if command.isEmpty { throw ValidationError("a command is needed after --, as in: headroom profile --os -- ./server --port 8000") }
     if let delay, !(delay > 0 && delay <= 86_400) { throw ValidationError("--delay \(delay): above 0, at most 86400 seconds") }
+    if !(metricsInterval >= 0.02 && metricsInterval <= 60) {
+      throw ValidationError("--metrics-interval \(metricsInterval): from 0.02 to 60 seconds")
+    }
     if let armSignal, Self.signals[armSignal] == nil { throw ValidationError("--arm-signal \(armSignal): USR1 or USR2") }
     if !(1...65_536).contains(cudaLimitMegabytes) { throw ValidationError("--cuda-limit-megabytes \(cudaLimitMegabytes): from 1 to 65536") }
     if let duration, !(duration > 0 && duration <= 86_400) {
@@ -150,7 +159,13 @@ struct ProfileCommand: ParsableCommand {
   }
 
   private static let signals: [String: Int32] = ["USR1": SIGUSR1, "USR2": SIGUSR2]
-  private var recordsOS: Bool { os || !cuda }
+  private var recordsOS: Bool { os || !(cuda || metrics) }
+
+  private var search: CUDASearch {
+    var search = CUDASearch.standard
+    if let cudaPath { search.explicitPath = cudaPath }
+    return search
+  }
 
   private func record() throws(CaptureError) -> ProfileResult {
     let program = try ProgramSearch(command[0])
@@ -174,6 +189,7 @@ struct ProfileCommand: ParsableCommand {
     let recorded = RecordedCommand(
       path: program.path, arguments: command, environment: environment, limit: duration.map { TimeSpan(clampingSeconds: $0) },
       delay: delay.map { TimeSpan(clampingSeconds: $0) }, armingSignal: armSignal.flatMap { Self.signals[$0] }, movesOutput: json)
+    let sampler = metrics ? MetricsSampler(search, interval: TimeSpan(clampingSeconds: metricsInterval)) : nil
     let outcome = try recorded.run(
       clock: { MonotonicClock.now },
       whenArmed: {
@@ -193,6 +209,7 @@ struct ProfileCommand: ParsableCommand {
       result.cuda = capture
     }
     result.cudaHolder = holder
+    result.metrics = sampler?.stop(from: outcome.armed, to: outcome.recordingEnded)
     if !quiet, Terminal.errorIsTerminal { Terminal.progress("\r" + String(repeating: " ", count: 60) + "\r") }
     return result
   }
@@ -210,8 +227,6 @@ struct ProfileCommand: ParsableCommand {
   }
 
   private func cudaOptions(isArmed: Bool) -> CUDARecording.Options {
-    var search = CUDASearch.standard
-    if let cudaPath { search.explicitPath = cudaPath }
     var options = CUDARecording.Options()
     options.calls = cudaCalls
     options.recordsWholeGraphs = cudaGraphs == .whole

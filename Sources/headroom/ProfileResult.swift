@@ -17,6 +17,8 @@ struct ProfileResult {
   var leftRunning = 0
   /// nil where CUDA was not recorded.
   var cuda: CUDACapture?
+  /// nil where counters were not recorded.
+  var metrics: MetricsResult?
   /// The library that had CUDA_INJECTION64_PATH before us; nothing of CUDA was recorded then.
   var cudaHolder: String?
 
@@ -26,7 +28,11 @@ struct ProfileResult {
   }
 
   /// Everything in one.
-  var trace: Trace { cuda?.trace ?? capture?.trace ?? Trace() }
+  var trace: Trace {
+    var trace = cuda?.trace ?? capture?.trace ?? Trace()
+    metrics?.add(to: &trace, ordinals: cuda?.ordinals ?? [:])
+    return trace
+  }
 
   private var recordedSeconds: Double { outcome.armed.map { (outcome.recordingEnded - $0).seconds } ?? 0 }
   private var thresholdNanoseconds: Double { Double(capture?.trace.run["thresholdNanoseconds"] ?? "") ?? 0 }
@@ -34,6 +40,7 @@ struct ProfileResult {
   func lines(files: [String]) -> [String] {
     var lines: [String] = []
     if cuda != nil || cudaHolder != nil { lines += cudaLines }
+    if let metrics { lines += metrics.lines }
     if let capture { lines += osLines(capture) }
     if outcome.armed == nil { lines.append("  the recording never began: COMMAND ended before --delay was over or the signal came") }
     lines.append("  written: " + files.joined(separator: ", "))
@@ -124,6 +131,7 @@ struct ProfileResult {
       "notSeen": os { .array($0.unseen.map { ["process": JSONValue($0.process), "path": .string($0.path)] }) },
       "notRead": os { .array($0.damage.map { .string($0) }) },
       "neverSeen": os { _ in .array(OSCallCapture.blindSpots.map { .string($0) }) }, "cuda": cudaJSON,
+      "metrics": metrics?.json ?? .null,
       "files": .array(files.map { .string($0) }),
     ]
   }

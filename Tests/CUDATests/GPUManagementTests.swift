@@ -9,7 +9,7 @@ extension OnStandIn {
       let standIn = try #require(StandIn())
       let management = try GPUManagement(standIn.search)
       let gpu = try #require(management.read().first)
-      #expect(gpu.name == "stand-in GPU" && gpu.uuid == "GPU-stand-in" && gpu.index == 0)
+      #expect(gpu.name == "stand-in GPU" && gpu.uuid == "GPU-7374616e-642d-696e-2047-505520303030" && gpu.index == 0)
       #expect(Set(gpu.answers.keys) == Set(GPUReading.Quantity.allCases))
       #expect(gpu.answers[.gpuBusy] == .value(42, source: "NVML") && gpu.answers[.memoryBusy] == .value(7, source: "NVML"))
       #expect(gpu.answers[.smActive] == .value(21, source: "GPM") && gpu.answers[.tensorActive] == .value(5, source: "GPM"))

@@ -33,6 +33,7 @@ import TraceFormats
     let gpu = try #require(trace.gpus.first)
     #expect(gpu.name == "stand-in GPU" && gpu.smCount == 8 && gpu.computeMajor == 9 && gpu.threadsPerWarp == 32)
     #expect(gpu.clockRate == 1_000_000_000 && gpu.memoryBandwidth == 1_000_000_000 && trace.gpus.count == 1)
+    #expect(run.capture.ordinals == ["GPU-7374616e-642d-696e-2047-505520303030": 0])
     #expect(trace.captureStart >= run.outcome.started.nanoseconds && trace.captureEnd == run.outcome.recordingEnded.nanoseconds)
   }
 

@@ -83,6 +83,23 @@ def test_our_server_is_recorded_with_its_batches_named(tmp_path):
     assert sum(text.startswith("linear: batch") and "4 rows" in text for text in ranges) >= 6, ranges
 
 
+def test_counters_stand_beside_the_kernels(tmp_path):
+    trace = tmp_path / "run.sqlite"
+    result = profile("--cuda", "--metrics", "--metrics-interval", "0.05", "--json", "-o", trace, command=[PROBE, "straight", "30", "20"])
+    assert result.returncode == 0, result.stderr
+    metrics = check(result.stdout, "profile")["metrics"]
+    assert metrics["failure"] is None and metrics["readings"] >= 5
+    assert {mean["name"]: mean["mean"] for mean in metrics["gpus"][0]["means"]}["SM active"] == 21
+    counters = rows(trace, """select value, count(*), min(deviceId) from HEADROOM_COUNTER c
+      join (select id, value as name from StringIds) s on s.id = c.counterNameId where name like 'SMs Active%' group by value""")
+    assert counters == [(21.0, metrics["readings"], 0)]
+    explained = subprocess.run([serving.BINARY, "explain", "--verbose", trace], capture_output=True, text=True, timeout=120)
+    assert "21" in explained.stdout and explained.returncode in (0, 3), explained.stdout
+    nothing = profile("--metrics", "--json", "-o", trace, command=["/bin/true"], HEADROOM_CUDA_PATH="/nonexistent.so")
+    document = check(nothing.stdout, "profile")
+    assert nothing.returncode == 0 and document["metrics"]["failure"] and document["cuda"] is None and document["processes"] is None
+
+
 def test_another_profiler_keeps_its_place(tmp_path):
     result = profile("--cuda", "-o", tmp_path / "run.sqlite", command=[PROBE, "straight", "2"], CUDA_INJECTION64_PATH="/opt/other.so")
     assert result.returncode == 0 and "/opt/other.so" in result.stdout

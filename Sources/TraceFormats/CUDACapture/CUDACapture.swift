@@ -32,6 +32,8 @@ public struct CUDACapture: Sendable {
   public private(set) var badTimes = BadTimes()
   /// What could not be read.
   public private(set) var damage: [String] = []
+  /// CUDA's numbers of GPUs by their UUIDs, as NVML writes those; the first process's where processes count differently.
+  public private(set) var ordinals: [String: Int64] = [:]
   /// When the recording ended, nanoseconds.
   private let end: Int64
   /// GPUs by what is known of them, and their own numbers.
@@ -86,6 +88,7 @@ public struct CUDACapture: Sendable {
 
   private mutating func add(_ devices: [CUDACaptureReader.Device], process: Int64) {
     for device in devices {
+      if ordinals[device.uuidText] == nil { ordinals[device.uuidText] = device.ordinal }
       // Two GPUs may differ in nothing but their UUID; it tells them apart here, and the trace has no column for it.
       var key = device.description
       (key.id, key.cudaDevice) = (device.uuid.0, device.uuid.1)

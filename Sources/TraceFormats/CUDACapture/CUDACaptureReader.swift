@@ -8,6 +8,25 @@ struct CUDACaptureReader {
     var ordinal: Int64
     var description: GPUDescription
     var uuid: (Int64, Int64)
+
+    /// "GPU-8-4-4-4-12" in hexadecimal digits, as NVML writes it.
+    var uuidText: String {
+      var digits = ""
+      for word in [uuid.0, uuid.1] {
+        withUnsafeBytes(of: word.littleEndian) { bytes in
+          for byte in bytes {
+            let text = String(byte, radix: 16)
+            digits += text.utf8.count == 1 ? "0" + text : text
+          }
+        }
+      }
+      var (rest, parts) = (Substring(digits), [String]())
+      for length in [8, 4, 4, 4, 12] {
+        parts.append(String(rest.prefix(length)))
+        rest = rest.dropFirst(length)
+      }
+      return "GPU-" + parts.joined(separator: "-")
+    }
   }
 
   private let process: Int64

@@ -1,0 +1,165 @@
+import CheckedNumbers
+import Execution
+import JSONText
+import Reporting
+import Threads
+import TimeBase
+import Trace
+
+/// Counters of this machine's GPUs, read beside a recording by a thread of our own.
+///
+/// `@unchecked Sendable`: everything mutable is used under the monitor's lock.
+final class MetricsSampler: @unchecked Sendable {
+  /// One reading of all GPUs.
+  struct Sample {
+    var time: Instant
+    var gpus: [GPUReading]
+  }
+
+  private let monitor = Monitor()
+  private var samples: [Sample] = []
+  private var failure: String?
+  private var isStopped = false
+  private var hasEnded = false
+
+  /// Begins to read. An error of the driver's is told with the samples: the recording goes on without.
+  init(_ search: CUDASearch, interval: TimeSpan) {
+    let hasStarted = DetachedThread.start(named: "metrics") { self.work(search, interval) }
+    if !hasStarted { (failure, hasEnded) = ("no thread could be started", true) }
+  }
+
+  private func work(_ search: CUDASearch, _ interval: TimeSpan) {
+    do throws(DeviceError) {
+      let management = try GPUManagement(search)
+      var due = MonotonicClock.now
+      while !monitor.withLock({ isStopped }) {
+        due = due + interval
+        MonotonicClock.sleep(until: due)
+        let sample = Sample(time: MonotonicClock.now, gpus: management.read())
+        monitor.withLock { samples.append(sample) }
+      }
+    } catch {
+      monitor.withLock { failure = error.description }
+    }
+    monitor.withLock { hasEnded = true }
+    monitor.broadcast()
+  }
+
+  /// Ends the reading: what was read within a recording, and why there is nothing where there is not.
+  func stop(from start: Instant?, to end: Instant) -> MetricsResult {
+    monitor.lock()
+    defer { monitor.unlock() }
+    isStopped = true
+    while !hasEnded { monitor.wait() }
+    let kept = start.map { start in samples.filter { $0.time >= start && $0.time <= end } } ?? []
+    return MetricsResult(samples: kept, failure: failure)
+  }
+}
+
+/// What counters said during a recording.
+struct MetricsResult {
+  var samples: [MetricsSampler.Sample]
+  /// Why there are none.
+  var failure: String?
+
+  /// Quantities that go into a trace, under the names that Nsight Systems gives the same counters, where it has them.
+  private static let names: [(quantity: GPUReading.Quantity, name: String)] = [
+    (.graphicsActive, "GR Active [Throughput %]"), (.smActive, "SMs Active [Throughput %]"),
+    (.tensorActive, "Tensor Active [Throughput %]"),
+    // GPM counts reads and writes together.
+    (.dramActive, "DRAM Read and Write Bandwidth [Throughput %]"), (.smClock, "GPC Clock Frequency [MHz]"),
+    (.gpuBusy, "NVML utilization.gpu [%]"), (.memoryBusy, "NVML utilization.memory [%]"), (.smOccupancy, "SM Occupancy [%]"),
+    (.power, "Power [W]"), (.memoryUsed, "Memory Used [bytes]"),
+  ]
+
+  /// Adds the samples to a trace. `ordinals`: CUDA's numbers of GPUs by UUID; others keep the driver's index.
+  func add(to trace: inout Trace, ordinals: [String: Int64]) {
+    let ids = Self.names.map { trace.names.intern($0.name) }
+    for sample in samples {
+      for gpu in sample.gpus {
+        let device = ordinals[gpu.uuid] ?? Int64(gpu.index)
+        for (entry, id) in zip(Self.names, ids) {
+          guard let value = gpu.answers[entry.quantity]?.value else { continue }
+          trace.counters.append(CounterSample(time: sample.time.nanoseconds, counter: id, device: device, value: value))
+        }
+      }
+    }
+  }
+
+  private struct Mean {
+    var quantity: GPUReading.Quantity
+    var source: String
+    var mean: Double
+    var count: Int
+  }
+
+  private var gpus: [GPUReading] { samples.first?.gpus ?? [] }
+
+  private func means(_ index: Int) -> [Mean] {
+    GPUReading.Quantity.allCases.compactMap { quantity in
+      var (sum, count, from) = (0.0, 0, "")
+      for sample in samples {
+        guard case .value(let value, let source)? = sample.gpus.first(where: { $0.index == index })?.answers[quantity] else { continue }
+        (sum, count, from) = (sum + value, count + 1, source)
+      }
+      return count == 0 ? nil : Mean(quantity: quantity, source: from, mean: sum / Double(count), count: count)
+    }
+  }
+
+  private func limits(_ index: Int) -> [(text: String, samples: Int)] {
+    var counts: [String: Int] = [:]
+    for sample in samples {
+      for limit in sample.gpus.first(where: { $0.index == index })?.clockLimits ?? [] { counts[limit, default: 0] += 1 }
+    }
+    return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  private func refusals(_ index: Int) -> [String] {
+    var seen: [String] = []
+    for sample in samples {
+      guard let gpu = sample.gpus.first(where: { $0.index == index }) else { continue }
+      for quantity in GPUReading.Quantity.allCases {
+        guard case .refused(let reason)? = gpu.answers[quantity] else { continue }
+        let text = "\(quantity.rawValue): \(reason)"
+        if !seen.contains(text) { seen.append(text) }
+      }
+    }
+    return seen
+  }
+
+  var lines: [String] {
+    if let failure { return ["", "counters: \(failure)", ""] }
+    if samples.isEmpty { return ["", "counters: the recording was shorter than an interval", ""] }
+    var lines = ["", "counters, means of \(samples.count) readings", ""]
+    for gpu in gpus {
+      lines.append("  GPU \(gpu.index)  \(gpu.name)")
+      for mean in means(gpu.index) where mean.quantity.unit != "bytes" {
+        lines.append("    \(mean.quantity.rawValue) \(NumberText.fixed(mean.mean, decimals: 1)) \(mean.quantity.unit) (\(mean.source))")
+      }
+      for limit in limits(gpu.index) { lines.append("    clocks limited by \(limit.text) in \(limit.samples) readings") }
+      for refusal in refusals(gpu.index) { lines.append("    not read: \(refusal)") }
+    }
+    return lines + [""]
+  }
+
+  var json: JSONValue {
+    [
+      "readings": JSONValue(samples.count), "failure": failure.map { .string($0) } ?? .null,
+      "gpus": .array(
+        gpus.map { gpu in
+          [
+            "index": JSONValue(gpu.index), "name": .string(gpu.name), "uuid": .string(gpu.uuid),
+            "means": .array(
+              means(gpu.index).map {
+                [
+                  "name": .string($0.quantity.rawValue), "unit": .string($0.quantity.unit), "source": .string($0.source),
+                  "mean": JSONValue($0.mean), "readings": JSONValue($0.count),
+                ]
+              }),
+            "clockLimits": .array(limits(gpu.index).map { ["reason": .string($0.text), "readings": JSONValue($0.samples)] }),
+            "refused": .array(refusals(gpu.index).map { .string($0) }),
+          ]
+        }),
+    ]
+  }
+}
