@@ -93,7 +93,7 @@ struct ProfileCommand: ParsableCommand {
   )
   var cudaCalls = CUDARecording.Calls.listed
 
-  @Option(help: ArgumentHelp("CUDA graphs: nodes (each kernel), whole (one interval a launch; cheaper).", valueName: "graphs"))
+  @Option(help: ArgumentHelp("CUDA graphs: nodes (each kernel), whole (one interval per launch; cheaper).", valueName: "graphs"))
   var cudaGraphs = GraphRecords.nodes
 
   @Flag(help: "Take kernel times from the hardware event system (Blackwell; not with MIG, MPS or WSL).")
