@@ -89,7 +89,8 @@ public struct DeviceExplanation: Sendable {
       if let steps, steps > 0 {
         stepRate = StepRate(stepsInTrace: steps, stepsSource: "as given", unprofiledPerSecond: rate)
       } else {
-        stepRate = StepRate(unprofiledPerSecond: rate, counts: kernels.rows.map(\.count), spanNanoseconds: wall)
+        stepRate = StepRate(
+          unprofiledPerSecond: rate, counts: kernels.rows.map(\.count) + (busy.graphs > 0 ? [busy.graphs] : []), spanNanoseconds: wall)
       }
     }
     let isLaunchBound = Double(idle[.launch]) > 0.2 * Double(wall)

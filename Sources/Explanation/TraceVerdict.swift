@@ -26,6 +26,8 @@ public struct TraceVerdict: Sendable, Hashable {
 
   /// Above this share of the span kernels, or copies, are the limit by time.
   static let limitingShare = 0.7
+  /// Where nothing more is known of kernels, they limit for certain above this share: a quarter of idle time may be worth as much.
+  static let certainShare = 0.8
   /// A cause of idle time that takes less of the span decides nothing.
   static let smallestIdleShare = 0.1
   /// A second cause as large as this share of the first shares the limit.
@@ -61,7 +63,8 @@ public struct TraceVerdict: Sendable, Hashable {
       decideKernels(device)
       // Where the rest is the host's own time, the load may be what keeps kernels from more.
       let outside = Double(device.idle[.upstream]) / wall
-      confidence = outside > 0.05 && outside > idle / 2 ? .medium : .high
+      let isNearLimit = kernel >= Self.certainShare || regime != .deviceBound
+      confidence = isNearLimit && !(outside > 0.05 && outside > idle / 2) ? .high : .medium
     } else if var (family, share) = families.first, share >= Self.smallestIdleShare {
       // A profiler stretches launches and not silence: of two that are nearly equal the silence counts.
       let silence = Double(device.idle[.upstream]) / wall

@@ -17,7 +17,7 @@ public struct SummaryFilter: Sendable, Hashable {
   }
 
   /// The windows in which a range of that text was open, and how many such ranges there are; none where there is none. A text that no range
-  /// has stands for those that add a number to it: "ProfilerStep" for "ProfilerStep#12". Ranges that never closed, and annotations projected
+  /// has stands for those that add a number to it: "ProfilerStep" for "ProfilerStep#12", "batch" for "batch 250", "aten::mm" for "aten::mm, op_id = 7". Ranges that never closed, and annotations projected
   /// onto a GPU, are left out.
   public static func windows(ofRange text: String, in trace: Trace) -> [Range<Int64>] { ranges(named: text, in: trace).windows }
 
@@ -56,9 +56,12 @@ public struct SummaryFilter: Sendable, Hashable {
     return byName.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
   }
 
-  /// "ProfilerStep#12" is ProfilerStep.
+  /// "ProfilerStep#12", "ProfilerStep, seq = 12" and "ProfilerStep 12" are ProfilerStep.
   private static func plainName(_ name: String) -> String {
-    guard let sign = name.lastIndex(of: "#"), sign > name.startIndex else { return name }
+    for mark in [", seq = ", ", op_id = "] {
+      if let place = name.firstRange(of: mark) { return String(name[..<place.lowerBound]) }
+    }
+    guard let sign = name.lastIndex(where: { $0 == "#" || $0 == " " }), sign > name.startIndex else { return name }
     let digits = name[name.index(after: sign)...]
     return !digits.isEmpty && digits.allSatisfy(\.isNumber) ? String(name[..<sign]) : name
   }

@@ -39,6 +39,17 @@ import TraceFormats
     #expect(explanation.answer.allSatisfy { !$0.contains("hold a block") })
   }
 
+  @Test func graphsRecordedWholeCountTheStepsOfARate() throws {
+    var context = TraceContext()
+    context.rate = 2_500
+    let device = try #require(explain(graphs(count: 200, every: 500, lasting: 300), context).device)
+    #expect(device.counters.rate?.stepsInTrace == 200)
+    // 300 us in each of 400.
+    #expect((device.counters.gpuBusy.value - 0.75).magnitude < 0.01)
+    let run = try #require(Comparison.Run(explain(graphs(count: 200, every: 500, lasting: 300))))
+    #expect(run.values["kernel_time"]?.value == 60e6)
+  }
+
   @Test func aGraphThatIsLaunchedLateIsNotToldToBecomeAGraph() throws {
     var maker = TraceMaker()
     for index in 0..<100 {

@@ -58,7 +58,7 @@ import Trace
     #expect(SummaryFilter.windows(ofRange: "step", in: Self.trace) == [900..<1600])
     #expect(SummaryFilter.windows(ofRange: "other", in: Self.trace).isEmpty)
     var numbered = Trace()
-    for (index, name) in ["ProfilerStep#3", "ProfilerStep#4", "ProfilerStep#x", "#5"].enumerated() {
+    for (index, name) in ["ProfilerStep#3", "ProfilerStep#4", "ProfilerStep#x", "#5", "batch 250", "aten::mm, op_id = 7"].enumerated() {
       let start = Int64(index) * 100
       numbered.ranges.append(RangeEvent(start: start, end: start + 50, thread: 1 << 24 | 1, text: numbered.names.intern(name)))
     }
@@ -66,7 +66,12 @@ import Trace
     #expect(steps.windows == [0..<50, 100..<150] && steps.count == 2)
     // The name as it stands comes first.
     #expect(SummaryFilter.ranges(named: "ProfilerStep#4", in: numbered).count == 1)
-    #expect(SummaryFilter.rangeNames(in: numbered) == ["ProfilerStep", "#5", "ProfilerStep#x"])
+    #expect(
+      SummaryFilter.rangeNames(in: numbered) == ["ProfilerStep", "#5", "ProfilerStep#x", "aten::mm", "batch"]
+    )
+    #expect(
+      SummaryFilter.ranges(named: "batch", in: numbered).windows == [400..<450]
+        && SummaryFilter.ranges(named: "aten::mm", in: numbered).count == 1)
     let calls = SummaryTable(SummaryRequest(.apiCalls), of: Self.trace, filter: SummaryFilter(process: GlobalID.process(10)))
     #expect(Self.cells(calls, "calls") == [.whole(2)])
   }
