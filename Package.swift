@@ -283,7 +283,7 @@ let package = Package(
       path: "Tests/Programs/StandInServer", swiftSettings: strict),
 
     tests("ArchitectureTests", ["FileAccess"]),
-    tests("CaptureTests", ["Capture", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests("CaptureTests", ["Capture", "CheckedNumbers", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests(
       "ExplanationTests",
       [
