@@ -135,7 +135,7 @@ import Workload
     let text = Self.log(try Self.result(0, of: 2)).text
     for (old, new) in [
       ("\"share\":\"0/2\"", "\"share\":\"2/2\""), ("\"completed\":6", "\"completed\":-6"), ("\"timeout\":2", "\"sloth\":2"),
-      ("\"lateSeconds\":0", "\"lateSeconds\":null"), ("load-part/2", "load-part/9"), ("load-result/1", "load-result/9"),
+      ("\"lateSeconds\":0", "\"lateSeconds\":null"), ("load-part/2", "load-part/9"), ("load-result/2", "load-result/9"),
       ("{\"schema\"", "{schema"),
     ] {
       let broken = text.replacing(old, with: new)
