@@ -159,10 +159,17 @@ extension LiveDiagnosis {
 
   private func finding(_ ranked: RankedFinding) -> JSONValue {
     let observation = ranked.finding.observation
+    // What a quantified change buys stands in `answer.changes`.
+    let fixes = ranked.fixes.map { fix -> JSONValue in
+      if case .failure(let refusal) = fix.gains {
+        return ["title": .string(fix.fix.title), "notQuantifiedBecause": .string(refusal.text.text)]
+      }
+      return ["title": .string(fix.fix.title), "notQuantifiedBecause": .null]
+    }
     return [
       "code": .string(ranked.finding.code.rawValue), "name": .string(ranked.finding.name),
       "confidence": .string(observation.confidence.text), "seen": .array(observation.seen.map { .string($0.text) }),
-      "why": .string(observation.whyBad.text), "fixes": .array(ranked.fixes.map { .string($0.fix.title) }),
+      "why": .string(observation.whyBad.text), "fixes": .array(fixes),
       "toConfirm": JSONValue(observation.missing.map { $0.cheapestMeasurement }), "page": .string(ranked.finding.page),
     ]
   }

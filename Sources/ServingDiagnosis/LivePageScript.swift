@@ -232,7 +232,7 @@ enum LivePageScript {
       const open = new Set([...$("findings").querySelectorAll("details[open]")].map(node => node.id));
       const nodes = model.findings.map(finding => el("article", {class: "finding"}, el("h4", {}, `${finding.code} ${finding.name} (${finding.confidence})`),
         el("ul", {}, ...finding.seen.map(text => el("li", {}, withCommands(text)))), el("p", {class: "soft"}, finding.why),
-        finding.fixes.length ? el("p", {}, "What would help: ", finding.fixes.map(fix => fix).join("; "), ".") : null,
+        finding.fixes.length ? el("p", {}, "What would help: ", finding.fixes.map(fix => fix.title).join("; "), ".") : null,
         finding.toConfirm ? el("p", {class: "soft"}, "To confirm: ", withCommands(finding.toConfirm), ".") : null));
       if (!nodes.length) nodes.push(el("p", {}, model.regime ? "None of the findings that can be told from here holds." : "Nothing ran, so nothing was found."));
       if (model.undecided.length) {

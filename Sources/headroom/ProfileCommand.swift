@@ -19,7 +19,7 @@ struct ProfileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "profile", abstract: "Run a command and record its operating-system calls and its work on NVIDIA GPUs.",
     usage: """
-      headroom profile [--cuda] [--os] [--metrics] [options] -- COMMAND [ARGUMENT ...]
+      headroom profile [--cuda] [--os] [--metrics] [options] -- COMMAND ...
       """,
     discussion: """
       --os loads a library into COMMAND and its children (LD_PRELOAD) that notes each call which may wait, under its own name \
@@ -35,7 +35,7 @@ struct ProfileCommand: ParsableCommand {
 
       EXAMPLES
         headroom profile --os -- headroom serve --model linear=builtin:linear
-        headroom profile --cuda --os --delay 20 --duration 10 -o run.sqlite \
+        headroom profile --cuda --os --delay 20 --duration 10 -o run.sqlite \\
           -- python3 serve.py
         headroom profile --cuda --arm-signal USR2 -- python3 serve.py
         headroom profile --os --duration 10 -o server.sqlite --chrome server.json \\

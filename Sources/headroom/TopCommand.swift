@@ -13,6 +13,9 @@ import TimeBase
 struct TopCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "top", abstract: "Show what this machine's GPUs do: busy, SM, tensor and DRAM active, clocks, power, processes.",
+    usage: """
+      headroom top [--count N] [--interval SECONDS] [--gpu INDEX] [--json]
+      """,
     discussion: """
       Reads NVIDIA's management library (NVML), and on Hopper and later its GPM counters, as an ordinary user; nothing is changed. Each figure \
       names the source that answered; a counter that is refused says why, and what would allow it.

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from serving import BINARY
 
-COMMANDS = [[], ["bench"], ["plan"], ["export"], ["calibrate"], ["serve"], ["check"], ["load"], ["load", "merge"], ["profile"], ["explain"], ["compare"], ["doctor"]]
+COMMANDS = [[], ["bench"], ["plan"], ["export"], ["calibrate"], ["serve"], ["check"], ["load"], ["load", "merge"], ["profile"], ["top"], ["explain"], ["compare"], ["doctor"]]
 
 
 def lines(command):
