@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "system_call.h"
@@ -18,33 +17,6 @@ struct cudacapture_header header;
 
 static char path[256];
 static int is_full;
-
-uint64_t monotonic(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-void copy_text(char *to, const char *from, size_t limit) {
-  size_t length = strnlen(from, limit - 1);
-  memcpy(to, from, length);
-  to[length] = 0;
-}
-
-static char *append_text(char *to, const char *end, const char *from) {
-  while (*from && to < end) *to++ = *from++;
-  *to = 0;
-  return to;
-}
-
-static char *append_number(char *to, const char *end, unsigned long number) {
-  char digits[24];
-  char *first = digits + sizeof digits - 1;
-  *first = 0;
-  do *--first = (char)('0' + number % 10);
-  while (number /= 10);
-  return append_text(to, end, first);
-}
 
 static int is_error(long result) { return result < 0 && result > -4096; }
 

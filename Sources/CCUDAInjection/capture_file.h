@@ -3,14 +3,12 @@
 #include <stddef.h>
 
 #include "include/CCUDAInjection.h"
+#include "text_and_time.h"
 
 extern struct cudacapture_control *control;
 // As it will stand in the file; written by `capture_write_header`.
 extern struct cudacapture_header header;
 
-uint64_t monotonic(void);
-// Copies what fits, and ends it with a zero byte.
-void copy_text(char *to, const char *from, size_t limit);
 // Finds the folder, makes the file. 0 where nobody asked for a recording.
 int capture_open(void);
 // In a forked child: the file is the parent's.

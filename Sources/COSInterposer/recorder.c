@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "text_and_time.h"
 #include "system_call.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -81,33 +81,6 @@ static const char *const function_names[FUNCTION_COUNT] = {
         [F_syscall_futex] = "syscall(SYS_futex)",
     [F_syscall_io_uring_enter] = "syscall(SYS_io_uring_enter)",
 };
-
-static inline uint64_t monotonic(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static void copy_text(char *to, const char *from, size_t limit) {
-  size_t length = strnlen(from, limit - 1);
-  memcpy(to, from, length);
-  to[length] = 0;
-}
-
-static char *append_text(char *to, const char *end, const char *from) {
-  while (*from && to < end) *to++ = *from++;
-  *to = 0;
-  return to;
-}
-
-static char *append_number(char *to, const char *end, unsigned long number) {
-  char digits[24];
-  char *first = digits + sizeof digits - 1;
-  *first = 0;
-  do *--first = (char)('0' + number % 10);
-  while (number /= 10);
-  return append_text(to, end, first);
-}
 
 // Held for a few stores, by threads that begin, end or need another chunk. Never while the program's own code runs.
 static void lock(void) {

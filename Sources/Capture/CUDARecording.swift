@@ -81,11 +81,12 @@ public struct CUDARecording: Sendable {
   /// Begins a recording that was not on from the start.
   public func arm() { folder.overwrite(Self.controlName, 1, at: 16) }
 
-  /// Ends the recording, and waits until those that still run have written what they hold, but no longer than `limit`.
-  public func stop(clock: () -> Instant, limit: TimeSpan = .milliseconds(3000)) {
+  /// Ends the recording, and waits until those that still run have written what they hold, but no longer than `limit`. `pause` lets them run for a
+  /// moment.
+  public func stop(clock: () -> Instant, pause: () -> Void, limit: TimeSpan = .milliseconds(3000)) {
     folder.overwrite(Self.controlName, 2, at: 16)
     let end = clock() + limit
-    while clock() < end, hasUnwritten { usleep(2000) }
+    while clock() < end, hasUnwritten { pause() }
   }
 
   private var hasUnwritten: Bool {

@@ -75,7 +75,7 @@ public struct Comparison: Sendable {
         var byName: [String: (total: Int64, count: Int)] = [:]
         for (id, sum) in sums {
           let full = trace.names[id] ?? "unknown"
-          let text = name == "call" ? Self.plainFunction(full) : Self.plainRange(full)
+          let text = name == "call" ? Self.plainFunction(full) : RangeEvent.nameWithoutNumber(full)
           let known = byName[text] ?? (0, 0)
           byName[text] = (known.total.addingSaturated(sum.total), known.count + sum.count)
         }
@@ -103,16 +103,6 @@ public struct Comparison: Sendable {
         sums[names[row]] = (known.total.addingSaturated(ends[row].subtractingSaturated(starts[row])), known.count + 1)
       }
       return sums
-    }
-
-    /// A range without the number of its turn: "aten::to, op_id = 998949" (PyTorch's `emit_nvtx`), "ProfilerStep#12".
-    static func plainRange(_ name: String) -> String {
-      for mark in [", seq = ", ", op_id = "] {
-        if let place = name.firstRange(of: mark) { return String(name[..<place.lowerBound]) }
-      }
-      guard let sign = name.lastIndex(of: "#"), sign > name.startIndex else { return name }
-      let digits = name[name.index(after: sign)...]
-      return !digits.isEmpty && digits.allSatisfy(\.isNumber) ? String(name[..<sign]) : name
     }
 
     /// "cudaMalloc_v3020" is cudaMalloc: runs of two CUDA versions are aligned by it.

@@ -2,6 +2,7 @@ import CheckedNumbers
 public import Diagnosis
 public import GPUModel
 import Reporting
+import TimeBase
 public import Trace
 public import TraceFormats
 
@@ -310,29 +311,17 @@ public struct TraceExplanation: Sendable {
   private static func lateWorkNote(_ trace: Trace, _ host: HostActivity, _ activities: [DeviceActivity], _ windows: [Range<Int64>])
     -> String?
   {
-    func covered(_ range: Range<Int64>) -> Int64 {
-      var (low, high) = (0, windows.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if windows[middle].upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
-      }
-      var sum: Int64 = 0
-      while low < windows.count, windows[low].lowerBound < range.upperBound {
-        sum += min(range.upperBound, windows[low].upperBound) - max(range.lowerBound, windows[low].lowerBound)
-        low += 1
-      }
-      return sum
-    }
+    let windows = DisjointRanges(merging: windows)
     var (all, outside) = (0.0, 0.0)
     let table = trace.kernels
     for row in 0..<table.count {
       let (start, end) = (table.start[row], table.end[row])
       guard end > start, start > -DeviceActivity.largestTime, end < DeviceActivity.largestTime,
         let call = host.launches.apiCall(process: trace[table.stream[row]].process, correlation: table.correlation[row]),
-        covered(trace.apiCalls.start[call]..<trace.apiCalls.start[call].addingSaturated(1)) > 0
+        windows.covered(trace.apiCalls.start[call]..<trace.apiCalls.start[call].addingSaturated(1)) > 0
       else { continue }
       all += Double(end - start)
-      outside += Double(end - start - covered(start..<end))
+      outside += Double(end - start - windows.covered(start..<end))
     }
     guard all > 0, outside > 0.2 * all else { return nil }
     return

@@ -1,3 +1,4 @@
+import TimeBase
 public import Trace
 
 /// Which part of a trace a summary covers. An event belongs to a window when it starts in it.
@@ -13,7 +14,7 @@ public struct SummaryFilter: Sendable, Hashable {
   public init(process: Int64? = nil, device: Int64? = nil, windows: [Range<Int64>]? = nil) {
     self.process = process
     self.device = device
-    self.windows = windows.map(Self.merged)
+    self.windows = windows.map { DisjointRanges(merging: $0).ranges }
   }
 
   /// The windows in which a range of that text was open, and how many such ranges there are; none where there is none. A text that no range
@@ -36,13 +37,16 @@ public struct SummaryFilter: Sendable, Hashable {
       var isNumbered: [NameID: Bool] = [:]
       found = find { id in
         if let known = isNumbered[id] { return known }
-        let result = trace.names[id].map { plainName($0) == text } ?? false
+        let result = trace.names[id].map { RangeEvent.nameWithoutNumber($0, behind: separators) == text } ?? false
         isNumbered[id] = result
         return result
       }
     }
-    return (merged(found), found.count)
+    return (DisjointRanges(merging: found).ranges, found.count)
   }
+
+  /// What a number may stand behind: "batch 250" is a batch too.
+  private static let separators: Set<Character> = ["#", " "]
 
   /// Names of a trace's ranges, numbers cut off, by the time that they were open.
   public static func rangeNames(in trace: Trace) -> [String] {
@@ -52,31 +56,10 @@ public struct SummaryFilter: Sendable, Hashable {
       totals[ranges.text[row], default: 0] += Double(ranges.end[row]) - Double(ranges.start[row])
     }
     var byName: [String: Double] = [:]
-    for (id, total) in totals { if let name = trace.names[id] { byName[plainName(name), default: 0] += total } }
+    for (id, total) in totals {
+      if let name = trace.names[id] { byName[RangeEvent.nameWithoutNumber(name, behind: separators), default: 0] += total }
+    }
     return byName.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
-  }
-
-  /// "ProfilerStep#12", "ProfilerStep, seq = 12" and "ProfilerStep 12" are ProfilerStep.
-  private static func plainName(_ name: String) -> String {
-    for mark in [", seq = ", ", op_id = "] {
-      if let place = name.firstRange(of: mark) { return String(name[..<place.lowerBound]) }
-    }
-    guard let sign = name.lastIndex(where: { $0 == "#" || $0 == " " }), sign > name.startIndex else { return name }
-    let digits = name[name.index(after: sign)...]
-    return !digits.isEmpty && digits.allSatisfy(\.isNumber) ? String(name[..<sign]) : name
-  }
-
-  /// The same in order, overlapping ones joined.
-  private static func merged(_ windows: [Range<Int64>]) -> [Range<Int64>] {
-    var result: [Range<Int64>] = []
-    for window in windows.sorted(by: { $0.lowerBound < $1.lowerBound }) {
-      if let last = result.last, window.lowerBound <= last.upperBound {
-        result[result.count - 1] = last.lowerBound..<max(last.upperBound, window.upperBound)
-      } else {
-        result.append(window)
-      }
-    }
-    return result
   }
 
   /// Processes that a trace has work or calls of, as numbers of the operating system, with their global ids.

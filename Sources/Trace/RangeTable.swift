@@ -28,6 +28,18 @@ public struct RangeEvent: Sendable, Hashable {
     self.domain = domain
     self.category = category
   }
+
+  /// A range's name without the number of its turn: "aten::to, op_id = 998949" (PyTorch's `emit_nvtx`), "ProfilerStep#12".
+  ///
+  /// - Parameter separators: what the number may stand behind.
+  public static func nameWithoutNumber(_ name: String, behind separators: Set<Character> = ["#"]) -> String {
+    for mark in [", seq = ", ", op_id = "] {
+      if let place = name.firstRange(of: mark) { return String(name[..<place.lowerBound]) }
+    }
+    guard let sign = name.lastIndex(where: separators.contains), sign > name.startIndex else { return name }
+    let digits = name[name.index(after: sign)...]
+    return !digits.isEmpty && digits.allSatisfy(\.isNumber) ? String(name[..<sign]) : name
+  }
 }
 
 /// Annotated ranges (NVTX_EVENTS).

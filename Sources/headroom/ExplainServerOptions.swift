@@ -202,7 +202,7 @@ struct ExplainServerOptions: ParsableArguments {
     while MonotonicClock.now < end {
       let left = (end - MonotonicClock.now).seconds
       progress.report("watching: \(Int(saturating: left.rounded(.up))) s left, \(NumberText.percent(1 - left / (try seconds()))) done")
-      usleep(UInt32(saturating: min(1, max(0.001, left)) * 1e6))
+      MonotonicClock.sleep(until: min(end, MonotonicClock.now + .milliseconds(1000)))
       if let page = try page(dcgm) { dcgmPages.append(page) }
     }
     let after = try statistics()

@@ -31,11 +31,11 @@ final class MetricsSampler: @unchecked Sendable {
   private func work(_ search: CUDASearch, _ interval: TimeSpan) {
     do throws(DeviceError) {
       let management = try GPUManagement(search)
-      var due = MonotonicClock.now
-      while !monitor.withLock({ isStopped }) {
-        due = due + interval
-        MonotonicClock.sleep(until: due)
-        let sample = Sample(time: MonotonicClock.now, gpus: management.read())
+      var last = MonotonicClock.now
+      // A thread that was stopped for a while does not make up for the readings it missed.
+      while waits(until: last + interval) {
+        last = MonotonicClock.now
+        let sample = Sample(time: last, gpus: management.read())
         monitor.withLock { samples.append(sample) }
       }
     } catch {
@@ -45,11 +45,20 @@ final class MetricsSampler: @unchecked Sendable {
     monitor.broadcast()
   }
 
+  /// Whether the reading goes on at that instant: its end is not waited for.
+  private func waits(until due: Instant) -> Bool {
+    monitor.lock()
+    defer { monitor.unlock() }
+    while !isStopped, MonotonicClock.now < due { monitor.wait(until: due) }
+    return !isStopped
+  }
+
   /// Ends the reading: what was read within a recording, and why there is nothing where there is not.
   func stop(from start: Instant?, to end: Instant) -> MetricsResult {
     monitor.lock()
     defer { monitor.unlock() }
     isStopped = true
+    monitor.broadcast()
     while !hasEnded { monitor.wait() }
     let kept = start.map { start in samples.filter { $0.time >= start && $0.time <= end } } ?? []
     return MetricsResult(samples: kept, failure: failure)

@@ -170,14 +170,17 @@ struct ProfileCommand: ParsableCommand {
   private func record() throws(CaptureError) -> ProfileResult {
     let program = try ProgramSearch(command[0])
     let isArmed = delay == nil && armSignal == nil
-    let folder =
-      recordsOS
-      ? try CaptureFolder(
-        thresholdNanoseconds: Int64(saturating: (osThresholdMicroseconds * 1000).rounded()), limitBytes: Int64(osLimitMegabytes) << 20,
-        isArmed: isArmed)
-      : try CaptureFolder()
+    let folder = try CaptureFolder()
     defer { folder.remove() }
-    var environment = folder.environment(adding: Self.environment)
+    var environment = Self.environment
+    var calls: OSCallRecording?
+    if recordsOS {
+      let made = try OSCallRecording(
+        in: folder, thresholdNanoseconds: Int64(saturating: (osThresholdMicroseconds * 1000).rounded()),
+        limitBytes: Int64(osLimitMegabytes) << 20, isArmed: isArmed)
+      environment = made.environment(adding: environment)
+      calls = made
+    }
     // Two libraries have no place in the driver: the other one was there first, and COMMAND may need it.
     let holder = cuda ? CUDARecording.holder(in: environment) : nil
     var recording: CUDARecording?
@@ -193,16 +196,17 @@ struct ProfileCommand: ParsableCommand {
     let outcome = try recorded.run(
       clock: { MonotonicClock.now },
       whenArmed: {
-        folder.arm()
+        calls?.arm()
         recording?.arm()
       },
       whenOver: {
-        folder.stop()
-        recording?.stop(clock: { MonotonicClock.now })
+        calls?.stop()
+        recording?.stop(
+          clock: { MonotonicClock.now }, pause: { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(2)) })
       })
     if !quiet, Terminal.errorIsTerminal { Terminal.progress("headroom profile: reading what was recorded ...") }
     var result = ProfileResult(command: command, outcome: outcome)
-    if recordsOS { (result.capture, result.leftRunning) = osCalls(folder, outcome) }
+    if let calls { (result.capture, result.leftRunning) = osCalls(calls, outcome) }
     if let recording {
       var capture = CUDACapture(addingTo: result.capture?.trace ?? Trace(), end: outcome.recordingEnded.nanoseconds)
       recording.read(into: &capture)
@@ -214,13 +218,13 @@ struct ProfileCommand: ParsableCommand {
     return result
   }
 
-  private func osCalls(_ folder: CaptureFolder, _ outcome: RecordedCommand.Outcome) -> (OSCallCapture, Int) {
-    let (files, damage) = folder.read()
+  private func osCalls(_ calls: OSCallRecording, _ outcome: RecordedCommand.Outcome) -> (OSCallCapture, Int) {
+    let (files, damage) = calls.read()
     var running = Set(files.map(\.process).filter { kill(pid_t(truncatingIfNeeded: $0), 0) == 0 })
     // It was there until the recording ended: that is when it was waited for.
     running.insert(outcome.process)
     var capture = OSCallCapture(
-      files, end: outcome.recordingEnded.nanoseconds, running: running, thresholdNanoseconds: folder.thresholdNanoseconds,
+      files, end: outcome.recordingEnded.nanoseconds, running: running, thresholdNanoseconds: calls.thresholdNanoseconds,
       command: (command, outcome.process))
     capture.add(damage: damage)
     return (capture, running.count - 1)

@@ -26,8 +26,9 @@ struct CUDARun {
   ) throws {
     let build = try #require(Recording.buildFolder, "the tests' own place could not be found")
     let program = build + "/cuda-probe"
-    let folder = try withOSCalls ? Recording.folder() : CaptureFolder()
+    let folder = try CaptureFolder()
     defer { folder.remove() }
+    let calls = withOSCalls ? try Recording.calls(in: folder) : nil
     var options = CUDARecording.Options()
     options.libraries = [Self.standIn]
     options.isArmed = delay == nil
@@ -35,7 +36,8 @@ struct CUDARun {
     let recording = try CUDARecording(in: folder, options, library: "\(build)/\(CUDARecording.libraryName)")
     let given = ["PATH=/usr/bin:/bin", "HEADROOM_CUDA_PATH=\(Self.standIn)", "HEADROOM_STANDIN_ACTIVITY=\(faults)"]
     let command = RecordedCommand(
-      path: program, arguments: [program] + arguments, environment: recording.environment(adding: folder.environment(adding: given)),
+      path: program, arguments: [program] + arguments,
+      environment: recording.environment(adding: calls?.environment(adding: given) ?? given),
       limit: limit, delay: delay, movesOutput: true)
     // The test's thread blocks signals, and a command inherits what its starter blocks.
     var (none, before) = (sigset_t(), sigset_t())
@@ -45,12 +47,12 @@ struct CUDARun {
     outcome = try command.run(
       clock: { MonotonicClock.now }, whenArmed: { recording.arm() },
       whenOver: {
-        folder.stop()
-        recording.stop(clock: { MonotonicClock.now })
+        calls?.stop()
+        recording.stop(clock: { MonotonicClock.now }, pause: Recording.pause)
       })
     let end = outcome.recordingEnded.nanoseconds
-    if withOSCalls {
-      let (files, _) = folder.read()
+    if let calls {
+      let (files, _) = calls.read()
       osCalls = OSCallCapture(files, end: end, running: [], thresholdNanoseconds: 1000)
     }
     capture = CUDACapture(addingTo: osCalls?.trace ?? Trace(), end: end)

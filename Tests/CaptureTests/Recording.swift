@@ -29,10 +29,14 @@ struct Recording {
 
   static var probe: String { (buildFolder ?? "") + "/os-call-probe" }
 
-  static func folder(thresholdNanoseconds: Int64 = 1000, limitBytes: Int64 = 64 << 20) throws -> CaptureFolder {
+  /// What a wait for other processes does between looks.
+  static func pause() { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(2)) }
+
+  static func calls(in folder: CaptureFolder, thresholdNanoseconds: Int64 = 1000, limitBytes: Int64 = 64 << 20) throws -> OSCallRecording {
     let build = try #require(buildFolder, "the tests' own place could not be found")
-    return try CaptureFolder(
-      thresholdNanoseconds: thresholdNanoseconds, limitBytes: limitBytes, interposer: "\(build)/\(CaptureFolder.interposerName)")
+    return try OSCallRecording(
+      in: folder, thresholdNanoseconds: thresholdNanoseconds, limitBytes: limitBytes,
+      interposer: "\(build)/\(OSCallRecording.interposerName)")
   }
 
   /// Runs and reads.
@@ -40,19 +44,20 @@ struct Recording {
     _ arguments: [String], program: String = Recording.probe, thresholdNanoseconds: Int64 = 1000, limitBytes: Int64 = 64 << 20,
     limit: TimeSpan? = nil
   ) throws {
-    let folder = try Recording.folder(thresholdNanoseconds: thresholdNanoseconds, limitBytes: limitBytes)
+    let folder = try CaptureFolder()
     defer { folder.remove() }
+    let calls = try Recording.calls(in: folder, thresholdNanoseconds: thresholdNanoseconds, limitBytes: limitBytes)
     let command = RecordedCommand(
       path: program, arguments: [program] + arguments,
-      environment: folder.environment(adding: ["PATH=/usr/bin:/bin", "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"]), limit: limit,
+      environment: calls.environment(adding: ["PATH=/usr/bin:/bin", "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"]), limit: limit,
       movesOutput: true)
     // The test's thread blocks signals, and a command inherits what its starter blocks.
     var (none, before) = (sigset_t(), sigset_t())
     sigemptyset(&none)
     pthread_sigmask(SIG_SETMASK, &none, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    outcome = try command.run(clock: { MonotonicClock.now }, whenOver: { folder.stop() })
-    let (files, damage) = folder.read()
+    outcome = try command.run(clock: { MonotonicClock.now }, whenOver: { calls.stop() })
+    let (files, damage) = calls.read()
     capture = OSCallCapture(
       files, end: outcome.recordingEnded.nanoseconds, running: [outcome.process], thresholdNanoseconds: thresholdNanoseconds,
       command: ([program] + arguments, outcome.process))

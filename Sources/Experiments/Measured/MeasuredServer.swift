@@ -18,7 +18,7 @@ final class MeasuredServer {
   private let process: ChildProcess
   private let tracePath: String
   /// Where its operating-system calls go; nil where they are not recorded.
-  private let capture: CaptureFolder?
+  private let capture: OSCallRecording?
 
   /// Starts it and waits until it is ready.
   init(
@@ -31,7 +31,7 @@ final class MeasuredServer {
     var environment: [String: String] = [:]
     do throws(CaptureError) {
       // A microsecond, as Nsight Systems takes it; a quarter of a gigabyte holds some ten million calls.
-      capture = recordsOSCalls ? try CaptureFolder(thresholdNanoseconds: 1000, limitBytes: 256 << 20) : nil
+      capture = recordsOSCalls ? try Self.recording(thresholdNanoseconds: 1000, limitBytes: 256 << 20) : nil
     } catch {
       folder.remove()
       throw ExperimentError("operating-system calls cannot be recorded: \(error)")
@@ -58,8 +58,18 @@ final class MeasuredServer {
       process.send(SIGKILL)
       let ending = process.wait(until: MonotonicClock.now + .milliseconds(5000)).ending
       folder.remove()
-      capture?.remove()
+      capture?.folder.remove()
       throw ExperimentError("\(process.name): \(error) (\(ending)); it said: \(process.lastWords)")
+    }
+  }
+
+  private static func recording(thresholdNanoseconds: Int64, limitBytes: Int64) throws(CaptureError) -> OSCallRecording {
+    let folder = try CaptureFolder()
+    do throws(CaptureError) {
+      return try OSCallRecording(in: folder, thresholdNanoseconds: thresholdNanoseconds, limitBytes: limitBytes)
+    } catch {
+      folder.remove()
+      throw error
     }
   }
 
@@ -69,7 +79,7 @@ final class MeasuredServer {
   func stop() throws(ExperimentError) -> Trace {
     defer {
       folder.remove()
-      capture?.remove()
+      capture?.folder.remove()
     }
     process.send(SIGTERM)
     let ending = process.wait(until: MonotonicClock.now + .milliseconds(60_000)).ending
@@ -87,7 +97,7 @@ final class MeasuredServer {
     process.send(SIGKILL)
     _ = process.wait(until: MonotonicClock.now + .milliseconds(5000))
     folder.remove()
-    capture?.remove()
+    capture?.folder.remove()
   }
 }
 

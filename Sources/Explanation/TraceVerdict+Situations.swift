@@ -1,5 +1,6 @@
 import CheckedNumbers
 import Diagnosis
+import TimeBase
 import Trace
 
 /// What a trace shows beside shares of time: a program that only starts up, too little to judge, collectives, generation, GPUs that take turns.
@@ -114,24 +115,9 @@ extension TraceVerdict {
     for (index, other) in activities.enumerated() where index != main {
       for event in other.events where event.end > event.start { ranges.append(event.start..<event.end) }
     }
-    ranges.sort { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }
-    var position = 0
-    var end = Int64.min
+    let work = DisjointRanges(merging: ranges)
     var covered: Int64 = 0
-    activities[main].eachGap { gap, _, _ in
-      var from = gap.lowerBound
-      while position < ranges.count, ranges[position].upperBound <= gap.lowerBound { position += 1 }
-      var index = position
-      while index < ranges.count, ranges[index].lowerBound < gap.upperBound {
-        end = min(gap.upperBound, ranges[index].upperBound)
-        let start = max(from, ranges[index].lowerBound)
-        if end > start {
-          covered += end - start
-          from = end
-        }
-        index += 1
-      }
-    }
+    activities[main].eachGap { gap, _, _ in covered = covered.addingSaturated(work.covered(gap)) }
     guard Double(covered) > 0.7 * Double(device.idle.total) else { return }
     (regime, second, isUpstream, confidence) = (nil, nil, false, .medium)
     isWaitingForOthers = true
