@@ -208,6 +208,14 @@ import TraceFormats
     #expect(apps.processes == 2)
   }
 
+  /// A page saved on Windows is the same page, also where its labels hold commas and the words of nvidia-smi's columns.
+  @Test func linesMayEndInCarriageReturns() throws {
+    let table = try GPUMetrics(Self.query.split(separator: "\n").joined(separator: "\r\n"), path: "smi.csv")
+    #expect(table.clockMegahertz == 1_425)
+    let page = "DCGM_FI_DEV_GPU_UTIL{gpu=\"0\",Hostname=\"a\"} 97\r\nDCGM_FI_DEV_POWER_USAGE{gpu=\"0\",power=\"x\"} 300\r\n"
+    #expect(try GPUMetrics(page, path: "dcgm.txt").shares[.nvidiaSMI] == 0.97)
+  }
+
   @Test func aDCGMPageIsRead() throws {
     let page = """
       DCGM_FI_DEV_GPU_UTIL{gpu="0"} 97

@@ -53,7 +53,7 @@ import Trace
   @Test(.enabled(if: Files.kind(of: "../shared/gpu/gemm-h100.csv") == .file), arguments: ["h100", "h200"])
   func boundsHoldOnMeasuredProducts(board: String) throws {
     let text = try Files.readText("../shared/gpu/gemm-\(board).csv")
-    let lines = text.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+    let lines = text.split(whereSeparator: \.isNewline).map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
     let header = try #require(lines.first)
     func column(_ name: String) throws -> Int { try #require(header.firstIndex(of: name)) }
     let (b, m, n, k) = (try column("b"), try column("m"), try column("n"), try column("k"))

@@ -112,7 +112,7 @@ public struct GPUMetrics: Sendable, Hashable {
   /// - Parameter device: of pages that name several GPUs the one of this number counts.
   public init(_ text: String, path: String, device: Int64 = 0) throws(CompanionError) {
     source = path
-    let first = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: true).first ?? ""
+    let first = text.split(maxSplits: 1, omittingEmptySubsequences: true, whereSeparator: \.isNewline).first ?? ""
     if first.contains(",")
       && (first.contains("pid") || first.contains("utilization") || first.contains("clocks") || first.contains("power"))
     {
