@@ -15,16 +15,21 @@ pytestmark = pytest.mark.alone(quiet=False)
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
+    """The run's folder, its report, its progress and its window, seconds: longer where a busy machine answered nothing of a head in three."""
     require_serve()
-    folder = tmp_path_factory.mktemp("bench")
-    temporary = folder / "temporary"
-    temporary.mkdir()
-    result = subprocess.run(
-        [BINARY, "bench", "--device", "cpu", "--seconds", "3", "--json", "--out", str(folder / "report"), "--trace", str(folder / "run.sqlite")],
-        capture_output=True, text=True, timeout=300, env={**os.environ, "TMPDIR": str(temporary)})
-    # 3: a run of four seconds on a busy machine may well not be steady.
-    assert result.returncode in (0, 3), result.stderr
-    return folder, check(result.stdout, "bench-measured"), result.stderr
+    for seconds in (3, 15):
+        folder = tmp_path_factory.mktemp("bench")
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        result = subprocess.run(
+            [BINARY, "bench", "--device", "cpu", "--seconds", str(seconds), "--json", "--out", str(folder / "report"), "--trace", str(folder / "run.sqlite")],
+            capture_output=True, text=True, timeout=300, env={**os.environ, "TMPDIR": str(temporary)})
+        # 3: a run of four seconds on a busy machine may well not be steady.
+        assert result.returncode in (0, 3), result.stderr
+        tree = check(result.stdout, "bench-measured")
+        if all(value(variant, "answeredRequests") > 0 for variant in tree["variants"]):
+            break
+    return folder, tree, result.stderr, seconds
 
 
 def value(variant, name):
@@ -32,7 +37,7 @@ def value(variant, name):
 
 
 def test_all_three_heads_were_served_and_measured(outcome):
-    _, tree, progress = outcome
+    _, tree, progress, _ = outcome
     assert tree["mode"] == "measured" and [variant["name"] for variant in tree["variants"]] == ["linear", "stacked", "seqlen"]
     assert "linear: 1000 users" in progress
     for variant in tree["variants"]:
@@ -44,7 +49,7 @@ def test_all_three_heads_were_served_and_measured(outcome):
 @pytest.mark.alone
 def test_figures_agree_with_one_another(outcome):
     for variant in outcome[1]["variants"]:
-        answered, seconds = value(variant, "answeredRequests"), 3
+        answered, seconds = value(variant, "answeredRequests"), outcome[3]
         assert value(variant, "throughputRequestsPerSecond") == pytest.approx(answered / seconds, rel=0.02)
         # What the server's trace says it batched is what the generator got back, batches at the window's edges aside.
         batched = value(variant, "batches") * value(variant, "requestsPerBatch")
@@ -75,7 +80,7 @@ def test_gains_come_from_a_fitted_simulation_or_are_refused(outcome):
 
 
 def test_files_and_traces(outcome):
-    folder, tree, _ = outcome
+    folder, tree, _, _ = outcome
     page = (folder / "report/report.html").read_text()
     assert "MEASURED" in page and "SIMULATED" not in page and "http://" not in page.replace("http://www.w3.org", "")
     assert json.loads((folder / "report/report.json").read_text()) == tree

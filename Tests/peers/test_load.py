@@ -406,6 +406,18 @@ def test_errors_fail(nginx, server):
     assert document["errorsByKind"].keys() == {"connect"} and document["errorSamples"]["connect"] == "Connection refused"
 
 
+def test_a_window_without_an_answer_is_inconclusive():
+    """A server may be well and slower than the window is long: that is no failure of the run."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        out, err = load(url, "--users", 2, "--spawn-rate", 100, "--duration", 0.5, "--warmup", 0.5, "--json", "--quiet", status=3)
+    document = json.loads(out)
+    assert document["responses"] == 0 and document["errors"] == 0
+    assert "nothing in the window of 0.5 s" in err and "--duration" in err
+
+
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_prints_its_report(interruption):
     with loading.Stub() as stub:
