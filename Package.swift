@@ -125,10 +125,12 @@ let package = Package(
         "CCUDA", "CCUDAKernels", "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph",
         "Planning", "Threads", "TimeBase", "Trace",
       ]),
-    module("Capture", ["FileAccess", "TimeBase", "TraceFormats"]),
     module("Resimulation", ["Diagnosis", "HostModel", "Scheduling", "Simulation", "TimeBase", "Vocabulary"]),
     module("Reporting", ["Diagnosis", "JSONText"]),
     // Layer 7
+    module(
+      "Capture",
+      ["Diagnosis", "Execution", "FileAccess", "JSONText", "ProcessContract", "Reporting", "Threads", "TimeBase", "Trace", "TraceFormats"]),
     .target(
       name: "Serving",
       dependencies: [
@@ -155,7 +157,7 @@ let package = Package(
       "Explanation",
       [
         "Diagnosis", "FileAccess", "GPUModel", "JSONText", "KernelFitting", "LoadResults", "ModelGraph", "ONNXFormat", "Planning",
-        "Reporting", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary",
+        "ProcessContract", "Reporting", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary",
       ]),
     // Layer 8
     module(
@@ -283,12 +285,14 @@ let package = Package(
       path: "Tests/Programs/StandInServer", swiftSettings: strict),
 
     tests("ArchitectureTests", ["FileAccess"]),
-    tests("CaptureTests", ["Capture", "CheckedNumbers", "FileAccess", "TimeBase", "Threads", "Trace", "TraceFormats"]),
+    tests(
+      "CaptureTests",
+      ["Capture", "CheckedNumbers", "Execution", "FileAccess", "ProcessContract", "TimeBase", "Threads", "Trace", "TraceFormats"]),
     tests(
       "ExplanationTests",
       [
-        "CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "ModelGraph", "Planning", "TimeBase", "Trace",
-        "TraceFormats",
+        "CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "ModelGraph", "Planning", "ProcessContract",
+        "TimeBase", "Trace", "TraceFormats",
       ]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("ProcessContractTests", ["ProcessContract"]),

@@ -17,6 +17,14 @@ public struct CUDARecording: Sendable {
     case none
   }
 
+  /// What is written down of a CUDA graph that runs.
+  public enum Graphs: String, Sendable, Hashable, CaseIterable {
+    /// Each node.
+    case nodes
+    /// One interval per launch.
+    case whole
+  }
+
   /// What is recorded.
   public struct Options: Sendable, Hashable {
     /// See `Calls`.

@@ -1,3 +1,5 @@
+public import ProcessContract
+
 /// Why a program's calls could not be recorded.
 public struct CaptureError: Error, Sendable, Hashable, CustomStringConvertible {
   /// What kind of failure it is.
@@ -19,5 +21,14 @@ public struct CaptureError: Error, Sendable, Hashable, CustomStringConvertible {
   public init(_ kind: Kind, _ description: String) {
     self.kind = kind
     self.description = description
+  }
+
+  /// How `headroom profile` ends.
+  public var status: ExitStatus {
+    switch kind {
+    case .notFound: .commandNotFound
+    case .cannotBeSeen: .commandNotRunnable
+    case .failed: .wrapperFailed
+    }
   }
 }

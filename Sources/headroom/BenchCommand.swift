@@ -232,8 +232,13 @@ struct BenchCommand: ParsableCommand {
     }
     switch suite ?? experiment {
     case "planted":
+      let progress = ProgressLine(isQuiet: quiet)
       // The files are kept where a folder is named.
-      if !(try PlantedSuite.run(json: json, quiet: quiet, folder: out == "report" ? nil : out)) { throw ExitCode(.thresholdCrossed) }
+      let suite = try PlantedSuite(folder: out == "report" ? nil : out) { progress.report($0) }
+      progress.clear()
+      for failure in suite.failures { Terminal.note("headroom bench: \(failure)") }
+      show(suite.json(version: Headroom.version), suite.lines)
+      if !suite.isMet { throw ExitCode(.thresholdCrossed) }
     case "triton-h200":
       let suite = try TritonSuite()
       show(suite.json(version: Headroom.version), suite.lines(width: Terminal.width))
@@ -341,7 +346,9 @@ struct BenchCommand: ParsableCommand {
   private func writeTraces(_ runs: [ComparedRun], adding suffix: String = "") throws {
     for run in runs {
       if let trace { try write(run, to: trace) { try TraceStore.write(run.trace, to: $0) } }
-      if let chrome { try write(run, to: chrome) { try ChromeOutput.write(run.trace, to: $0, all: all, quiet: quiet) } }
+      if let chrome {
+        try write(run, to: chrome) { try ChromeOutput.write(run.trace, to: $0, all: all, note: quiet ? { _ in } : Terminal.note) }
+      }
     }
     func write(_ run: ComparedRun, to path: String, _ body: (String) throws -> Void) throws {
       let name = runs.count == 1 && suffix.isEmpty ? path : OutputPath.adding(run.name + suffix, to: path)

@@ -1,11 +1,7 @@
-import Console
 import ArgumentParser
-import ProcessContract
-import CheckedNumbers
-import Diagnosis
+import Console
 import Explanation
 import JSONText
-import Reporting
 import TraceFormats
 
 /// `headroom compare`: two traces, or two sets of runs.
@@ -64,91 +60,15 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     let progress = ProgressLine(isQuiet: quiet || !Terminal.errorIsTerminal)
-    var sides: [[Comparison.Run]] = []
-    for side in [before, after] {
-      var runs: [Comparison.Run] = []
-      for path in side.split(separator: ",").map(String.init) {
-        do throws(TraceImportError) {
-          progress.report("reading \(path)")
-          let imported = try TraceImporters.read(path)
-          let explanation = TraceExplanation(of: imported.trace, name: path)
-          guard let run = Comparison.Run(explanation, trace: imported.trace) else {
-            throw TraceImportError(path: path, reason: explanation.refusal ?? "no GPU work", remedy: "compare traces with kernels in them")
-          }
-          runs.append(run)
-        } catch {
-          progress.clear()
-          Terminal.note("headroom compare: \(error)")
-          throw ExitCode(.failed)
-        }
+    let report: ComparisonReport
+    do throws(TraceImportError) {
+      defer { progress.clear() }
+      report = try ComparisonReport(of: before, and: after, conditions: failOn.compactMap { ComparisonCondition($0) }) {
+        progress.report($0)
       }
-      sides.append(runs)
-    }
-    progress.clear()
-    guard sides.count == 2, let comparison = Comparison(before: sides[0], after: sides[1]) else {
-      Terminal.note("headroom compare: a side is empty")
-      throw ExitCode(.failed)
-    }
-    let outcomes = failOn.compactMap { ComparisonCondition($0) }.map { ($0, $0.isCrossed(by: comparison)) }
-    if json {
-      Terminal.print(document(comparison, outcomes).serialized(pretty: true))
-    } else {
-      print(comparison, outcomes)
-    }
-    if outcomes.contains(where: { $0.1 == true }) { throw ExitCode(.thresholdCrossed) }
-    if outcomes.contains(where: { $0.1 == nil }) { throw ExitCode(.inconclusive) }
-    if outcomes.isEmpty, comparison.verdict == .differentWork || comparison.verdict == .inconclusive { throw ExitCode(.inconclusive) }
-  }
-
-  private func print(_ comparison: Comparison, _ outcomes: [(ComparisonCondition, Bool?)]) {
-    let word: String =
-      switch comparison.verdict {
-      case .faster: "Faster"
-      case .slower: "Slower"
-      case .same: "No difference"
-      case .differentWork: "Not comparable"
-      case .inconclusive: "Inconclusive"
-      }
-    Terminal.print("\(word): \(comparison.reason)")
-    var table = TextTable([
-      .init("", .left), .init("before"), .init("after"), .init("change"), .init("spread"), .init("", .left),
-    ])
-    func value(_ value: Double?, _ unit: Figure.Unit) -> String {
-      guard let value else { return "-" }
-      return unit == .nanoseconds ? NumberText.time(nanoseconds: value) : Figure(value, unit, .measured, source: "").text
-    }
-    for row in comparison.rows.prefix(9 + rows) {
-      let change = row.change.map { ($0 >= 0 ? "+" : "") + NumberText.fixed($0 * 100, decimals: 1) + " %" } ?? "-"
-      let note =
-        row.isSignificant.map { $0 ? "beyond the spread" : "within the spread" }
-        ?? (row.before == nil ? "new" : row.after == nil ? "gone" : "")
-      table.add([
-        String(row.name.prefix(60)), value(row.before, row.unit), value(row.after, row.unit), change,
-        row.spread.map { NumberText.percent($0) } ?? "-", note,
-      ])
-    }
-    Terminal.print(table.lines.joined(separator: "\n"))
-    for (condition, crossed) in outcomes {
-      Terminal.print("\(condition.text): \(crossed.map { $0 ? "CROSSED" : "kept" } ?? "inconclusive")")
-    }
-  }
-
-  private func document(_ comparison: Comparison, _ outcomes: [(ComparisonCondition, Bool?)]) -> JSONValue {
-    [
-      "schema": "headroom.compare/1", "headroom": .string(Headroom.version), "mode": "measured",
-      "verdict": .string(comparison.verdict.rawValue), "reason": .string(comparison.reason),
-      "runsBefore": JSONValue(comparison.runs.before),
-      "runsAfter": JSONValue(comparison.runs.after),
-      "rows": .array(
-        comparison.rows.map { row in
-          [
-            "key": .string(row.key), "unit": .string(row.unit.rawValue), "before": JSONValue(row.before), "after": JSONValue(row.after),
-            "changeShare": JSONValue(row.change), "spreadShare": JSONValue(row.spread),
-            "significant": row.isSignificant.map { .bool($0) } ?? .null,
-          ]
-        }),
-      "conditions": .array(
-        outcomes.map { ["condition": .string($0.0.text), "crossed": $0.1.map { .bool($0) } ?? .null] }),
-    ]
+    } catch { throw failed(Self.self, error) }
+    Terminal.print(
+      json ? report.json(version: Headroom.version).serialized(pretty: true) : report.lines(rows: rows).joined(separator: "\n"))
+    if report.status != .ok { throw ExitCode(report.status) }
   }
 }

@@ -25,7 +25,7 @@ extension ExplainCommand {
     }
     let (engines, traces) = try engineFiles(paths)
     if let engines { return try explainEngine(engines) }
-    if !quiet, let estimate = ExplainDuration(of: traces).text { Terminal.note(estimate) }
+    if !quiet, let estimate = ReadingTime(of: traces).text { Terminal.note(estimate) }
     for path in traces {
       do throws(TraceImportError) {
         let imported = try TraceImporters.read(
@@ -130,7 +130,9 @@ extension ExplainCommand {
   }
 
   private func writeChrome(_ trace: Trace, to path: String) throws(TraceImportError) {
-    do { try ChromeOutput.write(trace, to: path, all: all, quiet: quiet) } catch { throw TraceImportError(path: path, reason: "\(error)") }
+    do { try ChromeOutput.write(trace, to: path, all: all, note: quiet ? { _ in } : Terminal.note) } catch {
+      throw TraceImportError(path: path, reason: "\(error)")
+    }
   }
 
   func reports() throws -> [SummaryRequest] {

@@ -200,7 +200,7 @@ struct ExplainCommand: ParsableCommand {
     let explanation = TraceExplanation(of: result.trace, name: "demo: the linear head behind a batching server")
     let output = ExplainOutput(explanations: [explanation], failures: [], isVerbose: verbose)
     if let html { try Files.write(html, output.page.html) }
-    if let chrome { try ChromeOutput.write(result.trace, to: chrome, all: all, quiet: quiet) }
+    if let chrome { try ChromeOutput.write(result.trace, to: chrome, all: all, note: quiet ? { _ in } : Terminal.note) }
     if json {
       Terminal.print(output.document.serialized(pretty: true))
     } else {

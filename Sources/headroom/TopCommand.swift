@@ -1,13 +1,8 @@
 import ArgumentParser
-import CheckedNumbers
+import Capture
 import Console
 import Execution
-import FileAccess
 import JSONText
-import ProcessContract
-import Reporting
-import Threads
-import TimeBase
 
 /// `headroom top`: what the GPUs' counters say, each second.
 struct TopCommand: ParsableCommand {
@@ -46,50 +41,15 @@ struct TopCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where libnvidia-ml is looked for first: a folder or a file. Also HEADROOM_CUDA_PATH.", valueName: "path"))
   var cudaPath: String?
 
-  func validate() throws {
-    if let count, !(1...1_000_000).contains(count) { throw ValidationError("--count \(count): from 1 to 1000000") }
-    if !(interval >= 0.1 && interval <= 3600) { throw ValidationError("--interval \(interval): from 0.1 to 3600 seconds") }
-  }
+  func validate() throws { try checked(watch.check) }
 
   func run() throws {
-    var search = CUDASearch.standard
-    if let cudaPath { search.explicitPath = cudaPath }
     do throws(DeviceError) {
-      let management = try GPUManagement(search)
-      var readings: [(time: Instant, gpus: [GPUReading])] = []
-      let last = count ?? (json ? 1 : Int.max)
-      var number = 0
-      var due = MonotonicClock.now
-      while number < last {
-        // The first one too is of an interval.
-        due = due + TimeSpan(clampingSeconds: interval)
-        MonotonicClock.sleep(until: due)
-        number += 1
-        let time = MonotonicClock.now
-        let gpus = management.read().filter { gpu == nil || $0.index == gpu }
-        if gpus.isEmpty {
-          throw DeviceError(.unsupported, gpu.map { "there is no GPU \($0); `nvidia-smi -L` lists them" } ?? "the driver sees no GPU")
-        }
-        if json {
-          readings.append((time, gpus))
-        } else {
-          if number > 1 { Terminal.print("") }
-          Terminal.print(gpus.flatMap { TopLines.lines($0, driver: management.driverVersion) }.joined(separator: "\n"))
-        }
-      }
-      if json { Terminal.print(document(management.driverVersion, readings).serialized(pretty: true)) }
-    } catch {
-      Terminal.note("headroom top: \(error)")
-      throw ExitCode(.failed)
-    }
+      let management = try GPUManagement(.standard(before: cudaPath))
+      let document = try watch.run(management, version: Headroom.version) { Terminal.print($0) }
+      if json { Terminal.print(document.serialized(pretty: true)) }
+    } catch { throw failed(Self.self, error) }
   }
 
-  private func document(_ driver: String, _ readings: [(time: Instant, gpus: [GPUReading])]) -> JSONValue {
-    [
-      "schema": "headroom.top/1", "headroom": .string(Headroom.version), "mode": "measured", "driverVersion": .string(driver),
-      "intervalSeconds": JSONValue(interval),
-      "readings": .array(
-        readings.map { ["timeNanoseconds": JSONValue($0.time.nanoseconds), "gpus": .array($0.gpus.map(TopLines.json))] }),
-    ]
-  }
+  private var watch: CounterWatch { CounterWatch(count: count ?? (json ? 1 : nil), interval: interval, gpu: gpu, isQuiet: json) }
 }

@@ -1,5 +1,6 @@
 import Diagnosis
 import Experiments
+import Reporting
 import Testing
 import TimeBase
 import Workload

@@ -1,7 +1,10 @@
 import Diagnosis
 import Explanation
+import JSONText
+import ProcessContract
 import Testing
 import Trace
+import TraceFormats
 
 @Suite struct ComparisonTests {
   func run(_ maker: TraceMaker) throws -> Comparison.Run { try #require(Comparison.Run(TraceExplanation(of: maker.trace, name: ""))) }
@@ -45,6 +48,24 @@ import Trace
     #expect(phase.before == 600_000 && phase.change == 0.5)
     #expect(ComparisonCondition("range:forward>+10%")?.isCrossed(by: comparison) == true)
     #expect(Comparison.Run(TraceExplanation(of: Trace(), name: ""), trace: Trace()) == nil)
+  }
+
+  @Test func aReportEndsAsItsConditionsSay() throws {
+    let comparison = try #require(
+      Comparison(
+        before: [try run(TraceMaker.eager(steps: 50, layers: 10, launchEvery: 20))],
+        after: [try run(TraceMaker.eager(steps: 50, layers: 10, launchEvery: 15))]))
+    func report(_ conditions: String...) -> ComparisonReport {
+      .init(comparison, conditions: conditions.compactMap { ComparisonCondition($0) })
+    }
+    #expect(report().status == .ok && report("idle>+3%").status == .ok)
+    #expect(report("idle<-3%").status == .thresholdCrossed)
+    #expect(report("kernel:nobody>+3%").status == .inconclusive)
+    #expect(report("kernel:nobody>+3%", "idle<-3%").status == .thresholdCrossed)
+    let lines = report("idle<-3%").lines(rows: 2)
+    #expect(lines.first?.hasPrefix("Faster: ") == true && lines.last == "idle<-3%: CROSSED")
+    #expect(report().json(version: "1")["verdict"]?.stringValue == comparison.verdict.rawValue)
+    #expect(throws: TraceImportError.self) { try ComparisonReport(of: "", and: "nowhere.json", conditions: []) { _ in } }
   }
 
   @Test func aDifferenceWithinTheSpreadIsNone() throws {

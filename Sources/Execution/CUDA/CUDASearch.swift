@@ -37,6 +37,13 @@ public struct CUDASearch: Sendable, Hashable {
       ], asksLinker: true)
   }
 
+  /// The standard places, after a file or folder that was named.
+  public static func standard(before path: String?) -> CUDASearch {
+    var search = standard
+    if let path { search.explicitPath = path }
+    return search
+  }
+
   /// Files to try for libcupti, in order: paths, or names that the dynamic linker knows.
   public var profilingLibraries: [String] { candidates(.activity) }
 

@@ -1,4 +1,4 @@
-public import Diagnosis
+import Diagnosis
 public import JSONText
 import Reporting
 import Explanation
@@ -86,18 +86,6 @@ extension VariantResult {
       "findings": .array(assessment.ranked.map { $0.json }),
       "undecided": .array(assessment.undecided.map { $0.json }), "improvementPlan": .array(assessment.improvementPlan.map { $0.json }),
       "throughputsOfRepetitionsPerSecond": .array(throughputs.map { JSONValue($0) }),
-    ]
-  }
-}
-
-extension Summary.Row {
-  /// The row with all its columns.
-  public var json: JSONValue {
-    [
-      "name": .string(name), "share": JSONValue(share), "count": JSONValue(count), "totalNanoseconds": JSONValue(totalNanoseconds),
-      "averageNanoseconds": JSONValue(averageNanoseconds), "medianNanoseconds": JSONValue(medianNanoseconds),
-      "minimumNanoseconds": JSONValue(minimumNanoseconds), "maximumNanoseconds": JSONValue(maximumNanoseconds),
-      "deviationNanoseconds": JSONValue(deviationNanoseconds),
     ]
   }
 }

@@ -1,23 +1,26 @@
-import Console
-import Explanation
 import FileAccess
 import Glibc
 import JSONText
 
 /// `headroom bench --suite planted`: programs with one known limit, written as files, read back, explained and scored.
-enum PlantedSuite {
-  /// Writes, explains and scores every program; whether all goals are met. `folder` keeps the files, nil throws them away.
-  static func run(json: Bool, quiet: Bool, folder: String?) throws -> Bool {
-    let progress = ProgressLine(isQuiet: quiet)
+package struct PlantedSuite: Sendable {
+  /// By the files' form and by what stands beside the traces.
+  package let scores: [(form: PlantedFiles.Form, score: PlantedScore)]
+  /// Programs of which a file could not be read back.
+  package let failures: [CompanionError]
+
+  /// Writes, explains and scores every program. `folder` keeps the files, nil throws them away.
+  package init(folder: String?, progress: (String) -> Void) throws {
+    var failures: [CompanionError] = []
     let programs = PlantedProgram.all()
     var scores: [(form: PlantedFiles.Form, score: PlantedScore)] = PlantedScore.Evidence.allCases.flatMap { evidence in
       PlantedFiles.Form.allCases.map { ($0, PlantedScore(evidence)) }
     }
-    let root = try folder ?? temporaryFolder()
+    let root = try folder ?? Self.temporaryFolder()
     defer { if folder == nil { rmdir(root) } }
     if folder != nil { try Files.createFolder(root) }
     for (index, program) in programs.enumerated() {
-      progress.report("planted: \(index * 100 / max(1, programs.count)) %")
+      progress("planted: \(index * 100 / max(1, programs.count)) %")
       let place = "\(root)/\(program.cause.rawValue)-\(program.strength)-\(program.seed)"
       try Files.createFolder(place)
       let files = PlantedFiles(program, in: place)
@@ -29,7 +32,7 @@ enum PlantedSuite {
             try scores[position].score.evidence == .alone ? files.explainAlone(form) : files.explainWithEverything(form)
           scores[position].score.add(program, explanation)
         } catch {
-          Terminal.note("headroom bench: \(error)")
+          failures.append(error)
           scores[position].score.addFailure(program)
         }
       }
@@ -38,18 +41,17 @@ enum PlantedSuite {
         rmdir(place)
       }
     }
-    progress.clear()
-    if let folder { try Files.write("\(folder)/planted.md", markdown(scores)) }
-    if json {
-      Terminal.print(document(scores).serialized(pretty: true))
-    } else {
-      Terminal.print("SIMULATED: traces of made-up programs, written as files without any table of our own and read back")
-      for (form, score) in scores {
-        Terminal.print("\n\(score.evidence.text), \(form.rawValue)")
-        Terminal.print(score.lines.joined(separator: "\n"))
-      }
-    }
-    return scores.allSatisfy { $0.score.isMet }
+    (self.scores, self.failures) = (scores, failures)
+    if let folder { try Files.write("\(folder)/planted.md", markdown) }
+  }
+
+  /// Whether all goals are met.
+  package var isMet: Bool { scores.allSatisfy { $0.score.isMet } }
+
+  /// As it is printed.
+  package var lines: [String] {
+    ["SIMULATED: traces of made-up programs, written as files without any table of our own and read back"]
+      + scores.flatMap { ["", "\($0.score.evidence.text), \($0.form.rawValue)"] + $0.score.lines }
   }
 
   private static func temporaryFolder() throws -> String {
@@ -61,16 +63,17 @@ enum PlantedSuite {
     return String(cString: path)
   }
 
-  private static func markdown(_ scores: [(form: PlantedFiles.Form, score: PlantedScore)]) -> String {
+  private var markdown: String {
     scores.map { form, score in
       (["### \(score.evidence.text), \(form == .nsight ? "as an Nsight export" : "as a Kineto trace")", ""] + score.markdown).joined(
         separator: "\n")
     }.joined(separator: "\n\n") + "\n"
   }
 
-  private static func document(_ scores: [(form: PlantedFiles.Form, score: PlantedScore)]) -> JSONValue {
+  /// `headroom.bench-planted/3`.
+  package func json(version: String) -> JSONValue {
     [
-      "schema": "headroom.bench-planted/3", "headroom": .string(Headroom.version), "mode": "simulated",
+      "schema": "headroom.bench-planted/3", "headroom": .string(version), "mode": "simulated",
       "scores": .array(
         scores.map { form, score in
           [

@@ -2,74 +2,13 @@ import CheckedNumbers
 import Execution
 import JSONText
 import Reporting
-import Threads
-import TimeBase
 import Trace
 
-/// Counters of this machine's GPUs, read beside a recording by a thread of our own.
-///
-/// `@unchecked Sendable`: everything mutable is used under the monitor's lock.
-final class MetricsSampler: @unchecked Sendable {
-  /// One reading of all GPUs.
-  struct Sample {
-    var time: Instant
-    var gpus: [GPUReading]
-  }
-
-  private let monitor = Monitor()
-  private var samples: [Sample] = []
-  private var failure: String?
-  private var isStopped = false
-  private var hasEnded = false
-
-  /// Begins to read. An error of the driver's is told with the samples: the recording goes on without.
-  init(_ search: CUDASearch, interval: TimeSpan) {
-    let hasStarted = DetachedThread.start(named: "metrics") { self.work(search, interval) }
-    if !hasStarted { (failure, hasEnded) = ("no thread could be started", true) }
-  }
-
-  private func work(_ search: CUDASearch, _ interval: TimeSpan) {
-    do throws(DeviceError) {
-      let management = try GPUManagement(search)
-      var last = MonotonicClock.now
-      // A thread that was stopped for a while does not make up for the readings it missed.
-      while waits(until: last + interval) {
-        last = MonotonicClock.now
-        let sample = Sample(time: last, gpus: management.read())
-        monitor.withLock { samples.append(sample) }
-      }
-    } catch {
-      monitor.withLock { failure = error.description }
-    }
-    monitor.withLock { hasEnded = true }
-    monitor.broadcast()
-  }
-
-  /// Whether the reading goes on at that instant: its end is not waited for.
-  private func waits(until due: Instant) -> Bool {
-    monitor.lock()
-    defer { monitor.unlock() }
-    while !isStopped, MonotonicClock.now < due { monitor.wait(until: due) }
-    return !isStopped
-  }
-
-  /// Ends the reading: what was read within a recording, and why there is nothing where there is not.
-  func stop(from start: Instant?, to end: Instant) -> MetricsResult {
-    monitor.lock()
-    defer { monitor.unlock() }
-    isStopped = true
-    monitor.broadcast()
-    while !hasEnded { monitor.wait() }
-    let kept = start.map { start in samples.filter { $0.time >= start && $0.time <= end } } ?? []
-    return MetricsResult(samples: kept, failure: failure)
-  }
-}
-
 /// What counters said during a recording.
-struct MetricsResult {
-  var samples: [MetricsSampler.Sample]
+package struct MetricsResult: Sendable {
+  package var samples: [MetricsSampler.Sample]
   /// Why there are none.
-  var failure: String?
+  package var failure: String?
 
   /// Quantities that go into a trace, under the names that Nsight Systems gives the same counters, where it has them.
   private static let names: [(quantity: GPUReading.Quantity, name: String)] = [
@@ -82,7 +21,7 @@ struct MetricsResult {
   ]
 
   /// Adds the samples to a trace. `ordinals`: CUDA's numbers of GPUs by UUID; others keep the driver's index.
-  func add(to trace: inout Trace, ordinals: [String: Int64]) {
+  package func add(to trace: inout Trace, ordinals: [String: Int64]) {
     let ids = Self.names.map { trace.names.intern($0.name) }
     for sample in samples {
       for gpu in sample.gpus {
@@ -136,7 +75,7 @@ struct MetricsResult {
     return seen
   }
 
-  var lines: [String] {
+  package var lines: [String] {
     if let failure { return ["", "counters: \(failure)", ""] }
     if samples.isEmpty { return ["", "counters: the recording was shorter than an interval", ""] }
     var lines = ["", "counters, means of \(samples.count) readings", ""]
@@ -151,7 +90,7 @@ struct MetricsResult {
     return lines + [""]
   }
 
-  var json: JSONValue {
+  package var json: JSONValue {
     [
       "readings": JSONValue(samples.count), "failure": failure.map { .string($0) } ?? .null,
       "gpus": .array(

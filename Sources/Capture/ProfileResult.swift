@@ -1,6 +1,4 @@
-import Capture
 import Diagnosis
-import Experiments
 import JSONText
 import Reporting
 import TimeBase
@@ -8,27 +6,27 @@ import Trace
 import TraceFormats
 
 /// A recorded command, as it is printed.
-struct ProfileResult {
-  let command: [String]
-  let outcome: RecordedCommand.Outcome
+package struct ProfileResult {
+  package let command: [String]
+  package let outcome: RecordedCommand.Outcome
   /// nil where OS calls were not recorded.
-  var capture: OSCallCapture?
+  package var capture: OSCallCapture?
   /// Recorded processes that outlived the command.
-  var leftRunning = 0
+  package var leftRunning = 0
   /// nil where CUDA was not recorded.
-  var cuda: CUDACapture?
+  package var cuda: CUDACapture?
   /// nil where counters were not recorded.
-  var metrics: MetricsResult?
+  package var metrics: MetricsResult?
   /// The library that had CUDA_INJECTION64_PATH before us; nothing of CUDA was recorded then.
-  var cudaHolder: String?
+  package var cudaHolder: String?
 
-  init(command: [String], outcome: RecordedCommand.Outcome) {
+  package init(command: [String], outcome: RecordedCommand.Outcome) {
     self.command = command
     self.outcome = outcome
   }
 
   /// Everything in one.
-  var trace: Trace {
+  package var trace: Trace {
     var trace = cuda?.trace ?? capture?.trace ?? Trace()
     metrics?.add(to: &trace, ordinals: cuda?.ordinals ?? [:])
     return trace
@@ -37,7 +35,7 @@ struct ProfileResult {
   private var recordedSeconds: Double { outcome.armed.map { (outcome.recordingEnded - $0).seconds } ?? 0 }
   private var thresholdNanoseconds: Double { Double(capture?.trace.run["thresholdNanoseconds"] ?? "") ?? 0 }
 
-  func lines(files: [String]) -> [String] {
+  package func lines(files: [String]) -> [String] {
     var lines: [String] = []
     if cuda != nil || cudaHolder != nil { lines += cudaLines }
     if let metrics { lines += metrics.lines }
@@ -108,7 +106,7 @@ struct ProfileResult {
     return remarks
   }
 
-  func json(version: String, status: Int32, files: [String]) -> JSONValue {
+  package func json(version: String, files: [String]) -> JSONValue {
     func list(_ tallies: [OSCallCapture.NamedTally]) -> JSONValue {
       .array(
         tallies.map { ["name": .string($0.name), "calls": JSONValue($0.calls), "totalNanoseconds": JSONValue($0.nanoseconds)] })
@@ -118,7 +116,8 @@ struct ProfileResult {
     func os(_ value: (OSCallCapture) -> JSONValue) -> JSONValue { capture.map(value) ?? .null }
     return [
       "schema": "headroom.profile/1", "headroom": .string(version), "mode": "measured",
-      "command": .array(command.map { .string($0) }), "exitCode": JSONValue(status), "signal": signal.map { JSONValue($0) } ?? .null,
+      "command": .array(command.map { .string($0) }), "exitCode": JSONValue(outcome.exitStatus),
+      "signal": signal.map { JSONValue($0) } ?? .null,
       "process": JSONValue(outcome.process), "startedNanoseconds": JSONValue(outcome.started.nanoseconds),
       "wallSeconds": JSONValue((outcome.ended - outcome.started).seconds), "recordedSeconds": JSONValue(recordedSeconds),
       "endedByDuration": .bool(outcome.wasEnded), "thresholdNanoseconds": os { _ in JSONValue(thresholdNanoseconds) },

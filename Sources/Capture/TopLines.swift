@@ -5,8 +5,8 @@ import JSONText
 import Reporting
 
 /// A reading of a GPU's counters, printed in 80 columns or as JSON.
-enum TopLines {
-  static func lines(_ gpu: GPUReading, driver: String) -> [String] {
+package enum TopLines {
+  package static func lines(_ gpu: GPUReading, driver: String) -> [String] {
     var lines = ["GPU \(gpu.index)  \(gpu.name)  driver \(driver)"]
     lines.append("  " + [cell(gpu, .gpuBusy), cell(gpu, .memoryBusy)].compactMap { $0 }.joined(separator: "   "))
     let counters: [GPUReading.Quantity] = [.graphicsActive, .smActive, .smOccupancy, .tensorActive, .dramActive]
@@ -72,7 +72,7 @@ enum TopLines {
     return lines + [line]
   }
 
-  static func json(_ gpu: GPUReading) -> JSONValue {
+  package static func json(_ gpu: GPUReading) -> JSONValue {
     let counters: [JSONValue] = GPUReading.Quantity.allCases.compactMap { quantity in
       guard let answer = gpu.answers[quantity] else { return nil }
       var (value, source, refusal): (JSONValue, JSONValue, JSONValue) = (.null, .null, .null)
