@@ -50,7 +50,6 @@ let package = Package(
     module("JSONReading"),
     module("ProtobufWire"),
     module("Vocabulary"),
-    module("Console"),
     module("YAMLFields", [yams]),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
@@ -83,6 +82,7 @@ let package = Package(
         .headerSearchPath("."), .headerSearchPath("../CCUDA/include"), .headerSearchPath("../CCUDAKernels/include"),
         .headerSearchPath("../CCUDAKernels/kernels"),
       ]),
+    module("Console", ["Vocabulary"]),
     module("ProcessContract", ["JSONText"]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
@@ -91,12 +91,12 @@ let package = Package(
     module("Threads", ["CLinux", "FileAccess", "TimeBase"]),
     module("Trace", ["TimeBase"]),
     module("Workload", ["TimeBase"]),
-    module("ONNXFormat", ["FileAccess", "ModelGraph", "ProtobufWire"]),
+    module("ONNXFormat", ["FileAccess", "ModelGraph", "ProcessContract", "ProtobufWire"]),
     // Layer 3
     module("LoadResults", ["FileAccess", "JSONText"]),
     module("Summaries", ["JSONText", "TimeBase", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
-    module("ModelConfiguration", ["JSONText"]),
+    module("ModelConfiguration", ["JSONText", "Vocabulary"]),
     module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"]),
     // Layer 4
     module("Scheduling", ["ModelConfiguration", "TimeBase", "Vocabulary", deque]),
@@ -191,16 +191,23 @@ let package = Package(
     module(
       "Calibration",
       [
-        "Diagnosis", "Execution", "FileAccess", "HTTPFrontEnd", "HostModel", "JSONText", "KServe", "Reporting", "Serving", "Simulation",
-        "Threads", "TimeBase", "Trace", .product(name: "NIOPosix", package: "swift-nio"),
+        "DeviceModel", "Diagnosis", "Execution", "Explanation", "FileAccess", "GPUModel", "HTTPFrontEnd", "HostModel", "JSONText", "KServe",
+        "KernelFitting", "PlanReports", "Planning", "ProcessContract", "Reporting", "Serving", "Simulation", "Threads", "TimeBase", "Trace",
+        "TraceFormats", .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     module(
       "ServerProcess",
       [
         "Execution", "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "KServe", "ModelConfiguration", "ModelGraph",
-        "ProcessContract", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "TraceFormats",
+        "ProcessContract", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "TraceFormats", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
+    module(
+      "ExplanationRuns",
+      [
+        "Console", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "LoadGenerator", "LoadRuns", "ModelGraph",
+        "PlanReports", "Planning", "ProcessContract", "Reporting", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats",
       ]),
     // Layer 10
     module(
@@ -217,14 +224,10 @@ let package = Package(
     .executableTarget(
       name: "headroom",
       dependencies: [
-        "Calibration", "Capture", "CheckedNumbers", "Console", "DeviceModel", "Diagnosis", "Execution", "Experiments", "Explanation",
-        "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
-        "LoadRuns", "ModelConfiguration", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract",
-        "Reporting", "Scheduling",
-        "ServerProcess", "Serving", "Simulation", "Summaries", "Threads", "TimeBase", "Trace", "TraceFormats", "Workload",
-        "YAMLFields", argumentParser,
-        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        "Calibration", "Capture", "CheckedNumbers", "Console", "Diagnosis", "Execution", "Experiments", "Explanation",
+        "ExplanationRuns", "FileAccess", "GPUModel", "JSONText", "KServe", "KernelFitting", "LoadGenerator", "LoadModel",
+        "LoadRuns", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract",
+        "Reporting", "Scheduling", "ServerProcess", "Serving", "TimeBase", "TraceFormats", "YAMLFields", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -294,6 +297,7 @@ let package = Package(
         "CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "JSONText", "ModelGraph", "Planning", "ProcessContract",
         "TimeBase", "Trace", "TraceFormats",
       ]),
+    tests("ExplanationRunsTests", ["Explanation", "ExplanationRuns", "PlanReports", "ProcessContract", "Trace"]),
     tests("CheckedNumbersTests", ["CheckedNumbers"]),
     tests("ProcessContractTests", ["ProcessContract"]),
     tests("TimeBaseTests", ["TimeBase"]),
@@ -306,16 +310,18 @@ let package = Package(
     tests("KernelFittingTests", ["FileAccess", "GPUModel", "KernelFitting"]),
     tests("ONNXFormatTests", ["FileAccess", "JSONText", "ModelGraph", "ONNXFormat", "ProtobufWire", "TimeBase"]),
     tests("PlanningTests", ["FileAccess", "GPUModel", "HostModel", "ModelGraph", "Planning", "TimeBase"]),
-    tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase"]),
+    tests("ModelConfigurationTests", ["FileAccess", "JSONText", "ModelConfiguration", "TimeBase", "Vocabulary"]),
     tests("SchedulingTests", ["ModelConfiguration", "Scheduling", "TimeBase", "Vocabulary"]),
     tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["CheckedNumbers", "LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
+    tests("ConsoleTests", ["Console"]),
     tests("LoadResultsTests", ["LoadResults"]),
     tests(
       "ServerProcessTests",
       [
-        "Execution", "FileAccess", "KServe", "Serving", "ServerProcess", .product(name: "NIOCore", package: "swift-nio"),
+        "Execution", "FileAccess", "KServe", "ProcessContract", "Serving", "ServerProcess", "TimeBase",
+        .product(name: "NIOCore", package: "swift-nio"),
       ]),
     tests(
       "LoadRunsTests",
@@ -340,10 +346,9 @@ let package = Package(
     tests(
       "ExperimentsTests",
       [
-        "Calibration", "DeviceModel", "Diagnosis", "Experiments", "FileAccess", "HostModel", "JSONText", "LoadModel", "ModelConfiguration",
-        "ModelGraph",
-        "Reporting", "Scheduling",
-        "Simulation", "Threads", "TimeBase", "Trace", "Workload",
+        "Calibration", "DeviceModel", "Diagnosis", "Execution", "Experiments", "FileAccess", "HostModel", "JSONText", "LoadModel",
+        "ModelConfiguration",
+        "ModelGraph", "PlanReports", "ProcessContract", "Reporting", "Scheduling", "Simulation", "Threads", "TimeBase", "Trace", "Workload",
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase", "Vocabulary"]),
     tests("ReportingTests", ["Diagnosis", "Reporting"]),

@@ -12,6 +12,7 @@ public import Serving
 import Threads
 import TimeBase
 import TraceFormats
+import Vocabulary
 
 /// A server from its start to its end: devices, listeners, models, signals, drain.
 public struct ServerProcess {

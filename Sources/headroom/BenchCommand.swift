@@ -1,19 +1,11 @@
-import Console
 import ArgumentParser
-import ProcessContract
+import Console
 import Diagnosis
 import Experiments
 import Explanation
 import FileAccess
-import GPUModel
-import Glibc
 import JSONText
 import Reporting
-import Simulation
-import TimeBase
-import Trace
-import TraceFormats
-import Workload
 
 /// `headroom bench`: an experiment from question to answer.
 struct BenchCommand: ParsableCommand {
@@ -113,7 +105,7 @@ struct BenchCommand: ParsableCommand {
   var seed: UInt64?
 
   @Option(help: "Rank findings by throughput, latency or cost. (default: throughput in a closed loop, latency in an open one)")
-  var goal: GoalArgument?
+  var goal: Goal?
 
   @Option(
     help: ArgumentHelp("Latency goal at which headroom is stated, as 'p99<100ms'. (default: the file's, else 100 ms)", valueName: "goal"))
@@ -151,85 +143,34 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "No progress.")
   var quiet = false
 
-  func validate() throws {
-    if let seconds, !(seconds >= 1 && seconds <= 86_400) { throw ValidationError("--seconds \(seconds): from 1 to 86400") }
-    if let users, !(1...1_000_000).contains(users) { throw ValidationError("--users \(users): from 1 to 1000000") }
-    if let repetitions, !(1...100).contains(repetitions) { throw ValidationError("--repetitions \(repetitions): from 1 to 100") }
-    if let slo, LatencyGoal(text: slo) == nil { throw ValidationError("--slo \(slo): write 'p99<100ms'") }
-    if slo != nil, p99GoalMilliseconds != nil { throw ValidationError("give the latency goal once: --slo or --p99-goal-ms") }
-    if let p99GoalMilliseconds, !(p99GoalMilliseconds > 0 && p99GoalMilliseconds <= 3_600_000) {
-      throw ValidationError("--p99-goal-ms \(p99GoalMilliseconds): above 0, at most 3600000")
-    }
-    if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 50 or 1-100") }
-    for name in device where DeviceClass(deviceName: name) == .gpu && !name.hasPrefix("cuda:") {
-      throw ValidationError(
-        "--device \(name): write sim:\(name) for a GPU in virtual time, cpu for this processor, or cuda:0 for a GPU here")
-    }
-    if device.count(where: { DeviceClass(deviceName: $0) == .simulatedGPU }) > 1 {
-      throw ValidationError("--device: one simulated device at a time")
-    }
-    if device.count(where: { DeviceClass(deviceName: $0) != .simulatedGPU }) > 1 {
-      throw ValidationError("--device: one real device at a time")
-    }
-    if validatesPrediction && !device.isEmpty {
-      throw ValidationError("--validate runs in virtual time and on the processor: leave out --device")
-    }
-    if full && (measuredDevice != "cpu" || seconds != nil) { throw ValidationError("--full goes with --device cpu, and without --seconds") }
-    if experiment != nil, suite != nil { throw ValidationError("give the experiment once: as the argument or with --suite") }
-    try ownModel.check(experiment: experiment ?? suite)
-  }
+  func validate() throws { try checked(settings.check) }
 
   func run() throws {
     if printsTemplate { return Terminal.print(ExperimentFile.template) }
     let progress = ProgressLine(isQuiet: quiet)
     do {
+      defer { progress.clear() }
       if try runPredictions() { return }
-      if hypotheses {
-        // Measured: 15 s of CPU time, one fit after the other.
-        say(TimeEstimate(seconds: 15, work: "three fits in virtual time"))
-        let report = try Hypotheses.report { progress.report($0) }
-        progress.clear()
-        return Terminal.print(report.terminalLines(width: Terminal.width).joined(separator: "\n"))
-      }
-      if validation {
-        let page = try Validation.page { progress.report($0) }
-        progress.clear()
-        return Terminal.print(page)
-      }
-      if validatesPrediction { return try validatePrediction(progress) }
+      if validation { return Terminal.print(try Validation.page { progress.report($0) }) }
+      if hypotheses { return Terminal.print(try fitHypotheses(progress).joined(separator: "\n")) }
+      if validatesPrediction { return show(try validate(progress)) }
       // Found out now, not after the run.
       if !noFiles { try Files.createFolder(out) }
-      let simulated = measuredDevice != nil && device.count == 1 ? nil : try simulate(progress)
-      let measured = try measuredDevice.map { try measure(on: $0, progress) }
+      let traces = TraceFiles(trace: trace, chrome: chrome, writesWholeTrace: all)
+      guard let outcome = try settings.run(traces: traces, progress: { progress.report($0) }, note: note) else { return }
       progress.clear()
-      if let simulated { try writeTraces(simulated.runs) }
-      if let measured { try writeTraces(measured.runs, adding: simulated == nil ? "" : "-\(measuredDevice ?? "")") }
-      guard var outcome = simulated ?? measured else { return }
-      if let simulated, let measured { outcome = simulated.followed(by: measured, version: Headroom.version) }
       if !noFiles { try outcome.write(into: out) }
-      if json {
-        Terminal.print(outcome.json.serialized(pretty: true))
-      } else {
-        Terminal.print(outcome.lines(isVerbose: verbose, width: Terminal.width).joined(separator: "\n"))
-        if !noFiles { Terminal.print("\nwritten: " + BenchOutcome.fileNames.map { "\(out)/\($0)" }.joined(separator: ", ")) }
-      }
+      let written = noFiles ? [] : ["\nwritten: " + BenchOutcome.fileNames.map { "\(out)/\($0)" }.joined(separator: ", ")]
+      show((outcome.json, outcome.lines(isVerbose: verbose, width: Terminal.width) + written))
       if outcome.isInconclusive { throw ExitCode(.inconclusive) }
-    } catch let error as ExperimentError {
+    } catch  where error is ExperimentError || error is FileError {
       progress.clear()
-      Terminal.note("headroom bench: \(error)")
-      throw ExitCode(.failed)
-    } catch let error as FileError {
-      progress.clear()
-      Terminal.note("headroom bench: \(error)")
-      throw ExitCode(.failed)
+      throw failed(Self.self, error)
     }
   }
 
   /// Suites that score what was written down beforehand; false where none was asked for.
   private func runPredictions() throws -> Bool {
-    func show(_ json: JSONValue, _ lines: [String]) {
-      Terminal.print(self.json ? json.serialized(pretty: true) : lines.joined(separator: "\n"))
-    }
     switch suite ?? experiment {
     case "planted":
       let progress = ProgressLine(isQuiet: quiet)
@@ -237,136 +178,65 @@ struct BenchCommand: ParsableCommand {
       let suite = try PlantedSuite(folder: out == "report" ? nil : out) { progress.report($0) }
       progress.clear()
       for failure in suite.failures { Terminal.note("headroom bench: \(failure)") }
-      show(suite.json(version: Headroom.version), suite.lines)
+      show((suite.json(version: Headroom.version), suite.lines))
       if !suite.isMet { throw ExitCode(.thresholdCrossed) }
     case "triton-h200":
       let suite = try TritonSuite()
-      show(suite.json(version: Headroom.version), suite.lines(width: Terminal.width))
+      show((suite.json(version: Headroom.version), suite.lines(width: Terminal.width)))
     case "hopper":
       let suite = try HopperSuite()
-      show(suite.json(version: Headroom.version), suite.lines(width: Terminal.width))
+      show((suite.json(version: Headroom.version), suite.lines(width: Terminal.width)))
     default: return false
     }
     return true
   }
 
-  private func validatePrediction(_ progress: ProgressLine) throws {
-    let outcome = try BenchValidation(
-      experiment: chosen(forProcessor: true), host: host.map { try ExperimentFile.host($0) }, binary: Self.executable,
-      recordsOSCalls: !noOsCalls
-    ) { progress.report($0) }.run()
+  private func fitHypotheses(_ progress: ProgressLine) throws -> [String] {
+    // Measured: 15 s of CPU time, one fit after the other.
+    if let line = TimeEstimate(seconds: 15, work: "three fits in virtual time").line { note("headroom bench: \(line)") }
+    let report = try Hypotheses.report { progress.report($0) }
+    progress.clear()
+    return report.terminalLines(width: Terminal.width)
+  }
+
+  private func validate(_ progress: ProgressLine) throws -> (JSONValue, [String]) {
+    let outcome = try settings.validatePrediction { progress.report($0) }
     progress.clear()
     try BenchValidation.append(outcome.entry, to: ledger)
-    if json {
-      Terminal.print(outcome.entry.serialized(pretty: true))
-    } else {
-      Terminal.print(outcome.report.terminalLines(width: Terminal.width).joined(separator: "\n"))
-      Terminal.print("\nadded to \(ledger)")
-    }
+    return (outcome.entry, outcome.report.terminalLines(width: Terminal.width) + ["\nadded to \(ledger)"])
   }
 
-  /// The device that is not a model of one; nil where there is none.
-  private var measuredDevice: String? { device.first { DeviceClass(deviceName: $0) != .simulatedGPU } }
-  private var simulatedDevice: String? { device.first { DeviceClass(deviceName: $0) == .simulatedGPU } }
-
-  private func simulate(_ progress: ProgressLine) throws -> BenchOutcome {
-    var runner = ExperimentRunner { progress.report($0) }
-    runner.explains = !noGains
-    let chosen = try chosen()
-    let plans = try ExperimentRunner.plans(of: chosen)
-    say(chosen.estimate(SimulationSpeed(cores: Self.cores), explains: !noGains, plans: plans))
-    return BenchOutcome(try runner.run(chosen, plans: plans), version: Headroom.version)
+  private func show(_ result: (json: JSONValue, lines: [String])) {
+    Terminal.print(json ? result.json.serialized(pretty: true) : result.lines.joined(separator: "\n"))
   }
 
-  private func measure(on device: String, _ progress: ProgressLine) throws -> BenchOutcome {
-    let name = ownModel.model ?? experiment ?? suite ?? Experiment.caseStudyName
-    var runner = MeasuredRunner(binary: Self.executable) { progress.report($0) }
-    runner.device = device
-    runner.recordsOSCalls = !noOsCalls
-    runner.explains = !noGains
-    if MeasuredSuite.names.contains(name) {
-      say(MeasuredSuite.estimate(name, seconds: seconds))
-      return BenchOutcome(try MeasuredSuite.run(name, runner: runner, seconds: seconds), version: Headroom.version)
-    }
-    guard ownModel.model != nil || name == Experiment.caseStudyName || !Experiment.builtInNames.contains(name) else {
-      throw ExperimentError(
-        "--device \(device): \"\(name)\" is an experiment of virtual time; there are \(Experiment.caseStudyName), \(MeasuredSuite.names.joined(separator: ", ")), or a file"
-      )
-    }
-    let chosen = try chosen(forProcessor: DeviceClass(deviceName: device) == .processor)
-    say(chosen.measuredEstimate(explains: !noGains))
-    return BenchOutcome(try runner.run(chosen), version: Headroom.version)
-  }
+  private func note(_ text: String) { if !quiet { Terminal.note(text) } }
 
-  /// How long it will take, before it begins: nobody waits without knowing for what.
-  private func say(_ estimate: TimeEstimate) {
-    if !quiet, let line = estimate.line { Terminal.note("headroom bench: \(line)") }
-  }
-
-  private static var cores: Int { max(1, sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))) }
-
-  /// This program's own file.
-  private static var executable: String { Files.executable ?? CommandLine.arguments[0] }
-
-  /// The experiment with the command line's changes.
-  private func chosen(forProcessor: Bool = false) throws -> Experiment {
-    let name = experiment ?? suite ?? Experiment.caseStudyName
-    let chosen: Experiment
-    if let model = ownModel.model {
-      chosen = try Experiment.ofModel(model, device: simulatedDevice ?? BenchModel.defaultDevice, ownModel.settings(users: users))
-    } else if forProcessor, name == Experiment.caseStudyName {
-      chosen = try Experiment.caseStudyOnProcessor(seconds: seconds ?? (full ? 120 : 20))
-    } else if Experiment.builtInNames.contains(name) {
-      chosen = try Experiment.builtIn(name, seconds: seconds)
-    } else if suite != nil {
-      throw ExperimentError("no suite is called \"\(name)\"; there are \(Self.suiteNames.joined(separator: ", "))")
-    } else {
-      chosen = try ExperimentFile.read(path: name)
-    }
-    var changes = ExperimentChanges()
-    changes.variants = variant
-    changes.device = simulatedDevice
-    changes.host = host
-    changes.seconds = seconds
-    changes.users = users
-    changes.rows = rows.flatMap { RowDistribution(text: $0) }
-    changes.repetitions = repetitions
-    changes.seed = seed
-    changes.goal = goal?.goal
-    changes.latencyGoal = slo.flatMap { LatencyGoal(text: $0) } ?? p99GoalMilliseconds.map { LatencyGoal(p99Milliseconds: $0) }
-    changes.dimensions = try ownModel.sizes()
-    return try changes.applied(to: chosen)
-  }
-
-  /// All that `--suite` takes; isolate and clients want a real device.
-  private static var suiteNames: [String] {
-    Experiment.builtInNames + MeasuredSuite.names.map { "\($0) (with --device cpu)" } + ["planted", "hopper", "triton-h200"]
-  }
-
-  private func writeTraces(_ runs: [ComparedRun], adding suffix: String = "") throws {
-    for run in runs {
-      if let trace { try write(run, to: trace) { try TraceStore.write(run.trace, to: $0) } }
-      if let chrome {
-        try write(run, to: chrome) { try ChromeOutput.write(run.trace, to: $0, all: all, note: quiet ? { _ in } : Terminal.note) }
-      }
-    }
-    func write(_ run: ComparedRun, to path: String, _ body: (String) throws -> Void) throws {
-      let name = runs.count == 1 && suffix.isEmpty ? path : OutputPath.adding(run.name + suffix, to: path)
-      do { try body(name) } catch { throw ExperimentError("\(error)") }
-      if !quiet { Terminal.note("trace of \(run.name): \(name)") }
-    }
+  private var settings: BenchSettings {
+    var settings = BenchSettings()
+    settings.experiment = experiment
+    settings.suite = suite
+    settings.model = ownModel.model
+    settings.rate = ownModel.rate
+    settings.configuration = ownModel.config
+    settings.dimensions = ownModel.dimensions
+    settings.devices = device
+    settings.isFull = full
+    settings.recordsOSCalls = !noOsCalls
+    settings.explains = !noGains
+    settings.validatesPrediction = validatesPrediction
+    settings.host = host
+    settings.variants = variant
+    settings.seconds = seconds
+    settings.users = users
+    settings.rows = rows
+    settings.repetitions = repetitions
+    settings.seed = seed
+    settings.goal = goal
+    settings.latencyGoal = slo
+    settings.p99GoalMilliseconds = p99GoalMilliseconds
+    return settings
   }
 }
 
-/// What findings are ranked by, as an option.
-enum GoalArgument: String, ExpressibleByArgument, CaseIterable {
-  case throughput, latency, cost
-
-  var goal: Goal {
-    switch self {
-    case .throughput: .throughput
-    case .latency: .latency
-    case .cost: .cost
-    }
-  }
-}
+extension Goal: ExpressibleByArgument {}

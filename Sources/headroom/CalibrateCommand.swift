@@ -1,6 +1,13 @@
-import Console
 import ArgumentParser
+import Calibration
+import Console
+import Execution
+import Explanation
+import FileAccess
+import JSONText
 import KernelFitting
+import PlanReports
+import TraceFormats
 
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -38,12 +45,26 @@ struct CalibrateCommand: ParsableCommand {
   @Option(name: [.short, .long], help: "File to write the constants, the profile or the times to.") var output: String?
 
   func run() throws {
-    if machine.isAsked { return try machine.run(output: output, sizes: sizes) }
     if printShapes {
-      Terminal.print("m,n,k")
-      for shape in Measurement.designedShapes { Terminal.print("\(shape.m),\(shape.n),\(shape.k)") }
-      return
+      let shapes = Measurement.designedShapes.map { "\($0.m),\($0.n),\($0.k)" }
+      return Terminal.print((["m,n,k"] + shapes).joined(separator: "\n"))
     }
-    try measured.run(output: output, sizes: sizes, json: machine.json, quiet: machine.quiet)
+    let progress = ProgressLine(isQuiet: machine.quiet)
+    let (host, gpu) = (machine.settings(output: output, model: sizes.selection), measured.settings(output: output, sizes: sizes.selection))
+    do {
+      defer { progress.clear() }
+      if !host.isAsked, measured.fromTrace == nil { return Terminal.note(try gpu.fitMeasurements(note: Terminal.note)) }
+      let result =
+        if !host.isAsked, let trace = measured.fromTrace {
+          try gpu.fit(trace: trace, width: Terminal.width) { progress.report($0) }
+        } else {
+          try host.run(progress: { progress.report($0) }, note: { if !machine.quiet { Terminal.note("headroom calibrate: \($0)") } })
+        }
+      progress.clear()
+      Terminal.print(machine.json ? result.json.serialized(pretty: true) : result.lines.joined(separator: "\n"))
+    } catch
+      where error is CalibrationError || error is DeviceError || error is FileError || error is TraceImportError
+      || error is TraceCalibrationError
+    { throw failed(Self.self, error) }
   }
 }

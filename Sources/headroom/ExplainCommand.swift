@@ -1,16 +1,10 @@
-import Console
 import ArgumentParser
-import ProcessContract
-import CheckedNumbers
-import Diagnosis
+import Console
 import Experiments
 import Explanation
-import FileAccess
+import ExplanationRuns
 import JSONText
-import Reporting
-import Summaries
-import Trace
-import TraceFormats
+import ProcessContract
 
 /// `headroom explain`: a trace of anybody's, or a running server, and what limits it.
 struct ExplainCommand: ParsableCommand {
@@ -145,107 +139,55 @@ struct ExplainCommand: ParsableCommand {
   @OptionGroup var server: ExplainServerOptions
   @OptionGroup(visibility: .hidden) var modelOptions: ModelOptions
 
-  func validate() throws {
-    // Statistics of a server may stand beside its trace.
-    let isServer = server.isAsked && !(server.url == nil && !files.isEmpty)
-    let sources = (files.isEmpty ? 0 : 1) + (isServer ? 1 : 0) + (metric == nil ? 0 : 1) + (demo ? 1 : 0)
-    if sources != 1 {
-      throw ValidationError(
-        sources == 0
-          ? "nothing to explain: give a trace, --url, --triton-stats or --demo"
-          : "give traces, or a server (--url, --triton-stats), or --metric, or --demo: one of them")
-    }
-    for (name, value) in [("--from", from), ("--to", to)] {
-      if let value, !(value >= 0 && value <= 1e9) { throw ValidationError("\(name) \(value): seconds from 0 to 1e9") }
-    }
-    if let from, let to, to <= from { throw ValidationError("--to \(to) is not after --from \(from)") }
-    if let requestsPerStep, !(requestsPerStep > 0 && requestsPerStep <= 1e9) {
-      throw ValidationError("--requests-per-step \(requestsPerStep): more than 0")
-    }
-    if let rows, !(rows > 0 && rows <= 1 << 20) { throw ValidationError("--rows \(rows): 1 to 1048576") }
-    if let steps, !(steps > 0 && steps <= 1e12) { throw ValidationError("--steps \(steps): more than 0") }
-    if SummaryTable.Format(rawValue: format) == nil { throw ValidationError("--format \(format): table, csv or json") }
-    _ = try rate.map(Self.perSecond)
-    _ = try observations()
-    _ = try reports()
-    try server.check()
-  }
+  func validate() throws { try checked(question.check) }
 
   func run() throws {
     if let metric {
       guard let entry = MetricGlossary.find(metric) else {
         throw ValidationError("--metric \(metric): not known; there are \(MetricGlossary.entries.map(\.name).joined(separator: ", "))")
       }
-      Terminal.print(json ? entry.json(version: Headroom.version).serialized() : entry.lines.joined(separator: "\n"))
-      return
+      return Terminal.print(json ? entry.json(version: Headroom.version).serialized() : entry.lines.joined(separator: "\n"))
     }
-    if server.isAsked, files.isEmpty {
-      let status = try server.explain(
-        json: json, verbose: verbose, quiet: quiet, observed: try observations()[.nvidiaSMI], gpus: gpus, models: modelOptions)
-      if status != 0 { throw ExitCode(status) }
-      return
-    }
-    let status = demo ? try explainDemo() : try explainFiles()
-    if status != 0 { throw ExitCode(status) }
+    let status = demo ? try explainDemo() : try question.run()
+    if status != .ok { throw ExitCode(status) }
   }
 
   /// The published case study's linear head, two seconds of it in virtual time.
-  private func explainDemo() throws -> Int32 {
-    var experiment = try Experiment.builtIn("case-study", seconds: 2)
-    experiment.variants = Array(experiment.variants.prefix(1))
-    experiment.repetitions = 1
-    var runner = ExperimentRunner()
-    runner.explains = false
-    guard let result = try runner.run(experiment).variants.first else { return 1 }
-    let explanation = TraceExplanation(of: result.trace, name: "demo: the linear head behind a batching server")
-    let output = ExplainOutput(explanations: [explanation], failures: [], isVerbose: verbose)
-    if let html { try Files.write(html, output.page.html) }
-    if let chrome { try ChromeOutput.write(result.trace, to: chrome, all: all, note: quiet ? { _ in } : Terminal.note) }
-    if json {
-      Terminal.print(output.document.serialized(pretty: true))
-    } else {
-      Terminal.print("SIMULATED: no GPU ran; the times are modelled")
-      output.print()
-    }
-    return explanation.verdict == nil ? 3 : 0
+  private func explainDemo() throws -> ExitStatus {
+    let trace = try Experiment.demoTrace()
+    let explanation = TraceExplanation(of: trace, name: "demo: the linear head behind a batching server")
+    if let chrome { try question.writeChrome(trace, to: chrome) }
+    try question.show(
+      ExplainOutput(isVerbose: verbose, explanations: [explanation]), banner: "SIMULATED: no GPU ran; the times are modelled")
+    return explanation.verdict == nil ? .inconclusive : .ok
   }
 
-  /// "1344/s", "1344", "80 steps/s".
-  static func perSecond(_ text: String) throws -> Double {
-    var number = Substring(text.filter { $0 != "," && $0 != " " })
-    for ending in ["steps/s", "batches/s", "req/s", "requests/s", "/s"] where number.hasSuffix(ending) {
-      number = number.dropLast(ending.count)
-      break
-    }
-    guard let value = Double(number), value > 0, value <= 1e12 else {
-      throw ValidationError("--rate \(text): a number per second, as in 1344/s")
-    }
-    return value
-  }
-
-  func observations() throws -> [PredictedCounter.Counter: Double] {
-    var seen: [PredictedCounter.Counter: Double] = [:]
-    for text in observed {
-      let parts = text.split(separator: "=", maxSplits: 1)
-      let counter: PredictedCounter.Counter? =
-        switch parts.first.map({ $0.lowercased() }) {
-        case "gpu-util", "nvidia-smi", "gpu": .nvidiaSMI
-        case "graphics", "gr-engine": .graphicsActive
-        case "sm-active", "sm": .smActive
-        case "tensor-active", "tensor": .tensorActive
-        case "dram-active", "dram", "memory": .memoryActive
-        default: nil
-        }
-      guard let counter, parts.count == 2 else {
-        throw ValidationError("--observed \(text): write gpu-util=30%, sm-active=5%, tensor-active=1%, graphics=25% or dram-active=10%")
-      }
-      let isPercent = parts[1].hasSuffix("%")
-      guard let value = Double(parts[1].filter { $0 != "%" && $0 != " " }), value >= 0, value <= 100 else {
-        throw ValidationError("--observed \(text): a percentage from 0 to 100")
-      }
-      // 0.3 without a sign is a share; 30 can only be percent.
-      seen[counter] = isPercent || value > 1 ? value / 100 : value
-    }
-    return seen
+  private var question: TraceQuestion {
+    var question = TraceQuestion(files: files, gpus: gpus.selection, model: modelOptions.selection)
+    question.isVerbose = verbose
+    question.isJSON = json
+    question.isQuiet = quiet
+    question.page = html
+    question.chrome = chrome
+    question.writesWholeTrace = all
+    question.report = report
+    question.format = format
+    question.from = from
+    question.to = to
+    question.range = range
+    question.device = device
+    question.process = process
+    question.rate = rate
+    question.steps = steps
+    question.requestsPerStep = requestsPerStep
+    question.rows = rows
+    question.load = load
+    question.tritonTrace = tritonTrace
+    question.gpuMetrics = gpuMetrics
+    question.observed = observed
+    question.asksForMetric = metric != nil
+    question.isDemo = demo
+    question.server = server.question
+    return question
   }
 }

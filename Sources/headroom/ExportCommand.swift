@@ -2,6 +2,8 @@ import ArgumentParser
 import FileAccess
 import ModelGraph
 import ONNXFormat
+import PlanReports
+import ProcessContract
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -29,23 +31,10 @@ struct ExportCommand: ParsableCommand {
   var rewrite: [String] = []
   @OptionGroup var options: ModelOptions
 
-  func validate() throws { _ = try Rewrites.passes(named: rewrite) }
+  func validate() throws { _ = try checked { () throws(UsageError) in try Rewrites.passes(named: rewrite) } }
 
   func run() throws {
-    var graph = try options.load(model).graph
-    graph = try graph.rewritten(by: try Rewrites.passes(named: rewrite))
+    let graph = try options.selection.load(model).graph.rewritten(by: try Rewrites.passes(named: rewrite))
     try Files.write(output, try ONNXWriter.write(graph))
-  }
-}
-
-extension Rewrites {
-  /// Those of a command line.
-  static func passes(named names: [String]) throws -> [any RewritePass.Type] {
-    try names.map { name in
-      guard let pass = named(name) else {
-        throw ValidationError("no rewrite is called \"\(name)\"; known are \(onRequest.map { $0.name }.joined(separator: ", "))")
-      }
-      return pass
-    }
   }
 }

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Console
 import Glibc
+import JSONText
 import ProcessContract
-import Serving
+import ServerProcess
 
 /// The program. Commands are registered when they work, not before.
 @main
@@ -39,29 +40,31 @@ struct Headroom: ParsableCommand {
 }
 
 extension Headroom {
-  /// tritonserver takes its switches bare or with a value ("--allow-client-shm", "--allow-client-shm=true"); the argument parser takes only
-  /// the latter, so that a bare one is completed first.
   static func main() {
     do {
-      let arguments = Array(CommandLine.arguments.dropFirst())
-      if let mistake = UnknownCommand(arguments, of: Self.self) {
-        Terminal.note(mistake.message)
-        Glibc.exit(EX_USAGE)
-      }
+      let given = Array(CommandLine.arguments.dropFirst())
+      if let mistake = CommandMistake(commandOf: given, in: commands(withOptions: false)) { end(as: mistake) }
+      let arguments = given.first == "serve" ? try TritonFlags.completed(given) : given
       var command: any ParsableCommand
-      do { command = try parseAsRoot(completed(arguments)) } catch {
-        if exitCode(for: error) == .validationFailure, let mistake = UnknownOption(arguments, of: Self.self) {
-          Terminal.note(mistake.message)
-          Glibc.exit(EX_USAGE)
+      do { command = try parseAsRoot(arguments) } catch {
+        if exitCode(for: error) == .validationFailure, let mistake = CommandMistake(optionOf: arguments, in: commands(withOptions: true)) {
+          end(as: mistake)
         }
         throw error
       }
       do { try command.run() } catch let error as ValidationError {
         endAsUsage(error.message, of: type(of: command))
       } catch let error as UsageError { endAsUsage(error.description, of: type(of: command)) }
+    } catch let error as UsageError {
+      endAsUsage(error.description, of: ServeCommand.self)
     } catch {
       exit(withError: error)
     }
+  }
+
+  private static func end(as mistake: CommandMistake) -> Never {
+    Terminal.note(mistake.message)
+    Glibc.exit(ExitStatus.usage.rawValue)
   }
 
   /// The parser would name the program's own help: it no longer knows which command ran.
@@ -71,14 +74,18 @@ extension Headroom {
     Glibc.exit(ExitStatus.usage.rawValue)
   }
 
-  static func completed(_ arguments: [String]) -> [String] {
-    guard arguments.first == "serve" else { return arguments }
-    return arguments.indices.map { index in
-      let argument = arguments[index]
-      // What follows and is no option is meant as the value: one that is none is an error about this option.
-      guard index + 1 == arguments.count || arguments[index + 1].hasPrefix("-") else { return argument }
-      if argument == "--isolate-engines" { return argument + "=always" }
-      return ServeCommand.switches.contains(argument) ? argument + "=true" : argument
+  /// The commands. Their options' long names come from the parser's own description, which takes a while: it is asked where one is wrong.
+  private static func commands(withOptions: Bool) -> [CommandMistake.Command] {
+    configuration.subcommands.map { command in
+      CommandMistake.Command(
+        command.configuration.commandName ?? "", isListed: command.configuration.shouldDisplay,
+        options: withOptions ? options(of: command) : [])
     }
+  }
+
+  private static func options(of command: any ParsableCommand.Type) -> Set<String> {
+    let arguments = (try? JSONValue.parse(command._dumpHelp()))?["command"]?["arguments"]?.arrayValue ?? []
+    let names = arguments.flatMap { $0["names"]?.arrayValue ?? [] }.filter { $0["kind"]?.stringValue == "long" }
+    return Set(names.compactMap { $0["name"]?.stringValue }).union(["help", "version"])
   }
 }

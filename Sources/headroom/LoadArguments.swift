@@ -1,8 +1,6 @@
-import CheckedNumbers
 import ArgumentParser
 import LoadModel
 import LoadRuns
-import Workload
 
 /// What is sent.
 struct LoadRequestOptions: ParsableArguments {
@@ -29,48 +27,23 @@ struct LoadRequestOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Certificates that are believed over https, in PEM form, in place of the system's.", valueName: "file"))
   var ca: String?
 
-  func validate() throws {
-    if let rows, RowDistribution(text: rows) == nil { throw ValidationError("--rows \(rows): write 8, 1-16 or 1:60,8:30,32:10") }
-    if let method, method.isEmpty || !method.allSatisfy({ $0.isASCII && $0.isLetter }) {
-      throw ValidationError("--method \(method): write a method such as GET")
-    }
-    for text in header where !text.contains(":") || text.contains(where: \.isNewline) {
-      throw ValidationError("--header \(text): write 'Name: value'")
-    }
-    if let bearer, bearer.contains(where: \.isNewline) { throw ValidationError("--bearer: a token has no line end") }
-    for text in input where !text.contains("=") { throw ValidationError("--input \(text): write NAME=FILE") }
-    if data == .file && input.isEmpty { throw ValidationError("--data file: give --input NAME=FILE for each input") }
-    _ = try shapes()
-  }
-
-  var headers: [String] { header + (bearer.map { ["Authorization: Bearer \($0)"] } ?? []) }
-
-  func parsed(_ target: LoadRunOptions.Target) throws -> LoadRunOptions.Request {
-    var parsed = LoadRunOptions.Request(target)
-    parsed.server = url
-    parsed.encoding = encoding
-    parsed.rows = rows.flatMap { RowDistribution(text: $0) }
-    parsed.data = data
-    for text in input {
-      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-      if parts.count == 2 { parsed.inputFiles[parts[0]] = parts[1] }
-    }
-    parsed.shapes = try shapes()
-    parsed.verifiesValues = verify
-    parsed.headers = headers
-    parsed.certificateFile = ca
-    return parsed
-  }
-
-  func shapes() throws -> [String: [Int64]] {
-    var shapes: [String: [Int64]] = [:]
-    for text in shape {
-      guard let colon = text.lastIndex(of: ":") else { throw ValidationError("--shape \(text): write NAME:3,224,224") }
-      let sizes = text[text.index(after: colon)...].split(separator: ",").map { Int64($0) }
-      guard !sizes.isEmpty, sizes.allSatisfy({ ($0 ?? 0) > 0 }) else { throw ValidationError("--shape \(text): write NAME:3,224,224") }
-      shapes[String(text[..<colon])] = sizes.compactMap { $0 }
-    }
-    return shapes
+  var settings: LoadSettings.Request {
+    var settings = LoadSettings.Request()
+    settings.model = model
+    settings.modelVersion = modelVersion
+    settings.server = url
+    settings.encoding = encoding
+    settings.rows = rows
+    settings.data = data
+    settings.inputs = input
+    settings.shapes = shape
+    settings.verifiesValues = verify
+    settings.method = method
+    settings.bodyFile = bodyFile
+    settings.headers = header
+    settings.bearer = bearer
+    settings.certificateFile = ca
+    return settings
   }
 }
 
@@ -99,75 +72,32 @@ struct LoadPaceOptions: ParsableArguments {
     1.0
   @Option(help: "Seed of all draws. (default: 1)") var seed: UInt64?
 
-  func validate() throws {
-    if let users, !(1...1_000_000).contains(users) { throw ValidationError("--users \(users): from 1 to 1000000") }
-    if let spawnRate, !(spawnRate > 0 && spawnRate <= 1e7) { throw ValidationError("--spawn-rate \(spawnRate): above 0") }
-    if let think, ThinkTime(text: think) == nil {
-      throw ValidationError("--think \(think): write constant:0.2, uniform:0.1,0.5 or exponential:0.3, in seconds")
-    }
-    if let rate, RateProfile(text: rate) == nil { throw ValidationError("--rate \(rate): write 500, 0-1000:30 or 100:10,200:10") }
-    if [users != nil, rate != nil && findRate == nil, replay != nil].count(where: { $0 }) > 1 {
-      throw ValidationError("--users is a closed loop, --rate and --replay are open ones: give one of them")
-    }
-    if users == nil, scenario == nil, rate != nil || replay != nil || findRate != nil, think != nil || spawnRate != nil {
-      throw ValidationError("--think and --spawn-rate are for the users of a closed loop: give --users")
-    }
-    if scenario == .server && rate == nil && findRate == nil { throw ValidationError("--scenario server: give --rate") }
-    if let scenario, scenario != .server, users != nil || rate != nil || replay != nil {
-      throw ValidationError("--scenario \(scenario.rawValue) says itself when to send: leave out --users, --rate and --replay")
-    }
-    if let findRate {
-      guard FailCondition(text: findRate) != nil else { throw ValidationError("--find-rate \(findRate): write a goal as p99<50ms") }
-      if let rate, RateProfile(text: rate)?.isConstant != true { throw ValidationError("--find-rate starts from a constant --rate") }
-      if users != nil || replay != nil { throw ValidationError("--find-rate is an open loop: leave out --users and --replay") }
-    }
-    if let duration, !(duration > 0 && duration <= 86_400 * 30) {
-      throw ValidationError("--duration \(duration): above 0, at most 30 days")
-    }
-    if let warmup, !(warmup >= 0 && warmup <= 86_400) { throw ValidationError("--warmup \(warmup): from 0 to 86400") }
-    if !(1...64).contains(threads) { throw ValidationError("--threads \(threads): from 1 to 64") }
-    if let connections, !(1...1_000_000).contains(connections) { throw ValidationError("--connections \(connections): from 1 to 1000000") }
-    if !(1...1_000_000).contains(maxConnections) { throw ValidationError("--max-connections \(maxConnections): from 1 to 1000000") }
-    if !(timeout > 0 && timeout <= 3600) { throw ValidationError("--timeout \(timeout): above 0, at most 3600") }
-    if !(lateAfterMilliseconds > 0 && lateAfterMilliseconds <= 1e6) { throw ValidationError("--late-after-ms: above 0") }
+  var settings: LoadSettings.Pace {
+    var settings = LoadSettings.Pace()
+    settings.users = users
+    settings.spawnRate = spawnRate
+    settings.think = think
+    settings.rate = rate
+    settings.findRate = findRate
+    settings.replay = replay
+    settings.scenario = scenario
+    settings.rest.isPoisson = poisson
+    settings.rest.seed = seed
+    settings.rest.threads = threads
+    settings.rest.windowSeconds = duration
+    settings.rest.warmUpSeconds = warmup
+    settings.rest.timeoutSeconds = timeout
+    settings.rest.connections = connections
+    settings.rest.maximumConnections = maxConnections
+    settings.rest.lateAfterMilliseconds = lateAfterMilliseconds
+    return settings
   }
 }
-
-extension LoadPaceOptions {
-  var parsed: LoadRunOptions.Pace {
-    var parsed = LoadRunOptions.Pace()
-    parsed.users = users
-    parsed.spawnRate = spawnRate
-    parsed.think = think.flatMap { ThinkTime(text: $0) }
-    parsed.rate = rate.flatMap { RateProfile(text: $0) }
-    parsed.isPoisson = poisson
-    parsed.replayFile = replay
-    parsed.scenario = scenario
-    parsed.findRate = findRate.flatMap { FailCondition(text: $0) }
-    parsed.windowSeconds = duration
-    parsed.warmUpSeconds = warmup
-    parsed.threads = threads
-    parsed.connections = connections
-    parsed.maximumConnections = maxConnections
-    parsed.timeoutSeconds = timeout
-    parsed.lateAfterMilliseconds = lateAfterMilliseconds
-    parsed.seed = seed
-    return parsed
-  }
-}
-
-extension LoadScenario.Encoding: ExpressibleByArgument {}
-extension LoadScenario.InputData: ExpressibleByArgument {}
 
 /// One run on several machines.
 struct LoadSharingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("This process's part of the run, 0/4 to 3/4: every 4th arrival, or user.", valueName: "i/N")) var share = "0/1"
   @Option(help: ArgumentHelp("When the run starts, seconds since 1970: the same for all parts.", valueName: "seconds")) var startAt: Double?
-
-  func validate() throws {
-    if RunShare(text: share) == nil { throw ValidationError("--share \(share): write 0/4 to 3/4") }
-    if let startAt, !(startAt > 0 && startAt < 1e11) { throw ValidationError("--start-at \(startAt): seconds since 1970") }
-  }
 }
 
 /// What comes out.
@@ -186,24 +116,17 @@ struct LoadOutputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Write the report as a page of its own.", valueName: "file")) var html: String?
   @Flag(help: "No progress.") var quiet = false
 
-  func validate() throws {
-    for text in failOn where FailCondition(text: text) == nil {
-      throw ValidationError("--fail-on \(text): write p99>50ms, mean>1s, max>1s, late>1%, errors>0, errors>1%, rps<1000 or cpu>80%")
-    }
+  var settings: LoadRunOptions.Output {
+    var settings = LoadRunOptions.Output()
+    settings.isJSON = json
+    settings.isQuiet = quiet
+    settings.csvPrefix = csv
+    settings.histogramLog = hdrLog
+    settings.page = html
+    return settings
   }
 }
 
-extension LoadOutputOptions {
-  var parsed: LoadRunOptions.Output {
-    var parsed = LoadRunOptions.Output()
-    parsed.failOn = failOn.compactMap { FailCondition(text: $0) }
-    parsed.isJSON = json
-    parsed.csvPrefix = csv
-    parsed.histogramLog = hdrLog
-    parsed.page = html
-    parsed.isQuiet = quiet
-    return parsed
-  }
-}
-
+extension LoadScenario.Encoding: ExpressibleByArgument {}
+extension LoadScenario.InputData: ExpressibleByArgument {}
 extension MLPerfScenario: ExpressibleByArgument {}

@@ -1,10 +1,9 @@
 import ArgumentParser
-import ProcessContract
 import Console
 import FileAccess
 import LoadGenerator
-import LoadModel
 import LoadRuns
+import ProcessContract
 import YAMLFields
 
 /// `headroom load`: the load generator.
@@ -54,61 +53,29 @@ struct LoadCommand: ParsableCommand {
   @OptionGroup(title: "One run on several machines") var sharing: LoadSharingOptions
   @OptionGroup(title: "What comes out") var output: LoadOutputOptions
 
-  /// The scenario file among the arguments.
-  var scenarioFile: String? { targets.first.flatMap { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") ? $0 : nil } }
-
-  func validate() throws {
-    if printsTemplate { return }
-    if targets.first == "merge" {
-      if targets.count < 2 { throw ValidationError("load merge: name at least one --hdr-log file") }
-      return
-    }
-    if targets.count > 1 { throw ValidationError("give one URL or scenario file, not \(targets.count)") }
-    if scenarioFile != nil {
-      let given = [
-        ("--model", request.model != nil), ("--rows", request.rows != nil), ("--data", request.data != nil),
-        ("--method", request.method != nil),
-        ("--body-file", request.bodyFile != nil), ("--input", !request.input.isEmpty), ("--shape", !request.shape.isEmpty),
-      ]
-      if let (name, _) = given.first(where: { $0.1 }) {
-        throw ValidationError("\(name): the scenario file says what is sent; write it there")
-      }
-      return
-    }
-    if targets.isEmpty == (request.model == nil) {
-      throw ValidationError("give a URL, --model NAME of a KServe v2 server, or a scenario file, and only one of them")
-    }
-    if let url = targets.first {
-      do throws(UsageError) { _ = try LoadURL(url) } catch { throw ValidationError(error.description) }
-      if request.encoding == .grpc { throw ValidationError("--protocol grpc: give --model; a plain URL is HTTP") }
-    }
-  }
+  func validate() throws { if !printsTemplate { try checked(settings.check) } }
 
   func run() throws {
     if printsTemplate { return Terminal.print(String(LoadScenarioFile.template.dropLast())) }
     let status: ExitStatus
     do {
       status =
-        targets.first == "merge" ? try LoadMerge.run(Array(targets.dropFirst()), output: output.parsed) : try LoadSession(parsed()).run()
-    } catch {
-      guard error is LoadError || error is FileError || error is YAMLFieldError else { throw error }
-      Terminal.note("headroom load: \(error)")
-      throw ExitCode(.failed)
+        settings.isMerge
+        ? try LoadMerge.run(Array(targets.dropFirst()), output: settings.parsedOutput) : try LoadSession(settings.parsed()).run()
+    } catch  where error is LoadError || error is FileError || error is YAMLFieldError {
+      throw failed(Self.self, error)
     }
     if status != .ok { throw ExitCode(status) }
   }
 
-  /// The options, parsed; `validate` has seen to it that they can be.
-  private func parsed() throws -> LoadRunOptions {
-    let target: LoadRunOptions.Target =
-      if let file = scenarioFile { .scenario(file: file) } else if let model = request.model {
-        .model(name: model, version: request.modelVersion)
-      } else { .page(url: targets.first ?? "", method: request.method, bodyFile: request.bodyFile) }
-    var options = LoadRunOptions(try request.parsed(target))
-    options.pace = pace.parsed
-    options.output = output.parsed
-    options.share = RunShare(text: sharing.share) ?? .whole
-    options.startEpochSeconds = sharing.startAt
-    return options
+  private var settings: LoadSettings {
+    var settings = LoadSettings(targets: targets)
+    settings.request = request.settings
+    settings.pace = pace.settings
+    settings.output = output.settings
+    settings.failOn = output.failOn
+    settings.share = sharing.share
+    settings.startAt = sharing.startAt
+    return settings
   }
 }

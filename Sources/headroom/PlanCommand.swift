@@ -1,14 +1,8 @@
-import PlanReports
-import Console
-import CheckedNumbers
 import ArgumentParser
-import FileAccess
+import Console
 import GPUModel
-import JSONText
-import KernelFitting
-import ModelGraph
+import PlanReports
 import Planning
-import Reporting
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -60,88 +54,28 @@ struct PlanCommand: ParsableCommand {
   @Flag(help: "One JSON object.") var json = false
   @Flag(help: "Comma-separated values.") var csv = false
 
-  mutating func validate() throws {
-    if json && csv { throw ValidationError("--json and --csv exclude each other") }
-    if models.isEmpty == (gemmFile == nil) { throw ValidationError("give a model, or --gemm-file") }
-    if models.count > 1 && !coverage { throw ValidationError("one model at a time, or several with --coverage; these are \(models.count)") }
-    if coverage && (csv || sweepBatch != nil || savePlan != nil || gemmFile != nil) {
-      throw ValidationError("--coverage lists files: --csv, --sweep-batch, --save-plan and --gemm-file do not go with it")
-    }
-    if svg != nil && sweepBatch == nil { throw ValidationError("--svg draws a sweep: give --sweep-batch too") }
-  }
+  func validate() throws { try checked(settings.check) }
 
-  func run() throws {
-    let model = models.first
-    if coverage {
-      var gpus = gpus
-      // Shares of FLOPs and bytes are the same on every GPU.
-      gpus.gpu = gpus.gpu ?? "h200"
-      guard let gpu = try gpus.choose().first else { return }
-      let list = try CoverageList(
-        paths: models, options: try modelOptions.readerOptions(.plan), model: gpu.model, type: dtype, rows: try batchSizes()?.first ?? 1)
-      try modelOptions.refuseUnknownDimensions(in: list.entries.map(\.file))
-      Terminal.print(json ? list.json.serialized() : list.text)
-      return
-    }
-    if let model, model.hasSuffix(".plan") {
-      if gpus.gpu != nil || !rewrite.isEmpty || savePlan != nil || fusion != .standard || attention != .separate {
-        throw ValidationError(
-          "\(model) is a plan: its GPU and rewrites are fixed; --gpu, --rewrite, --fusion, --attention and --save-plan do not apply")
-      }
-      if let first = modelOptions.dimensions.first {
-        throw ValidationError("--dimension \(first): \(model) is a plan, whose shapes are fixed")
-      }
-      let plan = try PlanFile.read(model)
-      let notes = plan.hasWeights ? [] : ["the plan file holds no weights: it can be read, not run"]
-      try report([PlannedGPU(plan: plan, statedChoice: nil)], notes: notes, type: plan.type)
-      return
-    }
-    let chosen = try gpus.choose()
-    if let gemmFile {
-      try GEMMList(file: gemmFile, chosen: chosen, json: json).print()
-      return
-    }
-    guard let model else { return }
-    let loaded = try modelOptions.load(model, for: .plan)
-    let passes = try Rewrites.passes(named: rewrite)
-    var plans: [PlannedGPU] = []
-    for choice in chosen {
-      plans.append(
-        PlannedGPU(
-          plan: try PlanBuilder(model: choice.model, type: dtype, requested: passes, fusion: fusion, attention: attention).plan(
-            loaded.graph),
-          statedChoice: choice.statedChoice))
-    }
-    if let savePlan, let first = plans.first {
-      if !noWeights && first.plan.weightBytes > 1e8 { Terminal.note("writing \(savePlan) ...") }
-      try PlanFile.write(first.plan, to: savePlan, includingWeights: !noWeights)
-    }
-    try report(plans, notes: loaded.notes, type: dtype)
-  }
+  func run() throws { try settings.run(print: Terminal.print, note: Terminal.note) }
 
-  /// Prints a sweep or the tables.
-  func report(_ plans: [PlannedGPU], notes: [String], type: ComputeType) throws {
-    if let sweepBatch {
-      try Sweep(text: sweepBatch, plans: plans).print(svg: svg)
-      return
-    }
-    let report = try PlanReport(
-      plans: plans, batches: try batchSizes() ?? plans.first?.plan.fixedRows.map { [$0] } ?? [1, 8, 256], notes: notes, type: type,
-      allLayers: allLayers, isWide: wide)
-    Terminal.print(json ? report.json.serialized() : csv ? report.csv : report.text)
-  }
-
-  /// nil: not given.
-  func batchSizes() throws -> [Int]? {
-    guard let batch else { return nil }
-    let parts = batch.split(separator: ",")
-    if parts.isEmpty { throw ValidationError("--batch is empty: write it as in 1,8,256") }
-    return try parts.map { part in
-      guard let rows = Int(part), rows > 0, rows <= 1 << 20 else {
-        throw ValidationError("--batch \(batch): \"\(part)\" is not an integer from 1 to 1,048,576")
-      }
-      return rows
-    }
+  private var settings: PlanSettings {
+    var settings = PlanSettings(models: models, gpus: gpus.selection, model: modelOptions.selection)
+    settings.batch = batch
+    settings.type = dtype
+    settings.rewrites = rewrite
+    settings.fusion = fusion
+    settings.attention = attention
+    settings.sweep = sweepBatch
+    settings.sweepFile = svg
+    settings.gemmFile = gemmFile
+    settings.planFile = savePlan
+    settings.listsCoverage = coverage
+    settings.leavesWeightsOut = noWeights
+    settings.showsAllLayers = allLayers
+    settings.isWide = wide
+    settings.isJSON = json
+    settings.isCSV = csv
+    return settings
   }
 }
 

@@ -125,12 +125,21 @@ struct ProfileCommand: ParsableCommand {
 
   private var settings: RecordingSettings {
     var settings = RecordingSettings(command)
-    (settings.asksForOSCalls, settings.recordsCUDA, settings.readsCounters) = (os, cuda, metrics)
-    (settings.counterInterval, settings.delay, settings.duration) = (metricsInterval, delay, duration)
+    settings.asksForOSCalls = os
+    settings.recordsCUDA = cuda
+    settings.readsCounters = metrics
+    settings.counterInterval = metricsInterval
+    settings.delay = delay
+    settings.duration = duration
     settings.armingSignalName = armSignal
-    (settings.osThresholdMicroseconds, settings.osLimitMegabytes) = (osThresholdMicroseconds, osLimitMegabytes)
-    (settings.cudaCalls, settings.cudaGraphs, settings.usesHardwareTimes) = (cudaCalls, cudaGraphs, cudaHardwareTimes)
-    (settings.cudaLimitMegabytes, settings.cudaPath, settings.movesOutput) = (cudaLimitMegabytes, cudaPath, json)
+    settings.osThresholdMicroseconds = osThresholdMicroseconds
+    settings.osLimitMegabytes = osLimitMegabytes
+    settings.cudaCalls = cudaCalls
+    settings.cudaGraphs = cudaGraphs
+    settings.usesHardwareTimes = cudaHardwareTimes
+    settings.cudaLimitMegabytes = cudaLimitMegabytes
+    settings.cudaPath = cudaPath
+    settings.movesOutput = json
     return settings
   }
 

@@ -1,17 +1,10 @@
-import CheckedNumbers
-import Console
-import ProcessContract
 import ArgumentParser
+import Console
 import Execution
-import FileAccess
-import GPUModel
-import Glibc
-import KServe
+import ProcessContract
 import Scheduling
-import NIOPosix
 import Serving
 import ServerProcess
-import TimeBase
 
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,30 +34,20 @@ struct ServeCommand: ParsableCommand {
           --grpc-restricted-protocol=model-repository,logging:admin-key=SECRET
       """)
 
-  /// Options that tritonserver takes without a value too.
-  static let switches: Set<String> = [
-    "--exit-on-error", "--strict-readiness", "--warmup", "--allow-http", "--allow-grpc", "--allow-metrics", "--log-info", "--log-warning",
-    "--log-error", "--allow-client-shm", "--grpc-use-ssl", "--grpc-use-ssl-mutual", "--allow-sagemaker", "--allow-vertex-ai",
-    "--disable-auto-complete-config", "--strict-model-config", "--model-namespacing", "--enable-peer-access", "--reuse-http-port",
-    "--reuse-grpc-port", "--allow-gpu-metrics", "--allow-cpu-metrics",
-  ]
-
   @OptionGroup(title: "Models") var models: ServeModels
   @OptionGroup(title: "Device") var device: ServeDevice
   @OptionGroup(title: "Listening") var listening: ServeListening
   @OptionGroup(title: "Security") var security: ServeSecurity
   @OptionGroup(title: "Behaviour") var behaviour: ServeBehaviour
-  @OptionGroup(title: "tritonserver's flags without effect here") var ignored: ServeIgnored
+  @Option(name: .customLong("without-effect"), parsing: .singleValue, help: .hidden) var ignored: [String] = []
+
+  func validate() throws { _ = try checked(settings) }
 
   func run() throws {
-    var log = behaviour.logSettings
-    log.format = behaviour.logFormat
-    let serverLog = ServerLog(log)
-    for warning in ignored.warnings { serverLog.warning(warning) }
     let settings = try settings()
-    do throws(ServerStartError) {
-      try ServerProcess(settings, log: serverLog, print: Terminal.print).run()
-    } catch {
+    let log = ServerLog(try behaviour.log())
+    for warning in TritonFlags.warnings(ignored) { log.warning(warning) }
+    do throws(ServerStartError) { try ServerProcess(settings, log: log, print: Terminal.print).run() } catch {
       switch error {
       case .usage(let message): throw ValidationError(message)
       case .failed: throw ExitCode(.failed)
@@ -100,31 +83,6 @@ struct ServeModels: ParsableArguments {
 
   @Option(help: "Run new models at 1 row, each preferred size and the largest batch before they are reported ready.") var warmup:
     TritonFlag = .true
-
-  func validate() throws {
-    if repositories.isEmpty && models.isEmpty { throw ValidationError("give --model-repository or --model: there is nothing to serve") }
-    for folder in repositories where Files.kind(of: folder) != .folder {
-      throw ValidationError("--model-repository \(folder): there is no such folder")
-    }
-    if !(1...86_400 * 365).contains(repositoryPollSecs) { throw ValidationError("--repository-poll-secs must be at least 1") }
-    _ = try byName()
-  }
-
-  /// Models of the command line.
-  func byName() throws -> [String: String] {
-    var named: [String: String] = [:]
-    for text in models {
-      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2, !parts[0].contains("/") else {
-        let file = text.split(separator: "/").last ?? ""
-        let name = file.split(separator: ".").first ?? ""
-        throw ValidationError(
-          "--model \(text): write NAME=FILE, as in " + (name.count < file.count ? "\(name)=\(text)" : "seqlen=builtin:seqlen"))
-      }
-      if named.updateValue(parts[1], forKey: parts[0]) != nil { throw ValidationError("--model \(parts[0]) is given twice") }
-    }
-    return named
-  }
 }
 
 /// `--device` and what goes with it.
@@ -197,16 +155,6 @@ struct ServeListening: ParsableArguments {
   var controlHost: [String] = []
   @Option(help: ArgumentHelp("Maximum bytes of responses waiting for slow clients, over all connections.", valueName: "bytes"))
   var maxUnsentSize = 64 << 20
-
-  func validate() throws {
-    for (name, port) in [("--http-port", httpPort), ("--grpc-port", grpcPort), ("--metrics-port", metricsPort)]
-    where !(0...65_535).contains(port) { throw ValidationError("\(name) \(port): a port is from 0 to 65535") }
-    if (tlsCertificate == nil) != (tlsKey == nil) { throw ValidationError("--tls-certificate and --tls-key go together") }
-    if let httpThreadCount, !(1...256).contains(httpThreadCount) { throw ValidationError("--http-thread-count must be from 1 to 256") }
-    if httpMaxInputSize < 1 { throw ValidationError("--http-max-input-size must be at least 1") }
-    if maxUnsentSize < 1 { throw ValidationError("--max-unsent-size must be at least 1") }
-    if maxConnections < 1 { throw ValidationError("--max-connections must be at least 1") }
-  }
 }
 
 /// What else.
@@ -233,11 +181,8 @@ struct ServeBehaviour: ParsableArguments {
     parsing: .singleValue,
     help: ArgumentHelp(
       "Traces of requests in Triton's files: level=TIMESTAMPS, triton,file=PATH, rate=1000, count=-1, triton,log-frequency=0. Repeatable.",
-      valueName: "[mode,]setting=value"),
-    transform: {
-      do throws(TraceSetting.Fault) { return try TraceSetting($0) } catch { throw ValidationError(error.message) }
-    })
-  var traceConfig: [TraceSetting] = []
+      valueName: "[mode,]setting=value"))
+  var traceConfig: [String] = []
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
@@ -248,37 +193,6 @@ struct ServeBehaviour: ParsableArguments {
     parsing: .singleValue,
     help: ArgumentHelp("How much of a resource there is, on every device or on one. Repeatable.", valueName: "name:count[:device]"))
   var rateLimitResource: [ExecutionRateLimiter.Limit] = []
-
-  func validate() throws {
-    if !["off", "execution_count"].contains(rateLimit) { throw ValidationError("--rate-limit \(rateLimit): use off or execution_count") }
-    if !ServerLog.formats.contains(logFormat) {
-      throw ValidationError("--log-format \(logFormat): use \(ServerLog.formats.joined(separator: ", "))")
-    }
-    if recordLimit < 1 { throw ValidationError("--record-limit \(recordLimit): at least 1") }
-    if let record {
-      // Found out now, not after the run.
-      let folder = record.lastIndex(of: "/").map { String(record[...$0]) } ?? "."
-      if access(folder, W_OK) != 0 { throw ValidationError("--record \(record): cannot write in \(folder)") }
-    }
-    if exitTimeoutSecs < 0 { throw ValidationError("--exit-timeout-secs must not be negative") }
-    _ = try metrics()
-  }
-
-  func metrics() throws -> MetricsSettings {
-    var settings = MetricsSettings()
-    for text in metricsConfig {
-      do throws(MetricsSettings.Fault) { try settings.apply(text) } catch { throw ValidationError(error.message) }
-    }
-    return settings
-  }
-
-  var logSettings: LogSettings {
-    var settings = LogSettings()
-    settings.file = logFile
-    (settings.info, settings.warning, settings.error) = (logInfo.isOn, logWarning.isOn, logError.isOn)
-    settings.verboseLevel = logVerbose
-    return settings
-  }
 }
 
 extension ExecutionRateLimiter.Limit: ExpressibleByArgument {
@@ -286,21 +200,7 @@ extension ExecutionRateLimiter.Limit: ExpressibleByArgument {
   public init?(argument: String) { self.init(text: argument) }
 }
 
-/// A flag as tritonserver takes it: true, false, 1, 0.
-enum TritonFlag: String, ExpressibleByArgument, CaseIterable {
-  case `true`, `false`
-
-  init?(argument: String) {
-    switch argument.lowercased() {
-    case "true", "1", "on": self = .true
-    case "false", "0", "off": self = .false
-    default: return nil
-    }
-  }
-
-  var isOn: Bool { self == .true }
-}
-
+extension TritonFlag: ExpressibleByArgument {}
 extension InferenceServer.Options.ControlMode: ExpressibleByArgument {}
 extension ModelDevices.Isolation: ExpressibleByArgument {}
 extension LoadOptions.Precision: ExpressibleByArgument {}

@@ -1,16 +1,17 @@
-import ArgumentParser
 import Glibc
+import KServe
+import ProcessContract
 import Serving
 import ServerProcess
 import TimeBase
 
 extension ServeCommand {
   /// The options, as the server's process takes them.
-  func settings() throws -> ServerSettings {
+  func settings() throws(UsageError) -> ServerSettings {
     var settings = ServerSettings()
-    settings.service.version = Headroom.version
+    settings.service.version = ProgramVersion.current
     settings.service.repositories = models.repositories
-    settings.service.models = try models.byName()
+    settings.service.models = try ServerSettings.models(models.models)
     settings.service.controlMode = models.modelControlMode
     settings.service.loadModels = models.loadModel
     settings.service.pollInterval = .seconds(models.repositoryPollSecs)
@@ -22,20 +23,18 @@ extension ServeCommand {
     settings.service.controlToken = listening.controlToken ?? getenv("HEADROOM_CONTROL_TOKEN").map { String(cString: $0) }
     settings.service.precision = device.precision
     settings.service.executionLimit = .seconds(device.instanceTimeoutSecs)
-    settings.service.limitsRate = behaviour.rateLimit == "execution_count"
+    settings.service.limitsRate = try ServerSettings.limitsRate(behaviour.rateLimit)
     settings.service.rateLimits = behaviour.rateLimitResource
-    settings.service.metrics = try behaviour.metrics()
+    settings.service.metrics = try ServerSettings.metrics(behaviour.metricsConfig)
     settings.device = device.choice
     settings.listening = try listening.settings(security)
-    for setting in behaviour.traceConfig {
-      // Levels add up; of any other setting the last one stands.
-      let earlier = setting.key == "trace_level" ? settings.traceSettings[setting.key] ?? [] : []
-      settings.traceSettings[setting.key] = earlier + [setting.value]
-    }
+    settings.traceSettings = try ServerSettings.traceSettings(behaviour.traceConfig)
     settings.endsOnLoadFailure = models.exitOnError.isOn
     settings.exitTimeout = .seconds(behaviour.exitTimeoutSecs)
     settings.printsReadyLine = behaviour.readyLine
     settings.recordPath = behaviour.record
+    _ = try behaviour.log()
+    try settings.check()
     return settings
   }
 }
@@ -58,7 +57,7 @@ extension ServeDevice {
 }
 
 extension ServeListening {
-  func settings(_ security: ServeSecurity) throws -> ServerSettings.Listening {
+  func settings(_ security: ServeSecurity) throws(UsageError) -> ServerSettings.Listening {
     var settings = ServerSettings.Listening()
     settings.httpAddress = httpAddress
     settings.grpcAddress = grpcAddress
@@ -71,13 +70,21 @@ extension ServeListening {
     settings.maximumConnections = maxConnections
     settings.controlHosts = Set(controlHost)
     settings.maximumUnsentBytes = maxUnsentSize
-    if let tlsCertificate, let tlsKey {
-      settings.tls = TLSFiles(
-        certificate: TLSFiles.Named(tlsCertificate, option: "--tls-certificate"), key: TLSFiles.Named(tlsKey, option: "--tls-key"))
-    }
-    settings.grpcTLS = security.grpcTLS
-    settings.httpRestrictions = try security.httpRestrictions()
-    settings.grpcRestrictions = try security.grpcRestrictions()
+    try settings.setTLS(certificate: tlsCertificate, key: tlsKey)
+    try security.settings.apply(to: &settings)
+    return settings
+  }
+}
+
+extension ServeBehaviour {
+  func log() throws(UsageError) -> LogSettings {
+    var settings = LogSettings()
+    settings.file = logFile
+    settings.verboseLevel = logVerbose
+    settings.format = try ServerSettings.logFormat(logFormat)
+    settings.info = logInfo.isOn
+    settings.warning = logWarning.isOn
+    settings.error = logError.isOn
     return settings
   }
 }

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import ModelConfiguration
+import Vocabulary
 
 @Suite struct SchemaTests {
   @Test func everyMessageNamedByAFieldExistsAndNamesAreUnique() {

@@ -1,5 +1,6 @@
 import CheckedNumbers
 import JSONText
+import Vocabulary
 
 /// A configuration's JSON form (protobuf's JSON mapping) to the tree that text gives, so that one checker serves both. What is not
 /// in the schema is passed on as it is: the checker tells it. Recursion is bounded by the schema.

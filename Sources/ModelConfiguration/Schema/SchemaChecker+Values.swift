@@ -1,4 +1,5 @@
 import CheckedNumbers
+import Vocabulary
 
 extension SchemaChecker {
   /// `owner` names the field in an error.

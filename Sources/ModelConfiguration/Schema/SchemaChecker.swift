@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// A tree as it was written against the schema: unknown names, repeats, types and ranges are errors; what has no effect here becomes
 /// a warning. Recursion is bounded by the schema, which has no message within itself.
 struct SchemaChecker {

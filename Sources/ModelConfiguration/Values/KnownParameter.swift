@@ -1,4 +1,5 @@
 import CheckedNumbers
+import Vocabulary
 
 /// A key of `parameters` that means something to one of Triton's backends or to this server. Keys outside this table are their owner's:
 /// Triton hands any key to the backend, so that an unknown one is no mistake, only without effect here.

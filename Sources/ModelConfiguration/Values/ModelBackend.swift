@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// Who runs a model, by the names that Triton's configurations give (`backend`, `platform`, or a model file's own name).
 public enum ModelBackend: Sendable, Hashable {
   /// ONNX models; also where a configuration names nothing and the model's folder decides.

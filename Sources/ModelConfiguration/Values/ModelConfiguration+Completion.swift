@@ -1,3 +1,5 @@
+import Vocabulary
+
 extension ModelConfiguration {
   /// The most rows in a batch when neither the configuration nor the model says: Triton's `default-max-batch-size`.
   public static let defaultMaxBatchSize = 4

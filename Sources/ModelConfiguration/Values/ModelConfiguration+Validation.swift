@@ -1,4 +1,5 @@
 import CheckedNumbers
+import Vocabulary
 
 extension ModelConfiguration {
   /// How much of a configuration there is when it is validated.

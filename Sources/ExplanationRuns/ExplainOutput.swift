@@ -1,19 +1,25 @@
 import Console
 import Explanation
 import JSONText
+import ProcessContract
 import Reporting
 
 /// Explained traces as text, page and JSON.
-struct ExplainOutput {
+package struct ExplainOutput: Sendable {
   /// In the order of the files.
-  var explanations: [TraceExplanation]
+  package var explanations: [TraceExplanation]
   /// Files that could not be read.
-  var failures: [(path: String, reason: String)]
+  package var failures: [(path: String, reason: String)]
   /// Everything behind the ten lines.
-  var isVerbose: Bool
+  package var isVerbose: Bool
+
+  /// Nothing was read yet.
+  package init(isVerbose: Bool, explanations: [TraceExplanation] = []) {
+    (self.explanations, failures, self.isVerbose) = (explanations, [], isVerbose)
+  }
 
   /// Ten lines of each, with its notes on standard error.
-  func print() {
+  package func print() {
     for (index, explanation) in explanations.enumerated() {
       if explanations.count > 1 { Terminal.print((index > 0 ? "\n" : "") + explanation.name) }
       Terminal.print(explanation.answer.joined(separator: "\n"))
@@ -28,16 +34,16 @@ struct ExplainOutput {
   }
 
   /// `headroom.explain/3`.
-  var document: JSONValue {
+  package var document: JSONValue {
     [
-      "schema": "headroom.explain/3", "headroom": .string(Headroom.version),
+      "schema": "headroom.explain/3", "headroom": .string(ProgramVersion.current),
       "mode": .string(explanations.contains { $0.isSimulated } ? "simulated" : "measured"), "traces": .array(explanations.map(\.json)),
       "failed": .array(failures.map { ["file": .string($0.path), "reason": .string($0.reason)] }),
     ]
   }
 
   /// One page for all files.
-  var page: Report {
+  package var page: Report {
     guard var page = explanations.first?.report else {
       return Report(title: "headroom explain", question: "nothing was read", banner: nil, facts: [])
     }

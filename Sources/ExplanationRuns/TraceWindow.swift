@@ -6,20 +6,20 @@ import Trace
 import TraceFormats
 
 /// The part of a trace that `--range`, `--from` and `--to` ask for.
-struct ExplainWindow {
+package struct TraceWindow: Sendable {
   /// Nanoseconds on the trace's clock, in order and apart.
-  var windows: [Range<Int64>]
+  package var windows: [Range<Int64>]
   /// As printed: `while "decode" was open (12 ranges)`.
-  var text: String
+  package var text: String
 
   /// Nil where the whole trace is asked for. `from` and `to` are seconds after the first GPU work.
   ///
   /// - Throws: where the trace has no such range.
-  static func asked(
+  package static func asked(
     range: String?, from: Double?, to: Double?, of trace: Trace, path: String
-  ) throws(TraceImportError) -> ExplainWindow? {
+  ) throws(TraceImportError) -> TraceWindow? {
     let cut = Self.cut(from: from, to: to, trace)
-    var window = cut.map { ExplainWindow(windows: [$0], text: Self.text(from: from, to: to)) }
+    var window = cut.map { TraceWindow(windows: [$0], text: Self.text(from: from, to: to)) }
     guard let range else { return window }
     let (windows, count) = SummaryFilter.ranges(named: range, in: trace)
     if windows.isEmpty {
@@ -28,7 +28,7 @@ struct ExplainWindow {
         path: path, reason: "no range \"\(range)\" in it", remedy: known.isEmpty ? "It holds no ranges" : "Give one of \(known)")
     }
     let text = "while \"\(range)\" was open (\(NumberText.grouped(count)) range\(count == 1 ? "" : "s"))"
-    window = ExplainWindow(
+    window = TraceWindow(
       windows: cut.map { cut in windows.compactMap { $0.overlaps(cut) ? $0.clamped(to: cut) : nil } } ?? windows,
       text: window.map { "\(text), \($0.text)" } ?? text)
     return window

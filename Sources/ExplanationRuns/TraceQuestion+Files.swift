@@ -1,31 +1,67 @@
-import ArgumentParser
 import CheckedNumbers
 import Console
 import Explanation
 import FileAccess
 import JSONText
+import LoadGenerator
+import ModelGraph
+import PlanReports
+import ProcessContract
 import Reporting
 import Summaries
 import Trace
 import TraceFormats
 
 /// Reading the files that were given, each explained or summed up.
-extension ExplainCommand {
-  func explainFiles() throws -> Int32 {
-    let progress = ProgressLine(isQuiet: quiet || !Terminal.errorIsTerminal)
+extension TraceQuestion {
+  /// Answers, on standard output and in the files that were asked for.
+  ///
+  /// - Throws: `UsageError`, `FileError`, and what planning a model throws.
+  package func run() throws -> ExitStatus {
+    do { return server.isAsked && files.isEmpty ? try explainServer() : try explainFiles() } catch {
+      // Of a server's window its files are a part; a trace's own are named where they are read.
+      guard error is ServerStatisticsError || error is LoadError || error is EngineFileError || (error is FileError && files.isEmpty) else {
+        throw error
+      }
+      Terminal.note("headroom explain: \(error)")
+      return .failed
+    }
+  }
+
+  private func explainServer() throws -> ExitStatus {
+    let progress = ProgressLine(isQuiet: isQuiet)
+    let explanation = try server.explain(observed: try observations()[.nvidiaSMI], gpus: gpus, models: model) { progress.report($0) }
+    progress.clear()
+    if isJSON {
+      Terminal.print(Self.document("servers", explanation.json).serialized(pretty: true))
+    } else {
+      Terminal.print((explanation.answer + (isVerbose ? explanation.verboseLines : [])).joined(separator: "\n"))
+    }
+    return explanation.bottleneck == .inconclusive ? .inconclusive : .ok
+  }
+
+  private static func document(_ key: String, _ explanation: JSONValue) -> JSONValue {
+    .object([
+      .init("schema", "headroom.explain/3"), .init("headroom", .string(ProgramVersion.current)), .init("mode", "measured"),
+      .init(key, [explanation]),
+    ])
+  }
+
+  private func explainFiles() throws -> ExitStatus {
+    let progress = ProgressLine(isQuiet: isQuiet || !Terminal.errorIsTerminal)
     let context = try knownBeside()
     var companions = TraceCompanions()
     (companions.load, companions.tritonTrace, companions.gpuMetrics) = (load, tritonTrace, gpuMetrics)
     let requests = try reports()
-    var output = ExplainOutput(explanations: [], failures: [], isVerbose: verbose)
+    var output = ExplainOutput(isVerbose: isVerbose)
     var paths: [String] = []
     do throws(TraceImportError) { for file in files { paths += try TraceImporters.files(at: file) } } catch {
       Terminal.note("headroom explain: \(error)")
-      return 1
+      return .failed
     }
     let (engines, traces) = try engineFiles(paths)
     if let engines { return try explainEngine(engines) }
-    if !quiet, let estimate = ReadingTime(of: traces).text { Terminal.note(estimate) }
+    if !isQuiet, let estimate = ReadingTime(of: traces).text { Terminal.note(estimate) }
     for path in traces {
       do throws(TraceImportError) {
         let imported = try TraceImporters.read(
@@ -35,7 +71,7 @@ extension ExplainCommand {
             progress.report("reading \(path):\(share)")
           }))
         let chosen = try chosenProcess(imported.trace, path)
-        let window = try ExplainWindow.asked(range: range, from: from, to: to, of: imported.trace, path: path)
+        let window = try TraceWindow.asked(range: range, from: from, to: to, of: imported.trace, path: path)
         if report != nil {
           progress.clear()
           let filter = SummaryFilter(process: chosen, device: device, windows: window?.windows)
@@ -49,7 +85,7 @@ extension ExplainCommand {
         do throws(CompanionError) { try companions.read(into: &own, &trace) { try Files.readText($0) } } catch {
           progress.clear()
           Terminal.note("headroom explain: \(error)")
-          return 1
+          return .failed
         }
         (own.windows, own.windowText, own.process) = (window?.windows, window?.text, chosen)
         own.hasImportNotes = true
@@ -64,28 +100,35 @@ extension ExplainCommand {
     progress.clear()
     if report != nil {
       for failure in output.failures { Terminal.note("headroom explain: \(failure.reason)") }
-      return output.failures.isEmpty ? 0 : 1
+      return output.failures.isEmpty ? .ok : .failed
     }
-    if let html { try Files.write(html, output.page.html) }
-    if json { Terminal.print(output.document.serialized(pretty: true)) } else { output.print() }
-    if !output.failures.isEmpty { return 1 }
-    return output.explanations.contains { $0.verdict.map { $0.confidence != .inconclusive } ?? false } ? 0 : 3
+    try show(output)
+    if !output.failures.isEmpty { return .failed }
+    return output.explanations.contains { $0.verdict.map { $0.confidence != .inconclusive } ?? false } ? .ok : .inconclusive
+  }
+
+  /// The page, where one was asked for, and what is printed. `banner` stands above the lines.
+  package func show(_ output: ExplainOutput, banner: String? = nil) throws {
+    if let page { try Files.write(page, output.page.html) }
+    if isJSON { return Terminal.print(output.document.serialized(pretty: true)) }
+    if let banner { Terminal.print(banner) }
+    output.print()
   }
 
   /// What the options say beside the files.
   private func knownBeside() throws -> TraceContext {
     var context = TraceContext()
-    context.rate = try rate.map(Self.perSecond)
+    context.rate = try ratePerSecond()
     context.steps = steps
     context.requestsPerStep = requestsPerStep
     context.device = device
     context.observed = try observations()
-    if gpus.gpu != nil { context.gpu = try gpus.choose().first?.model.gpu }
+    if gpus.names != nil { context.gpu = try gpus.choose().first?.model.gpu }
     if let onnx = server.onnx {
       context.model = ModelBesideTrace(
-        name: onnx, graph: try modelOptions.load(onnx, for: .plan).graph, rows: rows, type: server.dtype.rawValue)
+        name: onnx, graph: try model.load(onnx, for: .plan).graph, rows: rows, type: server.type.rawValue)
     }
-    if server.isAsked { context.server = try server.windowBesideTrace() }
+    if server.isAsked { context.server = try server.windowOfFiles() }
     return context
   }
 
@@ -104,40 +147,26 @@ extension ExplainCommand {
       }
     }
     if found.isEmpty { return (nil, paths) }
-    if let other = rest.first { throw ValidationError("\(found[0]) is TensorRT's and \(other) is not: explain them one after the other") }
-    do {
-      for path in found { try files.add(try Files.readText(path), path: path) }
-    } catch let error as EngineFileError {
-      Terminal.note("headroom explain: \(error)")
-      throw ExitCode(.failed)
-    }
+    if let other = rest.first { throw UsageError("\(found[0]) is TensorRT's and \(other) is not: explain them one after the other") }
+    for path in found { try files.add(try Files.readText(path), path: path) }
     return (files, [])
   }
 
-  private func explainEngine(_ files: EngineFiles) throws -> Int32 {
-    let explanation = EngineExplanation(files, gpu: gpus.gpu == nil ? nil : try gpus.choose().first?.model.gpu)
-    if json {
-      let document: JSONValue = [
-        "schema": "headroom.explain/3", "headroom": .string(Headroom.version), "mode": "measured", "engines": [explanation.json],
-      ]
-      Terminal.print(document.serialized(pretty: true))
+  private func explainEngine(_ files: EngineFiles) throws -> ExitStatus {
+    let explanation = EngineExplanation(files, gpu: gpus.names == nil ? nil : try gpus.choose().first?.model.gpu)
+    if isJSON {
+      Terminal.print(Self.document("engines", explanation.json).serialized(pretty: true))
     } else {
       Terminal.print(explanation.answer.joined(separator: "\n"))
-      if verbose { Terminal.print(explanation.tableLines.joined(separator: "\n")) }
+      if isVerbose { Terminal.print(explanation.tableLines.joined(separator: "\n")) }
       for note in explanation.notes { Terminal.note("note: \(note)") }
     }
-    return explanation.total == nil ? 3 : 0
+    return explanation.total == nil ? .inconclusive : .ok
   }
 
-  private func writeChrome(_ trace: Trace, to path: String) throws(TraceImportError) {
-    do { try ChromeOutput.write(trace, to: path, all: all, note: quiet ? { _ in } : Terminal.note) } catch {
+  package func writeChrome(_ trace: Trace, to path: String) throws(TraceImportError) {
+    do { try ChromeOutput.write(trace, to: path, all: writesWholeTrace, note: isQuiet ? { _ in } : Terminal.note) } catch {
       throw TraceImportError(path: path, reason: "\(error)")
-    }
-  }
-
-  func reports() throws -> [SummaryRequest] {
-    try (report?.split(separator: ",") ?? []).map { name in
-      do { return try SummaryRequest(parsing: String(name)) } catch { throw ValidationError("--report \(name): \(error)") }
     }
   }
 

@@ -2,7 +2,7 @@
 /// that begins with most of it ("onnx", "max_queue_delay_ms").
 public enum NameSuggestion {
   /// Longer names than any known one are not looked at: their distance would cost the product of the lengths.
-  static let longestName = 64
+  package static let longestName = 64
 
   /// The known name that was probably meant; nil where none is near.
   public static func nearest(to name: String, in known: [String]) -> String? {
@@ -42,7 +42,7 @@ public enum NameSuggestion {
   }
 
   /// "; did you mean 'x'?", or what is known.
-  static func advice(for name: String, in known: [String]) -> String {
+  package static func advice(for name: String, in known: [String]) -> String {
     if let nearest = nearest(to: name, in: known) { return "; did you mean '\(nearest)'?" }
     return known.isEmpty ? "; it has none" : "; known are " + known.joined(separator: ", ")
   }
