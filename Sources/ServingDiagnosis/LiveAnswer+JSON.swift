@@ -3,7 +3,6 @@ import Explanation
 import Glibc
 import JSONText
 import Reporting
-import Vocabulary
 
 extension LiveAnswer {
   /// Version of the JSON output.
@@ -55,24 +54,11 @@ extension LiveDiagnosis {
   /// What limits; null where nothing ran.
   var regime: JSONValue {
     guard let verdict = assessment?.verdict else { return .null }
-    let claims = verdict.claims.map { claim -> JSONValue in
-      [
-        "regime": .string(claim.regime.text(on: state.device.deviceClass)), "stage": JSONValue(claim.stage?.rawValue),
-        "confidence": .string(claim.confidence.text), "weight": claim.weight?.json ?? .null,
-      ]
-    }
-    let side: String? =
-      switch verdict.side {
-      case .upstream: "upstream"
-      case .device: "device"
-      case .both: "both"
-      case nil: nil
-      }
-    return [
-      "model": .string(state.name), "sentence": .string(sentence), "side": JSONValue(side),
-      "sideConfidence": .string(verdict.sideConfidence.text), "claims": .array(claims), "isCoLimited": .bool(verdict.isCoLimited),
-      "toConfirm": JSONValue(toConfirm),
-    ]
+    let device = state.device.deviceClass
+    return .object(
+      [.init("model", .string(state.name)), .init("sentence", .string(sentence))] + verdict.members { $0.regime.text(on: device) } + [
+        .init("toConfirm", JSONValue(toConfirm))
+      ])
   }
 
   var json: JSONValue {
@@ -83,21 +69,14 @@ extension LiveDiagnosis {
       ],
       "instances": JSONValue(state.instances), "maximumBatchRows": JSONValue(state.scheduling.maximumBatchRows),
       "windowSeconds": JSONValue(Double(window.upperBound - window.lowerBound) / 1e9), "regime": regime, "figures": figuresJSON,
-      "dispatchReasons": .object(
-        DispatchReason.allCases.compactMap { reason in
-          evidence.batching.dispatchReasons[reason].map { .init(reason.rawValue, JSONValue($0)) }
-        }),
+      "dispatchReasons": evidence.batching.dispatchReasonsJSON,
       "batchSizes": .array(
         figures.batchSizes.map {
           ["fromRows": JSONValue($0.rows.lowerBound), "toRows": JSONValue($0.rows.upperBound), "batches": JSONValue($0.batches)]
         }), "stages": .array(assessment == nil ? [] : PipelineStage.allCases.map(stage)), "waterfall": .array(waterfall),
-      "findings": .array((assessment?.ranked ?? []).map(finding)),
-      "undecided": .array(
-        (assessment?.undecided ?? []).map {
-          [
-            "code": .string($0.code.rawValue), "name": .string($0.name), "toConfirm": .string($0.missing.cheapestMeasurement),
-          ]
-        }), "notes": .array(notes.map { .string($0) }),
+      // What a quantified change buys stands in `answer.changes`.
+      "findings": .array((assessment?.ranked ?? []).map { $0.json(withGains: false) }),
+      "undecided": .array((assessment?.undecided ?? []).map(\.json)), "notes": .array(notes.map { .string($0) }),
     ]
   }
 
@@ -127,12 +106,9 @@ extension LiveDiagnosis {
       case .frontEnd: load == nil ? "not sampled twice yet" : nil
       default: nil
       }
-    return [
-      "stage": .string(stage.rawValue),
-      "text": .string(stage == .gpu && state.isProcessor ? "kernels" : stage.text(on: state.device.deviceClass)),
-      "serviceTime": load?.serviceTime?.json ?? .null,
-      "utilization": load?.utilization?.json ?? .null, "capacity": load?.capacity?.json ?? .null, "unknownBecause": JSONValue(why),
-    ]
+    let text = stage == .gpu && state.isProcessor ? "kernels" : stage.text(on: state.device.deviceClass)
+    return .object(
+      [.init("stage", .string(stage.rawValue)), .init("text", .string(text))] + load.members + [.init("unknownBecause", JSONValue(why))])
   }
 
   /// The diagnosis' bars where SMs with a resident block and roof are known; else one bar for kernels, because what they did with the device is not.
@@ -155,22 +131,5 @@ extension LiveDiagnosis {
           "At least one kernel ran. How full the device was and how much of the work was useful is not known from here.", busy, false))
     }
     return bars
-  }
-
-  private func finding(_ ranked: RankedFinding) -> JSONValue {
-    let observation = ranked.finding.observation
-    // What a quantified change buys stands in `answer.changes`.
-    let fixes = ranked.fixes.map { fix -> JSONValue in
-      if case .failure(let refusal) = fix.gains {
-        return ["title": .string(fix.fix.title), "notQuantifiedBecause": .string(refusal.text.text)]
-      }
-      return ["title": .string(fix.fix.title), "notQuantifiedBecause": .null]
-    }
-    return [
-      "code": .string(ranked.finding.code.rawValue), "name": .string(ranked.finding.name),
-      "confidence": .string(observation.confidence.text), "seen": .array(observation.seen.map { .string($0.text) }),
-      "why": .string(observation.whyBad.text), "fixes": .array(fixes),
-      "toConfirm": JSONValue(observation.missing.map { $0.cheapestMeasurement }), "page": .string(ranked.finding.page),
-    ]
   }
 }

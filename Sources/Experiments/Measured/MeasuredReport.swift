@@ -205,61 +205,26 @@ extension MeasuredVariant {
   }
 
   var json: JSONValue {
-    var figures: [JSONValue.Member] = []
-    func add(_ name: String, _ figure: Figure?) { figures.append(.init(name, figure?.json ?? .null)) }
-    let (evidence, run) = (compared.evidence, compared.run)
-    func latency(_ percentile: Double) -> Figure? {
-      run.latencyMilliseconds(percentile: percentile).map { Figure($0, .milliseconds, .measured, source: "client-side latency") }
-    }
-    add("gpuBusyShare", evidence.device.gpuBusy)
-    add("throughputRequestsPerSecond", compared.throughputFigure)
-    add("medianLatencyMilliseconds", latency(50))
-    add("p95LatencyMilliseconds", latency(95))
-    add("p99LatencyMilliseconds", latency(99))
-    add("meanLatencyMilliseconds", evidence.load.meanLatency)
-    add("answeredRequests", Figure(Double(run.answered), .count, .measured, source: "answers in the window"))
-    add("refusedRequests", Figure(Double(run.refused), .count, .measured, source: "errors in the window"))
-    add("usersInFlight", evidence.load.meanInFlight)
-    add("thinkAndClientQueueMilliseconds", evidence.load.thinkAndClientQueueTime)
-    add("batches", Figure(Double(run.batches), .count, .measured, source: "batches in the window"))
-    add("requestsPerBatch", evidence.batching.meanRequests)
-    add("rowsPerBatch", evidence.batching.meanRows)
-    add("dominantKernelInstances", dominant?.instances)
-    add("dominantKernelMeanMicroseconds", dominant?.mean)
-    add("serverCPUPerRequestMicroseconds", serverCPUPerRequest)
-    add("generatorCoreShare", evidence.client.fullestShare)
-    add("foreignCores", foreignCores)
-    add("equalRowsOffered", atEqualRows?.offered)
-    add("equalRowsCPUSecondsPerMillionRows", atEqualRows?.cpuSecondsPerMillionRows)
-    add("equalRowsKernelSecondsPerMillionRows", atEqualRows?.kernelSecondsPerMillionRows)
-    add("equalRowsMedianLatencyMilliseconds", atEqualRows?.medianLatency)
-    add("equalRowsP99LatencyMilliseconds", atEqualRows?.p99Latency)
-    let summaries = compared.analysis.summaries.map { JSONValue.Member($0.report.rawValue, .array($0.rows.map { $0.json })) }
-    let stages = evidence.stages.loads.map { load -> JSONValue in
-      [
-        "stage": .string(load.stage.rawValue), "serviceTime": load.serviceTime?.json ?? .null,
-        "utilization": load.utilization?.json ?? .null,
-        "capacity": load.capacity?.json ?? .null,
-      ]
-    }
-    let waterfall = compared.analysis.waterfall.bars.map { bar -> JSONValue in
-      [
-        "step": .string(bar.step.rawValue), "ofWall": bar.ofWall.json, "ofBusy": bar.ofBusy?.json ?? .null,
-        "isEstimated": .bool(bar.isEstimated),
-      ]
-    }
-    return [
-      "name": .string(variant.name), "headroom": compared.headroom.json, "answer": compared.answer.json,
-      "model": .string(variant.model.text), "verdict": compared.assessment.verdict.json,
-      "figures": .object(figures), "summaries": .object(summaries), "waterfall": .array(waterfall), "stages": .array(stages),
-      "goal": .string(compared.assessment.goal.rawValue), "findings": .array(compared.assessment.ranked.map { $0.json }),
-      "undecided": .array(compared.assessment.undecided.map { $0.json }),
-      "improvementPlan": .array(compared.assessment.improvementPlan.map { $0.json }), "reproductionError": reproductionError?.json ?? .null,
-      "fittedSimulation": JSONValue(fittedRemark),
-      "generator": [
-        "isClientBound": .bool(generator.kind == .clientBound), "words": .string(generator.words), "stability": .string(stability.words),
-      ],
-    ]
+    let figures = compared.figures(
+      own: [
+        ("dominantKernelInstances", dominant?.instances), ("dominantKernelMeanMicroseconds", dominant?.mean),
+        ("serverCPUPerRequestMicroseconds", serverCPUPerRequest), ("generatorCoreShare", compared.evidence.client.fullestShare),
+        ("foreignCores", foreignCores), ("equalRowsOffered", atEqualRows?.offered),
+        ("equalRowsCPUSecondsPerMillionRows", atEqualRows?.cpuSecondsPerMillionRows),
+        ("equalRowsKernelSecondsPerMillionRows", atEqualRows?.kernelSecondsPerMillionRows),
+        ("equalRowsMedianLatencyMilliseconds", atEqualRows?.medianLatency), ("equalRowsP99LatencyMilliseconds", atEqualRows?.p99Latency),
+      ])
+    return .object(
+      compared.members + [
+        .init("model", .string(variant.model.text)), .init("figures", figures),
+        .init("reproductionError", reproductionError?.json ?? .null), .init("fittedSimulation", JSONValue(fittedRemark)),
+        .init(
+          "generator",
+          [
+            "isClientBound": .bool(generator.kind == .clientBound), "words": .string(generator.words),
+            "stability": .string(stability.words),
+          ]),
+      ])
   }
 }
 
