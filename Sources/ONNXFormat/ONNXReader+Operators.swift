@@ -6,14 +6,14 @@ extension ONNXReader {
   static let supportedOperators = [
     "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Div", "Dropout", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu",
     "Gemm",
-    "Identity", "LayerNormalization", "LeakyRelu", "MatMul", "Max", "Min", "Mul", "Pow", "ReduceMean", "Relu", "Reshape", "Shape",
+    "Identity", "LayerNormalization", "MatMul", "Max", "Min", "Mul", "Pow", "ReduceMean", "Relu", "Reshape", "Shape",
     "Sigmoid", "Slice", "Softmax", "Split", "Sqrt",
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
   ]
 
   static let runnable = Set(
     supportedOperators + UnaryOperation.allCases.compactMap(\.onnxName) + BinaryOperation.allCases.map(\.onnxName)
-      + Reduction.allCases.map(\.onnxName)
+      + Reduction.allCases.map(\.onnxName) + AttributedFunction.allCases.map(\.onnxName)
   ).sorted()
 
   mutating func addNode(_ node: NodeMessage) throws(ONNXError) {
@@ -72,7 +72,6 @@ extension ONNXReader {
       operation = .gemm(
         alpha: node.attributes["alpha"]?.float ?? 1, beta: node.attributes["beta"]?.float ?? 1,
         transposeA: attribute("transA") ?? 0 != 0, transposeB: attribute("transB") ?? 0 != 0)
-    case "LeakyRelu": operation = .leakyRelu(slope: node.attributes["alpha"]?.float ?? 0.01)
     case "Clip":
       // Bounds are attributes before opset 11, inputs since.
       func bound(_ attribute: String, _ index: Int, _ usual: Float) throws(ONNXError) -> Float {
@@ -210,6 +209,9 @@ extension ONNXReader {
     default:
       if let function = UnaryOperation(onnxName: node.type) {
         operation = .unary(function)
+      } else if let function = AttributedFunction(onnxName: node.type) {
+        let values = function.attributes.map { node.attributes[$0.name]?.float ?? $0.usual }
+        operation = .attributed(function, values.first ?? 0, values.dropFirst().first ?? 0)
       } else if let function = BinaryOperation(onnxName: node.type) {
         // Min and Max take any number.
         guard node.inputs.count == 2 else { throw fail(place, "takes two inputs here, not \(node.inputs.count)") }

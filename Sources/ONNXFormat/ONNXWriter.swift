@@ -223,7 +223,8 @@ private struct Body {
       // A bound left out is infinite.
       let bounds = [(".min", minimum), (".max", maximum)].map { $0.1.isFinite ? scalar(label + $0.0, $0.1) : "" }
       emit("Clip", label, [x] + bounds, outputs)
-    case .leakyRelu(let slope): emit("LeakyRelu", label, inputs, outputs, [("alpha", .float(slope))])
+    case .attributed(let function, let first, let second):
+      emit(function.onnxName, label, inputs, outputs, zip(function.attributes, [first, second]).map { ($0.name, .float($1)) })
     case .reduce(let reduction, let axes, let keep):
       let type = reduction.onnxName
       // Axes became an input of ReduceSum with opset 13, of the others with 18.

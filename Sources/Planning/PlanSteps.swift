@@ -84,7 +84,9 @@ struct PlanSteps {
     case .unary(.identity): return
     case .unary(let function): add(node, traffic(node, 1, kind: function.isTranscendental ? .transcendental : .elementwise))
     case .binary: add(node, traffic(node, 1, kind: repeatsAnOperand(node) ? .broadcast : .elementwise))
-    case .clip, .leakyRelu, .select: add(node, traffic(node, 1))
+    case .attributed(let function, _, _):
+      add(node, traffic(node, 1, kind: function.isTranscendental ? .transcendental : .elementwise))
+    case .clip, .select: add(node, traffic(node, 1))
     case .reduceMean, .reduce: add(node, traffic(node, 1, shape(node, 0)))
     case .transpose, .gather, .concat, .cast: add(node, traffic(node, 0))
     case .reshape, .expand, .squeeze, .unsqueeze, .flatten, .slice, .split: return

@@ -154,10 +154,20 @@ import TimeBase
     #expect(scale > 0.5)
   }
 
+  @Test(arguments: AttributedFunction.allCases) func everyFunctionWithAttributes(function: AttributedFunction) throws {
+    let usual = function.attributes.map(\.usual)
+    for (first, second) in [(usual[0], usual.dropFirst().first ?? 0), (0.7, 0.3), (-0.5, 1.5)] {
+      var graph = Graph(name: "attributed")
+      let x = graph.addInput("x", .float32, [.rows, .fixed(37)])
+      graph.outputs = [try graph.apply(.attributed(function, first, second), "y", [x])]
+      let (worst, scale) = try Self.compare(graph, rows: 9)
+      #expect(worst <= 1e-6 * max(1, scale), "\(function) \(first) \(second): \(worst) of \(scale)")
+    }
+  }
+
   @Test func boundsSlopesAndExtremes() throws {
     for operation in [
       ModelGraph.Operation.clip(minimum: -0.25, maximum: 0.5), .clip(minimum: -.infinity, maximum: 0), .clip(minimum: 0.75, maximum: 0.25),
-      .leakyRelu(slope: 0.1), .leakyRelu(slope: -2),
     ] {
       var graph = Graph(name: "bounds")
       let x = graph.addInput("x", .float32, [.rows, .fixed(21)])

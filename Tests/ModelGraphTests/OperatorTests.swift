@@ -70,7 +70,21 @@ import Testing
     #expect(try run(.clip(minimum: 0, maximum: 6), [-1, 3, 9], [3]).values == [0, 3, 6])
     // ONNX: the larger of x and the minimum first, so that crossed bounds give the maximum.
     #expect(try run(.clip(minimum: 4, maximum: 2), [1, 3, 9], [3]).values == [2, 2, 2])
-    #expect(try run(.leakyRelu(slope: 0.5), [-2, 0, 2], [3]).values == [-1, 0, 2])
+  }
+
+  @Test(
+    arguments: [
+      (.leakyRelu, 0.5, 0, [-1, 0, 2]), (.elu, 1, 0, [-0.8646647167633873, 0, 2]), (.celu, 2, 0, [-1.2642411176571153, 0, 2]),
+      (.selu, 2, 3, [-5.187988300580324, 0, 6]), (.hardSigmoid, 0.25, 0.5, [0, 0.5, 1]), (.thresholdedRelu, 1, 0, [0, 0, 2]),
+    ] as [(AttributedFunction, Float, Float, [Double])])
+  func functionsWithAttributes(function: AttributedFunction, first: Float, second: Float, expected: [Double]) throws {
+    let result = try run(.attributed(function, first, second), [-2, 0, 2], [3]).values
+    for (value, wanted) in zip(result, expected) { #expect((value - wanted).magnitude < 1e-12) }
+  }
+
+  @Test func attributesThatAreNoNumbersAreRefused() {
+    #expect(throws: GraphError.self) { try run(.attributed(.elu, .nan, 0), [1], [1]) }
+    #expect(throws: GraphError.self) { try run(.attributed(.celu, 0, 0), [1], [1]) }
   }
 
   @Test func softmaxSumsToOneAlongItsAxisAndDoesNotOverflow() throws {

@@ -12,8 +12,8 @@ import tritonclient.http as httpclient  # noqa: E402
 
 DATA = pathlib.Path(onnx.__file__).parent / "backend/test/data/node"
 OPERATORS = set(
-    """Abs Ceil Clip Cos Exp Floor HardSwish LeakyRelu Log Max Min Neg Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round Sign Sin Softplus Softsign""".split())
+    """Abs Ceil Celu Clip Cos Elu Exp Floor HardSigmoid HardSwish LeakyRelu Log Max Min Neg Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
+    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round Selu Sign Sin Softplus Softsign ThresholdedRelu""".split())
 
 
 def tensors(folder, kind):

@@ -74,6 +74,12 @@ enum {
   HR_UNARY_CLIP,
   /// x where not negative, else first parameter times x.
   HR_UNARY_LEAKY_RELU,
+  /// With the two parameters that ONNX calls alpha, and gamma or beta.
+  HR_UNARY_ELU,
+  HR_UNARY_CELU,
+  HR_UNARY_SELU,
+  HR_UNARY_HARD_SIGMOID,
+  HR_UNARY_THRESHOLDED_RELU,
 };
 
 /// Functions of two elements.

@@ -54,6 +54,11 @@ HR_DEVICE float unary_value(float x, int function, float first, float second) {
     case HR_UNARY_GELU_TANH: return gelu_tanh(x);
     case HR_UNARY_CLIP: return smaller(larger(x, first), second);
     case HR_UNARY_LEAKY_RELU: return x >= 0.0f ? x : first * x;
+    case HR_UNARY_ELU: return x < 0.0f ? first * expm1f(x) : x;
+    case HR_UNARY_CELU: return larger(0.0f, x) + smaller(0.0f, first * expm1f(x / first));
+    case HR_UNARY_SELU: return second * (x > 0.0f ? x : first * expm1f(x));
+    case HR_UNARY_HARD_SIGMOID: return larger(0.0f, smaller(1.0f, first * x + second));
+    case HR_UNARY_THRESHOLDED_RELU: return x > first ? x : 0.0f;
     default: return x;
   }
 }

@@ -71,9 +71,8 @@ struct CPUExecutor {
         let raised = x[index] < minimum ? minimum : x[index]
         y[index] = raised > maximum ? maximum : raised
       }
-    case .leakyRelu(let slope, let source, let target):
-      let (x, y) = (floats(source), floats(target))
-      for index in 0..<target.count { y[index] = x[index] < 0 ? slope * x[index] : x[index] }
+    case .attributed(let function, let first, let second, let source, let target):
+      ElementLoops.attributed(function, first, second, floats(source), floats(target), target.count)
     case .reduce(let reduction, let source, let axes, let target):
       ReductionLoops.run(reduction, floats(source), shape: source.shape, axes: axes, floats(target), count: target.count)
     case .copy(let source, let target): copy(source, target)

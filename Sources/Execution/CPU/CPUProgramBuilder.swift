@@ -233,11 +233,13 @@ struct CPUProgramBuilder {
       append(
         "clip", node.name, .clip(minimum: minimum, maximum: maximum, source: source, target: target), flops: Double(target.count))
       views[output] = target
-    case .leakyRelu(let slope):
+    case .attributed(let function, let first, let second):
       let source = dense(try view(node, 0), node)
       try requireFloat(node, source)
       let target = try target(output, outputs)
-      append("leakyrelu", node.name, .leakyRelu(slope: slope, source: source, target: target), flops: Double(target.count))
+      append(
+        function.rawValue.lowercased(), node.name, .attributed(function, first, second, source: source, target: target),
+        flops: Double(target.count))
       views[output] = target
     case .reduceMean(let axes, _): try reduce(node, output, .mean, axes, outputs)
     case .reduce(let reduction, let axes, _): try reduce(node, output, reduction, axes, outputs)
@@ -474,8 +476,8 @@ extension CPUStep.Work {
     case .binary(let operation, let a, let b, let target): self = .binary(operation, changed(a), changed(b), target: changed(target))
     case .clip(let minimum, let maximum, let source, let target):
       self = .clip(minimum: minimum, maximum: maximum, source: changed(source), target: changed(target))
-    case .leakyRelu(let slope, let source, let target):
-      self = .leakyRelu(slope: slope, source: changed(source), target: changed(target))
+    case .attributed(let function, let first, let second, let source, let target):
+      self = .attributed(function, first, second, source: changed(source), target: changed(target))
     case .reduce(let reduction, let source, let axes, let target):
       self = .reduce(reduction, source: changed(source), axes: axes, target: changed(target))
     case .copy(let source, let target): self = .copy(source: changed(source), target: changed(target))

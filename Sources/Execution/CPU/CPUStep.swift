@@ -16,7 +16,7 @@ struct CPUStep: Sendable {
     case unary(UnaryOperation, source: TensorView, target: TensorView)
     case binary(BinaryOperation, TensorView, TensorView, target: TensorView)
     case clip(minimum: Float, maximum: Float, source: TensorView, target: TensorView)
-    case leakyRelu(slope: Float, source: TensorView, target: TensorView)
+    case attributed(AttributedFunction, Float, Float, source: TensorView, target: TensorView)
     case reduce(Reduction, source: TensorView, axes: [Int], target: TensorView)
     /// Elements to where they belong, their type unchanged.
     case copy(source: TensorView, target: TensorView)

@@ -72,6 +72,21 @@ enum ElementLoops {
     }
   }
 
+  /// With the function's attributes in their order.
+  static func attributed(
+    _ function: AttributedFunction, _ first: Float, _ second: Float, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+    _ count: Int
+  ) {
+    switch function {
+    case .leakyRelu: for index in 0..<count { y[index] = x[index] < 0 ? first * x[index] : x[index] }
+    case .elu: for index in 0..<count { y[index] = x[index] < 0 ? first * expm1f(x[index]) : x[index] }
+    case .celu: for index in 0..<count { y[index] = max(0, x[index]) + min(0, first * expm1f(x[index] / first)) }
+    case .selu: for index in 0..<count { y[index] = second * (x[index] > 0 ? x[index] : first * expm1f(x[index])) }
+    case .hardSigmoid: for index in 0..<count { y[index] = max(0, min(1, first * x[index] + second)) }
+    case .thresholdedRelu: for index in 0..<count { y[index] = x[index] > first ? x[index] : 0 }
+    }
+  }
+
   static func unary(_ operation: UnaryOperation, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
     switch operation {
     case .squareRoot: for index in 0..<count { y[index] = x[index].squareRoot() }

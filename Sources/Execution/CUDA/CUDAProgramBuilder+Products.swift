@@ -285,7 +285,7 @@ extension CPUStep.Work {
     switch self {
     case .linear(_, _, _, _, let target, _), .product(_, _, let target, _), .layerNorm(_, _, _, _, _, _, let target),
       .softmax(_, _, let target), .softmaxStrided(_, _, let target), .activate(_, _, let target), .unary(_, _, let target),
-      .binary(_, _, _, let target), .clip(_, _, _, let target), .leakyRelu(_, _, let target), .reduce(_, _, _, let target),
+      .binary(_, _, _, let target), .clip(_, _, _, let target), .attributed(_, _, _, _, let target), .reduce(_, _, _, let target),
       .copy(_, let target), .cast(_, let target), .gather(_, _, _, let target), .select(_, _, _, let target),
       .scaleAdd(_, _, _, let target):
       target

@@ -124,7 +124,8 @@ struct CUDAProgramBuilder {
     case .unary(let operation, let source, let target): try unary(operation.kernelNumber, source, target)
     case .clip(let minimum, let maximum, let source, let target):
       try unary(Int32(clamping: HR_UNARY_CLIP), source, target, minimum, maximum)
-    case .leakyRelu(let slope, let source, let target): try unary(Int32(clamping: HR_UNARY_LEAKY_RELU), source, target, slope)
+    case .attributed(let function, let first, let second, let source, let target):
+      try unary(function.kernelNumber, source, target, first, second)
     case .binary(let operation, let a, let b, let target): try binary(operation, a, b, target)
     case .reduce(let reduction, let source, let axes, let target): try reduce(reduction, source, axes, target)
     case .copy(let source, let target):

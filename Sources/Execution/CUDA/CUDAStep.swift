@@ -145,6 +145,21 @@ extension Activation {
   }
 }
 
+extension AttributedFunction {
+  var kernelNumber: Int32 {
+    let number =
+      switch self {
+      case .leakyRelu: HR_UNARY_LEAKY_RELU
+      case .elu: HR_UNARY_ELU
+      case .celu: HR_UNARY_CELU
+      case .selu: HR_UNARY_SELU
+      case .hardSigmoid: HR_UNARY_HARD_SIGMOID
+      case .thresholdedRelu: HR_UNARY_THRESHOLDED_RELU
+      }
+    return Int32(clamping: number)
+  }
+}
+
 extension UnaryOperation {
   var kernelNumber: Int32 {
     let number =

@@ -22,8 +22,8 @@ public enum Operation: Sendable, Hashable {
   case reduce(Reduction, axes: [Int], keepDimensions: Bool)
   /// To minimum...maximum; infinite where there is no bound. ONNX's order: the larger of x and minimum first.
   case clip(minimum: Float, maximum: Float)
-  /// x where it is not negative, else slope x.
-  case leakyRelu(slope: Float)
+  /// With its attributes in their order, zero for one that it has not.
+  case attributed(AttributedFunction, Float, Float)
   case reshape(Shape)
   case transpose(permutation: [Int])
   /// To a shape, ONNX's two-way broadcast already resolved.

@@ -28,7 +28,7 @@ public enum ShapeInference {
     }
     let maximum: Int
     switch operation {
-    case .unary, .clip, .leakyRelu, .softmax, .reduceMean, .reduce, .reshape, .transpose, .expand, .slice, .split, .squeeze, .unsqueeze,
+    case .unary, .clip, .attributed, .softmax, .reduceMean, .reduce, .reshape, .transpose, .expand, .slice, .split, .squeeze, .unsqueeze,
       .cast, .flatten:
       maximum = 1
     case .binary, .matMul, .gather: maximum = 2
@@ -84,7 +84,8 @@ public enum ShapeInference {
       if minimum.isNaN || maximum.isNaN { throw fail("a bound is not a number") }
       return [(value.type, value.shape)]
 
-    case .leakyRelu:
+    case .attributed(let function, let first, let second):
+      if !first.isFinite || !second.isFinite || (function == .celu && first == 0) { throw fail("an attribute is out of range") }
       let value = try input(0)
       try expectFloating(value)
       return [(value.type, value.shape)]

@@ -90,7 +90,8 @@ struct Run {
       return [reduced(x, reduction, Set(axes.map { $0 < 0 ? $0 + x.shape.count : $0 }), keep)]
     case .clip(let minimum, let maximum):
       return [DenseArray(unchecked: x.shape, x.values.map { min(max($0, Double(minimum)), Double(maximum)) })]
-    case .leakyRelu(let slope): return [DenseArray(unchecked: x.shape, x.values.map { $0 < 0 ? $0 * Double(slope) : $0 })]
+    case .attributed(let function, let first, let second):
+      return [DenseArray(unchecked: x.shape, x.values.map { function($0, Double(first), Double(second)) })]
     case .reshape(let shape): return [DenseArray(unchecked: try sizes(shape), x.values)]
     case .flatten, .squeeze, .unsqueeze:
       let declared = try ShapeInference.infer(

@@ -34,7 +34,7 @@ public enum FuseConvolution: RewritePass {
     switch node.operation {
     case .unary(let function) where function != .identity: return function.rawValue.lowercased()
     case .clip: return "clip"
-    case .leakyRelu: return "leakyrelu"
+    case .attributed(let function, _, _): return function.rawValue.lowercased()
     case .costed(let costed) where costed.type == "BatchNormalization" && costed.results.count == 1:
       let parameters = node.inputs.dropFirst()
       return parameters.allSatisfy { $0.map { graph.constants[$0] != nil } ?? false } ? "batchnormalization" : nil

@@ -67,7 +67,7 @@ struct Sinking {
     /// Whether all inputs but the first are untouched by copies.
     let onlyFirst = axes.dropFirst().allSatisfy { $0 == nil }
     switch node.operation {
-    case .unary, .clip, .leakyRelu, .cast: break
+    case .unary, .clip, .attributed, .cast: break
     case .linear:
       guard onlyFirst, let axis = axes[0], axis != rank - 1 else { return false }
     case .layerNormalization(let from, _), .normalizedActivation(let from, _, _):

@@ -10,10 +10,10 @@ extension CostRule {
     for name in ["And", "Or", "Xor", "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual"] { rules[name] = .broadcast(type: .bool) }
     rules["Where"] = .broadcast(valueFrom: 1)
     for name in [
-      "LeakyRelu", "ThresholdedRelu", "Clip", "Shrink", "BitwiseNot", "HardSigmoid", "Sigmoid", "Tanh",
+      "Clip", "Shrink", "BitwiseNot", "Sigmoid", "Tanh",
     ] { rules[name] = .likeFirst(1) }
     for name in [
-      "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Elu", "Selu", "Celu", "Swish", "Mish", "Gelu",
+      "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Swish", "Mish", "Gelu",
       "com.microsoft.QuickGelu", "com.microsoft.Gelu",
     ] { rules[name] = .likeFirst(4) }
     for name in ["com.microsoft.BiasGelu", "com.microsoft.FastGelu"] { rules[name] = .likeFirst(5) }
@@ -36,6 +36,7 @@ extension CostRule {
     for function in UnaryOperation.allCases {
       if let name = function.onnxName, rules[name] == nil { rules[name] = .likeFirst(function.isTranscendental ? 4 : 1) }
     }
+    for function in AttributedFunction.allCases { rules[function.onnxName] = .likeFirst(function.isTranscendental ? 4 : 1) }
     return rules
   }()
 }

@@ -28,7 +28,10 @@ enum OperationCoding {
       return make(
         "clip", ("minimum", minimum.isFinite ? JSONValue(Double(minimum)) : .null),
         ("maximum", maximum.isFinite ? JSONValue(Double(maximum)) : .null))
-    case .leakyRelu(let slope): return make("leakyRelu", ("slope", JSONValue(Double(slope))))
+    case .attributed(let function, let first, let second):
+      return make(
+        "attributed", ("function", JSONValue(function.rawValue)), ("first", JSONValue(Double(first))), ("second", JSONValue(Double(second)))
+      )
     case .costed(let costed): return make("costed", ("operator", CostedOperatorCoding.json(costed)))
     case .reshape(let shape): return make("reshape", ("shape", json(shape)))
     case .transpose(let permutation): return make("transpose", ("permutation", list(permutation)))
@@ -80,7 +83,13 @@ enum OperationCoding {
       else { return nil }
       return .reduce(reduction, axes: axes, keepDimensions: keep)
     case "clip": return .clip(minimum: float("minimum") ?? -.infinity, maximum: float("maximum") ?? .infinity)
-    case "leakyRelu": return float("slope").map { .leakyRelu(slope: $0) }
+    case "attributed":
+      guard let function = json["function"]?.stringValue.flatMap({ AttributedFunction(rawValue: $0) }), let first = float("first"),
+        let second = float("second")
+      else { return nil }
+      return .attributed(function, first, second)
+    // As files before had it.
+    case "leakyRelu": return float("slope").map { .attributed(.leakyRelu, $0, 0) }
     case "costed": return json["operator"].flatMap(CostedOperatorCoding.costed).map { .costed($0) }
     case "reshape": return json["shape"].flatMap(shape).map { .reshape($0) }
     case "transpose": return list("permutation").map { .transpose(permutation: $0) }
