@@ -8,7 +8,7 @@ RELEASE := .build/release/headroom
 VENV := .venv
 
 
-.PHONY: help bench bench-gpu build test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist deps install fuzz clean
+.PHONY: help bench bench-gpu build fetch-ahead test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist deps install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,13 +26,18 @@ bench: build ## the published case study: its GPU in virtual time, and this mach
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
 	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
-test: deps lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
+test: deps fetch-ahead lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
 	@Scripts/test-summary
 
+# Downloads wait for servers while builds take the processors.
+fetch-ahead: deps
+	@Scripts/fetch-ahead start
+
 test-swift: deps
+	swift build --build-tests
+	@Scripts/fetch-ahead wait
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
-	swift build --build-tests
 	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
 	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
 
@@ -59,6 +64,7 @@ test-long: build ## what `make test` leaves out: the properties on a million ran
 	Scripts/test-peers long 2>&1 | tee -a .build/test-long.log
 
 test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
+	@Scripts/fetch-ahead wait
 	@Scripts/install-packages test
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log
 
