@@ -19,10 +19,10 @@ public struct Comparison: Sendable {
     public var unit: Figure.Unit
     /// (after - before) / before; nil where a side is missing or zero.
     public var change: Double?
-    /// What runs of one side differ by, as a share; nil with one run a side.
+    /// What runs of one side differ by, as a share; nil with one run per side.
     public var spread: Double?
 
-    /// Whether the change exceeds the spread. Nil where there is one run a side: nobody knows the spread.
+    /// Whether the change exceeds the spread. Nil where there is one run per side: nobody knows the spread.
     public var isSignificant: Bool? { spread.flatMap { spread in change.map { $0.magnitude > spread } } }
   }
 
@@ -123,7 +123,7 @@ public struct Comparison: Sendable {
     case same
     /// The sides did different amounts of work: a shorter or less busy window proves nothing.
     case differentWork
-    /// One run a side and a small difference.
+    /// One run per side and a small difference.
     case inconclusive
   }
 
@@ -201,14 +201,27 @@ public struct Comparison: Sendable {
       verdict = span.spread == nil ? .inconclusive : .same
       reason =
         span.spread == nil
-        ? "the same work in \(Self.signed(spanChange)) of the time, and one run a side: give several files a side to know the spread"
+        ? "the same work in \(Self.signed(spanChange)) of the time, and one run per side: give several files per side to know the spread"
         : "the same work, and a difference of \(Self.signed(spanChange)) within the spread of \(NumberInWords.percent(threshold))"
       return
     }
     verdict = spanChange < 0 ? .faster : .slower
     reason =
       "the same work took \(Self.signed(spanChange)) of the time"
-      + (span.spread.map { ", beyond the spread of \(NumberInWords.percent($0))" } ?? " (one run a side: the spread is unknown)")
+      + (span.spread.map { ", beyond the spread of \(NumberInWords.percent($0))" } ?? " (one run per side: the spread is unknown)")
+  }
+
+  /// Whether a total may be smaller only because the second side did less: its kernels were fewer, and no phase that came as often on both sides
+  /// says that as many steps ran.
+  func hidesByLessWork(_ key: String) -> Bool {
+    guard verdict == .differentWork, let kernels = self["kernels"]?.change, kernels < 0 else { return false }
+    let totals = ["span", "kernel_time", "kernel_busy", "copy_time", "idle"]
+    guard totals.contains(key) || ["kernel:", "idle:", "api:", "range:"].contains(where: { key.hasPrefix($0) }) else { return false }
+    // One kernel, call or phase that ran as often is compared by itself.
+    for (prefix, count) in [("kernel:", "count:"), ("api:", "api_count:"), ("range:", "range_count:")] where key.hasPrefix(prefix) {
+      if let times = self[count + key.dropFirst(prefix.count)]?.change { return times.magnitude > Self.sameWork }
+    }
+    return !rows.contains { $0.key.hasPrefix("range_count:") && $0.change == 0 && ($0.before ?? 0) >= 5 }
   }
 
   static func signed(_ share: Double) -> String { (share >= 0 ? "+" : "-") + NumberInWords.percent(share.magnitude) }
@@ -251,7 +264,9 @@ public struct ComparisonCondition: Sendable, Hashable {
       guard let change = row.change else { return nil }
       // Within the spread of the threshold either answer could be an accident.
       if let spread = row.spread, (change - threshold).magnitude < spread { return nil }
-      return isAbove ? change > threshold : change < threshold
+      let isCrossed = isAbove ? change > threshold : change < threshold
+      // A total that did not rise because less was done says nothing: a gate must not pass on it.
+      return !isCrossed && comparison.hidesByLessWork(row.key) ? nil : isCrossed
     }
     guard let value = row.after, row.unit == .share else { return nil }
     return isAbove ? value > threshold : value < threshold

@@ -116,6 +116,7 @@ public struct DeviceExplanation: Sendable {
   /// Work whose launch is not in the trace.
   private static func unlinked(_ activity: DeviceActivity, _ trace: Trace, _ host: HostActivity) -> Int {
     activity.events.reduce(0) { sum, event in
+      if event.kind == .copy, CopyEvent.isMigration(direction: trace.copies.direction[Int(event.row)]) { return sum }
       guard let join = IdleTime.join(event, trace), host.launches.apiCall(process: join.process, correlation: join.correlation) != nil
       else {
         return sum + 1

@@ -71,6 +71,8 @@ public struct TraceContext: Sendable {
   public var model: ModelBesideTrace?
   /// The reader of the file has its own notes on rows without launches, devices without facts and graphs without nodes.
   public var hasImportNotes = false
+  /// The file is damaged or ends early: what was not read may say otherwise.
+  public var isDamaged = false
 
   /// Nothing is known.
   public init() {}
@@ -184,6 +186,7 @@ public struct TraceExplanation: Sendable {
     mismatches = []
     findings = []
     weigh(trace, activities, context)
+    if context.isDamaged { for index in verdicts.indices { verdicts[index].weighDamage() } }
     progress("replaying")
     let graph =
       windows == nil && context.device == nil && process == nil ? ReplayGraph(of: trace, host: host, devices: activities) : nil
@@ -215,6 +218,7 @@ public struct TraceExplanation: Sendable {
       verdicts[index].weigh(others: activities, main: index, devices[index])
     }
     if contents.apiCalls == 0 { verdicts[main].weighMissingCalls() }
+    verdicts[main].weighMissingJoin(launches: contents.launches, device)
     if let wait = InputWait(trace, device: activities[main]) { verdicts[main].weigh(wait, device) }
     if !trace.requests.isEmpty { requests = RequestUse(trace, device: activities[main]) }
     if let requests {
@@ -273,6 +277,12 @@ public struct TraceExplanation: Sendable {
         notes.append("\(device.name): \(device.unlinked) of \(events) kernels and copies have no launch in the trace; they count as busy")
       }
       if device.shares.byProcess.count > 1 { notes.append(Self.processNote(device)) }
+      if device.facts.isSlice, let own = device.facts.smCount {
+        let whole =
+          device.facts.wholeSMCount.map { " of the board's \($0), \(NumberInWords.percent(Double(own) / Double(max(1, $0))))" } ?? ""
+        notes.append(
+          "\(device.name): a MIG slice with \(own) SMs\(whole): all shares, also of predicted counters, are of the slice")
+      }
       if device.facts.smCount == nil, device.busy.kernels > device.busy.graphs, !context.hasImportNotes {
         notes.append("\(device.name): SMs with a resident block \(device.facts.source)")
       }

@@ -47,7 +47,7 @@ extension TraceVerdict {
   mutating func weighUnifiedMemory(_ device: DeviceExplanation) {
     let share = Double(device.copies.unifiedNanoseconds) / Double(device.wall)
     let kernelsLimit = regime == .deviceBound || regime == .underfilled || regime == .computeBound || regime == .memoryBound
-    guard share >= 0.3, regime == .transferBound || kernelsLimit || confidence == .inconclusive else { return }
+    guard share >= 0.3, regime == .transferBound || kernelsLimit || isUpstream || confidence == .inconclusive else { return }
     (regime, second, isUpstream, confidence) = (.transferBound, nil, false, share > 0.5 ? .high : .medium)
     title = "transfer-bound (pages of unified memory move between host and device, and kernels wait for them)"
     confirm = "cudaMemPrefetchAsync before the kernels, or cudaMalloc and explicit copies: the rate should rise"
@@ -96,6 +96,21 @@ extension TraceVerdict {
     evidence.append(
       "Behind \(Figure(Double(device.shares.waitsBehindResults), .count, device.kind, source: "trace: copies of at most 64 KB to the host")) small results the GPU idled \(device.share(device.shares.idleBehindResults)) of the time."
     )
+  }
+
+  /// A file of which a part could not be read.
+  mutating func weighDamage() {
+    confidence = min(confidence, .medium)
+    evidence.append("Parts of the file could not be read: what they held may say otherwise.")
+  }
+
+  /// Launches and kernels are there, and nothing that joins them.
+  mutating func weighMissingJoin(launches: Int, _ device: DeviceExplanation) {
+    guard confidence == .inconclusive, launches > 0, device.busy.kernels > 0,
+      device.unlinked >= device.busy.kernels + device.busy.copies
+    else { return }
+    title = "inconclusive: calls and GPU work carry no correlation that would join them"
+    confirm = "the trace as the profiler wrote it: filters and converters drop args.correlation (correlationId)"
   }
 
   /// No CUDA call at all: what launched the work was not recorded.

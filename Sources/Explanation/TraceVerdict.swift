@@ -196,7 +196,7 @@ public struct TraceVerdict: Sendable, Hashable {
     regime = .deviceBound
     title = "GPU-bound: kernels run \(NumberInWords.percent(Double(device.busy.kernel) / Double(device.wall))) of the time"
     confirm = "hardware counters of one step (ncu --set full), or the model: headroom explain ... --onnx MODEL"
-    if let fill = device.kernels.fill, fill < 0.5 {
+    if let fill = device.kernels.computingFill, fill < 0.5 {
       regime = .underfilled
       title = "kernels too small to fill the GPU"
       evidence.append("SMs with a resident block, weighted by time: \(Figure(fill, .share, .estimated, source: "grids and SM count")).")
@@ -207,7 +207,9 @@ public struct TraceVerdict: Sendable, Hashable {
       evidence.append(
         "Tensor pipe active in kernels, predicted: \(Figure(tensor, .share, .estimated, source: "tiles and durations")).")
       confirm = "nvidia-smi -q -d CLOCK,POWER during the run: is the clock below boost?"
-    } else if let slots = device.kernels.slotEfficiency, slots < 0.65, device.kernels.severalWavesShare > 0.6 {
+    } else if let slots = device.kernels.slotEfficiency, slots < 0.65, device.kernels.waveBalance ?? 1 < 0.65,
+      device.kernels.severalWavesShare > 0.6
+    {
       regime = .underfilled
       title = "wave quantization: \(NumberInWords.percent(1 - slots)) of the kernels' block slots stay empty in their last wave"
       confirm = "another batch size or tile: the kernel time per row should fall"

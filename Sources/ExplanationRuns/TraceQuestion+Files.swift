@@ -89,6 +89,7 @@ extension TraceQuestion {
         }
         (own.windows, own.windowText, own.process) = (window?.windows, window?.text, chosen)
         own.hasImportNotes = true
+        own.isDamaged = imported.notes.contains { $0.severity == .warning && ($0.kind == .incomplete || $0.kind == .unreadable) }
         var explanation = TraceExplanation(of: trace, name: path, context: own) { progress.report("\(path): \($0)") }
         explanation.notes = imported.notes.map(\.text) + explanation.notes
         output.explanations.append(explanation)

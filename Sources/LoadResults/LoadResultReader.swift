@@ -21,6 +21,8 @@ public enum LoadResultReader {
   public static func parse(_ bytes: [UInt8], path: String) throws(LoadResultError) -> [ObservedLoad] {
     var content = bytes[...]
     if content.starts(with: [0xEF, 0xBB, 0xBF]) { content = content.dropFirst(3) }
+    let utf8 = utf8(ofUTF16: bytes)
+    if let utf8 { content = utf8[...] }
     guard let first = content.first(where: { $0 > 0x20 }) else { throw LoadResultError(path: path, reason: "empty") }
     if first == UInt8(ascii: "{") {
       if K6Result.isPoints(content) { return [try K6Result.readPoints(content, path: path)] }
@@ -31,11 +33,24 @@ public enum LoadResultReader {
       return try json(document, path: path)
     }
     guard let text = String(validating: content, as: UTF8.self) else { throw LoadResultError(path: path, reason: "neither JSON nor text") }
+    if let load = try PrintedReport.read(text, path: path) { return [load] }
     let table = try CSVTable(text, path: path)
     if LocustResult.recognizes(table) { return try LocustResult.read(table, path: path) }
     if PerfAnalyzerResult.recognizes(table) { return try PerfAnalyzerResult.read(table, path: path) }
-    throw LoadResultError(
-      path: path, place: "line 1", reason: "columns of no load generator we know: \(table.header.prefix(6).joined(separator: ", "))")
+    if GenAIPerfResult.recognizes(table) { return [try GenAIPerfResult.read(table, path: path)] }
+    let columns = table.header.prefix(6).joined(separator: ", ").prefix(120)
+    throw LoadResultError(path: path, place: "line 1", reason: "the result of no load generator known here (\(columns)). \(known)")
+  }
+
+  /// What a Windows shell's redirection wrote; nil for anything without UTF-16's byte order mark.
+  private static func utf8(ofUTF16 bytes: [UInt8]) -> [UInt8]? {
+    let isLittle = bytes.starts(with: [0xFF, 0xFE])
+    guard isLittle || bytes.starts(with: [0xFE, 0xFF]) else { return nil }
+    let units = stride(from: 2, to: bytes.count - bytes.count % 2, by: 2).lazy.map { index in
+      let (first, second) = (UInt16(bytes[index]), UInt16(bytes[index + 1]))
+      return isLittle ? second << 8 | first : first << 8 | second
+    }
+    return Array(String(decoding: Array(units), as: UTF16.self).utf8)
   }
 
   private static func json(_ document: JSONValue, path: String) throws(LoadResultError) -> [ObservedLoad] {
@@ -45,12 +60,14 @@ public enum LoadResultReader {
     if document["metrics"] != nil { return [try K6Result.read(document, path: path)] }
     if document["latencies"] != nil { return [try VegetaResult.read(document, path: path)] }
     if document["experiments"] != nil { return try PerfAnalyzerResult.read(document, path: path) }
-    let keys = document.objectValue?.prefix(6).map(\.name).joined(separator: ", ") ?? ""
-    throw LoadResultError(
-      path: path,
-      reason:
-        "JSON of no load generator we know (\(keys)); known are k6's summary, vegeta's report -type=json, perf_analyzer's export and ours")
+    if GenAIPerfResult.recognizes(document) { return [try GenAIPerfResult.read(document, path: path)] }
+    let keys = document.objectValue?.prefix(6).map(\.name).joined(separator: ", ").prefix(120) ?? ""
+    throw LoadResultError(path: path, reason: "JSON of no load generator known here (\(keys)). \(known)")
   }
+
+  /// What is read, for errors.
+  private static let known =
+    "Read are Locust (--csv), k6 (--summary-export, --out json), vegeta (report -type=json), perf_analyzer (-f, --profile-export-file), GenAI-Perf (JSON, CSV), headroom load --json, and what wrk, hey and ab print. Any other rate: --rate N/s"
 
   /// Nearest-rank percentiles of values in order (the value that at least p % do not exceed).
   static func percentiles(_ sorted: [Double], _ percents: [Double]) -> [ObservedLoad.Percentile] {

@@ -2,7 +2,7 @@
 public struct ObservedLoad: Sendable, Hashable {
   /// Which program wrote it.
   public enum Tool: String, Sendable, Hashable, CaseIterable {
-    case locust, k6, perfAnalyzer = "perf_analyzer", vegeta, headroom
+    case locust, k6, perfAnalyzer = "perf_analyzer", genAIPerf = "genai-perf", vegeta, wrk, hey, ab, headroom
   }
 
   /// Who decides when a request is sent.

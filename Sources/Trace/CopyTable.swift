@@ -19,6 +19,9 @@ public struct CopyEvent: Sendable, Hashable {
   /// Node of the CUDA graph that launched it; `Trace.unknown` where not recorded.
   public var graphNode: Int64
 
+  /// Whether a direction is that of unified memory's pages, which move when somebody touches them and not because a call says so.
+  @inlinable public static func isMigration(direction: Int32) -> Bool { (11...13).contains(direction) }
+
   /// Every column stated; what is left out is unknown or zero as documented.
   @inlinable public init(
     start: Int64, end: Int64, stream: StreamID, correlation: Int64 = Trace.unknown, bytes: Int64, direction: Int32,

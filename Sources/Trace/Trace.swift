@@ -128,6 +128,9 @@ public struct Trace: Sendable, Hashable {
       $0.cudaDevice == stream.device && ($0.process == Trace.unknown || stream.process == Trace.unknown || $0.process == number)
     }
     if let mapping { return gpus.first { $0.id == mapping.gpu } }
-    return gpus.first { $0.cudaDevice == stream.device }
+    if let described = gpus.first(where: { $0.cudaDevice == stream.device }) { return described }
+    // One device described, and no ordinal on either side that would tell it from another.
+    guard gpus.count == 1, let only = gpus.first, only.cudaDevice == Trace.unknown || stream.device == Trace.unknown else { return nil }
+    return only
   }
 }

@@ -10,7 +10,7 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare", abstract: "Say what changed between two recorded runs, by how much, and whether it exceeds the spread.",
     usage: "headroom compare [options] BEFORE AFTER",
     discussion: """
-      Aligns kernels and CUDA calls by name, phases by the program's own ranges, and idle time by cause. Several runs a side (separated by commas) tell what runs differ by anyhow. Less work in \
+      Aligns kernels and CUDA calls by name, phases by the program's own ranges, and idle time by cause. Several runs per side (separated by commas) tell what runs differ by anyhow. Less work in \
       the second window is not "faster", and is said.
 
       EXAMPLES
@@ -28,9 +28,9 @@ struct CompareCommand: ParsableCommand {
 
       EXIT CODES
         0 compared, and no condition crossed; 1 failed; 2 a condition crossed;
-        3 inconclusive: a condition's quantity is unknown or within the spread, or,
-        without conditions, the sides did different work or differ too little;
-        64 usage.
+        3 inconclusive: a condition's quantity is unknown or within the spread, or a
+        total did not rise because the second side did less work; or, without
+        conditions, the sides did different work or differ too little; 64 usage.
       """)
 
   @Argument(help: ArgumentHelp("Traces of one side, separated by commas.", valueName: "BEFORE"))

@@ -99,6 +99,29 @@ import TraceFormats
     }
   }
 
+  @Test func aGateDoesNotPassOnLessWork() throws {
+    func steps(_ count: Int, layers: Int = 10, named: Bool = false) throws -> Comparison.Run {
+      var maker = TraceMaker.eager(steps: count, layers: layers)
+      if named {
+        let step = maker.trace.names.intern("step")
+        for index in 0..<20 {
+          maker.trace.ranges.append(
+            RangeEvent(start: Int64(index) * 1_000, end: Int64(index) * 1_000 + 900, thread: maker.thread, text: step))
+        }
+      }
+      return try #require(Comparison.Run(TraceExplanation(of: maker.trace, name: ""), trace: maker.trace))
+    }
+    func crossed(_ text: String, _ before: Comparison.Run, _ after: Comparison.Run) throws -> Bool? {
+      try #require(ComparisonCondition(text)).isCrossed(by: try #require(Comparison(before: [before], after: [after])))
+    }
+    #expect(try crossed("kernel_time>+3%", try steps(50), try steps(40)) == nil)
+    #expect(try crossed("time_per_kernel>+3%", try steps(50), try steps(40)) == false)
+    // More kernels and more time: crossed all the same.
+    #expect(try crossed("kernel_time>+3%", try steps(40), try steps(50)) == true)
+    // As many steps with fewer kernels each: fused.
+    #expect(try crossed("kernel_time>+3%", try steps(20, layers: 20, named: true), try steps(20, named: true)) == false)
+  }
+
   @Test func kernelsThatCameAndWentAreRows() throws {
     var before = TraceMaker.eager(steps: 10, layers: 10)
     before.kernel("only_before", launch: (5_000, 5_001), 5_010, 5_020)

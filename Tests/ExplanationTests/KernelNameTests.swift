@@ -88,4 +88,14 @@ import Testing
 
 extension String {
   fileprivate func repeated(_ count: Int) -> String { String(repeating: self, count: count) }
+
+  @Test(arguments: [
+    ("__myl_FcMulAddResh_myl3_17", KernelName.Role.tensorGEMM), ("_gemm_mha_v2_0x88", .attention),
+    ("__myl_MoveCastMulAdd_0x3f1c2b", .elementwise), ("__myl_ResTraMeaSubMul_0xabc", .normalization),
+    ("__myl_CastMeanSubMulMean_0x1", .normalization), ("__myl_TranResh_0x12", .layout), ("__myl_MaxSubExpSumDiv_0x2", .softmax),
+    ("loop_add_fusion_12", .elementwise), ("input_reduce_fusion_3", .reduction), ("gemm_fusion_dot_17", .tensorGEMM),
+    ("wrapped_transpose", .layout), ("input_scatter_fusion_2", .layout), ("triton_softmax_4", .softmax), ("fusion_3", .other),
+    ("fusion_kernel_of_mine", .other), ("input_embedding", .layout),
+  ])
+  func namesOfCompilersSayWhatWasFused(name: String, role: KernelName.Role) { #expect(KernelName(name).role == role) }
 }

@@ -221,6 +221,19 @@ import TraceFormats
     #expect(explanation.findings.first?.found.first { $0.code == .HR205 }?.seen.map(\.text).joined().contains("132 or 264 blocks") == true)
   }
 
+  @Test func aLastWaveThatEverySMSharesIsNoLoss() throws {
+    var maker = TraceMaker()
+    // Five blocks for each SM, four at a time: the last runs four times as fast.
+    for index in 0..<100 {
+      let begin = 200 + Double(index) * 101
+      maker.kernel("my_kernel", launch: (Double(index), Double(index) + 0.5), begin, begin + 100, grid: 660, registers: 40)
+    }
+    let explanation = explain(maker)
+    #expect(try #require(explanation.device?.kernels.slotEfficiency) < 0.8)
+    #expect(explanation.findings.first?.found.contains { $0.code == .HR205 } == false)
+    #expect(try #require(explanation.verdict).title.hasPrefix("wave quantization") == false)
+  }
+
   @Test func oneKernelIsTooLittle() throws {
     var maker = TraceMaker()
     maker.kernel(launch: (0, 5), 8, 108)
@@ -320,5 +333,102 @@ import TraceFormats
     var context = TraceContext()
     (context.windows, context.windowText) = ([0..<1_000_000], "up to 1 ms")
     #expect(explain(maker, context).notes.contains { $0.contains("runs after it: the GPU is behind its host") })
+  }
+
+  /// Kernels that a host launches one by one, with pages that it reads back by touching them.
+  func unifiedMemory(steps: Int, isRead: Bool) -> TraceMaker {
+    var maker = TraceMaker()
+    for index in 0..<steps {
+      let start = Double(index) * 1_500
+      maker.kernel(launch: (start, start + 4), start + 6, start + 400, grid: 1_056)
+      maker.call("cudaDeviceSynchronize", start + 5, start + 402)
+      guard isRead else { continue }
+      maker.trace.copies.append(
+        CopyEvent(
+          start: Int64((start + 800) * 1e3), end: Int64((start + 900) * 1e3), stream: maker.trace.intern(maker.stream(7)), bytes: 2 << 20,
+          direction: 12, sourceKind: 4, destinationKind: 4))
+    }
+    return maker
+  }
+
+  @Test func idleTimeBeforePagesThatTheHostTouchesIsTheHosts() throws {
+    let explanation = explain(unifiedMemory(steps: 40, isRead: true))
+    let device = try #require(explanation.device)
+    #expect(device.idle.byCause[.launchNotRecorded] == nil)
+    #expect(device.unlinked == 0)
+    // 400 us before each copy and 600 behind it, but for the last.
+    #expect(device.idle.total == 40 * 400_000 + 39 * 606_000)
+    #expect(device.idle.byCause.values.reduce(0, +) == device.idle.total)
+    #expect(explanation.notes.allSatisfy { !$0.contains("no launch") })
+  }
+
+  @Test func aDamagedFileIsNoBasisForCertainty() throws {
+    let maker = TraceMaker.eager(steps: 40, layers: 20)
+    var context = TraceContext()
+    #expect(explain(maker, context).verdict?.confidence == .high)
+    context.isDamaged = true
+    let verdict = try #require(explain(maker, context).verdict)
+    #expect(verdict.confidence == .medium && verdict.regime == .launchBound)
+    #expect(verdict.evidence.map(\.text).contains { $0.contains("could not be read") })
+  }
+
+  @Test func launchesAndKernelsWithoutCorrelationSayThat() throws {
+    var maker = TraceMaker.eager(steps: 20, layers: 20)
+    for row in maker.trace.kernels.indices { maker.trace.kernels.correlation[row] = Trace.unknown }
+    let verdict = try #require(explain(maker).verdict)
+    #expect(verdict.confidence == .inconclusive && verdict.title.contains("carry no correlation"))
+    #expect(verdict.confirm.contains("args.correlation"))
+  }
+
+  @Test func collectivesAreNotTooSmallForTheGPU() throws {
+    var maker = TraceMaker()
+    var time = 100.0
+    for index in 0..<200 {
+      maker.kernel(
+        "nvjet_sm90_tst_128x128_64x4_2x1_v_bz_TNN", launch: (Double(index) * 4, Double(index) * 4 + 3), time, time + 300, grid: 264)
+      time += 301
+      maker.kernel(
+        "ncclDevKernel_ReduceScatter_Sum_bf16_RING_LL(ncclDevKernelArgsStorage<4096ul>)",
+        launch: (Double(index) * 4 + 1, Double(index) * 4 + 2),
+        time, time + 900, grid: 24, stream: 20)
+      time += 901
+    }
+    let explanation = explain(maker)
+    #expect(explanation.verdict?.title.hasPrefix("communication-bound") == true)
+    #expect(explanation.findings.first?.found.contains { $0.code == .HR201 } == false)
+    let answer = explanation.answer.joined(separator: "\n")
+    #expect(answer.contains("if collectives ran beside other kernels") && !answer.contains("more needs faster kernels"))
+  }
+
+  @Test func aMIGSliceIsWeighedAsItself() throws {
+    var maker = TraceMaker(gpu: "NVIDIA A100-SXM4-80GB MIG 1g.10gb", smCount: 14)
+    maker.trace.gpus[0].totalMemoryBytes = 85 << 30
+    for index in 0..<100 {
+      maker.kernel(
+        "ampere_fp16_s16816gemm_fp16_128x128_ldg8_f2f_stages_64x3_nn", launch: (Double(index) * 5, Double(index) * 5 + 4),
+        10 + Double(index) * 101, 110 + Double(index) * 101, grid: 14)
+    }
+    let explanation = explain(maker)
+    let device = try #require(explanation.device)
+    #expect(device.facts.isSlice && device.facts.wholeSMCount == 108 && device.facts.smCount == 14)
+    #expect(explanation.notes.contains { $0.contains("MIG slice with 14 SMs of the board's 108, 13 %") })
+    // As on a whole board with as many blocks per SM: the pipe's share is of the slice.
+    var whole = TraceMaker(gpu: "NVIDIA A100-SXM4-80GB", smCount: 108)
+    whole.trace.gpus[0].totalMemoryBytes = 85 << 30
+    for index in 0..<100 {
+      whole.kernel(
+        "ampere_fp16_s16816gemm_fp16_128x128_ldg8_f2f_stages_64x3_nn", launch: (Double(index) * 5, Double(index) * 5 + 4),
+        10 + Double(index) * 101, 110 + Double(index) * 101, grid: 108)
+    }
+    let (slice, board) = (try #require(device.counters[.tensorActive]), try #require(explain(whole).device?.counters[.tensorActive]))
+    #expect((slice.value - board.value).magnitude < 0.05)
+  }
+
+  @Test func anEndlessNameCostsNothing() throws {
+    var maker = TraceMaker.eager(steps: 20, layers: 20)
+    maker.kernel("void " + String(repeating: "x", count: 4_000_000) + "<int>(float)", launch: (9_000, 9_001), 9_010, 9_015)
+    let before = ContinuousClock.now
+    #expect(explain(maker).verdict?.regime == .launchBound)
+    #expect(ContinuousClock.now - before < .seconds(5))
   }
 }

@@ -25,13 +25,13 @@ struct TraceMaker {
   /// A kernel with its launch call; `launch` nil for none.
   mutating func kernel(
     _ name: String = "nvjet_sm90_hsh_48x64_64x15_4x2_h_bz_bias_TNN", launch: (Double, Double)?, _ start: Double, _ end: Double,
-    grid: Int32 = 96, stream number: Int64 = 7, device: Int64 = 0, call: String = "cudaLaunchKernel"
+    grid: Int32 = 96, stream number: Int64 = 7, device: Int64 = 0, call: String = "cudaLaunchKernel", registers: Int32 = 168
   ) {
     correlation += 1
     if let launch { self.call(call, launch.0, launch.1, correlation: correlation) }
     let id = trace.names.intern(name)
     let description = trace.intern(
-      KernelDescription(demangledName: id, shortName: id, grid: (grid, 1, 1), block: (384, 1, 1), registersPerThread: 168))
+      KernelDescription(demangledName: id, shortName: id, grid: (grid, 1, 1), block: (384, 1, 1), registersPerThread: registers))
     trace.kernels.append(
       KernelEvent(
         start: Int64(start * 1e3), end: Int64(end * 1e3), description: description, stream: trace.intern(stream(number, device: device)),

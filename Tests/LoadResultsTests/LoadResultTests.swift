@@ -122,8 +122,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "x: empty"), ("{", "x: not JSON"), ("{\"a\": 1}", "x: JSON of no load generator we know (a)"),
-    ("a,b\n1,2\n", "x: line 1: columns of no load generator we know: a, b"),
+    ("", "x: empty"), ("{", "x: not JSON"), ("{\"a\": 1}", "x: JSON of no load generator known here (a)"),
+    ("a,b\n1,2\n", "x: line 1: the result of no load generator known here (a, b)"),
     (locustHeader + "\n", "x: no rows: the run ended before its first statistics"),
     (locustHeader + "\nGET,/,many,0,1,1,1,1,1,fast,0\n", "x: line 2: Request Count and Requests/s are not numbers"),
     ("Concurrency,Inferences/Second\n1,N/A\n", "x: line 2: Inferences/Second is not a number"),
@@ -154,5 +154,106 @@ import Testing
         _ = try? LoadResultReader.parse(bent, path: "x")
       }
     }
+  }
+
+  @Test func whatWrkPrintsIsRead() throws {
+    let load = try #require(
+      try Self.read(
+        """
+        Running 30s test @ http://127.0.0.1:8080/v2/models/m/infer
+          12 threads and 400 connections
+          Thread Stats   Avg      Stdev     Max   +/- Stdev
+            Latency   635.91us    0.89ms  12.92ms   93.69%
+            Req/Sec    56.20k     8.07k   62.00k    86.54%
+          Latency Distribution
+             50%  500.00us
+             99%    1.02ms
+          22464657 requests in 30.00s, 17.76GB read
+          Non-2xx or 3xx responses: 7
+        Requests/sec: 748868.53
+        Transfer/sec:    606.33MB
+        """
+      ).first)
+    #expect(load.tool == .wrk && load.loop == .closed && load.requestsPerSecond == 748_868.53 && load.concurrency == 400)
+    #expect(load.requests == 22_464_657 && load.failures == 7 && load.seconds == 30)
+    #expect(load.percentiles.map(\.percent) == [50, 99, 100])
+    #expect((try #require(load.meanSeconds) - 635.91e-6).magnitude < 1e-12)
+  }
+
+  @Test func whatHeyPrintsIsRead() throws {
+    let load = try #require(
+      try Self.read(
+        """
+
+        Summary:
+          Total:\t0.2541 secs
+          Slowest:\t0.0945 secs
+          Average:\t0.0300 secs
+          Requests/sec:\t800.0
+
+        Latency distribution:
+          50%% in 0.0293 secs
+          99% in 0.0801 secs
+
+        Status code distribution:
+          [200]\t150 responses
+          [503]\t50 responses
+        """
+      ).first)
+    // Failed ones are in hey's rate.
+    #expect(load.tool == .hey && load.requests == 200 && load.failures == 50 && load.requestsPerSecond == 600 && load.meanSeconds == 0.03)
+    #expect(load.seconds(at: 50) == 0.0293 && load.seconds(at: 99) == 0.0801 && load.seconds(at: 100) == 0.0945)
+  }
+
+  @Test func whatApacheBenchPrintsIsRead() throws {
+    let load = try #require(
+      try Self.read(
+        """
+        This is ApacheBench, Version 2.3 <$Revision: 1879490 $>
+        Concurrency Level:      10
+        Time taken for tests:   0.102 seconds
+        Complete requests:      1000
+        Failed requests:        3
+        Requests per second:    9803.92 [#/sec] (mean)
+        Time per request:       1.020 [ms] (mean)
+          50%      1
+         100%      5 (longest request)
+        """
+      ).first)
+    #expect(load.tool == .ab && load.concurrency == 10 && load.requests == 1000 && load.failures == 3 && load.requestsPerSecond == 9803.92)
+    #expect(load.seconds(at: 50) == 0.001 && load.seconds(at: 100) == 0.005 && load.meanSeconds == 0.00102)
+  }
+
+  @Test(arguments: [
+    #"{"request_throughput": {"unit": "requests/sec", "avg": 1.23}, "request_latency": {"unit": "ms", "avg": 1066.05, "p99": 2000}}"#,
+    "Metric,avg,min,max,p99\nRequest Latency (ms),\"1,066.05\",1,2500,\"2,000.00\"\n\nMetric,Value\nRequest Throughput (per sec),1.23\n",
+  ])
+  func genAIPerfsExportsAreRead(text: String) throws {
+    let load = try #require(try Self.read(text).first)
+    #expect(load.tool == .genAIPerf && load.requestsPerSecond == 1.23 && load.seconds(at: 99) == 2)
+    #expect((try #require(load.meanSeconds) - 1.06605).magnitude < 1e-9)
+  }
+
+  @Test func whatAWindowsShellRedirectedIsRead() throws {
+    let text = #"{"latencies": {"mean": 2000000}, "requests": 100, "duration": 1000000000, "throughput": 100.0, "success": 1}"#
+    let little: [UInt8] = [0xFF, 0xFE] + Array(text.utf8).flatMap { (byte: UInt8) -> [UInt8] in [byte, 0] }
+    let big: [UInt8] = [0xFE, 0xFF] + Array(text.utf8).flatMap { (byte: UInt8) -> [UInt8] in [0, byte] }
+    for bytes in [little, big, little + [7]] {
+      #expect(try LoadResultReader.parse(bytes, path: "x").first?.requestsPerSecond == 100)
+    }
+  }
+
+  @Test(arguments: ["ts,dur\n1,2\n", #"{"a": 1}"#, "Summary: 5000 requests\n"])
+  func anUnknownResultIsAnsweredWithWhatIsRead(text: String) {
+    let error = #expect(throws: LoadResultError.self) { try Self.read(text) }
+    for tool in ["Locust", "k6", "vegeta", "perf_analyzer", "GenAI-Perf", "wrk", "--rate"] {
+      #expect(error?.reason.contains(tool) == true, "\(tool)")
+    }
+  }
+
+  @Test(arguments: ["Running 1s test @ x\nRequests/sec: none\n", "This is ApacheBench\n", "Summary:\n Requests/sec:\n"])
+  func aReportWithoutARateSaysSo(text: String) {
+    let error = #expect(throws: LoadResultError.self) { try Self.read(text) }
+    #expect(error?.place == "Requests/sec")
   }
 }

@@ -276,6 +276,52 @@ import Trace
     ]
     for (name, short) in names { #expect(KernelNames.short(name) == short, "\(name)") }
   }
+
+  @Test func workOnTheTracksOfAJAXProfileIsRead() throws {
+    // As tsl writes it: no categories; tracks that repeat the work by operator are not more work.
+    let imported = try Self.read(
+      #"""
+      {"displayTimeUnit": "ns", "metadata": {"highres-ticks": true}, "traceEvents": [
+       {"ph": "M", "pid": 1, "name": "process_name", "args": {"name": "/device:GPU:3"}},
+       {"ph": "M", "pid": 1, "tid": 1, "name": "thread_name", "args": {"name": "Stream #14(Compute)"}},
+       {"ph": "M", "pid": 1, "tid": 9, "name": "thread_name", "args": {"name": "XLA Ops"}},
+       {"ph": "M", "pid": 701, "name": "process_name", "args": {"name": "/host:CPU"}},
+       {"ph": "X", "pid": 701, "tid": 5, "ts": 10.0, "dur": 3.0, "name": "cuLaunchKernel", "args": {"correlation_id": "41"}},
+       {"ph": "X", "pid": 701, "tid": 5, "ts": 10.0, "dur": 30.0, "name": "PjitFunction(f)"},
+       {"ph": "X", "pid": 1, "tid": 1, "ts": 20.5, "dur": 30.0, "name": "loop_add_fusion",
+        "args": {"correlation_id": "41", "kernel_details": "regs:32 static_shared:16 dynamic_shared:1024 grid:108,2,1 block:256,1,1 occ_pct:100"}},
+       {"ph": "X", "pid": 1, "tid": 9, "ts": 20.5, "dur": 30.0, "name": "fusion.3"},
+       {"ph": "X", "pid": 1, "tid": 1, "ts": 60.5, "dur": 2.0, "name": "MemcpyD2H", "args": {"correlation_id": "42"}}]}
+      """#)
+    let trace = imported.trace
+    #expect(trace.kernels.count == 1 && trace.copies.count == 1 && trace.apiCalls.count == 1 && trace.ranges.count == 2)
+    let kernel = try #require(trace.kernels.first)
+    #expect(kernel.start == 20_500 && kernel.end == 50_500 && trace[kernel.stream].device == 3)
+    let description = trace[kernel.description]
+    #expect(description.blockCount == 216 && description.registersPerThread == 32 && description.dynamicSharedMemoryBytes == 1040)
+    #expect(CorrelationIndex(trace).apiCall(process: trace[kernel.stream].process, correlation: 41) == 0)
+    #expect(trace.copies.direction.first == 2)
+  }
+
+  @Test func aTextThatEndsInsideAnEventSaysSoOnce() throws {
+    let imported = try Self.read(#"{"traceEvents": [\#(Self.kernel), {"ph": "X", "cat": "kernel", "na"#)
+    #expect(imported.trace.kernels.count == 1)
+    let damage = imported.notes.filter { $0.kind == .incomplete || $0.kind == .unreadable }
+    #expect(damage.count == 1 && damage.first?.text.hasPrefix("the text ends inside an event") == true)
+  }
+
+  @Test func anEventThatIsNoJSONIsPassedOver() throws {
+    let imported = try Self.read(#"{"traceEvents": [{"ph": "X" "cat": "kernel"}, \#(Self.kernel)]}"#)
+    #expect(imported.trace.kernels.count == 1)
+    #expect(imported.notes.contains { $0.text.hasPrefix("1 events could not be read") && $0.text.contains("at byte 17") })
+  }
+
+  @Test func documentsWithoutAListOfEventsSayWhatToDo() throws {
+    let null = #expect(throws: TraceImportError.self) { try Self.read(#"{"traceEvents": null}"#) }
+    #expect(null?.reason == "traceEvents is no list of events")
+    let lines = #expect(throws: TraceImportError.self) { try Self.read("\(Self.launch)\n\(Self.launch)") }
+    #expect(lines?.remedy?.contains("jq -s .") == true)
+  }
 }
 
 /// Gzip members without compression (RFC 1951, 3.2.4; RFC 1952).

@@ -18,7 +18,9 @@ public enum APIKind: UInt8, Sendable, Hashable, CaseIterable {
   case other
 
   /// The kind of a function by its name, version suffix or not.
-  public init(function name: String) {
+  public init(function text: String) {
+    // No function has such a name; a file's text of 100 MB would be searched twenty times.
+    let name = text.utf8.count > 1024 ? String(decoding: text.utf8.prefix(1024), as: UTF8.self) : text
     // cudaLaunchKernelExC_v11060, cuLaunchKernelEx, hipExtModuleLaunchKernel, cudaLaunchCooperativeKernel.
     if name.contains("GraphLaunch") {
       self = .graphLaunch

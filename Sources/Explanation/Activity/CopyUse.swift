@@ -32,7 +32,7 @@ public struct CopyUse: Sendable {
   /// Time in pageable copies, nanoseconds.
   public var pageableNanoseconds: Int64 { rows.reduce(0) { $0 + ($1.isPageable == true ? $1.nanoseconds : 0) } }
   /// Time in which pages of unified memory moved, nanoseconds: nobody called for these copies, a kernel or the host touched the pages.
-  public var unifiedNanoseconds: Int64 { rows.reduce(0) { $0 + ((11...13).contains($1.direction) ? $1.nanoseconds : 0) } }
+  public var unifiedNanoseconds: Int64 { rows.reduce(0) { $0 + (CopyEvent.isMigration(direction: $1.direction) ? $1.nanoseconds : 0) } }
   /// Copies between host and device that moved a megabyte or more at a time.
   public private(set) var largePinned: Row?
 

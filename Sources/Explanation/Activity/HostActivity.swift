@@ -148,6 +148,18 @@ public struct HostActivity: Sendable {
     return low
   }
 
+  /// The thread of a process whose call was the last to begin before `time`; any process's where `process` is unknown.
+  func lastCaller(in process: Int64, before time: Int64, _ table: APICallTable) -> Thread? {
+    var best: (start: Int64, thread: Thread)?
+    for thread in threads.values where process == Trace.unknown || GlobalID.process(ofThread: thread.id) == process {
+      let position = firstCall(after: time - 1, of: thread, table) - 1
+      guard position >= 0 else { continue }
+      let start = table.start[Int(thread.calls[position])]
+      if start > best?.start ?? .min || start == best?.start && thread.id < best?.thread.id ?? .max { best = (start, thread) }
+    }
+    return best?.thread
+  }
+
   /// Time of a stretch that the thread spent in operating-system calls that wait, nanoseconds.
   func waited(_ thread: Thread, _ stretch: Range<Int64>, _ table: OSCallTable) -> Int64 {
     if thread.waits.isEmpty { return 0 }

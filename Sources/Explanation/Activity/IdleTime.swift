@@ -166,7 +166,7 @@ public struct IdleTime: Sendable {
     let length = gap.upperBound - gap.lowerBound
     guard let join = Self.join(after, trace), let call = host.launches.apiCall(process: join.process, correlation: join.correlation),
       let thread = host.threads[trace.apiCalls.thread[call]]
-    else { return give(.launchNotRecorded, length) }
+    else { return attributeMigration(gap, after: after, host: host, trace: trace, give) }
     launchedGaps += 1
     let table = trace.apiCalls
     let start = table.start[call]
@@ -189,6 +189,20 @@ public struct IdleTime: Sendable {
     if launched < arrived { piece(launched..<arrived, callCause(kind), thread, host, give) }
     if arrived < gap.upperBound { give(.dependency, gap.upperBound - arrived) }
     walk(gap.lowerBound..<launched, thread: thread, host: host, trace: trace, give)
+  }
+
+  /// A gap that ends with work whose call is unknown. Pages of unified memory move to the host when it touches them: no call asks for that, so the
+  /// time before it is the host's, of the thread that called last.
+  private mutating func attributeMigration(
+    _ gap: Range<Int64>, after: DeviceEvent, host: HostActivity, trace: Trace, _ give: (GapCause, Int64) -> Void
+  ) {
+    let row = Int(after.row)
+    if after.kind == .copy, CopyEvent.isMigration(direction: trace.copies.direction[row]),
+      let thread = host.lastCaller(in: trace[trace.copies.stream[row]].process, before: gap.upperBound, trace.apiCalls)
+    {
+      return walk(gap, thread: thread, host: host, trace: trace, give)
+    }
+    give(.launchNotRecorded, gap.upperBound - gap.lowerBound)
   }
 
   /// What a launch's own time counts as.

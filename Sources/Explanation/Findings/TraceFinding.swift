@@ -4,7 +4,8 @@ public import Diagnosis
 public struct TraceFinding: Sendable, Hashable {
   /// Codes as in `Docs/findings`; a code is never given to another finding.
   public enum Code: String, Sendable, Hashable, CaseIterable {
-    case HR101, HR102, HR103, HR111, HR121, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR202, HR203, HR204, HR205, HR211,
+    case HR101, HR102, HR103, HR111, HR121, HR131, HR132, HR133, HR134, HR141, HR142, HR143, HR201, HR202, HR203, HR204, HR205, HR206,
+      HR211,
       HR213,
       HR301, HR302, HR401
 
@@ -28,6 +29,7 @@ public struct TraceFinding: Sendable, Hashable {
       case .HR203: "wrong kernel class"
       case .HR204: "unfused element-wise kernels"
       case .HR205: "wave quantization"
+      case .HR206: "weights exceed L2"
       case .HR211: "redundant work"
       case .HR213: "unfused attention"
       case .HR301: "clock-limited"
@@ -141,6 +143,7 @@ public struct TraceFinding: Sendable, Hashable {
     case .HR203: "wrong-kernel-class"
     case .HR204: "unfused-elementwise-kernels"
     case .HR205: "wave-quantization"
+    case .HR206: "weights-exceed-l2"
     case .HR211: "redundant-work"
     case .HR213: "unfused-attention"
     case .HR301: "clock-limited"

@@ -38,7 +38,9 @@ extension TraceFindings {
     let lost = (1 - slots) * kernels.severalWavesShare * Double(device.busy.kernel)
     var fix = "a batch at the wave's edge, or another tile"
     var seen: [Sentence] = ["Kernels of several waves use \(figure) of their block slots: the last wave is mostly empty."]
-    let worst = kernels.rows.first { ($0.fit?.waves ?? 0) > 1 && ($0.fit?.slotEfficiency ?? 1) < 0.8 }
+    let worst = kernels.rows.first {
+      ($0.fit?.waves ?? 0) > 1 && ($0.fit?.slotEfficiency ?? 1) < 0.8 && ($0.fit?.residentSMShare ?? 1) < 0.8
+    }
     if let worst, let fit = worst.fit, fit.waves > 0 {
       let slotCount = (Double(fit.blocks) / fit.waves).rounded()
       let (below, above) = (fit.waves.rounded(.down) * slotCount, fit.waves.rounded(.up) * slotCount)
@@ -68,6 +70,32 @@ extension TraceFindings {
           "Products whose bytes take longer than their arithmetic run at 60 % of the memory's bandwidth or more for \(figure(share)) of kernel time."
         ],
         fix: "a larger batch; weights of one byte (fp8, int8), which take half the time", effect: .gpuTime,
+        gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))
+  }
+
+  /// Weights that do not fit into L2 are read from memory in each step. Only single products count: the second operand of a batched one is mostly
+  /// an activation. Of the steps the rarest shape says how many there were at most, so that a step's weights are a lower bound.
+  mutating func addWeightsBeyondL2(_ products: ProductUse, _ gpu: GPU, _ total: Double) {
+    let rows = products.rows.filter { $0.batch == 1 && $0.n > 1 && $0.k > 1 && $0.count > 0 }
+    guard products.coverage > 0.5, gpu.l2Megabytes > 0, gpu.memoryGigabytesPerSecond > 0, let rarest = rows.map(\.count).min(), rarest >= 5
+    else { return }
+    let steps = device.counters.rate?.stepsInTrace ?? Double(rarest)
+    func bytes(_ row: ProductUse.Row) -> Double { Double(row.n) * Double(row.k) * Double(row.type.bytesPerElement) }
+    let perStep = rows.reduce(0) { $0 + bytes($1) * Double($1.count) } / max(1, steps)
+    let l2 = gpu.l2Megabytes * 1e6
+    guard perStep > l2 else { return }
+    // Where arithmetic is the limit the reading hides behind it.
+    let saved = rows.filter { !$0.isMathBound }.reduce(0) {
+      $0 + min(Double($1.total), bytes($1) * Double($1.count) / gpu.memoryGigabytesPerSecond)
+    }
+    guard saved > 0.05 * total else { return }
+    found.append(
+      TraceFinding(
+        .HR206, .medium,
+        seen: [
+          "The weights of a step are at least \(Figure(perStep, .bytes, .estimated, source: "shapes of the products")), L2 holds \(Figure(l2, .bytes, .assumed, source: gpu.source)): each step reads them from memory."
+        ],
+        fix: "weights of one byte (fp8, int8), or fewer layers per pass over several batches", effect: .gpuTime,
         gain: bound(without: saved, floor: Double(device.busy.kernel) - saved)))
   }
 

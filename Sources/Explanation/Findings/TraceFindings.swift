@@ -247,7 +247,7 @@ public struct TraceFindings: Sendable {
     let busy = share(device.busy.kernel)
     func part(_ role: KernelName.Role) -> Double { Double(kernels.byRole[role] ?? 0) / total }
     func figure(_ value: Double) -> Figure { Figure(value, .share, .estimated, source: "trace: share of kernel time") }
-    if let fill = kernels.fill, fill < 0.5, busy >= 0.1, device.hiddenShare <= DeviceExplanation.largestHiddenShare {
+    if let fill = kernels.computingFill, fill < 0.5, busy >= 0.1, device.hiddenShare <= DeviceExplanation.largestHiddenShare {
       addUnderfilled(fill, figure(fill))
     }
     if let gpu = device.facts.gpu, gpu.computeCapability.major >= 7 {
@@ -269,7 +269,10 @@ public struct TraceFindings: Sendable {
     if let products = device.products, Double(products.streamingNanoseconds) > 0.3 * total, busy >= 0.1 {
       addWeightStreaming(products, total, figure)
     }
-    if let slots = kernels.slotEfficiency, slots < 0.8, kernels.severalWavesShare > 0.3 { addWaveTail(slots, figure(slots)) }
+    if let products = device.products, let gpu = device.facts.gpu, busy >= 0.1 { addWeightsBeyondL2(products, gpu, total) }
+    if let slots = kernels.slotEfficiency, slots < 0.8, let balance = kernels.waveBalance, balance < 0.8, kernels.severalWavesShare > 0.3 {
+      addWaveTail(slots, figure(slots))
+    }
     if part(.softmax) > 0.05, part(.attention) == 0, part(.tensorGEMM) + part(.plainGEMM) + part(.unknownGEMM) > 0.1 {
       let saved = part(.softmax) * Double(device.busy.kernel)
       found.append(

@@ -40,6 +40,10 @@ public struct DeviceFacts: Sendable, Hashable {
   /// SMs; nil where unknown.
   public var smCount: Int? { gpu?.smCount ?? traceSMCount }
   private var traceSMCount: Int?
+  /// The device is a slice of a board (MIG): all shares are of the slice.
+  public private(set) var isSlice = false
+  /// SMs of the board a slice belongs to, by the catalogue; nil for a whole board or an unknown one.
+  public private(set) var wholeSMCount: Int?
   /// Where the figures come from.
   public var source: String
 
@@ -57,7 +61,12 @@ public struct DeviceFacts: Sendable, Hashable {
     }
     source = named == nil ? "the trace's device table and the catalogue's \(found.name)" : "the catalogue's \(found.name), as --gpu says"
     if named == nil {
-      if let count = traceSMCount { found.smCount = count }
+      if let count = traceSMCount {
+        isSlice = description?.name.contains("MIG ") == true
+        if isSlice, found.smCount > 0 { found.scale(by: min(1, Double(count) / Double(found.smCount))) }
+        wholeSMCount = isSlice ? found.smCount : nil
+        found.smCount = count
+      }
       if let registers = known(description?.maxRegistersPerSM) { found.registersPerSM = registers }
       if let warps = known(description?.maxWarpsPerSM) { found.warpsPerSM = warps }
       if let blocks = known(description?.maxBlocksPerSM) { found.blocksPerSM = blocks }
@@ -88,5 +97,17 @@ public struct DeviceFacts: Sendable, Hashable {
       }
       return (distance(left), left.name) < (distance(right), right.name)
     }
+  }
+}
+
+extension GPU {
+  /// What belongs to that share of its SMs: MIG gives a slice its part of memory and L2 as well, to within the instance profiles' rounding.
+  fileprivate mutating func scale(by share: Double) {
+    fp32Teraflops *= share
+    tf32Teraflops = tf32Teraflops.map { $0 * share }
+    fp16Teraflops = fp16Teraflops.map { $0 * share }
+    fp8Teraflops = fp8Teraflops.map { $0 * share }
+    memoryGigabytesPerSecond *= share
+    l2Megabytes *= share
   }
 }

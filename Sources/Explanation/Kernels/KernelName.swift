@@ -86,10 +86,12 @@ public struct KernelName: Sendable, Hashable {
   /// Reads a name, demangled or short.
   public init(_ name: String) {
     role = .other
-    let text = name.utf8.count > 4096 ? String(name.prefix(4096)) : name
-    let lower = text.lowercased()
+    let lower = Self.bounded(name).lowercased()
     func has(_ part: String) -> Bool { lower.contains(part) }
-    if lower.hasPrefix("triton_poi") {
+    if let fused = FusedKernelName.role(lower) {
+      role = fused
+      if role == .tensorGEMM { type = lower.contains("bf16") ? .bf16 : .fp16 }
+    } else if lower.hasPrefix("triton_poi") {
       // Named after all that was fused into it, attention and products included.
       role = .elementwise
     } else if lower.hasPrefix("triton_red") || lower.hasPrefix("triton_per") {
@@ -246,9 +248,14 @@ public struct KernelName: Sendable, Hashable {
     return withoutArguments(text)
   }
 
+  /// The beginning of a name that is longer than any compiler writes.
+  private static func bounded(_ name: String) -> String {
+    name.utf8.count > 4096 ? String(decoding: name.utf8.prefix(4096), as: UTF8.self) : name
+  }
+
   /// `void at::native::foo<8, Bar>(int, float)` as `foo`, with what distinguishes a CUTLASS kernel kept.
   static func withoutArguments(_ name: String) -> String {
-    var text = Substring(name)
+    var text = Substring(bounded(name))
     if text.hasPrefix("void ") { text = text.dropFirst(5) }
     // Cut at the first bracket; an anonymous namespace is no bracket of arguments.
     text = Substring(text.replacing("(anonymous namespace)::", with: ""))

@@ -56,8 +56,13 @@ public struct KernelUse: Sendable {
   public private(set) var otherFilled = 0.0
   /// Time-weighted SMs with a resident block of all kernels; nil where the device is unknown.
   public private(set) var fill: Double?
+  /// The same without collectives: one takes as many blocks as it has channels, and waits for the link, not for SMs.
+  public private(set) var computingFill: Double?
   /// Time-weighted slot efficiency of kernels with more than one wave.
   public private(set) var slotEfficiency: Double?
+  /// The same with blocks counted per SM: co-resident blocks share an SM's throughput, so that a last wave of one block on each of its SMs' four
+  /// places takes a quarter of a wave's time, and only SMs without a block lose something.
+  public private(set) var waveBalance: Double?
   /// Share of kernel time in kernels of several waves.
   public private(set) var severalWavesShare = 0.0
   /// Nanoseconds by role.
@@ -130,18 +135,24 @@ public struct KernelUse: Sendable {
 
   private mutating func weigh() {
     var (fillSum, fillWeight, slots, slotWeight) = (0.0, 0.0, 0.0, 0.0)
+    var (ownSum, ownWeight, balance) = (0.0, 0.0, 0.0)
     for row in rows {
       guard let fit = row.fit else { continue }
       let weight = Double(row.total)
       fillSum += fit.residentSMShare * weight
       fillWeight += weight
+      if row.parsed.role == .communication { continue }
+      ownSum += fit.residentSMShare * weight
+      ownWeight += weight
       if fit.waves > 1 {
         slots += fit.slotEfficiency * weight
+        balance += fit.residentSMShare * weight
         slotWeight += weight
       }
     }
     if fillWeight > 0 { fill = fillSum / fillWeight }
-    if slotWeight > 0 { slotEfficiency = slots / slotWeight }
+    if ownWeight > 0 { computingFill = ownSum / ownWeight }
+    if slotWeight > 0 { (slotEfficiency, waveBalance) = (slots / slotWeight, balance / slotWeight) }
     if total > 0 { severalWavesShare = slotWeight / Double(total) }
   }
 

@@ -143,7 +143,10 @@ extension TraceExplanation {
     let shares = devices.map { Double($0.busy.kernel) / (isCut ? Double($0.wall) : Double(high - low)) }
     let order = devices.indices.sorted { (shares[$1], $0) < (shares[$0], $1) }
     let texts = order.prefix(8).map { index in
-      let name = devices[index].ordinal >= 0 ? "GPU \(devices[index].ordinal)" : "a GPU"
+      let ordinal = devices[index].ordinal
+      // Processes that see one device each all call it 0.
+      let isShared = devices.filter { $0.ordinal == ordinal }.count > 1
+      let name = isShared ? devices[index].name : ordinal >= 0 ? "GPU \(ordinal)" : "a GPU"
       return "\(name)\(index == main ? " (this one)" : "") \(NumberText.percent(shares[index]))"
     }
     var text = texts.joined(separator: ", ") + " of the time in kernels"
@@ -171,6 +174,16 @@ extension TraceExplanation {
       answer.add(
         "Headroom",
         "\(NumberText.significant(times, digits: 2))x with these copies; at most \(NumberText.significant(without, digits: 2))x without them: kernels need \(NumberText.percent(Double(device.busy.kernel) / Double(device.wall))) of the time",
+        kind: "estimated")
+      return
+    }
+    // Collectives that run alone are kernels to the clock and waiting to the SMs.
+    let alone = Double(device.shares.communicationAlone) * scale
+    if alone > TraceVerdict.communicationShare {
+      let without = Figure.timesText(1 / max(0.01, busy - alone))
+      answer.add(
+        "Headroom",
+        "at most \(without) if collectives ran beside other kernels: alone they take \(NumberText.percent(min(1, alone))) of the time",
         kind: "estimated")
       return
     }

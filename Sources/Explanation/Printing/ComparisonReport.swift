@@ -24,7 +24,7 @@ package struct ComparisonReport: Sendable {
   ) throws(TraceImportError) {
     let sides = [try Self.runs(before, progress), try Self.runs(after, progress)]
     guard let comparison = Comparison(before: sides[0], after: sides[1]) else {
-      throw TraceImportError(path: before.isEmpty ? after : before, reason: "a side is empty", remedy: "name at least one trace a side")
+      throw TraceImportError(path: before.isEmpty ? after : before, reason: "a side is empty", remedy: "name at least one trace per side")
     }
     self.init(comparison, conditions: conditions)
   }

@@ -17,12 +17,15 @@ enum TraceChecks {
     }
     let middle = median(of: trace)
     func check<Table: TraceTable>(
-      _ table: inout Table, _ what: String, _ start: (Table) -> [Int64], _ end: (Table) -> [Int64], openEnds: Bool = false
+      _ table: inout Table, _ what: String, _ start: (Table) -> [Int64], _ end: (Table) -> [Int64], openEnds: Bool = false,
+      areDeviceTimes: Bool = false
     ) {
       let (starts, ends) = (start(table), end(table))
       func isBad(_ row: Int) -> Bool {
         let (start, end) = (starts[row], ends[row])
         if start == Trace.unknown { return true }
+        // CUPTI: "a value of 0 for both timestamps indicates that timestamp information could not be collected".
+        if areDeviceTimes, start == 0, end == 0 { return true }
         if let middle, start.subtractingSaturated(middle).magnitude > UInt64(clamping: ImportLimits.longestNanoseconds) { return true }
         if end == Trace.unknown { return !openEnds }
         return end < start || end.subtractingSaturated(start) > ImportLimits.longestNanoseconds
@@ -36,9 +39,9 @@ enum TraceChecks {
       note(what, bad, table.count)
       table = kept
     }
-    check(&trace.kernels, "kernels", \.start, \.end)
-    check(&trace.copies, "memory copies", \.start, \.end)
-    check(&trace.memsets, "memory fills", \.start, \.end)
+    check(&trace.kernels, "kernels", \.start, \.end, areDeviceTimes: true)
+    check(&trace.copies, "memory copies", \.start, \.end, areDeviceTimes: true)
+    check(&trace.memsets, "memory fills", \.start, \.end, areDeviceTimes: true)
     check(&trace.graphExecutions, "graph executions", \.start, \.end)
     check(&trace.synchronizations, "synchronizations", \.start, \.end)
     check(&trace.apiCalls, "API calls", \.start, \.end)
@@ -81,7 +84,11 @@ enum TraceChecks {
         correlations.indices.count { index.apiCall(process: processes[Int(streams[$0].rawValue)], correlation: correlations[$0]) == nil }
       }
       let kernels = unlinked(trace.kernels.correlation, trace.kernels.stream)
-      let others = unlinked(trace.copies.correlation, trace.copies.stream) + unlinked(trace.memsets.correlation, trace.memsets.stream)
+      // Pages of unified memory move when somebody touches them: no call asks for it.
+      let called = trace.copies.indices.filter { !CopyEvent.isMigration(direction: trace.copies.direction[$0]) }
+      let others =
+        unlinked(called.map { trace.copies.correlation[$0] }, called.map { trace.copies.stream[$0] })
+        + unlinked(trace.memsets.correlation, trace.memsets.stream)
       if kernels + others > 0 {
         var parts: [String] = []
         if kernels > 0 { parts.append("\(kernels) of \(trace.kernels.count) kernels") }

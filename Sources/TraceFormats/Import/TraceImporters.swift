@@ -14,6 +14,11 @@ public enum TraceImporters {
   /// Reads a trace from an open source.
   public static func read(_ source: TraceSource, _ options: ImportOptions = ImportOptions()) throws(TraceImportError) -> ImportedTrace {
     for importer in all where importer.recognizes(source) { return try importer.read(source, options) }
+    if let known = KnownFile(source.contentHead) {
+      let name = source.path == "-" ? "FILE" : source.path
+      throw TraceImportError(
+        path: source.path, reason: known.title, remedy: known.remedy.replacing("FILE", with: name))
+    }
     throw TraceImportError(
       path: source.path, reason: "\(source.looksLike), not a trace",
       remedy:

@@ -54,7 +54,8 @@ enum KernelNames {
     var direction: Int32 = 0
     let directions: [(String, Int32)] = [
       ("HtoD", 1), ("DtoH", 2), ("HtoA", 3), ("AtoH", 4), ("AtoA", 5), ("AtoD", 6), ("DtoA", 7), ("DtoD", 8), ("HtoH", 9), ("PtoP", 10),
-      ("HostToDevice", 1), ("DeviceToHost", 2), ("DeviceToDevice", 8), ("HostToHost", 9),
+      ("HostToDevice", 1), ("DeviceToHost", 2), ("DeviceToDevice", 8), ("HostToHost", 9), ("MemcpyH2D", 1), ("MemcpyD2H", 2),
+      ("MemcpyD2D", 8), ("MemcpyP2P", 10),
     ]
     for text in [name, kind ?? ""] where direction == 0 {
       for (word, number) in directions where text.contains(word) {

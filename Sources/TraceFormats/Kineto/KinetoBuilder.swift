@@ -24,6 +24,8 @@ struct KinetoBuilder {
   private var lastCaller: Int64?
   /// Processes whose recordings stand in the file; 1 for what PyTorch itself writes.
   private(set) var processes = 0
+  /// Devices by the track their work is drawn on, where events carry no category.
+  private var deviceTracks = DeviceTracks()
   /// Join keys that stand beside the usual one.
   private var links = OtherLinks()
   /// Multiprocessors that a kernel's "blocks per SM" implies, by device, with how often.
@@ -123,7 +125,8 @@ struct KinetoBuilder {
     ]
   }
 
-  private mutating func complete(_ event: KinetoEvent, _ cursor: JSONCursor) {
+  private mutating func complete(_ written: KinetoEvent, _ cursor: JSONCursor) {
+    let event = written.category == .none ? recategorized(written, cursor) : written
     if event.category == .flow || event.category == .instant { return }
     guard let start = event.time else {
       withoutTime += 1
@@ -204,6 +207,21 @@ struct KinetoBuilder {
       trace.ranges.append(RangeEvent(start: start, end: end, thread: thread(event, cursor), text: name))
     case .flow, .instant: break
     }
+  }
+
+  /// An event without a category as one with: device work by its track, calls of the driver by name and correlation.
+  private func recategorized(_ event: KinetoEvent, _ cursor: JSONCursor) -> KinetoEvent {
+    guard let span = event.name else { return event }
+    var event = event
+    if let device = deviceTracks.device(of: event) {
+      event.category = DeviceTracks.category(ofWork: cursor.string(span))
+      if event.device == nil { event.device = device }
+      if let details = event.launchDetails { DeviceTracks.read(details: cursor.string(details), into: &event) }
+    } else if event.correlation != nil {
+      let name = cursor.string(span)
+      if name.hasPrefix("cu") || name.hasPrefix("hip") { event.category = .runtime }
+    }
+    return event
   }
 
   /// CUPTI_ACTIVITY_OVERHEAD kinds as Kineto writes them that would not be there without a profiler.
@@ -300,7 +318,9 @@ struct KinetoBuilder {
   private mutating func metadata(_ event: KinetoEvent, _ cursor: JSONCursor) {
     guard let what = event.name, let label = event.label else { return }
     if case .none = event.process { return }
-    if cursor.matches(what, "process_name") {
+    let isProcess = cursor.matches(what, "process_name")
+    if isProcess || cursor.matches(what, "thread_name") { deviceTracks.note(event, cursor.string(label), isProcess: isProcess) }
+    if isProcess {
       let process = GlobalID.process(ofThread: thread(event, cursor))
       trace.processes.append(ProcessDescription(process: process, name: names.id(of: label, in: cursor, names: &trace.names)))
     } else if cursor.matches(what, "thread_name") {

@@ -48,6 +48,8 @@ struct KinetoEvent {
   var inputTypes: Span?
   var waitedCorrelation: Int64?
   var waitedEvent: Int64?
+  /// `args.kernel_details`: geometry of a launch in one text, as JAX's profiler writes it.
+  var launchDetails: Span?
   /// `args.name` and `args.labels` of metadata.
   var label: Span?
   /// Number of an arrow between two events.
@@ -225,6 +227,14 @@ struct KinetoEvent {
     case 14:
       if cursor.matches(key, "cuda_sync_kind") {
         kind = try text(&cursor)
+        return
+      }
+      if cursor.matches(key, "correlation_id") {
+        correlation = try cursor.integer()
+        return
+      }
+      if cursor.matches(key, "kernel_details") {
+        launchDetails = try text(&cursor)
         return
       }
     case 20:

@@ -15,6 +15,7 @@ struct KinetoReader {
   private var unreadable = 0
   private var firstUnreadable = ""
   private var sawEvents = false
+  private var eventsAreNoList = false
 
   /// Reads through a window of `windowBytes` that grows to `longestValueBytes`; a longer event is passed over.
   init(
@@ -42,13 +43,21 @@ struct KinetoReader {
     default: throw failure("not JSON: neither an object nor a list begins here")
     }
     if !sawEvents {
+      if eventsAreNoList { throw TraceImportError(path: source.path, reason: "traceEvents is no list of events", remedy: Self.remedy) }
+      if header.keys.contains("ph") {
+        throw TraceImportError(
+          path: source.path, reason: "an event at top level, as if each line held one",
+          remedy: "Make a list of them: jq -s . \(source.path) | headroom explain -")
+      }
       throw TraceImportError(
         path: source.path,
         reason: "JSON without traceEvents\(header.keys.isEmpty ? "" : "; it has \(header.keys.prefix(8).joined(separator: ", "))")",
-        remedy: "Write a trace with torch.profiler's export_chrome_trace")
+        remedy: Self.remedy)
     }
     return finish()
   }
+
+  private static let remedy = "Write a trace with torch.profiler's export_chrome_trace"
 
   // MARK: - The document
 
@@ -74,6 +83,7 @@ struct KinetoReader {
         try events()
         continue
       }
+      if key == "traceEvents" { eventsAreNoList = true }
       header.note(key: key)
       if KinetoHeader.isWanted(key), try completeValue() {
         var value = JSONCursor(window.text, position: position)
@@ -122,7 +132,7 @@ struct KinetoReader {
             continue
           }
         } else {
-          try pass("an event of more than \(longestValueBytes) bytes, or without an end")
+          try pass(window.isLast ? "an event that is no JSON" : "an event of more than \(longestValueBytes) bytes")
           continue
         }
       }
@@ -161,9 +171,11 @@ struct KinetoReader {
 
   /// Passes an event that cannot be used.
   private mutating func pass(_ reason: String) throws(TraceImportError) {
-    if unreadable == 0 { firstUnreadable = "at byte \(window.base + position): \(reason)" }
+    let place = window.base + position
+    // A text that ends inside an event is said once, as that.
+    guard try passValue() else { return incomplete("the text ends inside an event") }
+    if unreadable == 0 { firstUnreadable = "at byte \(place): \(reason)" }
     unreadable += 1
-    if try !passValue() { incomplete("the text ends inside an event") }
   }
 
   /// Passes a value of any length in constant memory. False when the text ends inside it.

@@ -69,6 +69,11 @@ struct TraceStoreReader {
         path: path, reason: cut ?? "damaged: its list of tables cannot be read (\(error.reason)); copy or export it again")
     }
     tables = found
+    if tables.contains(where: { $0.hasPrefix("rocpd_") }) {
+      throw TraceStoreError(
+        path: path,
+        reason: "a rocpd database of rocprofv3, which is not read; AMD traces of torch.profiler (export_chrome_trace) are")
+    }
     if !TraceSchema.all.contains(where: { tables.contains($0.name) }) && !tables.contains(TraceSchema.metadata.name) {
       throw TraceStoreError(
         path: path, reason: "a SQLite database without any table of a trace; write one with headroom or `nsys export --type sqlite`")
