@@ -96,18 +96,14 @@ extension ONNXReader {
     return data
   }
 
-  /// External data (onnx docs/ExternalData.md): a file inside the model's folder, an offset, a length. The resolved path, symbolic links
-  /// followed, must still lie inside.
+  /// External data (onnx docs/ExternalData.md): a file inside the model's folder, an offset, a length.
   private func externalData(_ message: TensorMessage, needed: Int, _ place: String, isExact: Bool = true) throws(ONNXError)
     -> any TensorStorage
   {
     guard let location = message.externalEntries["location"], !location.isEmpty else {
       throw fail(place, "external data without a location")
     }
-    let parts = location.split(separator: "/", omittingEmptySubsequences: false)
-    if location.hasPrefix("/") || parts.contains("..") || location.contains("\0") || location.contains("\\") {
-      throw fail(place, "external data at \"\(location)\" is refused: it must lie in the model's folder")
-    }
+    let path = try ONNXExternalData.resolve(location, ofModel: file, place: place)
     func number(_ key: String) throws(ONNXError) -> Int? {
       guard let text = message.externalEntries[key] else { return nil }
       guard let value = Int(text), value >= 0 else { throw fail(place, "external data's \(key) is \"\(text)\"") }
@@ -115,18 +111,6 @@ extension ONNXReader {
     }
     let (offset, length) = (try number("offset") ?? 0, try number("length"))
     if let length, isExact, length != needed { throw fail(place, "its shape needs \(needed) bytes, but its external data has \(length)") }
-    let folder = file.contains("/") ? String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)]) : "."
-    let path = (folder.isEmpty ? "/" : folder + "/") + location
-    guard let root = realpath(folder.isEmpty ? "/" : folder, nil) else { throw fail(place, "the model's folder cannot be resolved") }
-    defer { free(root) }
-    guard let resolved = realpath(path, nil) else {
-      throw fail(place, "external data at \"\(location)\": \(String(cString: strerror(errno)))")
-    }
-    defer { free(resolved) }
-    let inside = String(cString: root)
-    guard String(cString: resolved).hasPrefix(inside == "/" ? "/" : inside + "/") else {
-      throw fail(place, "external data at \"\(location)\" is refused: it leads outside the model's folder")
-    }
     let mapped: MappedFile
     do throws(FileError) { mapped = try MappedFile(path: path) } catch { throw fail(place, "external data: \(error)") }
     guard let slice = SliceStorage(MappedStorage(mapped), offset: offset, count: needed) else {

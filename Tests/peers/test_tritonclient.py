@@ -11,6 +11,7 @@ import threading
 import time
 
 import numpy
+import onnx
 import onnxruntime
 import pytest
 from serving import BINARY, HEADS, ROOT, X, add, export, identity, onnx_repository, require_serve, serve, skip_loudly, slow_batching, until
@@ -428,6 +429,20 @@ def test_load_with_a_file_of_the_callers(client, repository):
     result = client.infer(name, [given(module(client), key, array) for key, array in data.items()])
     assert_close(reference(repository, "linear", data), result)
     client.unload_model(name)
+
+
+def test_a_sent_models_weights_stay_in_its_folder(client):
+    """Of a model that only ONNX Runtime could run: it would open whatever file the model names."""
+    weights = onnx.TensorProto(name="w", data_type=onnx.TensorProto.UINT8, dims=[16], data_location=onnx.TensorProto.EXTERNAL)
+    weights.external_data.add(key="location", value="/etc/passwd")
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["x", "w"], ["y"])], "g", [value("x", onnx.TensorProto.UINT8, [16])],
+        [value("y", onnx.TensorProto.UINT8, [16])], [weights])
+    content = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    with pytest.raises(InferenceServerException, match="must lie in the model's folder"):
+        client.load_model("secret", config=json.dumps({"backend": "onnxruntime"}), files={"file:1/model.onnx": content})
+    assert not client.is_model_ready("secret")
 
 
 def test_trace_settings(client):

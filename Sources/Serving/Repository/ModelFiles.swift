@@ -22,6 +22,9 @@ final class ModelFiles: Sendable {
     path = "\(folder.path)/\(file)"
   }
 
+  /// Whether all weights that the file names lie in its folder, links resolved; throws where one does not, or where the file is no model.
+  func checkExternalData() throws(ONNXError) { try ONNXExternalData.check(path: path) }
+
   /// As this program reads it.
   func graph() throws(ONNXError) -> Graph { try ONNXReader.read(path: path) }
 

@@ -32,7 +32,7 @@ extension ModelLoader {
     case .identity: return try identity(written)
     case .graph(let graph, let files):
       let survey = files?.survey() ?? ONNXSurvey()
-      try refuseBatching(written, defaults: survey.overridableInputs)
+      try Self.refuseBatching(written, defaults: survey.overridableInputs)
       let options = LoadOptions(
         maximumBatchRows: written.maxBatchSize, precision: precision,
         preferredRows: written.dynamicBatching?.preferredBatchSizes ?? [])
@@ -146,7 +146,7 @@ extension ModelLoader {
     let omissible = Set(loaded.omissibleInputs.map { loaded.signature.inputs[$0].name })
     var signature = loaded.signature
     if written.maxBatchSize > 0 {
-      try refuseBatching(written, defaults: omissible)
+      try Self.refuseBatching(written, defaults: omissible)
       signature.inputs.removeAll { omissible.contains($0.name) }
     }
     var configuration = try written.completed(from: signature)
@@ -158,7 +158,8 @@ extension ModelLoader {
     return configuration.normalized()
   }
 
-  private func refuseBatching(_ written: ModelConfiguration, defaults: some Sequence<String>) throws {
+  /// Throws where an input that has a default is declared of a model that batches.
+  static func refuseBatching(_ written: ModelConfiguration, defaults: some Sequence<String>) throws(Failure) {
     let defaults = Set(defaults)
     guard written.maxBatchSize > 0, let input = written.inputs.first(where: { defaults.contains($0.name) }) else { return }
     throw Failure(
@@ -243,10 +244,12 @@ extension ModelLoader {
       }
       return .graph(plan.graph, nil)
     }
+    // Before any engine sees the file: what is refused here is no reason to try another, which would open what the file names.
+    try files.checkExternalData()
     do {
       return .graph(try files.graph(), files)
     } catch {
-      // A file that is no ONNX at all fails in ONNX Runtime too, with its own words; operators we have not, run there.
+      // Operators that we have not run in ONNX Runtime.
       return .onnx(files, files.reason(error))
     }
   }

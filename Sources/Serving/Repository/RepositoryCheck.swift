@@ -223,6 +223,11 @@ extension RepositoryCheck.Result {
       return accept(configuration)
     }
     let isPlan = path.hasSuffix(".plan")
+    if !isPlan {
+      do throws(ONNXError) { try ModelFiles(path: path).checkExternalData() } catch {
+        throw ModelConfigurationError(file: path, reason: error.place.isEmpty ? error.reason : "\(error.place): \(error.reason)")
+      }
+    }
     let engine = isPlan ? nil : try EngineChoice.reason(ModelFiles(path: path), configuration)
     try reviewParameters(configuration, engine == nil ? .ownKernels : .onnxRuntime)
     if let engine { note("needs ONNX Runtime, which was not asked: \(engine)") }
@@ -239,8 +244,16 @@ extension RepositoryCheck.Result {
       note("\(path) declares no shape for one of its tensors: not compared with the configuration")
       return accept(configuration)
     }
+    do throws(ModelLoader.Failure) {
+      try ModelLoader.refuseBatching(configuration, defaults: ModelFiles(path: path).survey().overridableInputs)
+    } catch { throw configuration.error(error.description, field: "input") }
     let completed = try configuration.completed(from: signature)
     try completed.validate()
+    for (index, sample) in completed.warmupSamples.enumerated() where sample.batchSize > 0 {
+      do throws(ModelLoader.Failure) { _ = try WarmUp.shapes(sample, of: completed, takesRows: completed.maxBatchSize > 0) } catch {
+        throw completed.warmupError(error.description, sample: index)
+      }
+    }
     accept(completed)
   }
 

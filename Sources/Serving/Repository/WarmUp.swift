@@ -85,19 +85,20 @@ struct WarmUp {
   /// How long the repetitions of one sample (`count`) may take.
   private static let longestRepetition = TimeSpan.seconds(60)
 
-  private func run(_ sample: WarmupSample, on instance: any ModelInstance) throws(ModelLoader.Failure) {
+  /// The shapes that a sample has, one per input; throws where it does not fit the configuration.
+  static func shapes(_ sample: WarmupSample, of configuration: ModelConfiguration, takesRows: Bool) throws(ModelLoader.Failure) -> [[Int]] {
     func failure(_ reason: String) -> ModelLoader.Failure {
       ModelLoader.Failure(description: "failed to run warmup sample '\(sample.name)': \(reason)")
     }
-    if model.takesRows, sample.batchSize > model.configuration.maxBatchSize {
-      throw failure("its batch_size of \(sample.batchSize) is more than max_batch_size, \(model.configuration.maxBatchSize)")
+    if takesRows, sample.batchSize > configuration.maxBatchSize {
+      throw failure("its batch_size of \(sample.batchSize) is more than max_batch_size, \(configuration.maxBatchSize)")
     }
     var shapes: [[Int]] = []
     var bytes = 0
-    for input in model.configuration.inputs {
+    for input in configuration.inputs {
       // What may be left out is, unless the sample gives it.
       if input.isOptional, sample.inputs[input.name] == nil {
-        shapes.append(model.takesRows ? [sample.batchSize] : [])
+        shapes.append(takesRows ? [sample.batchSize] : [])
         continue
       }
       guard let given = sample.inputs[input.name], !given.dims.contains(where: { $0 < 0 }) else {
@@ -108,14 +109,19 @@ struct WarmUp {
       else {
         throw failure("its dims \(given.dims) of input '\(input.name)' do not fit the model's, \(input.dims)")
       }
-      shapes.append((model.takesRows ? [sample.batchSize] : []) + inner)
+      shapes.append((takesRows ? [sample.batchSize] : []) + inner)
       let elements = TensorReshape.elements(shapes[shapes.count - 1][...]) ?? .max
       bytes = bytes.addingSaturated(elements.multipliedSaturated(by: input.dataType.bytesPerElement ?? 4))
     }
-    guard bytes <= Self.maximumSampleBytes else {
+    guard bytes <= maximumSampleBytes else {
       throw failure(
-        "its inputs take \(bytes == .max ? "more bytes than there are" : "\(bytes) bytes"); at most \(Self.maximumSampleBytes) are given")
+        "its inputs take \(bytes == .max ? "more bytes than there are" : "\(bytes) bytes"); at most \(maximumSampleBytes) are given")
     }
+    return shapes
+  }
+
+  private func run(_ sample: WarmupSample, on instance: any ModelInstance) throws(ModelLoader.Failure) {
+    let shapes = try Self.shapes(sample, of: model.configuration, takesRows: model.takesRows)
     let end = MonotonicClock.now + Self.longestRepetition
     for repetition in 0..<max(1, sample.count) {
       if MonotonicClock.now > end {

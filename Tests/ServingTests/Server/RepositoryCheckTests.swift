@@ -1,6 +1,7 @@
 import FileAccess
 import Foundation
 import JSONText
+import ProtobufWire
 import Testing
 
 @testable import Serving
@@ -130,5 +131,51 @@ import Testing
       try Files.write("\(root)/m/1/model.onnx", Array(model.prefix(100)))
       #expect(try RepositoryCheck.check("\(root)/m").first?.isAccepted == false)
     }
+  }
+
+  /// What a load refuses without asking an engine is refused here, in the same words.
+  @Test(arguments: [
+    (
+      "max_batch_size: 4 model_warmup { name: \"w\" batch_size: 5 inputs { key: \"input\" value { dims: [ 1 ] zero_data: true } } }",
+      "batch_size of 5"
+    ),
+    ("max_batch_size: 4 model_warmup { name: \"w\" batch_size: 2 }", "failed to run warmup sample 'w': it gives no input"),
+  ])
+  func warmUpIsChecked(text: String, reason: String) throws {
+    let root = try Self.repository(["m/config.pbtxt": text])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    try FileManager.default.createDirectory(atPath: "\(root)/m/1", withIntermediateDirectories: true)
+    try Files.write("\(root)/m/1/model.onnx", try Files.read("\(Self.data)/onnx/seqlen-script-13.onnx"))
+    let result = try #require(try RepositoryCheck.check(root).first)
+    #expect(!result.isAccepted && result.remarks.contains { $0.reason.contains(reason) }, "\(result.remarks)")
+  }
+
+  /// A model whose operators only an engine knows, with weights that lie elsewhere: refused, not left to the engine.
+  @Test func weightsElsewhereAreRefusedWhoeverRunsTheModel() throws {
+    var model = WireWriter()
+    model.integer(1, 8)
+    model.message(7) { graph in
+      graph.message(1) { node in
+        node.text(1, "w")
+        node.text(2, "y")
+        node.text(4, "NobodyKnowsThis")
+      }
+      graph.message(5) { tensor in
+        tensor.integer(1, 4)
+        tensor.integer(2, 2)
+        tensor.text(8, "w")
+        tensor.message(13) { entry in
+          entry.text(1, "location")
+          entry.text(2, "/etc/passwd")
+        }
+        tensor.integer(14, 1)
+      }
+    }
+    let root = try Self.repository(["m/config.pbtxt": "max_batch_size: 0"])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    try FileManager.default.createDirectory(atPath: "\(root)/m/1", withIntermediateDirectories: true)
+    try Files.write("\(root)/m/1/model.onnx", model.bytes)
+    let result = try #require(try RepositoryCheck.check(root).first)
+    #expect(!result.isAccepted && result.remarks.contains { $0.reason.contains("\"/etc/passwd\" is refused") }, "\(result.remarks)")
   }
 }
