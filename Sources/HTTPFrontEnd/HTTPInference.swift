@@ -119,6 +119,14 @@ struct HTTPInference {
     return request
   }
 
+  /// Bytes of tensors that `answer` turns into text or compresses: what its time grows with.
+  static func textBytes(_ response: InferenceResponse, _ format: Format, accepted: ContentCoding) -> Int {
+    response.outputs.reduce(0) { sum, output in
+      let isText = output.sharedMemory == nil && (accepted != .identity || !format.isBinary(output.name))
+      return isText ? sum.addingSaturated(output.data.readableBytes) : sum
+    }
+  }
+
   /// The answer's body: JSON, then the binary outputs' bytes as they are.
   static func answer(_ response: InferenceResponse, _ format: Format, accepted: ContentCoding) -> HTTPAnswer {
     var json = InferenceResponseJSON(

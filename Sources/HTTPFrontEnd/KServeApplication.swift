@@ -61,11 +61,15 @@ struct KServeApplication: HTTPApplication {
       var request = decoded
       request.requiresReal = exchange.head.requiresReal
       let accepted = exchange.head.acceptedCoding
-      let bound = NIOLoopBound(AnswerCallback(answer), eventLoop: exchange.loop)
-      return service.infer(request, on: exchange.loop) { result in
+      let (loop, bound) = (exchange.loop, NIOLoopBound(AnswerCallback(answer), eventLoop: exchange.loop))
+      return service.infer(request, on: loop) { result in
         let box = bound.value
         switch result {
-        case .success(let response): box.answer(HTTPInference.answer(response, format, accepted: accepted))
+        case .success(let response):
+          guard HTTPInference.textBytes(response, format, accepted: accepted) > LargeAnswers.threshold else {
+            return box.answer(HTTPInference.answer(response, format, accepted: accepted))
+          }
+          LargeAnswers.render(on: loop, { HTTPInference.answer(response, format, accepted: accepted) }) { bound.value.answer($0) }
         // What fails behind the queue fails after the reference server has stopped to say what it sends.
         case .failure(let error): box.answer(.error(error, box.isSynchronous ? .json : .plain))
         }

@@ -156,6 +156,12 @@ enum ElementLoops {
     }
   }
 
+  /// What an x86 conversion gives, and with it ONNX Runtime: the fraction dropped, and the smallest integer for NaN and for all that does not
+  /// fit (Intel's manual, CVTTSS2SI). ONNX leaves those undefined; a model answers the same whoever runs it.
+  private static func integer<Integer: FixedWidthInteger>(_ value: Float) -> Integer {
+    Integer(exactly: value.rounded(.towardZero)) ?? .min
+  }
+
   static func cast(_ source: UnsafeRawPointer, _ from: DataType, _ target: UnsafeMutableRawPointer, _ to: DataType, _ count: Int) {
     for index in 0..<count {
       let (whole, real): (Int64, Float?) =
@@ -165,11 +171,10 @@ enum ElementLoops {
         case .bool: (source.load(fromByteOffset: index, as: UInt8.self) == 0 ? 0 : 1, nil)
         default: (0, source.load(fromByteOffset: index * 4, as: Float.self))
         }
-      // Beyond the range a conversion saturates, and NaN becomes zero: defined, unlike C's.
-      let integer = real.map { $0.isNaN ? 0 : Int64(exactly: $0.rounded(.towardZero)) ?? ($0 < 0 ? .min : .max) } ?? whole
       switch to {
-      case .int64: target.storeBytes(of: integer, toByteOffset: index * 8, as: Int64.self)
-      case .int32: target.storeBytes(of: Int32(truncatingIfNeeded: integer), toByteOffset: index * 4, as: Int32.self)
+      case .int64: target.storeBytes(of: real.map { integer($0) } ?? whole, toByteOffset: index * 8, as: Int64.self)
+      case .int32:
+        target.storeBytes(of: real.map { integer($0) } ?? Int32(truncatingIfNeeded: whole), toByteOffset: index * 4, as: Int32.self)
       case .bool: target.storeBytes(of: (real.map { $0 != 0 } ?? (whole != 0)) ? 1 : 0, toByteOffset: index, as: UInt8.self)
       default: target.storeBytes(of: real ?? Float(whole), toByteOffset: index * 4, as: Float.self)
       }

@@ -11,6 +11,7 @@ public enum EngineHost {
     nameProcess()
     // It may have ended before that was asked for.
     if getppid() != parent { _exit(0) }
+    offerToTheKernel()
     headroom_close_from(EngineProcess.controlDescriptor + 1)
     // The server ends this process; a service manager that signals all of a service's processes would end batches that it still drains.
     for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
@@ -32,6 +33,15 @@ public enum EngineHost {
     let file = open("/proc/self/comm", O_WRONLY | O_CLOEXEC)
     guard file >= 0 else { return }
     _ = Array("headroom-engine".utf8).withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+    close(file)
+  }
+
+  /// Where memory runs out, the kernel ends the engine whose request took it, not the server nor somebody else's process (proc(5),
+  /// /proc/PID/oom_score_adj: 1,000 is the first choice; raising one's own needs no right).
+  private static func offerToTheKernel() {
+    let file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { return }
+    _ = Array("1000".utf8).withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
     close(file)
   }
 

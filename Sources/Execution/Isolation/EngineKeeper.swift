@@ -160,7 +160,9 @@ final class EngineKeeper: @unchecked Sendable {
       let ended = end(of: generation)
       let next = monitor.withLock { lifecycle.outage(at: MonotonicClock.now) } ?? "it is started again"
       return DeviceError(
-        .batchFailed, "model '\(name)': the process that runs its engine ended (\(ended)) \(when); \(next), and nothing else is affected")
+        .batchFailed,
+        "model '\(name)': the process that runs its engine ended (\(EngineProcess.explained(ended))) \(when); \(next), and nothing else is affected"
+      )
     case .timedOut:
       stop(generation)
       return DeviceError(
@@ -251,10 +253,11 @@ final class EngineKeeper: @unchecked Sendable {
     if case .givenUp(let until) = state {
       isolation.log(
         .error,
-        "model '\(name)': the process that runs its engine ended (\(reason)), \(deaths) times in a row: "
+        "model '\(name)': the process that runs its engine ended (\(EngineProcess.explained(reason))), \(deaths) times in a row: "
           + EngineLifecycle.pause(until: until, from: now))
     } else {
-      isolation.log(.error, "model '\(name)': the process that runs its engine ended (\(reason)); it is started again")
+      isolation.log(
+        .error, "model '\(name)': the process that runs its engine ended (\(EngineProcess.explained(reason))); it is started again")
     }
   }
 

@@ -66,6 +66,11 @@ struct EngineProcess {
     return "signal \(signal)" + (names[signal].map { " (\($0))" } ?? "")
   }
 
+  /// What an end means, where the words of `reap` do not say it.
+  static func explained(_ end: String) -> String {
+    end == "signal \(SIGKILL) (SIGKILL)" ? end + ", as the kernel ends processes when memory runs out: the kernel's log says so" : end
+  }
+
   private static let names: [Int32: String] = [
     SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGILL: "SIGILL", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGTERM: "SIGTERM",
     SIGTRAP: "SIGTRAP", SIGSYS: "SIGSYS", SIGXCPU: "SIGXCPU",

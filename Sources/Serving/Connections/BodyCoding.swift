@@ -28,7 +28,16 @@ package enum BodyCoding {
         stream.avail_in = UInt32(clamping: input.count)
         // A full output may hide more behind it, with no input left.
         var isFull = false
-        while stream.avail_in > 0 || isFull, failure == nil, !hasEnded {
+        while stream.avail_in > 0 || isFull, failure == nil {
+          // gzip may have several members, each a stream (RFC 1952, 2.2); behind a zlib stream there is nothing.
+          if hasEnded {
+            guard stream.avail_in > 0 else { break }
+            guard coding == .gzip, inflateReset(&stream) == Z_OK else {
+              failure = .malformed
+              break
+            }
+            hasEnded = false
+          }
           // Grows with what comes out, never with what is claimed.
           output.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 16) { space in
             stream.next_out = space.bindMemory(to: UInt8.self).baseAddress
@@ -36,7 +45,7 @@ package enum BodyCoding {
             let status = inflate(&stream, Z_NO_FLUSH)
             isFull = stream.avail_out == 0
             switch status {
-            case Z_STREAM_END: hasEnded = true
+            case Z_STREAM_END: (hasEnded, isFull) = (true, false)
             case Z_OK: break
             // No progress: fine where only the output was full.
             case Z_BUF_ERROR where stream.avail_in == 0: isFull = false

@@ -271,6 +271,12 @@ public final class InferenceServer: KServeService {
     if scalars.isEmpty {
       throw KServeError(.invalidArgument, "Model name cannot be empty. Please enter a valid name to deploy.")
     }
+    // Not asked for there: a folder's own name, and what no log line or metric's label should carry.
+    if scalars.elementsEqual(".".unicodeScalars) || name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+      throw KServeError(
+        .invalidArgument, "invalid model name '\(name.filter { $0 >= " " })', model name must be a folder's name without control characters"
+      )
+    }
     if scalars.elementsEqual("..".unicodeScalars) || scalars.contains("/") {
       throw KServeError(
         .invalidArgument, "invalid model name '\(name)', model name must not contain path traversal characters")

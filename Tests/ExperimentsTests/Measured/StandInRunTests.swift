@@ -1,4 +1,5 @@
 import Diagnosis
+import FileAccess
 import Foundation
 import Glibc
 import LoadModel
@@ -15,11 +16,10 @@ import Workload
 /// `bench` from end to end on a GPU that is none: a server in one process, the load generator in another, as the build put them beside the
 /// tests.
 @Suite struct StandInRunTests {
+  /// Where the build put the tests, and with them the programs: the folder of this process's own file.
   private static let buildFolder: String? = {
-    guard let maps = try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8) else { return nil }
-    guard let line = maps.split(separator: "\n").first(where: { $0.contains("PackageTests.xctest") }), let slash = line.firstIndex(of: "/")
-    else { return nil }
-    return String(line[slash...].prefix { !$0.isWhitespace }.dropLast(while: { $0 != "/" }).dropLast())
+    guard let program = try? Files.resolved("/proc/self/exe"), program.contains("PackageTests.xctest") else { return nil }
+    return (program as NSString).deletingLastPathComponent
   }()
 
   private static func experiment() throws -> Experiment {
@@ -90,13 +90,5 @@ import Workload
     let experiment = try Self.experiment()
     let error = try #require(throws: ExperimentError.self) { try runner.run(experiment) }
     #expect(error.description.contains("linear") && error.description.contains("exit code 1"))
-  }
-}
-
-extension Substring {
-  fileprivate func dropLast(while holds: (Character) -> Bool) -> Substring {
-    var copy = self
-    while let last = copy.last, holds(last) { copy.removeLast() }
-    return copy
   }
 }

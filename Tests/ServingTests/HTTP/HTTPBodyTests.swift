@@ -79,6 +79,21 @@ import Testing
     #expect(throws: BodyCoding.Failure.malformed) { try BodyCoding.inflated([torn], coding, limit: count) }
   }
 
+  /// gzip's members one behind the other are one body (RFC 1952, 2.2); anything else behind a stream is not passed over.
+  @Test func membersFollowOneAnother() throws {
+    let members = try ["[1,", "2", "]"].map { try #require(BodyCoding.deflated([ByteBuffer(string: $0)], .gzip)) }
+    var joined = ByteBuffer()
+    for member in members { joined.writeImmutableBuffer(member) }
+    #expect(try BodyCoding.inflated([joined], .gzip, limit: 100) == ByteBuffer(string: "[1,2]"))
+    #expect(try BodyCoding.inflated(members, .gzip, limit: 100) == ByteBuffer(string: "[1,2]"))
+    #expect(throws: BodyCoding.Failure.tooLarge) { try BodyCoding.inflated(members, .gzip, limit: 4) }
+    for coding in [ContentCoding.gzip, .deflate] {
+      var followed = try #require(BodyCoding.deflated([ByteBuffer(string: "[1]")], coding))
+      followed.writeString("junk")
+      #expect(throws: BodyCoding.Failure.malformed) { try BodyCoding.inflated([followed], coding, limit: 100) }
+    }
+  }
+
   @Test func whatIsNoStreamIsMalformed() {
     for coding in [ContentCoding.gzip, .deflate] {
       for text in ["", "nonsense", "\u{1f}"] {

@@ -207,6 +207,7 @@ import TimeBase
     (" .. ", "model name must not contain path traversal characters"),
     ("../x", "model name must not contain path traversal characters"), ("/etc", "model name must not contain path traversal characters"),
     ("a/b", "model name must not contain path traversal characters"), ("...", "failed to poll from model repository"),
+    (".", "without control characters"), ("m\0", "without control characters"), ("m\n}", "without control characters"),
     ("..x", "failed to poll from model repository"), ("a..b", "failed to poll from model repository"),
   ])
   func namesOfLoads(name: String, reason: String) async throws {
