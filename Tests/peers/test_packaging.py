@@ -126,6 +126,8 @@ def test_the_containers_steps_are_of_things_that_are_there(tmp_path):
     made = (ROOT / "Scripts/make-dist").read_text()
     *sources, folder = arguments["COPY"].split()
     assert folder.startswith("/usr/lib/headroom/") and all(pathlib.Path(source).name in made and source.startswith("dist/") for source in sources)
+    # And all that the program looks for beside itself is there, not only some of it.
+    assert {pathlib.Path(source).name for source in sources} == {"headroom", *re.search(r'^loaded="(.*)"$', made, re.MULTILINE)[1].split()}
     add(tmp_path, "m", identity("m", [4], 8))
     words = [BINARY, *json.loads(arguments["CMD"]), "--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     assert until_ready([str(tmp_path) if word == "/models" else word for word in words])
