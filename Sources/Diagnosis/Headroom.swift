@@ -97,12 +97,29 @@ public struct Headroom: Sendable, Hashable {
   public var text: String {
     let assumed = goal.isAssumed ? " (assumed goal)" : ""
     guard let maximumRate else { return "unknown, because \(unknownBecause ?? "nothing was measured")" }
-    guard maximumRate.value > 0 else { return "none: no request rate keeps \(goal.text)\(assumed)" }
+    let end = condition.isEmpty ? "" : ", \(condition)"
+    guard maximumRate.value > 0 else { return "none: no request rate keeps \(goal.text)\(assumed)\(end)" }
     let bound = isLowerBound ? "at least " : ""
     let rate = maximumRate.text
-    let end = condition.isEmpty ? "" : ", \(condition)"
     guard let times else { return "\(bound)\(rate) at \(goal.text)\(assumed)\(end)" }
-    return "\(bound)\(Figure.timesText(times.value)): \(rate) at \(goal.text)\(assumed)\(end)"
+    var factor = Figure.timesText(times.value)
+    // A range worth a word: the two rates that a search ends with are 3 % apart.
+    if !isLowerBound, let ends = times.interval, ends.upperBound > Self.narrowRange * ends.lowerBound {
+      factor = "\(factor) (\(Figure.timesText(ends.lowerBound)) to \(Figure.timesText(ends.upperBound)))"
+    }
+    return "\(bound)\(factor): \(rate) at \(goal.text)\(assumed)\(end)"
+  }
+
+  /// Ends of an interval nearer to each other than this are one value.
+  static let narrowRange = 1.1
+
+  /// What there is to say where no rate keeps the goal; empty where nothing was found out.
+  ///
+  /// - Parameter idleP99Milliseconds: the 99th percentile at next to no load.
+  public static func noneBecause(idleP99Milliseconds: Double?) -> String {
+    idleP99Milliseconds.map {
+      "with next to no load p99 is \(Figure($0, .milliseconds, .simulated, source: "search for the highest rate").text)"
+    } ?? ""
   }
 }
 

@@ -4,7 +4,7 @@ import CheckedNumbers
 public struct TimeEstimate: Sendable, Hashable {
   /// Wall time, seconds.
   public var seconds: Double
-  /// What takes it: "3 variants, 3 runs each, and what changes would buy".
+  /// What takes it, and where: "3 variants, 3 runs each, and what changes would buy".
   public var work: String
 
   /// An estimate.
@@ -12,6 +12,9 @@ public struct TimeEstimate: Sendable, Hashable {
     self.seconds = seconds
     self.work = work
   }
+
+  /// An estimate and what it was an estimate of differ by no more, where the cores have nothing else to do.
+  public static let factor = 2.0
 
   /// Commands that end sooner say nothing: the result is there before the line is read.
   public static let shortest = 3.0

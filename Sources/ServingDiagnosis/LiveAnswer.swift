@@ -34,9 +34,7 @@ struct LiveAnswer: Sendable {
   let headrooms: [Int32: Headroom]
 
   /// Finds out how much more a model can take, and gives what tries changes on it; asked for each model that is shown.
-  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.ServerContext) -> (
-    headroom: Headroom, estimator: LiveEstimator?
-  )
+  typealias HeadroomSearch = (LiveDiagnosis, LiveTrace.Events, LiveDiagnosis.ServerContext) -> LiveHeadroom.Found
 
   /// - Parameter search: nil leaves headroom unknown.
   init(

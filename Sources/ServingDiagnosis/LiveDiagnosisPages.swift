@@ -28,8 +28,7 @@ public final class LiveDiagnosisPages: LivePages {
   private let headrooms = Mutex<[Int32: Found]>([:])
   private struct Found: Sendable {
     var time: Instant
-    var headroom: Headroom
-    var estimator: LiveEstimator?
+    var found: LiveHeadroom.Found
   }
   private let goal: LatencyGoal
   private let queue = DispatchQueue(label: "headroom live diagnosis")
@@ -67,7 +66,7 @@ public final class LiveDiagnosisPages: LivePages {
     let key = "\(format.rawValue)/\(name ?? "")"
     if let kept = recent.withLock({ $0[key] }), now - kept.time < Self.reuse { return kept.answer }
     let live = try liveAnswer(ofModel: name, at: now, quantifies: true)
-    let estimators = headrooms.withLock { $0.values.compactMap(\.estimator) }
+    let estimators = headrooms.withLock { $0.values.compactMap(\.found.estimator) }
     changes.async { for estimator in estimators { estimator.work() } }
     let answer =
       switch format {
@@ -96,8 +95,9 @@ public final class LiveDiagnosisPages: LivePages {
       version: server.version, filter: name, states: states, events: events, start: start, now: now, uptime: now - server.started,
       frontEnd: usage,
       search: { diagnosis, events, context in
-        let found = self.headroom(of: diagnosis, events, context, now: now)
-        return (found.headroom, quantifies ? found.estimator : nil)
+        var found = self.headroom(of: diagnosis, events, context, now: now)
+        if !quantifies { found.estimator = nil }
+        return found
       })
   }
 
@@ -133,20 +133,20 @@ public final class LiveDiagnosisPages: LivePages {
   /// How much more a model can take. A simulation is fitted once in ten seconds of each model; in between only today's rate is new.
   private func headroom(
     of diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext, now: Instant
-  ) -> Found {
+  ) -> LiveHeadroom.Found {
     let number = diagnosis.state.number
-    if var kept = headrooms.withLock({ $0[number] }), now - kept.time < LiveAnswer.window, kept.headroom.maximumRate != nil {
+    let earlier = headrooms.withLock { $0[number] }
+    if let earlier, now - earlier.time < LiveAnswer.window, earlier.found.headroom.maximumRate != nil {
+      var kept = earlier.found
       kept.headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
       return kept
     }
-    let (headroom, estimator) = LiveHeadroom.find(
-      of: diagnosis, events: events, serverContext: serverContext, goal: goal, isPatient: true,
-      earlier: headrooms.withLock { $0[number]?.estimator })
+    let found = LiveHeadroom.find(
+      of: diagnosis, events: events, serverContext: serverContext, goal: goal, isPatient: true, earlier: earlier?.found)
     // From when it is there: a search takes time itself.
-    let found = Found(time: MonotonicClock.now, headroom: headroom, estimator: estimator)
     headrooms.withLock { headrooms in
       headrooms = headrooms.filter { now - $0.value.time < Self.memory }
-      headrooms[number] = found
+      headrooms[number] = Found(time: MonotonicClock.now, found: found)
     }
     return found
   }

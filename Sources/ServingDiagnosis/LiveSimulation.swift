@@ -14,10 +14,14 @@ import Workload
 /// A model's last seconds once more in virtual time: its scheduler, its mix of rows, the times its batches and its front end took. One factor
 /// is fitted, of all batch times, so that the device is as busy as it was when the window's requests come again as they came.
 struct LiveSimulation: Sendable {
-  /// For any load: Poisson arrivals, to be set.
+  /// For any load: Poisson arrivals, to be set. Batches larger than any seen take what is likeliest.
   let configuration: SimulationConfiguration
-  /// Batches larger than any seen, or instances that may not share what the simulation has them share: more is possible.
+  /// The same with larger batches as slow, and as fast, as what was seen allows; nil where nothing has to be guessed.
+  let bounds: (slowest: SimulationConfiguration, fastest: SimulationConfiguration)?
+  /// Instances that may not share what the simulation has them share: more is possible.
   let isLowerBound: Bool
+  /// What the windows so far show of batch times: for the next one.
+  let times: LiveBatchTimes
   /// Rows of the largest batch whose time was seen.
   let largestRows: Int
   /// The window's own requests; nil where they were too few to compare anything by.
@@ -40,17 +44,43 @@ struct LiveSimulation: Sendable {
   static let minimumRequests = 100
   /// Requests that come again, at most: the last ones.
   static let maximumRequests = 4000
+  /// Event loops that are busier show what a request costs them.
+  static let seenFrontEnd = 0.2
   /// As of a measured run's simulation.
   static let largestLatencyError = 0.2
   /// Batches per second, against the window's.
   static let largestBatchError = 0.1
 
   /// nil where no batch has a time.
-  init?(_ diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext) throws {
-    guard let (configuration, isLowerBound, largestRows) = try Self.configuration(diagnosis, events, serverContext) else { return nil }
-    self.isLowerBound = isLowerBound
-    self.largestRows = largestRows
-    (self.configuration, replay) = try Self.fitted(configuration, diagnosis, events)
+  ///
+  /// - Parameter earlier: what the windows before show of batch times.
+  init?(
+    _ diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext, earlier: LiveBatchTimes? = nil
+  ) throws {
+    times = LiveBatchTimes(events.batches, earlier: earlier)
+    guard let tables = times.tables(maximumRows: max(1, diagnosis.state.scheduling.maximumBatchRows)),
+      let configuration = try Self.configuration(diagnosis, events, serverContext, tables.likely)
+    else { return nil }
+    // Where instances do not share the device, as with two idle cores each, more is possible.
+    isLowerBound = diagnosis.state.instances > 1
+    largestRows = tables.largestRows
+    let (fitted, replay) = try Self.fitted(configuration, diagnosis, events)
+    (self.configuration, self.replay) = (fitted, replay)
+    func with(_ durations: BatchDurations) -> SimulationConfiguration {
+      var changed = fitted
+      changed.processor?.durations = durations
+      return changed
+    }
+    var fastest = with(tables.fastest)
+    // What event loops with little to do spend is not all for requests: of a request it is what they cost at most.
+    let isFrontEndSeen = serverContext.frontEnd.map { $0.busyShare >= Self.seenFrontEnd } ?? true
+    if !isFrontEndSeen {
+      for entry in [HostCost.frontEndPerRequest, .responsePerRequest] where HostProfile.local[entry].value < fitted.host[entry].value {
+        fastest.host = fastest.host.with(entry, HostProfile.local[entry].value)
+      }
+    }
+    let isSure = tables.slowest == tables.fastest && fastest.host == fitted.host
+    bounds = isSure ? nil : (with(tables.slowest), fastest)
   }
 
   // MARK: - The window's requests again
@@ -125,15 +155,13 @@ struct LiveSimulation: Sendable {
   // MARK: - What was measured
 
   private static func configuration(
-    _ diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext
-  ) throws -> (SimulationConfiguration, isLowerBound: Bool, largestRows: Int)? {
+    _ diagnosis: LiveDiagnosis, _ events: LiveTrace.Events, _ serverContext: LiveDiagnosis.ServerContext, _ durations: BatchDurations
+  ) throws -> SimulationConfiguration? {
     let state = diagnosis.state
     let maximum = max(1, state.scheduling.maximumBatchRows)
-    var times: [Int: [Double]] = [:]
     var (gather, output, handOff, count) = (0.0, 0.0, 0.0, 0.0)
     var free: [Int32: Int64] = [:]
     for batch in events.batches.sorted(by: { $0.gatherStart < $1.gatherStart }) {
-      times[Int(batch.rows), default: []].append(Double((batch.computeEnd - batch.computeStart).nanoseconds))
       gather += Double(max(0, (batch.computeStart - batch.gatherStart).nanoseconds))
       output += Double(max(0, (batch.outputEnd - batch.computeEnd).nanoseconds))
       // A batch that was formed ahead of a free instance waits for the one before it: that is no hand-off.
@@ -141,19 +169,7 @@ struct LiveSimulation: Sendable {
       free[batch.instance] = batch.outputEnd.nanoseconds
       count += 1
     }
-    let usual = times.sorted { ($0.value.count, $0.key) > ($1.value.count, $1.key) }.prefix(maximumSizes)
-    var points = usual.compactMap { BatchDurations.Point(rows: $0.key, times: $0.value) }.filter { $0.nanoseconds > 0 }
-    guard let largest = points.max(by: { $0.rows < $1.rows }), count > 0 else { return nil }
-    // Batches twice as large as any seen are no more than proportionally slower: kernels, launches and copies have fixed parts.
-    let isExtrapolated = largest.rows * 2 < maximum
-    if largest.rows < maximum {
-      let scale = Double(maximum) / Double(largest.rows)
-      points.append(
-        BatchDurations.Point(
-          rows: maximum, nanoseconds: largest.nanoseconds * scale,
-          quartiles: largest.quartiles.lowerBound * scale...largest.quartiles.upperBound * scale, batches: 0, spread: largest.spread))
-    }
-    guard let durations = BatchDurations(points) else { return nil }
+    guard count > 0 else { return nil }
     var byRows: [Int: Int] = [:]
     for request in events.requests where !request.failed && request.rows > 0 { byRows[Int(request.rows), default: 0] += 1 }
     let rows = byRows.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.prefix(maximumSizes).map {
@@ -180,9 +196,9 @@ struct LiveSimulation: Sendable {
         load: .open(.poisson(perSecond: 1)), rows: rows.count == 1 ? .fixed(first.rows) : .shares(Array(rows)), warmUp: .zero,
         duration: .milliseconds(1000)), scheduler: state.scheduling, plan: try plan(maximumRows: maximum), host: host, seed: 1)
     configuration.scheduler.maximumBatchRows = maximum
-    // Instances share the device in the simulation. Where they do not, as with two idle cores each, more is possible.
+    // Instances share the device in the simulation.
     configuration.processor = ProcessorDevice(name: state.device.name, durations: durations, threads: 1, sharedCores: 0)
-    return (configuration, isExtrapolated || state.instances > 1, largest.rows)
+    return configuration
   }
 
   /// A processor's batches take the times above; of a plan only the sizes of requests are used, and no byte costs anything here: what they

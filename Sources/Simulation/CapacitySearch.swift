@@ -16,6 +16,8 @@ public struct CapacitySearch: Sendable {
     public var isLowerBound: Bool
     /// Runs that were made.
     public var trials: Int
+    /// Where no rate keeps the goal: what the 99th percentile is of a server with next to nothing to do, milliseconds.
+    public var idleP99Milliseconds: Double?
   }
 
   /// A rate that no generator of requests over sockets reaches: the search ends there.
@@ -33,7 +35,9 @@ public struct CapacitySearch: Sendable {
   public var requests: Double
 
   /// A trial lasts so many goals at least: a slow overload shows only when it lasts longer than what it may make requests wait.
-  public var goalsPerTrial = 10.0
+  public var goalsPerTrial = standardGoalsPerTrial
+  /// As `goalsPerTrial` is where nobody says otherwise.
+  public static let standardGoalsPerTrial = 10.0
 
   /// A search on a system.
   public init(_ system: SimulationConfiguration, p99Milliseconds: Double, requests: Double = 10_000) {
@@ -99,7 +103,11 @@ public struct CapacitySearch: Sendable {
         step = widened(step)
         low /= step
       }
-      if low <= Self.smallestRate { return Outcome(rate: 0...0, isLowerBound: false, trials: trials) }
+      if low <= Self.smallestRate {
+        return Outcome(
+          rate: 0...0, isLowerBound: false, trials: trials,
+          idleP99Milliseconds: try trial(&system, Self.smallestRate, until: nil)?.latencyMilliseconds(percentile: 99))
+      }
     }
     while high / low > Self.precision * (1 + 1e-9) {
       let middle = (low * high).squareRoot()
@@ -108,17 +116,35 @@ public struct CapacitySearch: Sendable {
     return Outcome(rate: low...high, isLowerBound: false, trials: trials)
   }
 
-  private func keepsGoal(_ system: inout SimulationConfiguration, _ rate: Double) throws(PlanError) -> Bool {
-    let seconds = min(20, max(requests / rate, goalsPerTrial * p99Milliseconds / 1000))
+  /// Of fewer requests the 99th percentile is the largest of a handful: at a low rate a trial lasts until there are so many.
+  static let minimumRequests = 200.0
+
+  private func seconds(at rate: Double) -> Double {
+    Self.seconds(at: rate, requests: requests, goals: goalsPerTrial, p99Milliseconds: p99Milliseconds)
+  }
+
+  /// How long a trial's window is, seconds; a quarter of it is simulated before.
+  public static func seconds(at rate: Double, requests: Double, goals: Double, p99Milliseconds: Double) -> Double {
+    max(min(20, max(requests / rate, goals * p99Milliseconds / 1000)), minimumRequests / rate)
+  }
+
+  private func trial(
+    _ system: inout SimulationConfiguration, _ rate: Double, until limit: LateLimit?
+  ) throws(PlanError) -> SimulationResult? {
+    let seconds = seconds(at: rate)
     system.workload.warmUp = TimeSpan(clampingSeconds: seconds / 4)
     system.workload.duration = TimeSpan(clampingSeconds: seconds)
     system.workload.load = .open(.poisson(perSecond: rate))
+    return try Simulation.run(system, until: limit)
+  }
+
+  private func keepsGoal(_ system: inout SimulationConfiguration, _ rate: Double) throws(PlanError) -> Bool {
     // With one percent of all that can be answered beyond the goal, those that piled up during the warm-up included, the trial is lost.
-    let answers = rate * seconds * 1.25
+    let answers = rate * seconds(at: rate) * 1.25
     let limit = LateLimit(
       latency: TimeSpan(clampingSeconds: p99Milliseconds / 1000), requests: Int(saturating: 0.01 * (answers + 6 * answers.squareRoot())) + 1
     )
-    guard let result = try Simulation.run(system, until: limit) else { return false }
+    guard let result = try trial(&system, rate, until: limit) else { return false }
     let expected = rate * result.window.seconds
     // Nothing is said of a rate at which work piles up or is rejected.
     guard Double(result.answered) >= 0.97 * expected - 3 * expected.squareRoot(), result.refused.values.allSatisfy({ $0 == 0 }) else {

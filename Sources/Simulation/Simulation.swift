@@ -14,6 +14,7 @@ public enum Simulation {
   ) throws(PlanError) -> SimulationResult? {
     var system = try SimulatedSystem(configuration)
     system.lateLimit = limit
+    defer { configuration.meter?.add(system.result.events) }
     return try system.run(progress: progress) ? system.result : nil
   }
 }

@@ -27,6 +27,8 @@ public struct SimulationConfiguration: Sendable {
   public var seed: UInt64
   /// Whether a trace is kept.
   public var keepsTrace: Bool
+  /// Counts the run's events; nil where nobody asks. No figure depends on it.
+  public var meter: SimulationMeter?
 
   /// A system.
   public init(

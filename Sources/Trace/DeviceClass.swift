@@ -12,6 +12,9 @@ public enum DeviceClass: String, Sendable, Hashable, CaseIterable {
     self = deviceName == "cpu" ? .processor : deviceName.hasPrefix("sim:") ? .simulatedGPU : .gpu
   }
 
+  /// Whether it is a GPU, or a model of one.
+  public var isGPU: Bool { self != .processor }
+
   /// Whether times come from a model.
   public var isSimulated: Bool { self == .simulatedGPU }
 }

@@ -41,7 +41,8 @@ struct BenchCommand: ParsableCommand {
         can be told of it); 64 usage.
       """)
 
-  @Argument(help: "An experiment file (YAML), or a built-in experiment: case-study, parts, iso-m.")
+  @Argument(
+    help: "An experiment file (YAML), or a built-in experiment: case-study, parts, iso-m.", completion: .file(extensions: ["yaml", "yml"]))
   var experiment: String?
 
   @OptionGroup(title: "One model in place of an experiment") var ownModel: BenchModel
@@ -74,7 +75,7 @@ struct BenchCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Device of every variant: sim:NAME in virtual time, cpu for this machine's processor and real requests; both may be given.",
-      valueName: "sim:name|cpu"))
+      valueName: "sim:name|cpu"), completion: .devices)
   var device: [String] = []
 
   @Flag(help: "With --device cpu: runs of 120 s instead of 20 s; nothing else changes.")

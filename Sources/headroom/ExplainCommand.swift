@@ -45,7 +45,7 @@ struct ExplainCommand: ParsableCommand {
         verdict for any input, 64 usage.
       """)
 
-  @Argument(help: ArgumentHelp("Traces, or folders of them.", valueName: "FILE"))
+  @Argument(help: ArgumentHelp("Traces, or folders of them.", valueName: "FILE"), completion: .file())
   var files: [String] = []
 
   @Flag(name: [.short, .long], help: "Everything behind the ten lines.")

@@ -23,7 +23,8 @@ struct ExportCommand: ParsableCommand {
         headroom export classifier.onnx --rewrite sink-broadcast -o lean.onnx
       """)
 
-  @Argument(help: "linear, stacked, seqlen, encoder, or an .onnx file (rewritten without unused parts).") var model: String
+  @Argument(help: "linear, stacked, seqlen, encoder, or an .onnx file (rewritten without unused parts).", completion: .model)
+  var model: String
   @Option(name: [.short, .long], help: "File to write.") var output: String
   @Option(
     help: ArgumentHelp("Rewrite that keeps the answers: stack-heads, sink-broadcast. May be repeated, applied in order.", valueName: "name")

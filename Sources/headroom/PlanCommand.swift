@@ -29,7 +29,9 @@ struct PlanCommand: ParsableCommand {
       Operators that are not known are counted as the bytes they move and listed with their share.
       """)
 
-  @Argument(help: "linear, stacked, seqlen, encoder, an .onnx file, or a .plan file; with --coverage ONNX files and folders of them.")
+  @Argument(
+    help: "linear, stacked, seqlen, encoder, an .onnx file, or a .plan file; with --coverage ONNX files and folders of them.",
+    completion: .model)
   var models: [String] = []
   @OptionGroup var gpus: GPUOptions
   @OptionGroup var modelOptions: ModelOptions

@@ -161,7 +161,8 @@ struct ServeListening: ParsableArguments {
 struct ServeBehaviour: ParsableArguments {
   @Option(help: "Seconds to wait at the end for accepted requests.") var exitTimeoutSecs = 30
   @Option(help: ArgumentHelp("Detail of the log, from 0.", valueName: "level")) var logVerbose: UInt32 = 0
-  @Option(help: "default or ISO8601, as tritonserver; or json: an object per line.") var logFormat = "default"
+  @Option(help: "default or ISO8601, as tritonserver; or json: an object per line.", completion: .list(ServerLog.formats))
+  var logFormat = "default"
   @Option(help: ArgumentHelp("Log into this file.", valueName: "file")) var logFile = ""
   @Option(help: "Say what happens.") var logInfo: TritonFlag = .true
   @Option(help: "Say what may surprise.") var logWarning: TritonFlag = .true

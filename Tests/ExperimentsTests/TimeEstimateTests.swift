@@ -1,62 +1,109 @@
 import Diagnosis
-import Experiments
+import Planning
 import Reporting
+import Simulation
 import Testing
 import TimeBase
 import Workload
 
-/// How long a command takes is said before it begins. The speed is given here: a test of this machine's would fail on the next one.
+@testable import Experiments
+
+/// How long a command takes is said before it begins. Work is counted in events here: a test of this machine's speed would fail on the next one.
 @Suite struct TimeEstimateTests {
-  private static func experiment(_ variants: Int, rate: Double, seconds: Double, repetitions: Int) throws -> Experiment {
-    var experiment = try Experiment.builtIn("case-study", seconds: seconds)
-    let one = experiment.variants[0]
-    experiment.variants = (0..<variants).map { index in
-      var variant = one
-      variant.name = "v\(index)"
-      variant.workload = Workload(
-        load: .open(.poisson(perSecond: rate)), rows: .fixed(1), warmUp: .zero, duration: TimeSpan(clampingSeconds: seconds))
-      return variant
+  /// A run's events in place of its time.
+  @Sendable private static func events(_ system: SimulationConfiguration) throws -> (result: SimulationResult?, cost: Double) {
+    let result = try Simulation.run(system)
+    return (result, Double(result?.events ?? 0))
+  }
+
+  private static func encoder(rate: Double) throws -> Experiment {
+    var settings = Experiment.ModelSettings()
+    settings.rate = rate
+    return try Experiment.ofModel("encoder", device: "sim:l40s", settings)
+  }
+
+  /// Loops that a generator limits, one that a GPU limits, one that is served easily; built-in ones and one of a user's own.
+  private static let experiments: [(name: String, make: @Sendable () throws -> Experiment)] = [
+    ("case study", { try Experiment.builtIn("case-study", seconds: 2) }), ("parts", { try Experiment.builtIn("parts", seconds: 2) }),
+    ("iso-m", { try Experiment.builtIn("iso-m", seconds: 2) }), ("encoder at 900/s", { try encoder(rate: 900) }),
+    ("encoder at 20/s", { try encoder(rate: 20) }),
+  ]
+
+  /// Shorter runs by a thirtieth, so that a test takes seconds: every cost but the experiment's own runs goes with them.
+  private static let lengths = RunLengths(change: 300, sensitivity: 900, search: 300)
+
+  @Test(
+    "the work said beforehand and the work done differ by less than a factor of two",
+    arguments: [(0, true), (1, false), (2, false), (3, true), (4, false)])
+  func counted(_ index: Int, explains: Bool) throws {
+    var experiment = try Self.experiments[index].make()
+    experiment.repetitions = 1
+    // A trial lasts ten goals at least, and a closed loop settles for eight cycles of its users.
+    experiment.latencyGoal = LatencyGoal(p99Milliseconds: 5)
+    experiment.variants = Array(experiment.variants.prefix(1)) + experiment.variants.dropFirst().suffix(1)
+    for variant in experiment.variants.indices {
+      if case .closed(let users, let spawnRate, let think) = experiment.variants[variant].workload.load {
+        experiment.variants[variant].workload.load = .closed(users: max(10, users / 20), spawnRate: spawnRate, think: think)
+      }
+      experiment.variants[variant].workload.warmUp = .milliseconds(500)
+      experiment.variants[variant].workload.duration = .milliseconds(1000)
     }
-    experiment.repetitions = repetitions
-    return experiment
+    let plans = try ExperimentRunner.plans(of: experiment)
+    let costs = try zip(experiment.variants, plans).map { variant, plan in
+      var cost = try #require(SimulationCost.measured(of: variant, plan: plan, cost: Self.events))
+      cost.tracedRun = 0
+      return cost
+    }
+    // The trace is read, not simulated: no event counts that.
+    let said = experiment.estimate(costs, explains: explains, cores: 1, lengths: Self.lengths).seconds
+    let meter = SimulationMeter()
+    var runner = ExperimentRunner()
+    runner.explains = explains
+    runner.lengths = Self.lengths
+    runner.meter = meter
+    _ = try runner.run(experiment, plans: plans)
+    let done = Double(meter.events)
+    #expect(said < TimeEstimate.factor * done && said > done / TimeEstimate.factor, "\(Self.experiments[index].name): \(said) of \(done)")
   }
 
   @Test func requestsTimesWhatTheyCost() throws {
-    // 1,000 requests/s for 100 s, three times, at 10 us: 3 s.
-    let speed = SimulationSpeed(secondsPerRequest: 10e-6, requestsForChanges: 1e6, cores: 2)
-    let one = try Self.experiment(1, rate: 1000, seconds: 100, repetitions: 3)
-    #expect((one.estimate(speed, explains: false).seconds - 3).magnitude < 0.01)
-    // What changes would buy costs a million requests more, on both cores.
-    #expect((one.estimate(speed, explains: true).seconds - 8).magnitude < 0.01)
-    // Four variants on two cores: twice as long.
-    let four = try Self.experiment(4, rate: 1000, seconds: 100, repetitions: 3)
-    #expect((four.estimate(speed, explains: false).seconds - 6).magnitude < 0.01)
+    // 3 s for 100 s of virtual time, three times, and twice more for the trace.
+    let cost = SimulationCost(rate: 1000, perSecond: 0.03, maximumRate: 1000, perSecondAtMaximum: 0)
+    var one = try Self.encoder(rate: 1000)
+    one.repetitions = 3
+    one.variants[0].workload.warmUp = .zero
+    one.variants[0].workload.duration = .milliseconds(100_000)
+    #expect((one.estimate([cost], explains: false, cores: 1).seconds - 15).magnitude < 0.01)
+    // Runs wait for each other: more cores do not help one variant, and four variants are done in the time of two on two cores.
+    #expect((one.estimate([cost], explains: false, cores: 8).seconds - 15).magnitude < 0.01)
+    one.variants = Array(repeating: one.variants[0], count: 4)
+    #expect((one.estimate(Array(repeating: cost, count: 4), explains: false, cores: 2).seconds - 30).magnitude < 0.01)
     #expect(
-      four.estimate(speed, explains: true).line
-        == "about 25 s: 4 variants, 3 runs each in virtual time, and what changes would buy (--no-gains leaves that out)")
+      one.estimate(Array(repeating: cost, count: 4), explains: false, cores: 2).line
+        == "about 30 s: 4 variants, 3 runs each in virtual time; 2 idle cores assumed")
+    // What changes would buy is done side by side.
+    let alone = one.estimate(Array(repeating: cost, count: 4), explains: true, cores: 2).seconds
+    #expect(alone > 31)
+    #expect(one.estimate(Array(repeating: cost, count: 4), explains: true, cores: 4).seconds < 0.6 * alone)
   }
 
-  /// A search for the highest rate lasts ten latency goals at that rate.
+  /// A trial of the search for the highest rate lasts ten latency goals at that rate.
   @Test func aServerThatCanTakeMuchTakesLonger() throws {
-    let speed = SimulationSpeed(secondsPerRequest: 10e-6, requestsForChanges: 0, runsAtMaximumRate: 10, cores: 1)
-    var one = try Self.experiment(1, rate: 10, seconds: 1, repetitions: 1)
-    let plans = try ExperimentRunner.plans(of: one)
-    let at100 = one.estimate(speed, explains: true, plans: plans).seconds
+    let cost = SimulationCost(rate: 10, perSecond: 1e-6, maximumRate: 100_000, perSecondAtMaximum: 0.1)
+    var one = try Self.encoder(rate: 10)
+    let at100 = one.estimate([cost], explains: true, cores: 1).seconds
     one.latencyGoal = LatencyGoal(p99Milliseconds: 1000)
-    let at1000 = one.estimate(speed, explains: true, plans: plans).seconds
-    #expect(at100 >= one.estimate(speed, explains: true).seconds && at1000 > 5 * at100, "\(at100) \(at1000)")
-    // On four cores a quarter of it, as its runs are made side by side.
-    var four = speed
-    four.cores = 4
-    #expect((one.estimate(four, explains: true, plans: plans).seconds - at1000 / 4).magnitude < 0.01 * at1000)
+    #expect(one.estimate([cost], explains: true, cores: 1).seconds > 5 * at100)
   }
 
   @Test func realRunsTakeTheirTime() throws {
-    let one = try Self.experiment(1, rate: 10, seconds: 20, repetitions: 3)
+    var one = try Self.encoder(rate: 10)
+    one.variants[0].workload.warmUp = .zero
+    one.variants[0].workload.duration = .milliseconds(20_000)
     #expect(one.measuredEstimate(explains: false).seconds == 23)
-    let three = try Self.experiment(3, rate: 10, seconds: 20, repetitions: 3)
+    one.variants = Array(repeating: one.variants[0], count: 3)
     // Each 3 + 20 s, 9 s at equal rows per second, 12 s for the fit.
-    #expect(three.measuredEstimate(explains: true).line == "about 2 min: 3 variants for real, and a simulation fitted to each")
+    #expect(one.measuredEstimate(explains: true).line == "about 2 min: 3 variants for real, and a simulation fitted to each")
     #expect(MeasuredSuite.estimate("isolate", seconds: nil).line == "about 45 s: 5 runs for real")
   }
 
@@ -67,5 +114,30 @@ import Workload
     #expect(TimeEstimate(seconds: 43, work: "w").line == "about 45 s: w")
     #expect(TimeEstimate(seconds: 200, work: "w").line == "about 3 min: w")
     #expect(TimeEstimate(seconds: 9000, work: "w").line == "about 3 h: w")
+  }
+
+  @Test("the share done never falls and is whole at the end alone, however many batches of work come, and however their threads are mixed")
+  func progress() {
+    var random = SplitMix64(seed: 3)
+    for _ in 0..<500 {
+      var (share, last) = (StagedShare(first: random.nextUnitDouble()), 0)
+      for _ in 0..<Int(1 + 6 * random.nextUnitDouble()) {
+        let all = Int(40 * random.nextUnitDouble())
+        // Two threads may tell their counts the other way round.
+        var told = Array(0...max(0, all))
+        for index in told.indices.dropFirst().dropLast() where random.nextUnitDouble() < 0.3 { told.swapAt(index, index + 1) }
+        for done in told {
+          share.update(done: done, all: all)
+          #expect(share.percent >= last && share.percent <= 99)
+          last = share.percent
+        }
+      }
+      #expect(share.share <= 1)
+    }
+    // One batch alone is all there is: half of it is half.
+    var one = StagedShare(first: 1)
+    one.update(done: 0, all: 10)
+    one.update(done: 5, all: 10)
+    #expect(one.percent == 50)
   }
 }

@@ -4,6 +4,7 @@ import Dispatch
 import Glibc
 public import Simulation
 import Synchronization
+import Workload
 
 /// What one percent of each kind of time is worth: every kind is made 3 % longer and 3 % shorter with the same random seed.
 public enum ElasticityProbe {
@@ -14,20 +15,16 @@ public enum ElasticityProbe {
   /// - Parameters:
   ///   - rate: requests per second the system answers: sets how long the runs are.
   ///   - seeds: one pair of runs each; the interval is their spread.
+  ///   - requests: that a run looks at.
   ///   - progress: told how many of the runs are done; from any of their threads.
   ///
   /// nil where a changed run answers nothing.
   public static func elasticities(
-    of system: SimulationConfiguration, rate: Double, seeds: [UInt64], progress: @Sendable (_ done: Int, _ all: Int) -> Void = { _, _ in }
+    of system: SimulationConfiguration, rate: Double, seeds: [UInt64], requests: Double = RunLengths.standard.sensitivity,
+    progress: @Sendable (_ done: Int, _ all: Int) -> Void = { _, _ in }
   ) throws(ExperimentError) -> Elasticities? {
     // Every run is one of its own: side by side on all cores.
-    struct Run: Sendable { var time: TimeTerm, seed: UInt64, factor: Double }
-    let times = TimeTerm.allCases.filter { time in
-      switch (time, system.workload.load) {
-      case (.interArrival, .closed), (.thinkTime, .open): false
-      default: true
-      }
-    }
+    let times = times(of: system.workload)
     let wanted = times.flatMap { time in
       seeds.flatMap { seed in [shorter, longer].map { Run(time: time, seed: seed, factor: $0) } }
     }
@@ -36,7 +33,7 @@ public enum ElasticityProbe {
     DispatchQueue.concurrentPerform(iterations: wanted.count) { index in
       let run = wanted[index]
       let result: Result<Double, ExperimentError>
-      do throws(ExperimentError) { result = .success(try throughput(system, run.time, run.factor, run.seed, rate)) } catch {
+      do throws(ExperimentError) { result = .success(try throughput(system, run, rate, requests)) } catch {
         result = .failure(error)
       }
       slots.withLock { $0[index] = result }
@@ -71,12 +68,25 @@ public enum ElasticityProbe {
   /// A time is multiplied by these.
   private static let (shorter, longer) = (0.97, 1.03)
 
+  /// One of the runs.
+  private struct Run: Sendable { var time: TimeTerm, seed: UInt64, factor: Double }
+
+  /// The kinds of time that a system under such a load has.
+  static func times(of workload: Workload) -> [TimeTerm] {
+    TimeTerm.allCases.filter { time in
+      switch (time, workload.load) {
+      case (.interArrival, .closed), (.thinkTime, .open): false
+      default: true
+      }
+    }
+  }
+
   private static func throughput(
-    _ system: SimulationConfiguration, _ time: TimeTerm, _ factor: Double, _ seed: UInt64, _ rate: Double
+    _ system: SimulationConfiguration, _ run: Run, _ rate: Double, _ requests: Double
   ) throws(ExperimentError) -> Double {
-    var changed = system.shortened(rate: rate, requests: 30_000)
-    changed.seed = seed
-    changed.scales[time] = (changed.scales[time] ?? 1) * factor
-    return try changed.result("\(time.rawValue) made longer or shorter").throughput
+    var changed = system.shortened(rate: rate, requests: requests)
+    changed.seed = run.seed
+    changed.scales[run.time] = (changed.scales[run.time] ?? 1) * run.factor
+    return try changed.result("\(run.time.rawValue) made longer or shorter").throughput
   }
 }

@@ -12,6 +12,10 @@ import Workload
 public struct ExperimentRunner: Sendable {
   /// Whether elasticities, gains and cumulative improvement plans are computed: most of an experiment's time.
   public var explains = true
+  /// How long the short runs are.
+  public var lengths = RunLengths.standard
+  /// Counts the events of all runs.
+  public var meter: SimulationMeter?
   /// Told what is being done; may be called from several threads.
   public var progress: @Sendable (String) -> Void
 
@@ -83,6 +87,8 @@ public struct ExperimentRunner: Sendable {
   private func run(_ variant: Variant, plan: Plan, of experiment: Experiment) throws(ExperimentError) -> SeenRun {
     func simulate(_ system: SimulationConfiguration, _ what: String) throws(ExperimentError) -> SimulationResult {
       let last = Mutex(-1)
+      var system = system
+      system.meter = meter
       do {
         let result = try Simulation.run(system) { share in
           let percent = Int(saturating: share * 100)
@@ -130,13 +136,15 @@ public struct ExperimentRunner: Sendable {
     var evidence = seen.evidence
     let assessment: Assessment
     let estimator = Self.estimator(
-      of: variant, plan: plan, rate: run.throughput, experiment: experiment,
-      progress: share(of: "\(variant.name): what each change would buy"))
+      of: variant, plan: plan, rate: run.throughput, experiment: experiment, lengths: lengths, meter: meter,
+      progress: share(of: "\(variant.name): what each change would buy", first: 0.7))
     if explains {
       progress("\(variant.name): what limits")
+      var system = variant.system(plan, seed: experiment.seed)
+      system.meter = meter
       evidence.elasticities = try ElasticityProbe.elasticities(
-        of: variant.system(plan, seed: experiment.seed), rate: run.throughput, seeds: [21, 22],
-        progress: share(of: "\(variant.name): what limits"))
+        of: system, rate: run.throughput, seeds: [21, 22], requests: lengths.sensitivity,
+        progress: share(of: "\(variant.name): what limits", first: 1))
       progress("\(variant.name): what each change would buy")
       assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
     } else {
@@ -156,20 +164,32 @@ public struct ExperimentRunner: Sendable {
       headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
   }
 
-  /// "linear: what limits, 20 %"; of runs that are made side by side.
-  private func share(of stage: String) -> @Sendable (Int, Int) -> Void {
-    { [progress] done, all in if done < all { progress("\(stage), \(done * 100 / max(1, all)) %") } }
+  /// "linear: what limits, 20 %", never less than it said before; of runs that are made side by side.
+  private func share(of stage: String, first: Double) -> @Sendable (Int, Int) -> Void {
+    let staged = Mutex((share: StagedShare(first: first), said: 0))
+    return { [progress] done, all in
+      // Under the lock, so that no thread says an earlier share after a later one.
+      staged.withLock { staged in
+        staged.share.update(done: done, all: all)
+        let percent = staged.share.percent
+        guard percent > staged.said else { return }
+        staged.said = percent
+        progress("\(stage), \(percent) %")
+      }
+    }
   }
 
   /// Gains and headroom by re-simulation.
   static func estimator(
-    of variant: Variant, plan: Plan, rate: Double, experiment: Experiment, progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
+    of variant: Variant, plan: Plan, rate: Double, experiment: Experiment, lengths: RunLengths = .standard, meter: SimulationMeter? = nil,
+    progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
   ) -> SimulatedEstimator {
     let goal = experiment.latencyGoal.p99Milliseconds
-    let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal)
-    return SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal, progress: progress) {
-      changes throws(GainRefusal) in
-      try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe)
+    let probe = SimulatedEstimator(variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal, lengths: lengths, meter: meter)
+    return SimulatedEstimator(
+      variant: variant, plan: plan, rate: rate, p99GoalMilliseconds: goal, lengths: lengths, meter: meter, progress: progress
+    ) { changes throws(GainRefusal) in
+      try EvidenceProbe.evidence(of: variant, changes: changes, estimator: probe, sensitivityRequests: lengths.sensitivity)
     }
   }
 }
@@ -194,13 +214,18 @@ extension ClientEvidence {
 public enum EvidenceProbe {
   /// - Throws: why the changes cannot be made, or the run cannot be made or read.
   public static func evidence(
-    of variant: Variant, changes: [Change], estimator: SimulatedEstimator
+    of variant: Variant, changes: [Change], estimator: SimulatedEstimator,
+    sensitivityRequests: Double = RunLengths.standard.sensitivity
   ) throws(GainRefusal) -> RunEvidence {
     let system = try estimator.system(changes, seed: 31)
-    do throws(ExperimentError) { return try evidence(of: variant, in: system) } catch { throw .failed(error.description) }
+    do throws(ExperimentError) { return try evidence(of: variant, in: system, sensitivityRequests) } catch {
+      throw .failed(error.description)
+    }
   }
 
-  private static func evidence(of variant: Variant, in system: SimulationConfiguration) throws(ExperimentError) -> RunEvidence {
+  private static func evidence(
+    of variant: Variant, in system: SimulationConfiguration, _ sensitivityRequests: Double
+  ) throws(ExperimentError) -> RunEvidence {
     var system = system
     system.keepsTrace = true
     let run = try system.result("the changed run could not be simulated")
@@ -219,7 +244,7 @@ public enum EvidenceProbe {
     var evidence = analysis.evidence
     if variant.processor != nil { evidence.copies = CopyEvidence() }
     evidence.complete(with: run, variant: changed)
-    evidence.elasticities = try ElasticityProbe.elasticities(of: system, rate: run.throughput, seeds: [21])
+    evidence.elasticities = try ElasticityProbe.elasticities(of: system, rate: run.throughput, seeds: [21], requests: sensitivityRequests)
     return evidence
   }
 }

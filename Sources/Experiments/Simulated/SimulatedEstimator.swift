@@ -24,7 +24,9 @@ public final class SimulatedEstimator: GainEstimator {
   private let rewrittenDurations: BatchDurations?
   /// Whether latencies of this system are worth saying.
   private let tellsLatency: Bool
-  /// Told how many of the runs and searches that are to be made are done.
+  private let lengths: RunLengths
+  private let meter: SimulationMeter?
+  /// Told how many of the runs and searches that are to be made are done, with 0 when more of them begin.
   private let progress: @Sendable (_ done: Int, _ all: Int) -> Void
   private let findsEvidence: ([Change]) throws(GainRefusal) -> RunEvidence?
   private var runs: [[Change]: [SimulationResult]] = [:]
@@ -41,11 +43,14 @@ public final class SimulatedEstimator: GainEstimator {
   ///   - rewrittenDurations: of a variant on a processor: batch times of its model without redundant work; nil: they are not known.
   ///   - tellsLatency: false leaves gains of latency, and of capacity at a latency, out: a fitted simulation may pass as many requests as its run and
   ///     make them wait otherwise.
-  ///   - progress: told how many of the runs that are made side by side are done; from any of their threads.
+  ///   - lengths: of the runs.
+  ///   - meter: counts their events.
+  ///   - progress: told how many of the runs that are made side by side are done, with 0 when they begin; from any of their threads.
   ///   - evidence: what a run with changes made would show; asked for the steps of the cumulative improvement plan.
   public init(
     variant: Variant, plan: Plan, rate: Double, p99GoalMilliseconds: Double, seeds: [UInt64] = [11, 12],
     reproductionError: Figure? = nil, rewrittenDurations: BatchDurations? = nil, tellsLatency: Bool = true,
+    lengths: RunLengths = .standard, meter: SimulationMeter? = nil,
     progress: @escaping @Sendable (_ done: Int, _ all: Int) -> Void = { _, _ in },
     evidence: @escaping ([Change]) throws(GainRefusal) -> RunEvidence? = { _ in nil }
   ) {
@@ -57,6 +62,8 @@ public final class SimulatedEstimator: GainEstimator {
     self.reproductionError = reproductionError
     self.rewrittenDurations = rewrittenDurations
     self.tellsLatency = tellsLatency
+    self.lengths = lengths
+    self.meter = meter
     self.progress = progress
     self.findsEvidence = evidence
   }
@@ -83,7 +90,12 @@ public final class SimulatedEstimator: GainEstimator {
         plans[key] = plan
       }
     }
-    var system = changed.system(plan, seed: seed).shortened(rate: rate)
+    return try shortened(changed.system(plan, seed: seed), changes)
+  }
+
+  private func shortened(_ system: SimulationConfiguration, _ changes: [Change]) throws(GainRefusal) -> SimulationConfiguration {
+    var system = system.shortened(rate: rate, requests: lengths.change)
+    system.meter = meter
     for change in changes { try system.apply(change) }
     return system
   }
@@ -101,9 +113,7 @@ public final class SimulatedEstimator: GainEstimator {
         guard let largest = changed.processor?.durations.points.last?.rows, rows <= largest else { throw .unsupported(change) }
       }
     }
-    var system = changed.system(plan, seed: seed).shortened(rate: rate)
-    for change in changes { try system.apply(change) }
-    return system
+    return try shortened(changed.system(plan, seed: seed), changes)
   }
 
   private func results(_ changes: [Change]) throws(GainRefusal) -> [SimulationResult] {
@@ -139,7 +149,7 @@ public final class SimulatedEstimator: GainEstimator {
   }
 
   @discardableResult private func work(_ task: Task) throws(GainRefusal) -> Found {
-    let found = try Self.found(task, seeds: seeds, p99GoalMilliseconds: p99GoalMilliseconds)
+    let found = try Self.found(task, seeds: seeds, p99GoalMilliseconds: p99GoalMilliseconds, requests: lengths.search)
     keep(found, of: task)
     return found
   }
@@ -149,10 +159,12 @@ public final class SimulatedEstimator: GainEstimator {
     if let capacity = found.capacity { capacities[task.changes] = capacity }
   }
 
-  private static func found(_ task: Task, seeds: [UInt64], p99GoalMilliseconds: Double) throws(GainRefusal) -> Found {
+  private static func found(
+    _ task: Task, seeds: [UInt64], p99GoalMilliseconds: Double, requests: Double
+  ) throws(GainRefusal) -> Found {
     if let start = task.search {
       do throws(PlanError) {
-        return Found(capacity: try CapacitySearch(task.system, p99Milliseconds: p99GoalMilliseconds).run(from: start))
+        return Found(capacity: try CapacitySearch(task.system, p99Milliseconds: p99GoalMilliseconds, requests: requests).run(from: start))
       } catch { throw .failed("the highest rate could not be searched for: \(error)") }
     }
     var results: [SimulationResult] = []
@@ -177,10 +189,11 @@ public final class SimulatedEstimator: GainEstimator {
       }
       if runs[changes] == nil { tasks.append(Task(changes: changes, system: system, search: nil)) }
     }
-    let (all, seeds, goal, progress) = (tasks, seeds, p99GoalMilliseconds, progress)
+    let (all, seeds, goal, requests, progress) = (tasks, seeds, p99GoalMilliseconds, lengths.search, progress)
+    if !all.isEmpty { progress(0, all.count) }
     let slots = Mutex<(found: [Found?], done: Int)>((Array(repeating: nil, count: all.count), 0))
     DispatchQueue.concurrentPerform(iterations: all.count) { index in
-      let found = try? Self.found(all[index], seeds: seeds, p99GoalMilliseconds: goal)
+      let found = try? Self.found(all[index], seeds: seeds, p99GoalMilliseconds: goal, requests: requests)
       let done = slots.withLock { slots in
         slots.found[index] = found
         slots.done += 1
@@ -208,12 +221,13 @@ public final class SimulatedEstimator: GainEstimator {
     }
     do throws(GainRefusal) {
       let outcome = try capacity([])
+      let none = Headroom.noneBecause(idleP99Milliseconds: outcome.idleP99Milliseconds)
       return Headroom(
         goal: goal, today: today,
         maximumRate: Figure(
           outcome.rate.lowerBound, .requestsPerSecond, kind,
           source: "simulation: open loop, Poisson arrivals, load generator without cost, \(goal.text), \(outcome.trials) short runs",
-          interval: outcome.rate), isLowerBound: outcome.isLowerBound, condition: condition)
+          interval: outcome.rate), isLowerBound: outcome.isLowerBound, condition: none.isEmpty ? condition : none)
     } catch { return Headroom(goal: goal, today: today, unknownBecause: error.text.text) }
   }
 
@@ -247,21 +261,30 @@ extension SimulationConfiguration {
   /// - Parameters:
   ///   - rate: requests per second the system is known to answer.
   ///   - requests: how many are to be looked at.
-  func shortened(rate: Double, requests: Double = 10_000) -> SimulationConfiguration {
+  func shortened(rate: Double, requests: Double = RunLengths.standard.change) -> SimulationConfiguration {
+    var copy = self
+    copy.workload = workload.shortened(rate: rate, requests: requests)
+    copy.keepsTrace = false
+    return copy
+  }
+}
+
+extension Workload {
+  /// The same load in a shorter run, its length by its rate.
+  func shortened(rate: Double, requests: Double) -> Workload {
     var copy = self
     let window = min(max(requests / max(rate, 0.01), 0.2), 1200)
-    if case .closed(let users, _, let think) = workload.load {
+    if case .closed(let users, _, let think) = load {
       // All users are there after a short ramp; the wave it makes must have spread out before the window: ten cycles of every user, and
       // several of its thinking.
       let cycle = Double(users) / max(rate, 0.01)
       let ramp = min(2, max(cycle, 0.05))
-      copy.workload.load = .closed(users: users, spawnRate: Double(users) / ramp, think: think)
-      copy.workload.warmUp = TimeSpan(clampingSeconds: ramp + min(60, max(8 * cycle, 4 * think.mean.seconds)))
+      copy.load = .closed(users: users, spawnRate: Double(users) / ramp, think: think)
+      copy.warmUp = TimeSpan(clampingSeconds: ramp + min(60, max(8 * cycle, 4 * think.mean.seconds)))
     } else {
-      copy.workload.warmUp = TimeSpan(clampingSeconds: min(workload.warmUp.seconds, window / 4))
+      copy.warmUp = TimeSpan(clampingSeconds: min(warmUp.seconds, window / 4))
     }
-    copy.workload.duration = TimeSpan(clampingSeconds: window)
-    copy.keepsTrace = false
+    copy.duration = TimeSpan(clampingSeconds: window)
     return copy
   }
 }

@@ -9,7 +9,7 @@ extension ServerExplanation {
     switch bottleneck {
     case .loadLimited: "Load-limited"
     case .noPipelining: "Bottleneck: no batch pipelining in the back end"
-    case .gpuBound: "Bottleneck: the GPU"
+    case .gpuBound: "Bottleneck: the \(window.deviceNoun)"
     case .instanceBound: "Bottleneck: the model's instances"
     case .inconclusive: "Inconclusive"
     }
@@ -37,7 +37,7 @@ extension ServerExplanation {
       "Now",
       "\(rate) req/s, \(dispatch), queue \(NumberText.time(nanoseconds: window.queueMicroseconds * 1e3)), "
         + "compute \(NumberText.time(nanoseconds: window.batchMicroseconds.infer * 1e3)) per batch", kind: "measured")
-    answer.add("GPU time", timeLine, kind: "measured")
+    answer.add(window.deviceClass?.isGPU == true ? "GPU time" : "Time", timeLine, kind: "measured")
     for mismatch in mismatches.prefix(2) { answer.add("Mismatch", mismatch) }
     for (index, change) in changes.enumerated() {
       answer.add(change: index + 1, effect: change.effect, fix: change.fix, gain: change.gain, kind: change.kind)
@@ -82,7 +82,9 @@ extension ServerExplanation {
   private var timeLine: String {
     let busy = window.utilization
     guard let gpu = window.gpuUtilization else {
-      return "an instance has a batch \(NumberText.percent(busy)) of the time; GPU time unknown (--metrics, --dcgm)"
+      let text = "an instance has a batch \(NumberText.percent(busy)) of the time"
+      // How much of that a GPU computes is asked of GPUs alone.
+      return window.mayBeGPU ? text + "; how much of it the \(window.deviceNoun) computes is unknown (--metrics, --dcgm)" : text
     }
     let inBatch = max(0, busy - gpu)
     var text = "\(NumberText.percent(gpu)) busy, \(NumberText.percent(inBatch)) idle inside batches (host), "
@@ -153,8 +155,13 @@ extension ServerExplanation {
       )
     }
     lines.append("")
-    lines.append("  A trace would add: GPU time inside a batch by kernel, the gap after each batch by cause,")
-    lines.append("  SMs with a resident block and waves. nsys profile --trace=cuda,nvtx,osrt, then headroom explain REPORT.sqlite")
+    if window.mayBeGPU {
+      lines.append("  A trace would add: \(window.deviceNoun) time inside a batch by kernel, the gap after each batch by cause,")
+      lines.append("  SMs with a resident block and waves. nsys profile --trace=cuda,nvtx,osrt, then")
+      lines.append("  headroom explain REPORT.sqlite")
+    } else {
+      lines.append("  A trace would add what the server's threads wait in: headroom profile --os -- COMMAND")
+    }
     return lines
   }
 }

@@ -226,7 +226,10 @@ public struct ServerExplanation: Sendable {
     case .instanceBound:
       changes.append(
         Change(
-          effect: "measure", fix: "GPU utilization: --metrics, --dcgm or --observed gpu-util=N%", gain: "", kind: "decides", code: "HR131"))
+          effect: "measure",
+          fix: window.mayBeGPU
+            ? "GPU utilization: --metrics, --dcgm or --observed gpu-util=N%" : "the server's cores during the load: pidstat -t -p PID 5 1",
+          gain: "", kind: "decides", code: "HR131"))
     case .loadLimited:
       if let delay, delay > 0, window.queueMicroseconds > 0.3 * Double(delay) {
         let saved = min(window.queueMicroseconds, Double(delay))
@@ -239,10 +242,11 @@ public struct ServerExplanation: Sendable {
       if let capacity, let sure = capacity.interval?.lowerBound, sure > 2 * window.requestsPerSecond {
         changes.append(
           Change(
-            effect: "cost", fix: "a smaller GPU, or other models beside this one",
+            effect: "cost", fix: "\(window.mayBeGPU ? "a smaller \(window.deviceNoun)" : "fewer cores"), or other models beside this one",
             gain: "at least \(NumberInWords.times(sure / window.requestsPerSecond)) of room", kind: capacity.kind.rawValue, code: "HR102"))
       }
-      noEffect = ["faster kernels, more instances, CUDA graphs: the offered load is served"]
+      let faster = window.deviceClass?.isGPU == true ? "faster kernels, more instances, CUDA graphs" : "a faster device, more instances"
+      noEffect = ["\(faster): the offered load is served"]
     case .inconclusive: break
     }
     if hasRoomInBatches, let interval = capacity?.interval {
@@ -331,7 +335,9 @@ public struct ServerExplanation: Sendable {
     case .instanceBound:
       window.utilization >= busyInstance
         ? "a second instance (instance_group { count: \(Int(saturating: window.instances) + 1) }): throughput should rise where the host's part of a batch limits"
-        : "nvidia-smi during the load: below 50 % the host's part of a batch limits"
+        : window.mayBeGPU
+          ? "nvidia-smi during the load: below 50 % the host's part of a batch limits"
+          : "pidstat -t -p PID 5 1 during the load: cores that are not full leave room for a second instance"
     case .inconclusive: "offer a tenth more load: does throughput follow?"
     }
   }

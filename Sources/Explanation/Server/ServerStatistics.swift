@@ -1,5 +1,6 @@
 import CheckedNumbers
 public import JSONText
+public import Trace
 
 /// Why statistics cannot be used.
 public struct ServerStatisticsError: Error, Equatable, CustomStringConvertible {
@@ -117,6 +118,8 @@ public struct ServerConfiguration: Sendable, Hashable {
   public var queueDelayMicroseconds: Int64?
   /// Instances of the model, all groups.
   public var instances: Int64
+  /// Where the instances run, as `kind` of every group says it; nil where that is open ("KIND_AUTO", "KIND_MODEL") or differs.
+  public var instanceDevice: DeviceClass?
 
   /// From the answer.
   public init(_ document: JSONValue) {
@@ -130,5 +133,7 @@ public struct ServerConfiguration: Sendable, Hashable {
       batching == nil || batching == .null ? nil : delay?.integerValue ?? delay?.stringValue.flatMap { Int64($0) } ?? 0
     let groups = document["instance_group"]?.arrayValue ?? []
     instances = max(1, groups.reduce(Int64(0)) { $0.addingSaturated(max(0, $1["count"]?.integerValue ?? 1)) })
+    let kinds = Set(groups.map { $0["kind"]?.stringValue })
+    instanceDevice = kinds == ["KIND_CPU"] ? .processor : kinds == ["KIND_GPU"] ? .gpu : nil
   }
 }

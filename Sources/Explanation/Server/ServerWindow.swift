@@ -1,5 +1,7 @@
 import CheckedNumbers
+import Diagnosis
 import Glibc
+public import Trace
 
 /// What a server did in a window: its statistics and metrics at both ends, and what is known beside them.
 public struct ServerWindow: Sendable {
@@ -11,6 +13,8 @@ public struct ServerWindow: Sendable {
   public var configuration: ServerConfiguration?
   /// GPU utilization as the server or DCGM reports it, 0...1, mean of what was read; nil where unknown.
   public var gpuUtilization: Double?
+  /// What the batches run on; nil where nothing says so, as with a Triton whose metrics nobody gave: then no sentence speaks of a GPU.
+  public var deviceClass: DeviceClass?
   /// SM active and tensor active, from DCGM, 0...1.
   public var smActive: Double?
   /// As `smActive`.
@@ -58,6 +62,8 @@ public struct ServerWindow: Sendable {
     }
     let utilization = [metricsBefore, metricsAfter].map { page in page?.values("nv_gpu_utilization").max() }
     gpuUtilization = mean(utilization)
+    deviceClass =
+      Self.deviceClass(metricsAfter ?? metricsBefore) ?? configuration?.instanceDevice ?? (gpuUtilization == nil ? nil : .gpu)
     let cpu = [metricsBefore, metricsAfter].map { page in page?.values("nv_cpu_utilization").first }
     cpuUtilization = mean(cpu)
     pending = (
@@ -78,9 +84,21 @@ public struct ServerWindow: Sendable {
       return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count) * scale
     }
     if let value = mean(["DCGM_FI_DEV_GPU_UTIL"], 0.01) { gpuUtilization = value }
+    if gpuUtilization != nil { deviceClass = deviceClass ?? .gpu }
     smActive = mean(["DCGM_FI_PROF_SM_ACTIVE"], 1) ?? smActive
     tensorActive = mean(["DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"], 1) ?? tensorActive
   }
+
+  /// As a server of this program names its device in its metrics.
+  private static func deviceClass(_ page: PrometheusText?) -> DeviceClass? {
+    let names = page?.samples.filter { $0.name == "headroom_build_info" }.compactMap { $0.labels["device"] } ?? []
+    return names.first.map { DeviceClass(deviceName: $0) }
+  }
+
+  /// "GPU", or "device" where it is none or nobody says what it is.
+  var deviceNoun: String { deviceClass?.noun ?? "device" }
+  /// Whether what only GPUs have may be spoken of: it is one, or nobody says.
+  var mayBeGPU: Bool { deviceClass != .processor }
 
   /// Requests answered per second.
   public var requestsPerSecond: Double { Double(model.requests) / seconds }
