@@ -348,16 +348,17 @@ let package = Package(
       [
         "Calibration", "DeviceModel", "Diagnosis", "Execution", "Experiments", "FileAccess", "HostModel", "JSONText", "LoadModel",
         "ModelConfiguration",
-        "ModelGraph", "PlanReports", "ProcessContract", "Reporting", "Scheduling", "Simulation", "Threads", "TimeBase", "Trace", "Workload",
+        "ModelGraph", "PlanReports", "Planning", "ProcessContract", "Reporting", "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
+        "Workload",
       ]),
     tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase", "Vocabulary"]),
     tests("ReportingTests", ["Diagnosis", "Reporting"]),
     tests(
       "ServingTests",
       [
-        "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration", "ModelGraph",
-        "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "StandInDevice", "Threads", "TimeBase", "Trace",
-        "Vocabulary",
+        "DeviceModel", "Diagnosis", "Execution", "FileAccess", "GRPCFrontEnd", "HTTPFrontEnd", "JSONText", "KServe", "ModelConfiguration",
+        "ModelGraph", "ONNXFormat", "ProtobufWire", "Scheduling", "Serving", "ServingDiagnosis", "Simulation", "StandInDevice", "Threads",
+        "TimeBase", "Trace", "Vocabulary", "Workload",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

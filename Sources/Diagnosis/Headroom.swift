@@ -113,6 +113,9 @@ public struct Headroom: Sendable, Hashable {
   /// Ends of an interval nearer to each other than this are one value.
   static let narrowRange = 1.1
 
+  /// What there is to say where higher rates keep the goal and today's does not.
+  public static let startMisses = "but not at today's rate: batches wait for max_queue_delay"
+
   /// What there is to say where no rate keeps the goal; empty where nothing was found out.
   ///
   /// - Parameter idleP99Milliseconds: the 99th percentile at next to no load.

@@ -206,6 +206,9 @@ package struct LoadSettings: Sendable {
       if let (name, _) = given.first(where: { $0.1 }) { throw UsageError("\(name): the scenario file says what is sent; write it there") }
       return
     }
+    if let model = request.model, let target = targets.first {
+      throw UsageError("with --model the server is named by --url: headroom load --model \(model) --url \(target)")
+    }
     if targets.isEmpty == (request.model == nil) {
       throw UsageError("give a URL, --model NAME of a KServe v2 server, or a scenario file, and only one of them")
     }

@@ -13,7 +13,7 @@ extension Report.Card {
       let name =
         line.anchor.map { "<a href=\"#\(HTMLText.escaped($0))\">\(HTMLText.escaped(line.name))</a>" } ?? HTMLText.escaped(line.name)
       let kind = line.kind.map { " <span class=\"soft\">[\(HTMLText.escaped($0))]</span>" } ?? ""
-      text += "<dt>\(name)</dt><dd>\(HTMLText.escaped(line.text))\(kind)</dd>"
+      text += "<dt>\(name)</dt><dd>\(HTMLText.escaped(line.text.replacing(" -> ", with: " \u{2192} ")))\(kind)</dd>"
     }
     text += "</dl>"
     if !diff.isEmpty {

@@ -54,6 +54,9 @@ public struct ServerProcess {
       log.say("nothing is served: a model could not be loaded (--exit-on-error false starts without it)", severity: "E")
       throw .failed
     }
+    if server.modelStates.isEmpty {
+      log.say("no model is loaded: there is none in the repositories, or none was named (--load-model, or a load call)", severity: "W")
+    }
     log.say(server.isReady ? "ready" : "running, not ready")
     if settings.printsReadyLine {
       print(

@@ -66,7 +66,7 @@ enum LiveHeadroom {
       let headroom = Headroom(
         goal: goal, today: today,
         maximumRate: Figure(value, .requestsPerSecond, .estimated, source: source, interval: interval), isLowerBound: isLowerBound,
-        condition: Headroom.noneBecause(idleP99Milliseconds: outcome.idleP99Milliseconds))
+        condition: outcome.startMisses ? Headroom.startMisses : Headroom.noneBecause(idleP99Milliseconds: outcome.idleP99Milliseconds))
       return Found(
         headroom: headroom,
         estimator: LiveEstimator(

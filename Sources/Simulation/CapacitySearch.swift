@@ -16,6 +16,8 @@ public struct CapacitySearch: Sendable {
     public var isLowerBound: Bool
     /// Runs that were made.
     public var trials: Int
+    /// The rate that the search began with misses the goal and higher ones keep it: batches that wait to be filled fill sooner.
+    public var startMisses = false
     /// Where no rate keeps the goal: what the 99th percentile is of a server with next to nothing to do, milliseconds.
     public var idleP99Milliseconds: Double?
   }
@@ -88,10 +90,21 @@ public struct CapacitySearch: Sendable {
     var high = min(max(8, start.rate.isFinite ? start.rate : 8), Self.largestRate)
     var step = start.factor
     func widened(_ step: Double) -> Double { min(step * step, Self.largestStep) }
-    if try keepsGoal(high) {
+    var startMisses = false
+    var isKept = try keepsGoal(high)
+    if !isKept, waitsForBatches {
+      // Where requests wait for company, a higher rate may be answered sooner.
+      var higher = high
+      for _ in 0..<Self.doublings where !isKept && higher < Self.largestRate {
+        higher = min(2 * higher, Self.largestRate)
+        isKept = try keepsGoal(higher)
+      }
+      if isKept { (high, step, startMisses) = (higher, Self.largestStep, true) }
+    }
+    if isKept {
       repeat {
         low = high
-        if high >= Self.largestRate { return Outcome(rate: low...low, isLowerBound: true, trials: trials) }
+        if high >= Self.largestRate { return Outcome(rate: low...low, isLowerBound: true, trials: trials, startMisses: startMisses) }
         high = min(high * step, Self.largestRate)
         step = widened(step)
       } while try keepsGoal(high)
@@ -113,7 +126,15 @@ public struct CapacitySearch: Sendable {
       let middle = (low * high).squareRoot()
       if try keepsGoal(middle) { low = middle } else { high = middle }
     }
-    return Outcome(rate: low...high, isLowerBound: false, trials: trials)
+    return Outcome(rate: low...high, isLowerBound: false, trials: trials, startMisses: startMisses)
+  }
+
+  /// Rates that are tried above one that misses the goal: up to a thousand times it.
+  private static let doublings = 10
+
+  /// Whether the batcher's delay alone may use up a good part of the goal.
+  private var waitsForBatches: Bool {
+    system.scheduler.batching.map { $0.maximumQueueDelay.seconds * 1000 > p99Milliseconds / 4 } ?? false
   }
 
   /// Of fewer requests the 99th percentile is the largest of a handful: at a low rate a trial lasts until there are so many.

@@ -68,12 +68,25 @@ public enum HR102LoadLimited: FindingRule {
     return found(run, seen: seen)
   }
 
+  /// A fifth of the time: what the batcher's delay must keep the device waiting to be worth a word.
+  public static let delayThreshold = 0.2
+
   private static func found(_ run: RunEvidence, seen: [Sentence]) -> Examination {
-    .found(
+    var seen = seen
+    var fixes: [Fix] = []
+    // Also where batches fill before their delay is over: requests wait for company while the device could run them.
+    if let delay = run.batching.maximumQueueDelayMicroseconds, delay > 0, let held = run.device.batchingDelayIdle,
+      held.value >= delayThreshold
+    {
+      seen.append("The device is idle while requests wait for their batch to fill for \(held) of the time.")
+      fixes.append(
+        Fix("max_queue_delay_microseconds: 0: at this load the delay adds latency and buys nothing", [.batchDelay(microseconds: 0)]))
+    }
+    return .found(
       Observation(
         .high, seen: seen,
         whyBad: "The idle time is paid for. It is no defect of the server: nothing done to it can raise the throughput of this load.",
-        fixes: [
+        fixes: fixes + [
           Fix("Consolidate: a device half as fast serves this load as well", [.gpuTimeScale(2)]),
           Fix("Put further models on the device, or offer it more load"),
         ]))

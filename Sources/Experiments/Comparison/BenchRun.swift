@@ -34,7 +34,9 @@ extension BenchSettings {
     runner.explains = explains
     let chosen = try chosen()
     let plans = try ExperimentRunner.plans(of: chosen)
-    say(chosen.estimate(SimulationSpeed(cores: cores), explains: explains, plans: plans), note)
+    let costs = zip(chosen.variants, plans).compactMap { SimulationCost.measured(of: $0, plan: $1) }
+    // A variant that cannot be run says so in its run.
+    if costs.count == plans.count { say(chosen.estimate(costs, explains: explains, cores: cores), note) }
     return BenchOutcome(try runner.run(chosen, plans: plans), version: ProgramVersion.current)
   }
 

@@ -153,9 +153,13 @@ public struct ExperimentRunner: Sendable {
     progress("\(variant.name): how much more it can take")
     // A generator that limits today hides what the server can do; that it is the generator is this system's assumption.
     let isGenerator = assessment.verdict.claims.first?.stage == .client
-    let headroom = estimator.headroom(
+    var headroom = estimator.headroom(
       today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .simulated,
       condition: isGenerator ? "with a faster load generator" : "")
+    // Users who wait for their responses send no more than those come back: what an open loop can do is theirs only with more of them.
+    if headroom.condition.isEmpty, case .closed(let users, _, _) = variant.workload.load, headroom.times.map({ $0.value > 1.2 }) ?? false {
+      headroom.condition = "with more than \(users) users"
+    }
     var analysis = seen.analysis
     analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
     progress("\(variant.name): done")

@@ -227,7 +227,8 @@ public final class SimulatedEstimator: GainEstimator {
         maximumRate: Figure(
           outcome.rate.lowerBound, .requestsPerSecond, kind,
           source: "simulation: open loop, Poisson arrivals, load generator without cost, \(goal.text), \(outcome.trials) short runs",
-          interval: outcome.rate), isLowerBound: outcome.isLowerBound, condition: none.isEmpty ? condition : none)
+          interval: outcome.rate), isLowerBound: outcome.isLowerBound,
+        condition: none.isEmpty ? outcome.startMisses ? Headroom.startMisses : condition : none)
     } catch { return Headroom(goal: goal, today: today, unknownBecause: error.text.text) }
   }
 

@@ -54,7 +54,7 @@ public struct RunAnswer: Sendable {
     self.kind = kind
     let verdict = assessment.verdict
     let sentence = downstream.map { verdict.sentence(upstreamOf: $0) } ?? verdict.sentence
-    self.bottleneck = bottleneck ?? Self.title(verdict, sentence.text)
+    self.bottleneck = bottleneck ?? Self.title(verdict, sentence.text) + Self.missedGoal(verdict, run, headroom.goal)
     now = Self.now(run, rejected: rejected)
     batches = Self.batches(run)
     timeName = run.deviceClass == .processor ? "Time" : "GPU time"
@@ -75,6 +75,12 @@ public struct RunAnswer: Sendable {
     case .loadLimited where !verdict.isCoLimited, .notSteady: return sentence.prefix(1).uppercased() + sentence.dropFirst()
     default: return first.confidence == .inconclusive ? "Inconclusive: \(sentence)" : "Bottleneck: \(sentence)"
     }
+  }
+
+  /// A server that keeps up may answer too late all the same.
+  private static func missedGoal(_ verdict: Verdict, _ run: RunEvidence, _ goal: LatencyGoal) -> String {
+    guard verdict.claims.first?.regime == .loadLimited, let p99 = run.load.p99Latency, p99.value > goal.p99Milliseconds else { return "" }
+    return ", but misses \(goal.text)"
   }
 
   private static func now(_ run: RunEvidence, rejected: Int) -> String {
@@ -170,5 +176,8 @@ extension RunAnswer.Change {
   var gainAndCosts: String { costs.isEmpty ? gain : "\(gain); costs \(costs.joined(separator: ", "))" }
 
   /// Setting and gain in one.
-  var text: String { gain.isEmpty ? setting : "\(setting): \(gainAndCosts)" }
+  var text: String {
+    // "half this GPU is enough" is a sentence, not a setting with its gain.
+    gain.isEmpty ? setting : setting + (gain.hasPrefix("is enough") ? " " : ": ") + gainAndCosts
+  }
 }
