@@ -93,7 +93,7 @@ public struct CapacitySearch: Sendable {
     var startMisses = false
     var isKept = try keepsGoal(high)
     if !isKept, waitsForBatches {
-      // Where requests wait for company, a higher rate may be answered sooner.
+      // Where requests wait for their batch to fill, a higher rate may be answered sooner.
       var higher = high
       for _ in 0..<Self.doublings where !isKept && higher < Self.largestRate {
         higher = min(2 * higher, Self.largestRate)

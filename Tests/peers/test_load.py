@@ -431,7 +431,7 @@ def test_an_interrupted_run_prints_its_report(interruption):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["http://h:1/", "--users", "1", "--rate", "5"], "closed loop"), (["--model", "m", "http://h:1/"], "only one of them"),
+        (["http://h:1/", "--users", "1", "--rate", "5"], "closed loop"), (["--model", "m", "http://h:1/"], "--url http://h:1/"),
         ([], "give a URL"), (["http://h:1/", "--rate", "fast"], "500, 0-1000:30"), (["http://h:1/", "--fail-on", "p99"], "p99>50ms"),
         (["--model", "m", "--rows", "0"], "8, 1-16"), (["http://h:1/", "--share", "4/4"], "0/4 to 3/4"),
         (["http://h:1/", "--protocol", "grpc"], "give --model"), (["http://h:1/", "--ca", "x"], "only https://"),

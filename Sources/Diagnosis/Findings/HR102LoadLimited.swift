@@ -74,7 +74,7 @@ public enum HR102LoadLimited: FindingRule {
   private static func found(_ run: RunEvidence, seen: [Sentence]) -> Examination {
     var seen = seen
     var fixes: [Fix] = []
-    // Also where batches fill before their delay is over: requests wait for company while the device could run them.
+    // Also where batches fill before their delay is over: requests wait for their batch to fill while the device could run them.
     if let delay = run.batching.maximumQueueDelayMicroseconds, delay > 0, let held = run.device.batchingDelayIdle,
       held.value >= delayThreshold
     {
