@@ -198,8 +198,8 @@ let package = Package(
     module(
       "ServerProcess",
       [
-        "Execution", "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "KServe", "ModelConfiguration", "ModelGraph",
-        "ProcessContract", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "TraceFormats", "Vocabulary",
+        "Capture", "Execution", "FileAccess", "GPUModel", "GRPCFrontEnd", "HTTPFrontEnd", "KServe", "ModelConfiguration", "ModelGraph",
+        "ProcessContract", "Serving", "ServingDiagnosis", "Threads", "TimeBase", "Trace", "TraceFormats", "Vocabulary",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),

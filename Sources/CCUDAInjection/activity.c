@@ -14,7 +14,11 @@
 static HRActivityTable cupti;
 static HRActivityOptions options;
 static HRSubscriber subscriber;
+static uint32_t used_version;
+static char used_library[256];
 static int is_running;
+// The subscription, the clock and the buffers of an earlier recording: none of them may be registered twice.
+static int is_registered;
 
 static int fail(const char *step, int32_t result) {
   header.status = CUDACAPTURE_FAILED;
@@ -91,8 +95,9 @@ static int try_library(const char *path, int flags, int is_in_use) {
   }
   // A CUPTI of a newer CUDA than the driver's does not work with it. One that the program uses itself is taken as it is.
   if (!is_in_use && header.driver_version && major_of(version) > header.driver_version / 1000) return 0;
-  header.cupti_version = version;
+  header.cupti_version = used_version = version;
   copy_text(header.library, path, sizeof header.library);
+  copy_text(used_library, path, sizeof used_library);
   return 1;
 }
 
@@ -196,17 +201,11 @@ static void enable_kinds(void) {
   enable_calls(HR_KIND_DRIVER, HR_DOMAIN_DRIVER, options.cuptiActivityEnableDriverApi);
 }
 
-int activity_start(void *driver) {
-  HRResult (*driver_version)(int32_t *) = NULL;
-  void *symbol = driver ? dlsym(driver, "cuDriverGetVersion") : NULL;
-  memcpy((void *)&driver_version, &symbol, sizeof symbol);
-  int32_t version = 0;
-  if (driver_version && driver_version(&version) == HR_SUCCESS && version > 0) header.driver_version = (uint32_t)version;
-  // With no driver in the process libcupti recurses without end: this library is called by the driver, or not at all.
-  if (!symbol) return fail("no driver", 0);
+static int register_with_cupti(void) {
+  int32_t result;
   if (!find_library()) return fail(header.step[0] ? header.step : "libcupti", 0);
   header.step[0] = 0;
-  int32_t result = cupti.cuptiSubscribe(&subscriber, ignored, NULL);
+  result = cupti.cuptiSubscribe(&subscriber, ignored, NULL);
   if (result != HR_ACTIVITY_SUCCESS) {
     if (result == HR_ACTIVITY_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED) dl_iterate_phdr(note_tool, NULL);
     return fail("cuptiSubscribe", result);
@@ -233,10 +232,27 @@ int activity_start(void *driver) {
     cupti.cuptiUnsubscribe(subscriber);
     return fail("cuptiActivityRegisterCallbacks", result);
   }
+  is_registered = 1;
+  return 1;
+}
+
+int activity_start(void *driver) {
+  HRResult (*driver_version)(int32_t *) = NULL;
+  void *symbol = driver ? dlsym(driver, "cuDriverGetVersion") : NULL;
+  memcpy((void *)&driver_version, &symbol, sizeof symbol);
+  int32_t version = 0;
+  if (driver_version && driver_version(&version) == HR_SUCCESS && version > 0) header.driver_version = (uint32_t)version;
+  // With no driver in the process libcupti recurses without end: this library is called by the driver, or not at all.
+  if (!symbol) return fail("no driver", 0);
+  if (!is_registered && !register_with_cupti()) return 0;
+  buffers_begin_count();
+  header.cupti_version = used_version;
+  copy_text(header.library, used_library, sizeof header.library);
   enable_kinds();
   if (!(header.kinds & 1ull << HR_KIND_CONCURRENT_KERNEL)) {
-    result = header.result;
+    int32_t result = header.result;
     cupti.cuptiUnsubscribe(subscriber);
+    is_registered = 0;
     return fail("cuptiActivityEnable of kernels", result);
   }
   header.armed_monotonic = (int64_t)monotonic();
@@ -283,7 +299,11 @@ void activity_stop(int is_exit) {
   header.lost_buffers = buffers_outstanding();
   buffers_count(&header.discarded_buffers, &header.discarded_bytes);
   // Never finalized: that crashes in programs that end meanwhile.
-  if (!is_exit) cupti.cuptiUnsubscribe(subscriber);
+  // Where another recording may follow, the subscription stays: registering the clock anew corrupts records.
+  if (!is_exit && !(control->options & CUDACAPTURE_REPEATED)) {
+    cupti.cuptiUnsubscribe(subscriber);
+    is_registered = 0;
+  }
   header.flushed_monotonic = now;
   header.status = CUDACAPTURE_FINISHED;
 }

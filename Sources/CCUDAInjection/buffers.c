@@ -124,4 +124,10 @@ void buffers_count(uint64_t *count, uint64_t *bytes) {
   unlock();
 }
 
+void buffers_begin_count(void) {
+  lock();
+  discarded = discarded_bytes = 0;
+  unlock();
+}
+
 void buffers_forked(void) { unlock(); }

@@ -20,4 +20,6 @@ void buffers_return(struct buffer *buffer);
 // Given out and not given back.
 uint64_t buffers_outstanding(void);
 void buffers_count(uint64_t *discarded, uint64_t *discarded_bytes);
+// Counts anew: another recording begins.
+void buffers_begin_count(void);
 void buffers_forked(void);

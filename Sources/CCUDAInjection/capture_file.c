@@ -16,6 +16,8 @@ struct cudacapture_control *control;
 struct cudacapture_header header;
 
 static char path[256];
+// As the environment named it when the first file was made: what the program does with its environment afterwards does not matter.
+static char capture_folder[256];
 static int is_full;
 
 static int is_error(long result) { return result < 0 && result > -4096; }
@@ -39,6 +41,12 @@ int capture_open(void) {
   const char *folder = getenv(CUDACAPTURE_FOLDER_VARIABLE);
   // Absolute, so that chdir does not matter.
   if (!folder || folder[0] != '/' || strlen(folder) > 128 || !map_control(folder)) return 0;
+  copy_text(capture_folder, folder, sizeof capture_folder);
+  return capture_open_file();
+}
+
+int capture_open_file(void) {
+  const char *folder = capture_folder;
   uint32_t pid = (uint32_t)system_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
   long descriptor = -1;
   for (unsigned image = 0; image < 10000 && descriptor < 0; image++) {

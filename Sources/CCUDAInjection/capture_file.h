@@ -11,6 +11,8 @@ extern struct cudacapture_header header;
 
 // Finds the folder, makes the file. 0 where nobody asked for a recording.
 int capture_open(void);
+// Makes a further file in the same folder, for a recording that follows another one.
+int capture_open_file(void);
 // In a forked child: the file is the parent's.
 void capture_forget(void);
 void capture_write_header(void);

@@ -26,7 +26,9 @@ static uint32_t last_correlation, last_thread;
 
 void encode_flush(void) {
   if (!used) return;
+  // The number of records counts too: it says how many are lost where a block is damaged.
   uint32_t checksum = 2166136261u;
+  for (int shift = 0; shift < 32; shift += 8) checksum = (checksum ^ (output.block.records >> shift & 255u)) * 16777619u;
   for (uint32_t index = 0; index < used; index++) checksum = (checksum ^ output.payload[index]) * 16777619u;
   output.block.magic = CUDACAPTURE_BLOCK_MAGIC;
   output.block.bytes = used;

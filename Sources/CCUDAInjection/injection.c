@@ -28,6 +28,8 @@ static _Atomic int is_at_work;
 static _Atomic int is_over;
 static pthread_mutex_t preparing = PTHREAD_MUTEX_INITIALIZER;
 static int is_prepared, is_wanted;
+// A recording was stopped and another one may follow; whoever is at work says so.
+static int is_resting;
 
 // glibc's atexit and pthread_atfork are macros of its start-up files, which this library is linked without.
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *library);
@@ -60,7 +62,18 @@ static void finish(int is_exit) {
   if (header.status == CUDACAPTURE_WAITING) header.status = CUDACAPTURE_FINISHED;
   header.ended_monotonic = (int64_t)monotonic();
   capture_write_header();
-  atomic_store(&is_over, 1);
+  if (control->options & CUDACAPTURE_REPEATED && !is_exit)
+    is_resting = 1;
+  else
+    atomic_store(&is_over, 1);
+}
+
+// The next recording has a file of its own; the one before is whoever's asked for it.
+static void prepare_next(void) {
+  capture_forget();
+  encode_forget();
+  is_resting = 0;
+  if (!capture_open_file()) atomic_store(&is_over, 1);
 }
 
 static void begin(void) {
@@ -82,6 +95,16 @@ static void *work(void *unused) {
   if (period < 1 || period > 10000) period = 150;
   while (!atomic_load(&is_over)) {
     uint32_t state = atomic_load(&control->state);
+    if (is_resting && state == CUDACAPTURE_STOPPED) {
+      wait_for_word(state, DORMANT_POLL_MILLISECONDS);
+      continue;
+    }
+    if (is_resting) {
+      if (!take_work(EXIT_PATIENCE_MILLISECONDS)) break;
+      if (!atomic_load(&is_over)) prepare_next();
+      leave_work();
+      continue;
+    }
     if (state == CUDACAPTURE_DORMANT) {
       wait_for_word(state, DORMANT_POLL_MILLISECONDS);
       continue;

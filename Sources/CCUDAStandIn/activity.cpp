@@ -29,7 +29,7 @@ struct Activity {
   bool isHeld = asked("held") > 0, serializes = asked("serialize") > 0;
   int subscribed = 0;
   std::set<int32_t> kinds;
-  std::set<uint32_t> calls;
+  std::set<uint32_t> calls, runtimeCalls;
   HRBufferRequested requested = nullptr;
   HRBufferCompleted completed = nullptr;
   HRTimestamp timestamp = nullptr;
@@ -62,7 +62,8 @@ size_t recordBytes(uint32_t kind) {
     case HR_KIND_CONCURRENT_KERNEL: return 240;
     case HR_KIND_MEMCPY: return 128;
     case HR_KIND_MEMSET: return 120;
-    case HR_KIND_DRIVER: return 40;
+    case HR_KIND_DRIVER:
+    case HR_KIND_RUNTIME: return 40;
     case HR_KIND_SYNCHRONIZATION:
     case HR_KIND_OVERHEAD:
     case HR_KIND_GRAPH_TRACE: return 56;
@@ -159,9 +160,11 @@ void resetActivity() { activity() = Activity(); }
 
 bool isSerialized() { return activity().serializes || activity().kinds.count(HR_KIND_KERNEL) > 0; }
 
-void noteCall(uint32_t number, uint32_t correlation, int32_t result, uint64_t start, uint64_t end) {
-  HRCallRecord record{HR_KIND_DRIVER, number, stamped(start), stamped(end), (uint32_t)getpid(), threadNumber(), correlation, (uint32_t)result};
-  write(&record, sizeof record, HR_KIND_DRIVER, activity().kinds.count(HR_KIND_DRIVER) || activity().calls.count(number));
+void noteCall(uint32_t number, bool isRuntime, uint32_t correlation, int32_t result, uint64_t start, uint64_t end) {
+  uint32_t kind = isRuntime ? HR_KIND_RUNTIME : HR_KIND_DRIVER;
+  HRCallRecord record{kind, number, stamped(start), stamped(end), (uint32_t)getpid(), threadNumber(), correlation, (uint32_t)result};
+  auto &single = isRuntime ? activity().runtimeCalls : activity().calls;
+  write(&record, sizeof record, kind, activity().kinds.count((int32_t)kind) || single.count(number));
 }
 
 void noteSynchronization(int32_t type, uint32_t stream, uint32_t event, uint64_t start, uint64_t end) {
@@ -291,6 +294,7 @@ HRActivityResult cuptiActivityDisable(int32_t kind) {
   Lock lock(state().mutex);
   activity().kinds.erase(kind);
   if (kind == HR_KIND_DRIVER) activity().calls.clear();
+  if (kind == HR_KIND_RUNTIME) activity().runtimeCalls.clear();
   return HR_ACTIVITY_SUCCESS;
 }
 
@@ -305,7 +309,16 @@ HRActivityResult cuptiActivityEnableDriverApi(uint32_t callback, uint8_t isEnabl
   return HR_ACTIVITY_SUCCESS;
 }
 
-HRActivityResult cuptiActivityEnableRuntimeApi(uint32_t, uint8_t) { return invalidParameter; }
+HRActivityResult cuptiActivityEnableRuntimeApi(uint32_t callback, uint8_t isEnabled) {
+  Lock lock(state().mutex);
+  if (!runtimeCallName(callback)) return invalidParameter;
+  if (isEnabled) {
+    activity().runtimeCalls.insert(callback);
+  } else {
+    activity().runtimeCalls.erase(callback);
+  }
+  return HR_ACTIVITY_SUCCESS;
+}
 
 HRActivityResult cuptiActivityEnableHWTrace(uint8_t) { return HR_ACTIVITY_SUCCESS; }
 
@@ -373,8 +386,7 @@ HRActivityResult cuptiActivityGetNumDroppedRecords(HRContext, uint32_t, size_t *
 HRActivityResult cuptiActivitySetAttribute(int32_t, size_t *, void *) { return HR_ACTIVITY_SUCCESS; }
 
 HRActivityResult cuptiGetCallbackName(int32_t domain, uint32_t callback, const char **name) {
-  // The runtime is a library of its own, which the stand-in has not.
-  *name = domain == HR_DOMAIN_DRIVER ? callName(callback) : nullptr;
+  *name = domain == HR_DOMAIN_DRIVER ? callName(callback) : domain == HR_DOMAIN_RUNTIME ? runtimeCallName(callback) : nullptr;
   return *name ? HRActivityResult(HR_ACTIVITY_SUCCESS) : invalidParameter;
 }
 

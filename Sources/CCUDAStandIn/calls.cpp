@@ -25,10 +25,10 @@ uint32_t callNumber(const char *name) {
   return 0;
 }
 
-Call::Call(uint32_t number) : number(number), correlation(currentNumber), start(0), outer(current) {
-  if (!outer) {
+Call::Call(uint32_t number, bool isRuntime) : number(number), correlation(currentNumber), start(0), outer(current), isRuntime(isRuntime) {
+  if (isSeen()) {
     Lock lock(state().mutex);
-    correlation = currentNumber = (uint32_t)++state().correlation;
+    if (!outer) correlation = currentNumber = (uint32_t)++state().correlation;
     start = nowNanoseconds();
   }
   current = this;
@@ -36,10 +36,10 @@ Call::Call(uint32_t number) : number(number), correlation(currentNumber), start(
 
 int32_t Call::end(int32_t result) {
   current = outer;
-  if (outer) return result;
-  currentNumber = 0;
+  if (!isSeen()) return result;
+  if (!outer) currentNumber = 0;
   Lock lock(state().mutex);
-  noteCall(number, correlation, result, start, nowNanoseconds());
+  noteCall(number, isRuntime, correlation, result, start, nowNanoseconds());
   return result;
 }
 

@@ -189,22 +189,27 @@ void noteOverhead(uint32_t kind, uint64_t start, uint64_t end);
 /// Kernels run one at a time: what CUPTI's KIND_KERNEL does to a program.
 bool isSerialized();
 
-/// A call of the driver, as CUPTI records it. A call within another one is not seen.
+/// A call of the driver or of the runtime, as CUPTI records it. A driver's call within another one of the driver's is not seen; one within a call of
+/// the runtime is, under the same correlation id, as with CUPTI.
 class Call {
 public:
-  /// The number of an entry point among the driver's functions, from 1.
-  explicit Call(uint32_t number);
+  /// The number of an entry point among the driver's functions, or the runtime's, from 1.
+  explicit Call(uint32_t number, bool isRuntime = false);
   int32_t end(int32_t result);
   Call(const Call &) = delete;
 
 private:
+  bool isSeen() const { return !outer || (outer->isRuntime && !isRuntime); }
   uint32_t number, correlation;
   uint64_t start;
   Call *outer;
+  bool isRuntime;
 };
 /// What joins device work with the call that is running on this thread.
 uint32_t currentCorrelation();
 const char *callName(uint32_t number);
+/// The runtime's functions that the stand-in has; nullptr for other numbers.
+const char *runtimeCallName(uint32_t number);
 /// The number under which `Call` knows it.
 uint32_t callNumber(const char *name);
 

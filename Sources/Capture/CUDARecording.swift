@@ -39,6 +39,8 @@ public struct CUDARecording: Sendable {
     public var libraries: [String] = []
     /// Recording is on from the start; otherwise `arm` begins it.
     public var isArmed = true
+    /// A recording that was stopped may be followed by others: `prepareNext`, then `arm`.
+    public var isRepeated = false
 
     /// The defaults.
     public init() {}
@@ -49,6 +51,7 @@ public struct CUDARecording: Sendable {
 
   private let folder: CaptureFolder
   private let library: String
+  private let limitBytes: Int64
   private static let controlName = "cuda-control"
 
   /// Prepares a recording in `folder`.
@@ -56,12 +59,13 @@ public struct CUDARecording: Sendable {
   /// - Parameter library: path of the library; nil for the one beside the executable.
   public init(in folder: CaptureFolder, _ options: Options, library given: String? = nil) throws(CaptureError) {
     self.folder = folder
+    limitBytes = options.limitBytes
     library = if let given { given } else { try CaptureFolder.find(Self.libraryName, variable: "HEADROOM_CUDA_INJECTION") }
     var control = [UInt8]("HRCUCTL1".utf8)
     withUnsafeBytes(of: options.limitBytes.littleEndian) { control += $0 }
     let flags: UInt32 =
       (options.calls == .none ? 1 : 0) | (options.calls == .all ? 2 : 0) | (options.recordsWholeGraphs ? 4 : 0)
-      | (options.usesHardwareTimes ? 8 : 0)
+      | (options.usesHardwareTimes ? 8 : 0) | (options.isRepeated ? 16 : 0)
     for value in [options.isArmed ? 1 : 0, flags, Self.flushMilliseconds, 0] { withUnsafeBytes(of: value.littleEndian) { control += $0 } }
     // One page; what does not fit is further down in the order.
     for path in options.libraries where control.count + path.utf8.count + 2 <= 4096 { control += Array(path.utf8) + [0] }
@@ -87,12 +91,19 @@ public struct CUDARecording: Sendable {
   }
 
   /// Begins a recording that was not on from the start.
-  public func arm() { folder.overwrite(Self.controlName, 1, at: 16) }
+  public func arm() { folder.overwrite(Self.controlName, UInt32(1), at: 16) }
+
+  /// Forgets what was recorded, so that `arm` begins another recording; see `Options.isRepeated`. What was left must have been read.
+  public func prepareNext() {
+    for name in files { unlink(folder.path + "/" + name) }
+    folder.overwrite(Self.controlName, UInt64(bitPattern: limitBytes), at: 8)
+    folder.overwrite(Self.controlName, UInt32(0), at: 16)
+  }
 
   /// Ends the recording, and waits until those that still run have written what they hold, but no longer than `limit`. `pause` lets them run for a
   /// moment.
   public func stop(clock: () -> Instant, pause: () -> Void, limit: TimeSpan = .milliseconds(3000)) {
-    folder.overwrite(Self.controlName, 2, at: 16)
+    folder.overwrite(Self.controlName, UInt32(2), at: 16)
     let end = clock() + limit
     while clock() < end, hasUnwritten { pause() }
   }
@@ -116,6 +127,9 @@ public struct CUDARecording: Sendable {
   }
 
   private var files: [String] { folder.names.sorted().filter { $0.hasSuffix(".cuda") && folder.isRegular($0) } }
+
+  /// Processes that have a file here.
+  public var processes: Set<Int64> { Set(files.compactMap { Int64($0.prefix { $0 != "." }) }) }
 
   /// Adds what the processes left to a capture.
   public func read(into capture: inout CUDACapture) {

@@ -31,11 +31,10 @@ public final class CaptureFolder: Sendable {
   }
 
   /// A number of a file that programs have mapped.
-  func overwrite(_ name: String, _ word: UInt32, at offset: Int) {
+  func overwrite(_ name: String, _ word: some FixedWidthInteger, at offset: Int) {
     let descriptor = open(path + "/" + name, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
-    var word = word
-    pwrite(descriptor, &word, 4, offset)
+    _ = withUnsafeBytes(of: word.littleEndian) { pwrite(descriptor, $0.baseAddress, $0.count, offset) }
     close(descriptor)
   }
 

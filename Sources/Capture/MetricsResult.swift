@@ -34,16 +34,19 @@ package struct MetricsResult: Sendable {
     }
   }
 
-  private struct Mean {
-    var quantity: GPUReading.Quantity
-    var source: String
-    var mean: Double
-    var count: Int
+  /// One quantity of a GPU over the recording.
+  package struct Mean: Sendable, Hashable {
+    package var quantity: GPUReading.Quantity
+    package var source: String
+    package var mean: Double
+    package var count: Int
   }
 
-  private var gpus: [GPUReading] { samples.first?.gpus ?? [] }
+  /// The GPUs that were read, as the first reading had them.
+  package var gpus: [GPUReading] { samples.first?.gpus ?? [] }
 
-  private func means(_ index: Int) -> [Mean] {
+  /// Means of every quantity that GPU `index` answered.
+  package func means(_ index: Int) -> [Mean] {
     GPUReading.Quantity.allCases.compactMap { quantity in
       var (sum, count, from) = (0.0, 0, "")
       for sample in samples {
@@ -62,7 +65,8 @@ package struct MetricsResult: Sendable {
     return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  private func refusals(_ index: Int) -> [String] {
+  /// What GPU `index` did not answer, each with its reason.
+  package func refusals(_ index: Int) -> [String] {
     var seen: [String] = []
     for sample in samples {
       guard let gpu = sample.gpus.first(where: { $0.index == index }) else { continue }

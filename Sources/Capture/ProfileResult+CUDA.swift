@@ -25,7 +25,25 @@ extension ProfileResult {
       lines += ["", "\(report.title(on: .gpu)), as `nsys stats --report \(report.rawValue)`", ""] + Self.table(summary, limit: 12)
     }
     lines.append("")
+    lines += costLines.map { "  " + $0 }
     lines += cudaRemarks.map { "  " + $0 }
+    return lines
+  }
+
+  /// What each mode adds to a run of COMMAND.
+  private var costLines: [String] {
+    guard let cost, !cost.costs.isEmpty else { return [] }
+    func time(_ nanoseconds: Double) -> String { (nanoseconds < 0 ? "-" : "") + NumberText.time(nanoseconds: nanoseconds.magnitude) }
+    var lines = [
+      "cost of recording: \(Self.plural(cost.rounds.count, "round", "rounds")) of whole runs in turn, CUPTI's start included, against runs without"
+    ]
+    for entry in cost.costs {
+      let each = entry.addedPerLaunch.map { ", \(time($0)) per launch of \(NumberText.grouped(cost.launches))" } ?? ""
+      lines.append(
+        "  --cuda-calls \(entry.mode.rawValue): \(time(entry.added)) (\(time(entry.range.lowerBound)) to \(time(entry.range.upperBound)))\(each)"
+      )
+    }
+    if let cheapest = cost.cheapest { lines.append("  cheapest here: --cuda-calls \(cheapest.rawValue)") }
     return lines
   }
 
@@ -39,6 +57,11 @@ extension ProfileResult {
     if cuda.files.isEmpty {
       remarks.append(
         "no process started CUDA: COMMAND does not use it, or its driver loads no library (CUDA_INJECTION64_PATH is ignored by set-id programs)"
+      )
+    }
+    for process in unrecorded {
+      remarks.append(
+        "NOT RECORDED: process \(process.process) (\(process.program)) uses CUDA and has no recording: it was started with a cleaned environment (env -i, sudo, a container), or with rights of its own; pass on CUDA_INJECTION64_PATH and HEADROOM_CUDA_CAPTURE"
       )
     }
     let cost = cuda.files.reduce(Int64(0)) { $0.addingSaturated($1.threadNanoseconds) }
@@ -63,8 +86,21 @@ extension ProfileResult {
         "outside": JSONValue(bad.outside),
       ],
       "processes": .array((cuda?.files ?? []).map(Self.json)), "gpuKernels": rows(.gpuKernels), "gpuMemory": rows(.gpuMemory),
-      "cudaAPI": rows(.cudaAPI), "remarks": .array(cudaRemarks.map { .string($0) }),
+      "cudaAPI": rows(.cudaAPI), "cost": costJSON,
+      "unrecorded": .array(unrecorded.map { ["process": JSONValue($0.process), "program": .string($0.program)] }),
+      "remarks": .array(cudaRemarks.map { .string($0) }),
     ]
+  }
+
+  private var costJSON: JSONValue {
+    guard let cost else { return .null }
+    return .array(
+      cost.costs.map {
+        [
+          "calls": .string($0.mode.rawValue), "rounds": JSONValue(cost.rounds.count), "launches": JSONValue(cost.launches),
+          "addedNanoseconds": JSONValue($0.added), "addedNanosecondsPerLaunch": JSONValue($0.addedPerLaunch),
+        ]
+      })
   }
 
   private static func json(_ file: CUDACaptureFile) -> JSONValue {

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import JSONText
 import Reporting
@@ -19,6 +20,10 @@ package struct ProfileResult {
   package var metrics: MetricsResult?
   /// The library that had CUDA_INJECTION64_PATH before us; nothing of CUDA was recorded then.
   package var cudaHolder: String?
+  /// What recording costs; nil where it was not measured.
+  package var cost: RecordingCost?
+  /// Processes that use CUDA and were not recorded.
+  package var unrecorded: [UnrecordedProcesses.Process] = []
 
   package init(command: [String], outcome: RecordedCommand.Outcome) {
     self.command = command
@@ -29,6 +34,12 @@ package struct ProfileResult {
   package var trace: Trace {
     var trace = cuda?.trace ?? capture?.trace ?? Trace()
     metrics?.add(to: &trace, ordinals: cuda?.ordinals ?? [:])
+    for entry in cost?.costs ?? [] {
+      trace.run["cudaCostNanoseconds." + entry.mode.rawValue] = String(Int64(saturating: entry.added.rounded()))
+      if let each = entry.addedPerLaunch {
+        trace.run["cudaCostPerLaunchNanoseconds." + entry.mode.rawValue] = String(Int64(saturating: each.rounded()))
+      }
+    }
     return trace
   }
 

@@ -1,6 +1,7 @@
 import CheckedNumbers
 import Execution
 import Glibc
+import Synchronization
 import Threads
 import TimeBase
 import TraceFormats
@@ -41,6 +42,8 @@ package struct ProfileRun {
     let sampler =
       settings.readsCounters
       ? MetricsSampler(settings.search, interval: TimeSpan(clampingSeconds: settings.counterInterval)) : nil
+    let unrecorded = Mutex<[UnrecordedProcesses.Process]>([])
+    let driverNames = settings.search.driverNames
     let outcome = try recorded.run(
       clock: { MonotonicClock.now },
       whenArmed: {
@@ -49,6 +52,11 @@ package struct ProfileRun {
       },
       whenOver: {
         calls?.stop()
+        if let recording {
+          unrecorded.withLock {
+            $0 = UnrecordedProcesses.find(below: Int64(getpid()), recorded: recording.processes, libraries: driverNames)
+          }
+        }
         recording?.stop(
           clock: { MonotonicClock.now }, pause: { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(2)) })
       })
@@ -61,8 +69,49 @@ package struct ProfileRun {
       result.cuda = capture
     }
     result.cudaHolder = holder
+    result.unrecorded = unrecorded.withLock { $0 }
+    if let rounds = settings.costRounds { result.cost = try cost(of: result, program: program, rounds: rounds) }
     result.metrics = sampler?.stop(from: outcome.armed, to: outcome.recordingEnded)
     return result
+  }
+
+  /// COMMAND in each mode and without a recording, in turn: whole runs, CUPTI's start among them.
+  private func cost(of result: ProfileResult, program: ProgramSearch, rounds: Int) throws(CaptureError) -> RecordingCost {
+    var cost = RecordingCost()
+    let isLaunch = (result.cuda?.trace.names.texts ?? []).map { $0.contains("Launch") }
+    cost.launches = (result.cuda?.trace.apiCalls.name ?? []).count {
+      isLaunch.indices.contains(Int($0.rawValue)) && isLaunch[Int($0.rawValue)]
+    }
+    for round in 0..<rounds {
+      var times: [RecordingCost.Mode: Int64] = [:]
+      for mode in RecordingCost.order(round: round) { times[mode] = try length(of: program, recording: mode) }
+      cost.add(times)
+    }
+    return cost
+  }
+
+  /// Wall time of a whole run, nanoseconds.
+  private func length(of program: ProgramSearch, recording mode: RecordingCost.Mode) throws(CaptureError) -> Int64 {
+    let folder = try CaptureFolder()
+    defer { folder.remove() }
+    var environment = Self.environment
+    var recording: CUDARecording?
+    if let mode {
+      var options = settings.cudaOptions
+      options.calls = mode
+      let made = try CUDARecording(in: folder, options)
+      environment = made.environment(adding: environment)
+      recording = made
+    }
+    let outcome = try RecordedCommand(
+      path: program.path, arguments: settings.command, environment: environment, movesOutput: settings.movesOutput
+    ).run(
+      clock: { MonotonicClock.now }, whenArmed: {},
+      whenOver: {
+        recording?.stop(
+          clock: { MonotonicClock.now }, pause: { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(2)) })
+      })
+    return (outcome.ended - outcome.started).nanoseconds
   }
 
   private func osCalls(_ calls: OSCallRecording, _ outcome: RecordedCommand.Outcome) -> (OSCallCapture, Int) {

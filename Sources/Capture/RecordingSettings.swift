@@ -35,6 +35,8 @@ package struct RecordingSettings: Sendable {
   package var cudaLimitMegabytes = 256
   /// Where NVIDIA's libraries are looked for first.
   package var cudaPath: String?
+  /// Rounds in which the command is run in each mode and without a recording, to say what recording costs; nil for none.
+  package var costRounds: Int?
   /// The command's standard output goes to standard error.
   package var movesOutput = false
 
@@ -53,6 +55,13 @@ package struct RecordingSettings: Sendable {
     if let duration, !(duration > 0 && duration <= 86_400) { throw UsageError("--duration \(duration): above 0, at most 86400 seconds") }
     if !(osThresholdMicroseconds >= 0 && osThresholdMicroseconds <= 1e6) {
       throw UsageError("--os-threshold-microseconds \(osThresholdMicroseconds): from 0 to 1000000")
+    }
+    if let costRounds {
+      if !recordsCUDA { throw UsageError("--measure-cost is what --cuda costs: give both") }
+      if !(1...100).contains(costRounds) { throw UsageError("--measure-cost \(costRounds): from 1 to 100 rounds") }
+      if delay != nil || armingSignalName != nil || duration != nil {
+        throw UsageError("--measure-cost compares whole runs: without --delay, --duration and --arm-signal")
+      }
     }
     if !(1...16_384).contains(osLimitMegabytes) { throw UsageError("--os-limit-megabytes \(osLimitMegabytes): from 1 to 16384") }
   }

@@ -106,7 +106,7 @@ public struct TraceAnalysis: Sendable {
 
   /// Blocks over SMs, at most 1, weighted by time: what a trace alone says of SMs with a resident block. An upper estimate: tails and early blocks are not
   /// in it. nil where the device's SM count is not recorded.
-  static func residentSMShare(of trace: Trace, kind: Figure.Kind) -> Figure? {
+  package static func residentSMShare(of trace: Trace, kind: Figure.Kind) -> Figure? {
     guard let stream = trace.streams.first, let gpu = trace.gpu(of: stream), let sms = Trace.known(gpu.smCount), sms > 0 else { return nil }
     var weighted = 0.0
     var total = 0.0

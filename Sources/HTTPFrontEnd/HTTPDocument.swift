@@ -57,6 +57,15 @@ struct HTTPDocument {
     try members[name].map { value throws(KServeError) in try Member(value: value).unsigned(name) }
   }
 
+  /// Any number; nil where it is missing.
+  func number(_ name: String) throws(KServeError) -> Double? {
+    guard let value = members[name] else { return nil }
+    guard let number = value.doubleValue, number.isFinite else {
+      throw KServeError(.invalidArgument, "Unable to parse '\(name)': expected a number")
+    }
+    return number
+  }
+
   func bool(_ name: String, in parent: String? = nil) throws(KServeError) -> Bool? {
     guard let value = parent == nil ? members[name] : members[parent ?? ""]?[name] else { return nil }
     guard let flag = value.boolValue else {

@@ -24,6 +24,8 @@ enum HTTPRoute: Sendable, Hashable {
   case logging
   /// `GET /v2/headroom`, the live answer.
   case headroom
+  /// `POST /v2/headroom/profile`: a window of the server, recorded.
+  case profile
   /// The page that shows it.
   case headroomPage
 
@@ -49,6 +51,7 @@ enum HTTPRoute: Sendable, Hashable {
     case "health" where parts.count == 3 && parts[2] == "ready": self = .ready
     case "logging" where parts.count == 2: self = .logging
     case "headroom" where parts.count == 2: self = .headroom
+    case "headroom" where parts.count == 3 && parts[2] == "profile": self = .profile
     case "trace" where parts.count == 3 && parts[2] == "setting": self = .traceSettings(model: "")
     case "models":
       guard let route = Self.model(parts) else { return nil }
@@ -126,7 +129,7 @@ extension HTTPRoute {
     case .modelConfiguration: .modelConfiguration
     case .repositoryIndex, .load, .unload: .modelRepository
     case .statistics, .headroom: .statistics
-    case .traceSettings: .trace
+    case .traceSettings, .profile: .trace
     case .logging: .logging
     case .root, .headroomPage: nil
     }
@@ -135,7 +138,7 @@ extension HTTPRoute {
   /// A POST to it changes the server.
   var isControl: Bool {
     switch self {
-    case .load, .unload, .logging, .traceSettings: true
+    case .load, .unload, .logging, .traceSettings, .profile: true
     case .systemSharedMemory(_, let action), .cudaSharedMemory(_, let action): action != .status
     default: false
     }

@@ -38,10 +38,11 @@ public final class HTTPServer: Sendable {
 
   /// A server of the KServe protocol, with the live pages, where there are any, beside it.
   public convenience init(
-    service: any KServeService, live: (any LivePages)? = nil, group: any EventLoopGroup, options: Options = Options()
+    service: any KServeService, live: (any LivePages)? = nil, profiles: (any ProfileWindows)? = nil, group: any EventLoopGroup,
+    options: Options = Options()
   ) {
     let application = KServeApplication(
-      service: service, live: live, restrictions: options.restrictions,
+      service: service, live: live, profiles: profiles, restrictions: options.restrictions,
       browsers: BrowserGuard(names: Set(options.controlNames.map { $0.lowercased() })))
     self.init(application: application, group: group, options: options)
   }

@@ -10,6 +10,8 @@ struct KServeApplication: HTTPApplication {
   let service: any KServeService
   /// Answers what is not KServe's: the live diagnosis. nil where there is none.
   let live: (any LivePages)?
+  /// Records windows of the server; nil where it was not started for that.
+  var profiles: (any ProfileWindows)?
   var restrictions = RestrictedAPIs()
   var browsers = BrowserGuard()
 
@@ -90,6 +92,7 @@ struct KServeApplication: HTTPApplication {
     }
     switch route {
     case .headroom: liveAnswer(exchange, answer)
+    case .profile: change(exchange, answer) { () throws(KServeError) in try recordWindow(exchange, answer) }
     case .root, .headroomPage:
       if let page = livePage(route, exchange) { answer(page) } else { answer(.error(404, "Not Found", .plain)) }
     case .serverMetadata: only(.get) { .json(KServeJSON.metadata(service.metadata)) }

@@ -17,12 +17,15 @@ struct Listeners {
   let metrics: HTTPServer
   let grpc: GRPCServer
 
-  init(server: InferenceServer, group: any EventLoopGroup, http: HTTPServer.Options, grpc: GRPCServerOptions, log: ServerLog) {
+  init(
+    server: InferenceServer, group: any EventLoopGroup, http: HTTPServer.Options, grpc: GRPCServerOptions, profiles: ServerProfile?,
+    log: ServerLog
+  ) {
     self.server = server
     self.log = log
     servesTLS = http.tls != nil
     let live = LiveDiagnosisPages(server)
-    self.http = HTTPServer(service: server, live: live, group: group, options: http)
+    self.http = HTTPServer(service: server, live: live, profiles: profiles, group: group, options: http)
     // The page of the metrics is in the clear and open, as the reference server's.
     var open = http
     (open.tls, open.restrictions) = (nil, RestrictedAPIs())

@@ -38,12 +38,21 @@ public struct ServerProcess {
     var options = settings.service
     options.isLoopback = Self.isLoopback(settings.listening.httpAddress) && Self.isLoopback(settings.listening.grpcAddress)
     let (http, grpc) = try frontEndOptions()
+    // Before the driver starts.
+    let profile: ServerProfile? =
+      if let window = settings.profileWindow {
+        try ServerProfile(.init(seconds: window, folder: settings.profileFolder), device: settings.device)
+      } else {
+        nil
+      }
+    defer { profile?.close() }
     let server = InferenceServer(options, devices: try settings.device.make(program: options.version, log: log), log: log)
     do throws(KServeError) { try server.setInitialTraceSettings(settings.traceSettings) } catch {
       throw .usage("--trace-config: \(error.message)")
     }
+    profile?.begin(server)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.listening.eventLoops ?? HTTPServer.usualEventLoopCount)
-    let listeners = Listeners(server: server, group: group, http: http, grpc: grpc, log: log)
+    let listeners = Listeners(server: server, group: group, http: http, grpc: grpc, profiles: profile, log: log)
     // Listening comes before loading: health calls answer while models load.
     let addresses = try listeners.listen(settings.listening)
     // Connections are given a little longer than requests to close.

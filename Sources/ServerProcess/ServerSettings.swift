@@ -56,6 +56,10 @@ public struct ServerSettings: Sendable {
   public var printsReadyLine = false
   /// Where what was done is written at the end; with several models their names are added.
   public var recordPath: String?
+  /// Usual length of the windows of `POST /v2/headroom/profile`, seconds; nil: none is recorded.
+  public var profileWindow: Double?
+  /// Where their traces are written.
+  public var profileFolder = "."
 
   /// The defaults of `headroom serve`, without a model.
   public init() {}

@@ -32,13 +32,16 @@ struct BenchCommand: ParsableCommand {
         # both devices, one report
         headroom bench --device sim:rtx-pro-6000 --device cpu
         headroom bench --device cpu --suite isolate
+        headroom bench --device cuda:0        # a GPU here, predicted first
+        headroom bench --device cuda:0 --suite batch
+        headroom bench --device cpu --variant linear --apply HR121 --prove
         headroom bench --validate    # how well virtual time predicts this machine
         headroom bench iso-m
         headroom bench --hypotheses
 
       EXIT CODES
-        0 answered; 1 failed; 3 inconclusive (a variant was not steady, or nothing
-        can be told of it); 64 usage.
+        0 answered; 1 failed; 2 --prove: a miss; 3 inconclusive (a variant was not
+        steady, or nothing can be told of it); 64 usage.
       """)
 
   @Argument(
@@ -46,10 +49,12 @@ struct BenchCommand: ParsableCommand {
   var experiment: String?
 
   @OptionGroup(title: "One model in place of an experiment") var ownModel: BenchModel
+  @OptionGroup(title: "A suite's heads") var suiteOptions: BenchSuiteOptions
+  @OptionGroup(title: "A change, for real") var proof: BenchProofOptions
 
   @Option(
     help:
-      "A built-in experiment by name, as the argument; with --device cpu also isolate and clients; planted scores `explain` on made-up programs' files (--out keeps them); hopper and triton-h200 predict known programs and a Triton on an H200 and an H100 beside what was measured."
+      "A built-in experiment by name, as the argument; with a real device also isolate, clients, batch, graphs (a GPU's), instances, seq, residency; planted scores `explain` on made-up programs' files (--out keeps them); hopper and triton-h200 predict known programs and a Triton on an H200 and an H100 beside what was measured."
   )
   var suite: String?
 
@@ -74,14 +79,14 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Device of every variant: sim:NAME in virtual time, cpu for this machine's processor and real requests; both may be given.",
-      valueName: "sim:name|cpu"), completion: .devices)
+      "Device of every variant: sim:NAME in virtual time; cpu, or cuda:0 for a GPU here, and real requests; one of each may be given.",
+      valueName: "sim:name|cpu|cuda:0"), completion: .devices)
   var device: [String] = []
 
-  @Flag(help: "With --device cpu: runs of 120 s instead of 20 s; nothing else changes.")
+  @Flag(help: "With a real device: runs of 120 s instead of 20 s; nothing else changes.")
   var full = false
 
-  @Flag(help: "With --device cpu: do not record the servers' operating-system calls.")
+  @Flag(help: "With a real device: do not record the servers' operating-system calls.")
   var noOsCalls = false
 
   @Option(help: "Host profile of every variant: a name (triton-26.02-locust, headroom-local) or a JSON file.")
@@ -155,6 +160,7 @@ struct BenchCommand: ParsableCommand {
       if validation { return Terminal.print(try Validation.page { progress.report($0) }) }
       if hypotheses { return Terminal.print(try fitHypotheses(progress).joined(separator: "\n")) }
       if validatesPrediction { return show(try validate(progress)) }
+      if proof.prove { return try prove(progress) }
       // Found out now, not after the run.
       if !noFiles { try Files.createFolder(out) }
       let traces = TraceFiles(trace: trace, chrome: chrome, writesWholeTrace: all)
@@ -207,6 +213,14 @@ struct BenchCommand: ParsableCommand {
     return (outcome.entry, outcome.report.terminalLines(width: Terminal.width) + ["\nadded to \(ledger)"])
   }
 
+  private func prove(_ progress: ProgressLine) throws {
+    let outcome = try settings.prove { progress.report($0) }
+    progress.clear()
+    show((outcome.entry, outcome.report.terminalLines(width: Terminal.width) + ["\nadded to \(ledger)"]))
+    if outcome.proof.outcome == .undecided { throw ExitCode(.inconclusive) }
+    if outcome.proof.outcome == .miss { throw ExitCode(.thresholdCrossed) }
+  }
+
   private func show(_ result: (json: JSONValue, lines: [String])) {
     Terminal.print(json ? result.json.serialized(pretty: true) : result.lines.joined(separator: "\n"))
   }
@@ -227,6 +241,10 @@ struct BenchCommand: ParsableCommand {
     settings.explains = !noGains
     settings.validatesPrediction = validatesPrediction
     settings.host = host
+    (settings.provenCode, settings.proves, settings.pairs) = (proof.apply, proof.prove, proof.pairs)
+    settings.suiteModel = suiteOptions.model
+    settings.folder = noFiles ? nil : out
+    settings.ledger = ledger
     settings.variants = variant
     settings.seconds = seconds
     settings.users = users

@@ -30,6 +30,7 @@ struct ProfileCommand: ParsableCommand {
         headroom profile --cuda --os --delay 20 --duration 10 -o run.sqlite \\
           -- python3 serve.py
         headroom profile --cuda --arm-signal USR2 -- python3 serve.py
+        headroom profile --cuda --measure-cost 3 -- python3 steps.py
         headroom profile --os --duration 10 -o server.sqlite --chrome server.json \\
           -- ./server --port 8000
         headroom profile --os --json -- python3 worker.py > profile.json
@@ -94,6 +95,12 @@ struct ProfileCommand: ParsableCommand {
   @Option(help: ArgumentHelp("What all processes together may write; records beyond are dropped and counted.", valueName: "megabytes"))
   var cudaLimitMegabytes = 256
 
+  @Option(
+    help: ArgumentHelp(
+      "Afterwards run COMMAND so many times in each mode of --cuda-calls and without recording, in turn, and say what each costs per launch. It must end by itself.",
+      valueName: "rounds"))
+  var measureCost: Int?
+
   @Option(help: ArgumentHelp("Where libcupti is looked for first: a folder or a file. Also HEADROOM_CUDA_PATH.", valueName: "path"))
   var cudaPath: String?
 
@@ -139,6 +146,7 @@ struct ProfileCommand: ParsableCommand {
     settings.usesHardwareTimes = cudaHardwareTimes
     settings.cudaLimitMegabytes = cudaLimitMegabytes
     settings.cudaPath = cudaPath
+    settings.costRounds = measureCost
     settings.movesOutput = json
     return settings
   }

@@ -174,6 +174,12 @@ struct ServeBehaviour: ParsableArguments {
   var record: String?
   @Option(help: ArgumentHelp("Requests, and kernels, that --record keeps at most: the last ones.", valueName: "count"))
   var recordLimit = 2_000_000
+  @Option(
+    help: ArgumentHelp(
+      "Let POST /v2/headroom/profile record so long, as 5s or 500ms, into a trace file: requests, batches and, on a GPU, kernels and CUDA calls.",
+      valueName: "time"))
+  var profileWindow: String?
+  @Option(help: ArgumentHelp("Where those traces are written.", valueName: "folder")) var profileFolder = "."
   @Flag(help: "When the models are loaded, say so in one line of JSON on standard output: for programs that start a server.")
   var readyLine =
     false

@@ -17,7 +17,7 @@ extension ServeCommand {
     settings.service.pollInterval = .seconds(models.repositoryPollSecs)
     settings.service.strictReadiness = models.strictReadiness.isOn
     settings.service.warmsUp = models.warmup.isOn
-    settings.service.keepsEvents = behaviour.liveEvents.isOn || behaviour.record != nil
+    settings.service.keepsEvents = behaviour.liveEvents.isOn || behaviour.record != nil || behaviour.profileWindow != nil
     if behaviour.record != nil { settings.service.keptRequests = behaviour.recordLimit }
     settings.service.allowsClientSharedMemory = behaviour.allowClientShm.isOn
     settings.service.controlToken = listening.controlToken ?? getenv("HEADROOM_CONTROL_TOKEN").map { String(cString: $0) }
@@ -33,6 +33,8 @@ extension ServeCommand {
     settings.exitTimeout = .seconds(behaviour.exitTimeoutSecs)
     settings.printsReadyLine = behaviour.readyLine
     settings.recordPath = behaviour.record
+    settings.profileWindow = try behaviour.profileWindow.map(ServerSettings.windowSeconds)
+    settings.profileFolder = behaviour.profileFolder
     _ = try behaviour.log()
     try settings.check()
     return settings

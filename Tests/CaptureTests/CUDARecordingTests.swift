@@ -37,6 +37,31 @@ import TraceFormats
     #expect(trace.captureStart >= run.outcome.started.nanoseconds && trace.captureEnd == run.outcome.recordingEnded.nanoseconds)
   }
 
+  /// The runtime's calls are recorded as the driver's are, under their own names; copies join with them; what asks is not recorded.
+  @Test func callsOfTheRuntimeAreRecorded() throws {
+    let run = try CUDARun(["runtime", "3"])
+    #expect(run.status == 0 && run.capture.remarks.isEmpty, "\(run.remarks)")
+    let names = Dictionary(grouping: run.trace.apiCalls.compactMap { run.trace.names[$0.name] }, by: { $0 }).mapValues(\.count)
+    #expect(names["cudaMemcpyAsync_v3020"] == 6 && names["cudaStreamSynchronize_v3020"] == 3 && names["cudaMalloc_v3020"] == 1)
+    #expect(names["cudaGetLastError_v3020"] == nil)
+    let copies = Set(run.trace.copies.map(\.correlation))
+    #expect(copies.count == 6 && copies == Set(run.calls("cudaMemcpyAsync_v3020").map(\.correlation)))
+    // The driver's call within has the same number, and lies within it.
+    let outer = Dictionary(run.calls("cudaMemcpyAsync_v3020").map { ($0.correlation, $0) }, uniquingKeysWith: { first, _ in first })
+    let inner = run.calls("cuMemcpyHtoDAsync_v2").compactMap { call in outer[call.correlation].map { ($0, call) } }
+    #expect(inner.count == 3 && inner.allSatisfy { $0.0.start <= $0.1.start && $0.1.end <= $0.0.end })
+    let all = try CUDARun(["runtime", "3"]) { $0.calls = .all }
+    #expect(all.calls("cudaGetLastError_v3020").count == 3)
+  }
+
+  /// A number of records that was changed is noticed too: it says what is lost.
+  @Test func theNumberOfABlocksRecordsIsChecked() throws {
+    var file = try CUDARun(["straight", "3"]).file
+    file[4096 + 8] ^= 1
+    let (capture, error) = Self.read(file)
+    #expect(error == nil && capture.damage.count == 1 && capture.trace.kernels.count == 0)
+  }
+
   @Test func deviceWorkJoinsWithItsCallAndTheCallWithItsThread() throws {
     let run = try CUDARun(["straight", "4"])
     let trace = run.trace
@@ -266,7 +291,8 @@ import TraceFormats
       let payload = (0..<64).map { _ in
         generator.next() % 2 == 0 ? UInt8(truncatingIfNeeded: generator.next() % 14) : UInt8(truncatingIfNeeded: generator.next())
       }
-      let checksum = payload.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+      // The number of records, 9, counts first.
+      let checksum = ([9, 0, 0, 0] + payload).reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
       var bytes = Array(file.prefix(4096))
       for word in [0x4255_4343, 64, 9, checksum] as [UInt32] { withUnsafeBytes(of: word.littleEndian) { bytes += $0 } }
       bytes += payload

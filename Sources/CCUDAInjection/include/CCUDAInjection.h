@@ -27,6 +27,8 @@ enum cudacapture_option {
   CUDACAPTURE_WHOLE_GRAPHS = 4,
   // Kernel times from the hardware event system (Blackwell).
   CUDACAPTURE_HARDWARE_TIMES = 8,
+  // A recording that was stopped may be followed by another one: the state goes back to dormant, and a new file is begun.
+  CUDACAPTURE_REPEATED = 16,
 };
 
 struct cudacapture_control {
@@ -101,7 +103,7 @@ struct cudacapture_block {
   uint32_t magic;
   uint32_t bytes;
   uint32_t records;
-  // FNV-1a over the payload.
+  // FNV-1a over the number of records, lowest byte first, and the payload.
   uint32_t checksum;
 };
 

@@ -44,6 +44,12 @@ public struct CUDASearch: Sendable, Hashable {
     return search
   }
 
+  /// Names under which the driver's library stands in a process's list of mapped files.
+  public var driverNames: [String] {
+    let own = explicitPath.flatMap { Self.isFile($0) ? String($0.split(separator: "/").last ?? "") : nil }
+    return ["libcuda.so"] + (own.map { [$0] } ?? [])
+  }
+
   /// Files to try for libcupti, in order: paths, or names that the dynamic linker knows.
   public var profilingLibraries: [String] { candidates(.activity) }
 

@@ -60,7 +60,8 @@ public enum BatchTimer {
 
   private static let maximumRounds = 2000
 
-  private static func time(_ model: any LoadedModel, _ instance: any ModelInstance, rows: Int) throws(DeviceError) -> Double {
+  /// One batch of ordinary numbers: from its inputs' being in place to its outputs' being readable, nanoseconds.
+  public static func time(_ model: any LoadedModel, _ instance: any ModelInstance, rows: Int) throws(DeviceError) -> Double {
     let shapes = model.signature.inputs.map { input in (model.hasRowDimension ? [rows] : []) + input.dims.map { max(1, $0) } }
     let slot = try instance.prepare(shapes)
     for (input, tensor) in zip(model.signature.inputs, slot.inputs) { fill(tensor.memory, input.dataType) }

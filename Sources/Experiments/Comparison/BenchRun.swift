@@ -13,8 +13,9 @@ extension BenchSettings {
   package func run(
     traces: TraceFiles, progress: @escaping @Sendable (String) -> Void, note: (String) -> Void
   ) throws -> BenchOutcome? {
-    let simulated = measuredDevice != nil && devices.count == 1 ? nil : try simulate(progress, note)
-    let measured = try measuredDevice.map { try measure(on: $0, progress, note) }
+    let simulated = try predictsFirst(note) ? simulate(progress, note) : nil
+    let prediction = try simulated.flatMap { try record($0, note) }
+    let measured = try measuredDevice.map { try measure(on: $0, predicted: simulated, prediction, progress, note) }
     if let simulated { try traces.write(simulated.runs, adding: "", note: note) }
     if let measured { try traces.write(measured.runs, adding: simulated == nil ? "" : "-\(measuredDevice ?? "")", note: note) }
     guard let simulated, let measured else { return simulated ?? measured }
@@ -40,16 +41,18 @@ extension BenchSettings {
     return BenchOutcome(try runner.run(chosen, plans: plans), version: ProgramVersion.current)
   }
 
-  private func measure(on device: String, _ progress: @escaping @Sendable (String) -> Void, _ note: (String) -> Void) throws -> BenchOutcome
-  {
-    let name = model ?? experiment ?? suite ?? Experiment.caseStudyName
-    var runner = MeasuredRunner(binary: executable, progress: progress)
-    runner.device = device
-    runner.recordsOSCalls = recordsOSCalls
-    runner.explains = explains
-    if MeasuredSuite.names.contains(name) {
-      say(MeasuredSuite.estimate(name, seconds: seconds), note)
-      return BenchOutcome(try MeasuredSuite.run(name, runner: runner, seconds: seconds), version: ProgramVersion.current)
+  private func measure(
+    on device: String, predicted: BenchOutcome?, _ prediction: RecordedPrediction?, _ progress: @escaping @Sendable (String) -> Void,
+    _ note: (String) -> Void
+  ) throws -> BenchOutcome {
+    let runner = runner(on: device, progress)
+    if let suite = measuredSuite {
+      say(MeasuredSuite.estimate(suite, seconds: seconds), note)
+      var model = suiteModel
+      if DeviceClass(deviceName: device) == .gpu { model.gpu = try GPUAtHand(deviceName: device).gpu }
+      if let simulatedDevice { model.gpu = try ExperimentFile.gpu(device: simulatedDevice) }
+      return BenchOutcome(
+        try MeasuredSuite.run(suite, runner: runner, seconds: seconds, model: model), version: ProgramVersion.current)
     }
     guard model != nil || name == Experiment.caseStudyName || !Experiment.builtInNames.contains(name) else {
       throw ExperimentError(
@@ -58,7 +61,69 @@ extension BenchSettings {
     }
     let chosen = try chosen(forProcessor: DeviceClass(deviceName: device) == .processor)
     say(chosen.measuredEstimate(explains: explains), note)
-    return BenchOutcome(try runner.run(chosen), version: ProgramVersion.current)
+    let result = try runner.run(chosen)
+    guard result.deviceClass == .gpu else { return BenchOutcome(result, version: ProgramVersion.current) }
+    if let predicted, let prediction {
+      let comparison = SimulationComparison(predicted: predicted.runs, onGPU: result)
+      try BenchValidation.append(
+        comparison.ledgerEntry(
+          version: ProgramVersion.current, epochSeconds: Int64(time(nil)), experiment: chosen.name,
+          host: "\(chosen.variants.first?.host.name ?? ""), prediction \(prediction.digest)", device: result.device), to: ledger)
+    }
+    return result.outcome(predicted: predicted, prediction, version: ProgramVersion.current)
+  }
+
+  private func runner(on device: String, _ progress: @escaping @Sendable (String) -> Void) -> MeasuredRunner {
+    var runner = MeasuredRunner(binary: executable, progress: progress)
+    runner.device = device
+    runner.recordsOSCalls = recordsOSCalls
+    runner.explains = explains
+    return runner
+  }
+
+  private var name: String { model ?? experiment ?? suite ?? Experiment.caseStudyName }
+  private var measuredSuite: String? { MeasuredSuite.names.contains(name) && measuredDevice != nil ? name : nil }
+
+  /// Whether something runs in virtual time: what was asked to, and what is predicted of a GPU here before it runs.
+  private func predictsFirst(_ note: (String) -> Void) throws -> Bool {
+    guard let measuredDevice else { return true }
+    if measuredSuite != nil { return false }
+    if simulatedDevice != nil { return true }
+    guard DeviceClass(deviceName: measuredDevice) == .gpu else { return false }
+    let found = try GPUAtHand(deviceName: measuredDevice)
+    if found.gpu == nil {
+      note(
+        "headroom bench: nothing is predicted: the catalogue has no GPU like \"\(found.name)\"; name one with a second --device sim:NAME")
+    }
+    return found.gpu != nil
+  }
+
+  /// A prediction for a GPU here, written down before the run.
+  private func record(_ predicted: BenchOutcome, _ note: (String) -> Void) throws -> RecordedPrediction? {
+    guard let measuredDevice, DeviceClass(deviceName: measuredDevice) == .gpu else { return nil }
+    let prediction = RecordedPrediction(
+      of: predicted.runs, experiment: name, device: measuredDevice, version: ProgramVersion.current, epochSeconds: Int64(time(nil)))
+    if let folder { try prediction.write(into: folder) }
+    note("headroom bench: predicted before the run, SHA-256 \(prediction.digest)")
+    return prediction
+  }
+
+  /// Makes a finding's fix to a second server and runs both in pairs; the prediction stands in the ledger before the first pair.
+  package func prove(progress: @escaping @Sendable (String) -> Void) throws -> ChangeProof.Outcome {
+    let device = measuredDevice ?? "cpu"
+    let deviceClass = DeviceClass(deviceName: device)
+    var proof = ChangeProof(
+      runner: runner(on: device, progress), experiment: try chosen(forProcessor: deviceClass == .processor), code: provenCode ?? "")
+    proof.pairs = pairs
+    if deviceClass == .gpu {
+      // No simulation is fitted to a run on a GPU: the plan's predicts it.
+      var simulation = ExperimentRunner(progress: progress)
+      simulation.explains = true
+      proof.simulated = try simulation.run(proof.experiment).variants.first?.assessment.ranked ?? []
+    }
+    let outcome = try proof.run { try BenchValidation.append($0, to: ledger) }
+    try BenchValidation.append(outcome.entry, to: ledger)
+    return outcome
   }
 
   /// Before it begins: nobody waits without knowing for what.

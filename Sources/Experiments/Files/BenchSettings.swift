@@ -32,6 +32,18 @@ package struct BenchSettings: Sendable {
   package var explains = true
   /// Virtual time is held against this machine.
   package var validatesPrediction = false
+  /// A finding whose first fix is made to a second server, and proven.
+  package var provenCode: String?
+  /// Whether it is.
+  package var proves = false
+  /// Pairs of runs that prove it.
+  package var pairs = 5
+  /// Sizes of a suite's heads.
+  package var suiteModel = SuiteModel()
+  /// The report's folder, for a prediction; nil where no files are written.
+  package var folder: String?
+  /// Where predictions and what came of them are added.
+  package var ledger = "validation.jsonl"
   /// Host profile of every variant.
   package var host: String?
   /// Only these.
@@ -83,7 +95,16 @@ package struct BenchSettings: Sendable {
     if validatesPrediction && !devices.isEmpty {
       throw UsageError("--validate runs in virtual time and on the processor: leave out --device")
     }
-    if isFull && (measuredDevice != "cpu" || seconds != nil) { throw UsageError("--full goes with --device cpu, and without --seconds") }
+    if isFull && (measuredDevice == nil || seconds != nil) { throw UsageError("--full goes with a real --device, and without --seconds") }
+    if let code = provenCode, !code.hasPrefix("HR") || Int(code.dropFirst(2)) == nil {
+      throw UsageError("--apply \(code): write a finding's code, as HR121")
+    }
+    if (provenCode != nil) != proves { throw UsageError("--apply CODE and --prove go together") }
+    if proves, measuredDevice == nil { throw UsageError("--prove makes a change for real: name --device cpu or cuda:0") }
+    if !(3...100).contains(pairs) { throw UsageError("--pairs \(pairs): from 3 to 100") }
+    if !(2...1000).contains(suiteModel.layers) { throw UsageError("--layers \(suiteModel.layers): from 2 to 1000") }
+    if !(8...65_536).contains(suiteModel.hidden) { throw UsageError("--hidden \(suiteModel.hidden): from 8 to 65536") }
+    if !(1...65_536).contains(suiteModel.largestRows) { throw UsageError("--max-rows \(suiteModel.largestRows): from 1 to 65536") }
     if experiment != nil, suite != nil { throw UsageError("give the experiment once: as the argument or with --suite") }
     try checkModel()
   }
@@ -106,7 +127,7 @@ package struct BenchSettings: Sendable {
 
   /// All that `--suite` takes; isolate and clients want a real device.
   package static var suiteNames: [String] {
-    Experiment.builtInNames + MeasuredSuite.names.map { "\($0) (with --device cpu)" } + ["planted", "hopper", "triton-h200"]
+    Experiment.builtInNames + MeasuredSuite.names.map { "\($0) (with --device cpu or cuda:0)" } + ["planted", "hopper", "triton-h200"]
   }
 
   /// The experiment with the command line's changes.
@@ -117,6 +138,10 @@ package struct BenchSettings: Sendable {
       chosen = try Experiment.ofModel(model, device: simulatedDevice ?? Self.defaultDevice, modelSettings)
     } else if forProcessor, name == Experiment.caseStudyName {
       chosen = try Experiment.caseStudyOnProcessor(seconds: seconds ?? (isFull ? 120 : 20))
+    } else if let measuredDevice, DeviceClass(deviceName: measuredDevice) == .gpu, name == Experiment.caseStudyName {
+      // Without a prediction the plan's GPU says nothing; it stands for the run's bytes alone.
+      let gpu = try GPUAtHand(deviceName: measuredDevice).gpu ?? ExperimentFile.gpu(device: Self.defaultDevice)
+      chosen = try Experiment.caseStudyOnGPU(seconds: seconds ?? (isFull ? 120 : 20), gpu: gpu)
     } else if Experiment.builtInNames.contains(name) {
       chosen = try Experiment.builtIn(name, seconds: seconds)
     } else if suite != nil {

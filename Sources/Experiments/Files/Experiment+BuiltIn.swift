@@ -1,5 +1,5 @@
 public import HostModel
-import GPUModel
+public import GPUModel
 import ModelGraph
 import Scheduling
 import Simulation
@@ -72,6 +72,29 @@ extension Experiment {
       experiment.variants[index].workload = Workload(
         load: .closed(users: users, spawnRate: Double(users) / 2, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(1),
         warmUp: .milliseconds(3000), duration: TimeSpan(clampingSeconds: seconds))
+    }
+    return experiment
+  }
+
+  /// The case study as it stands, on a GPU here: its users, rows and serving configuration; a ramp of two seconds in place of ten.
+  ///
+  /// - Parameters:
+  ///   - gpu: what the prediction is made for.
+  ///   - host: what it takes a host to cost.
+  public static func caseStudyOnGPU(seconds: Double = 20, gpu: GPU, host: HostProfile = .h200Native) throws(ExperimentError) -> Experiment {
+    var experiment = try caseStudy(seconds: seconds, host: host)
+    experiment.repetitions = 1
+    for index in experiment.variants.indices {
+      var variant = experiment.variants[index]
+      variant.gpu = gpu
+      // As this server does it: one copy of what was gathered in page-locked memory, on a stream of its own, two batches at a time.
+      variant.execution.issuing = .perInstance
+      variant.execution.overlapsCopies = true
+      variant.execution.permits = 2
+      variant.workload = Workload(
+        load: .closed(users: 1000, spawnRate: 500, think: .uniform(.milliseconds(80), .milliseconds(480))), rows: .fixed(50),
+        warmUp: .milliseconds(5000), duration: TimeSpan(clampingSeconds: seconds))
+      experiment.variants[index] = variant
     }
     return experiment
   }

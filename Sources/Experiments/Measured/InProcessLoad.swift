@@ -20,18 +20,14 @@ enum InProcessLoad {
   }
 
   /// Requests of one row to a batched model in this process, `inFlight` at any time; no socket, no HTTP.
-  static func server(_ folder: ServingFolder, inputName: String, width: Int, inFlight: Int, seconds: Double) throws(ExperimentError)
-    -> Outcome
-  {
+  static func server(
+    _ folder: ServingFolder, on device: any Device, inputName: String, width: Int, inFlight: Int, seconds: Double
+  ) throws(ExperimentError) -> Outcome {
     var options = InferenceServer.Options()
     options.repositories = [folder.path]
     options.keepsEvents = false
     var quiet = LogSettings()
     (quiet.info, quiet.warning, quiet.error) = (false, false, false)
-    let device: CPUDevice
-    do { device = try CPUDevice(CPUDeviceOptions(threads: max(1, Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))))) } catch {
-      throw ExperimentError("\(error)")
-    }
     let server = InferenceServer(options, devices: ModelDevices(primary: device), log: ServerLog(quiet))
     let failures = server.start()
     if let failure = failures.first { throw ExperimentError("model \(failure.key): \(failure.value.message)") }
@@ -85,16 +81,37 @@ enum InProcessLoad {
   }
 
   /// Full batches back to back on the device: nothing but kernels.
-  static func device(_ head: BuiltInHead, rows: Int, seconds: Double) throws(ExperimentError) -> Outcome {
+  static func device(_ head: BuiltInHead, on device: any Device, rows: Int, seconds: Double) throws(ExperimentError) -> Outcome {
     do {
       let graph = try head.graph()
-      let device = try CPUDevice(CPUDeviceOptions(threads: max(1, Int(sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))))))
-      let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: rows, preferredRows: [rows]))
+      let model = try device.load(
+        .graph(graph),
+        LoadOptions(
+          maximumBatchRows: rows, precision: device.description.deviceClass == .processor ? .fp32 : .fp16, preferredRows: [rows]))
       let instance = try model.makeInstance()
       let slot = try instance.prepare(graph.inputs.map { Shapes.sizes(graph[$0].shape, rows: rows) ?? [] })
       for input in slot.inputs { input.memory.initializeMemory(as: UInt8.self, repeating: 0) }
       let failure = Mutex<DeviceError?>(nil)
-      func batch() { instance.run(slot, events: nil) { if case .failure(let error) = $0 { failure.withLock { $0 = error } } } }
+      // A GPU's answer comes from a thread of its own.
+      let done = Monitor()
+      let finished = Mutex(0)
+      let submitted = Mutex(0)
+      func batch() {
+        let number = submitted.withLock { count in
+          count += 1
+          return count
+        }
+        instance.run(slot, events: nil) {
+          if case .failure(let error) = $0 { failure.withLock { $0 = error } }
+          done.lock()
+          finished.withLock { $0 = number }
+          done.unlock()
+          done.signal()
+        }
+        done.lock()
+        while finished.withLock({ $0 }) < number { done.wait() }
+        done.unlock()
+      }
       batch()
       let (start, cpu) = (MonotonicClock.now, cpuSeconds())
       let deadline = start + TimeSpan(clampingSeconds: seconds)

@@ -18,10 +18,12 @@ extension MeasuredResult {
     verdict.explanation =
       "From the pipeline stages' utilization: the one that has no time left is the limit. Where a simulation fitted to this run reproduces it, from the throughput sensitivity to 3 % of each kind of time there; medium confidence at most, for it was fitted."
     report.cards = shared.cards
-    report.sections = [shared.headroomSection, verdict, utilizationSection, shared.loadSection, shared.batchSection]
+    report.sections = [shared.headroomSection, verdict, utilizationSection, countersSection, shared.loadSection, shared.batchSection]
+      .compactMap { $0 }
     if variants.contains(where: { $0.atEqualRows != nil }) { report.sections.append(equalRowsSection) }
     report.sections += [
-      kernelSection, osSection(shared), waterfallSection, shared.stationSection, shared.timelineSection, findingsSection(shared),
+      kernelSection, apiSection(shared), osSection(shared), deviceClass == .processor ? waterfallSection : shared.waterfallSection,
+      shared.stationSection, shared.timelineSection, findingsSection(shared),
     ]
     .compactMap { $0 }
     report.sections = report.sections.map { section in
@@ -135,6 +137,11 @@ extension MeasuredResult {
       blocks: [.table(FigureTable(columns: names, rows: rows))])
   }
 
+  /// On a GPU that was recorded: the calls that launch, copy and wait.
+  private func apiSection(_ shared: RunComparison) -> Report.Section? {
+    variants.contains { $0.compared.trace.apiCalls.count > 0 } ? shared.summarySection(.cudaAPI) : nil
+  }
+
   /// Steps before the kernels as everywhere; what the kernels made of the cores is not in the trace.
   private var waterfallSection: Report.Section {
     let idle = Waterfall.Step.allCases.filter { step in
@@ -217,7 +224,8 @@ extension MeasuredVariant {
     return .object(
       compared.members + [
         .init("model", .string(variant.model.text)), .init("figures", figures),
-        .init("reproductionError", reproductionError?.json ?? .null), .init("fittedSimulation", JSONValue(fittedRemark)),
+        .init("onGPU", onGPU?.json ?? .null), .init("reproductionError", reproductionError?.json ?? .null),
+        .init("fittedSimulation", JSONValue(fittedRemark)),
         .init(
           "generator",
           [

@@ -35,6 +35,9 @@ public struct MeasuredVariant: Sendable {
   /// Whether the figures are steady, as the generator saw them.
   public var stability: Stability
 
+  /// What only a GPU's profiler and counters say; nil on a processor.
+  public var onGPU: OnGPU?
+
   /// A run in an open loop at a rate that every variant can serve.
   public struct EqualRows: Sendable {
     /// Rows asked for a second.

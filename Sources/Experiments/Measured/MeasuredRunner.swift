@@ -1,5 +1,8 @@
+import Capture
 import CheckedNumbers
 import Diagnosis
+import Execution
+import GPUModel
 import Glibc
 import ModelGraph
 import Planning
@@ -27,6 +30,10 @@ public struct MeasuredRunner: Sendable {
   public var explains = true
   /// Generator processes of a run.
   public var generators = 1
+  /// On a GPU: how long each variant runs once more under the profiler, for kernels and calls; 0 for not at all.
+  public var profileSeconds = 4.0
+  /// On a GPU: whether its counters are read while a variant runs.
+  public var readsCounters = true
   /// Told what is being done.
   public var progress: @Sendable (String) -> Void
 
@@ -52,13 +59,16 @@ public struct MeasuredRunner: Sendable {
       for variant in experiment.variants {
         progress("\(variant.name): starting its server")
         servers.append(
-          try server(variant.name, ServingFolder(variant, device: device), records: recordsOSCalls))
+          try server(of: variant))
       }
       var loads: [GeneratorRun] = []
+      var gpuRuns: [GPURun?] = []
       for (server, variant) in zip(servers, experiment.variants) {
         let workload = variant.workload
         progress("\(variant.name): \(Self.text(workload)), \(Int(saturating: (workload.warmUp + workload.duration).seconds)) s")
+        let sampler = isOnGPU && readsCounters ? MetricsSampler(.standard, interval: .milliseconds(100)) : nil
         loads.append(try GeneratorRun.run(workload, on: server, binary: binary, seed: experiment.seed, processes: generators))
+        gpuRuns.append(isOnGPU ? try gpuRun(server, variant, loads[loads.count - 1], sampler, seed: experiment.seed) : nil)
       }
       var equal: [GeneratorRun] = []
       // Four fifths of what the slowest did: every variant can, and none queues without end.
@@ -71,14 +81,16 @@ public struct MeasuredRunner: Sendable {
         }
       }
       var traces: [Trace] = []
-      for server in servers {
+      for (index, server) in servers.enumerated() {
         progress("\(server.name): reading its trace")
         traces.append(try server.stop())
+        gpuRuns[index]?.remarks = server.remarks
       }
       var seen: [SeenVariant] = []
       for (index, trace) in traces.enumerated() {
         seen.append(
-          try self.seen(experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate))
+          try self.seen(
+            experiment.variants[index], trace, loads[index], equal.isEmpty ? nil : equal[index], rate: rate, onGPU: gpuRuns[index]))
       }
       // Before anything is made of it: what the other variants' users did is evidence too.
       let runs = seen.map { ($0.variant, $0.evidence) }
@@ -103,6 +115,51 @@ public struct MeasuredRunner: Sendable {
     try MeasuredServer(
       name, folder, binary: serverBinary ?? binary, arguments: ["--device", device] + serverArguments, recordsOSCalls: records,
       loadLimit: Self.loadLimit)
+  }
+
+  private var isOnGPU: Bool { DeviceClass(deviceName: device) == .gpu }
+
+  /// A variant's server: in the arithmetic it asks for and, on a GPU, with a profiler that lies dormant.
+  func server(of variant: Variant) throws(ExperimentError) -> MeasuredServer {
+    var cuda: CUDARecording.Options?
+    // Another program that serves has no CUDA to be recorded.
+    if isOnGPU, profileSeconds > 0, serverBinary == nil {
+      var options = CUDARecording.Options()
+      options.libraries = CUDASearch.standard.profilingLibraries
+      cuda = options
+    }
+    return try MeasuredServer(
+      variant.name, ServingFolder(variant, device: device), binary: serverBinary ?? binary,
+      arguments: ["--device", device] + Self.arithmetic(variant.type, onGPU: isOnGPU && serverBinary == nil) + serverArguments,
+      recordsOSCalls: recordsOSCalls, cuda: cuda, loadLimit: Self.loadLimit)
+  }
+
+  /// `headroom serve`'s options for it. On a processor the server's own default stays: what is compared there are its kernels.
+  static func arithmetic(_ type: ComputeType, onGPU: Bool) -> [String] {
+    guard onGPU else { return [] }
+    return switch type {
+    case .fp16: ["--precision", "fp16"]
+    case .bf16: ["--precision", "bf16"]
+    case .tf32: ["--precision", "fp32", "--tf32"]
+    case .fp32: ["--precision", "fp32"]
+    }
+  }
+
+  /// What counters said during the run, and the same load once more under the profiler: times of kernels and calls are that run's, figures of
+  /// throughput and latency are the first one's.
+  private func gpuRun(
+    _ server: MeasuredServer, _ variant: Variant, _ load: GeneratorRun, _ sampler: MetricsSampler?, seed: UInt64
+  ) throws(ExperimentError) -> GPURun {
+    let counters = sampler?.stop(
+      from: Instant(nanoseconds: load.window.lowerBound), to: Instant(nanoseconds: load.window.upperBound))
+    guard profileSeconds > 0 else { return GPURun(counters: counters) }
+    var workload = variant.workload
+    workload.duration = TimeSpan(clampingSeconds: min(profileSeconds, max(1, workload.duration.seconds)))
+    progress("\(variant.name): the same under the profiler, \(Int(saturating: (workload.warmUp + workload.duration).seconds)) s")
+    server.beginProfile()
+    let profiled = try GeneratorRun.run(workload, on: server, binary: binary, seed: seed &+ 1, processes: generators)
+    server.endProfile()
+    return GPURun(counters: counters, profiled: profiled)
   }
 
   private static func text(_ workload: Workload) -> String {
@@ -132,15 +189,18 @@ public struct MeasuredRunner: Sendable {
     /// Of its model on a GPU; nil for one that has operators that are not planned, with why.
     var plan: Result<Plan, ExperimentError>
     var atEqualRows: MeasuredVariant.EqualRows?
+    /// On a GPU: what the profiler and the counters add.
+    var onGPU: MeasuredVariant.OnGPU?
   }
 
   private func seen(
-    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double
+    _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double, onGPU gpuRun: GPURun?
   ) throws(ExperimentError) -> SeenVariant {
     if let lost = whole.run["overwrittenRequests"].flatMap({ Int($0) }), lost > 0 {
       throw ExperimentError("variant \(variant.name): \(lost) requests were overwritten before they could be read; run for less time")
     }
-    let trace = whole.within(load.window)
+    let observed = gpuRun?.profiled ?? load
+    let trace = whole.within(observed.window)
     var context = variant.servingContext
     context.plan = nil
     let analysis: TraceAnalysis
@@ -148,7 +208,13 @@ public struct MeasuredRunner: Sendable {
     var evidence = analysis.evidence
     // Copies are not in a processor's events: none recorded is not none made.
     if evidence.deviceClass == .processor { evidence.copies = CopyEvidence() }
-    evidence.complete(with: load, trace: trace, instances: variant.scheduler.instances)
+    evidence.complete(with: observed, trace: trace, instances: variant.scheduler.instances)
+    var onGPU: MeasuredVariant.OnGPU?
+    if let gpuRun {
+      let unprofiled = whole.within(load.window)
+      onGPU = MeasuredVariant.OnGPU(gpuRun, load: load, batches: unprofiled.batches.count, analysis: analysis, trace: trace)
+      if gpuRun.profiled != nil { evidence.takeUnprofiled(load, unprofiled.batches, onGPU) }
+    }
     let largest = analysis.batchSizes.keys.max() ?? 1
     // Which rows are copies is the graph's, whatever runs it; nothing else of the plan is used.
     let plan: Result<Plan, ExperimentError>
@@ -163,7 +229,7 @@ public struct MeasuredRunner: Sendable {
       variant: variant, trace: trace, load: load, analysis: analysis, evidence: evidence, plan: plan,
       atEqualRows: try equal.map { equal throws(ExperimentError) in
         try Self.equalRows(whole.within(equal.window), equal, rate: rate, context: context)
-      })
+      }, onGPU: onGPU)
   }
 
   private func variant(_ seen: SeenVariant, of experiment: Experiment, timings: ProcessorTimings?) throws(ExperimentError)
@@ -207,6 +273,7 @@ public struct MeasuredRunner: Sendable {
         load.server.seconds * 1e6 / Double(outcome.completed), .microseconds, .measured,
         source: "user and system time of the server's threads over answers")
     }
+    result.onGPU = seen.onGPU
     result.foreignCores = load.foreignCores.map {
       Figure($0, .count, .measured, source: "CPU time of all programs less server and generator, over the window")
     }

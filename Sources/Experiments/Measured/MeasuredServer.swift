@@ -1,6 +1,5 @@
-import CheckedNumbers
 import Capture
-import FileAccess
+import CheckedNumbers
 import Glibc
 import ProcessContract
 import Threads
@@ -17,29 +16,27 @@ final class MeasuredServer {
   let address: String
   private let process: ChildProcess
   private let tracePath: String
-  /// Where its operating-system calls go; nil where they are not recorded.
-  private let capture: OSCallRecording?
+  /// What records the process from outside; nil where nothing does.
+  private let recording: ServerRecording?
+  /// When `endProfile` was called.
+  private var profileEnd: Instant?
+  /// What its recording lacks, in words; known once it has ended.
+  private(set) var remarks: [String] = []
 
   /// Starts it and waits until it is ready.
   init(
-    _ name: String, _ folder: ServingFolder, binary: String, arguments: [String], recordsOSCalls: Bool, loadLimit: TimeSpan
+    _ name: String, _ folder: ServingFolder, binary: String, arguments: [String], recordsOSCalls: Bool, cuda: CUDARecording.Options? = nil,
+    loadLimit: TimeSpan
   )
     throws(ExperimentError)
   {
     self.name = name
     self.folder = folder
-    var environment: [String: String] = [:]
-    do throws(CaptureError) {
-      // A microsecond, as Nsight Systems takes it; a quarter of a gigabyte holds some ten million calls.
-      capture = recordsOSCalls ? try Self.recording(thresholdNanoseconds: 1000, limitBytes: 256 << 20) : nil
-    } catch {
+    do throws(ExperimentError) { recording = try ServerRecording(osCalls: recordsOSCalls, cuda: cuda) } catch {
       folder.remove()
-      throw ExperimentError("operating-system calls cannot be recorded: \(error)")
+      throw error
     }
-    for entry in capture?.environment(adding: getenv("LD_PRELOAD").map { ["LD_PRELOAD=" + String(cString: $0)] } ?? []) ?? [] {
-      let parts = entry.split(separator: "=", maxSplits: 1).map(String.init)
-      if parts.count == 2 { environment[parts[0]] = parts[1] }
-    }
+    let environment = recording?.environment ?? [:]
     tracePath = folder.path + "/trace.sqlite"
     process = try ChildProcess(
       name: "the server of \(name)", path: binary,
@@ -58,19 +55,18 @@ final class MeasuredServer {
       process.send(SIGKILL)
       let ending = process.wait(until: MonotonicClock.now + .milliseconds(5000)).ending
       folder.remove()
-      capture?.folder.remove()
+      recording?.remove()
       throw ExperimentError("\(process.name): \(error) (\(ending)); it said: \(process.lastWords)")
     }
   }
 
-  private static func recording(thresholdNanoseconds: Int64, limitBytes: Int64) throws(CaptureError) -> OSCallRecording {
-    let folder = try CaptureFolder()
-    do throws(CaptureError) {
-      return try OSCallRecording(in: folder, thresholdNanoseconds: thresholdNanoseconds, limitBytes: limitBytes)
-    } catch {
-      folder.remove()
-      throw error
-    }
+  /// From here on what it does with CUDA is recorded, and its operating-system calls.
+  func beginProfile() { recording?.begin() }
+
+  /// Ends that.
+  func endProfile() {
+    profileEnd = MonotonicClock.now
+    recording?.end()
   }
 
   var usage: ProcessUsage? { ProcessUsage(pid: process.pid) }
@@ -79,7 +75,7 @@ final class MeasuredServer {
   func stop() throws(ExperimentError) -> Trace {
     defer {
       folder.remove()
-      capture?.folder.remove()
+      recording?.remove()
     }
     process.send(SIGTERM)
     let ending = process.wait(until: MonotonicClock.now + .milliseconds(60_000)).ending
@@ -88,7 +84,9 @@ final class MeasuredServer {
     }
     var trace: Trace
     do { trace = try TraceStore.read(tracePath) } catch { throw ExperimentError("\(process.name): \(error)") }
-    if let capture { trace.add(capture.read().files, process: Int64(process.pid)) }
+    if let recording {
+      remarks = recording.add(to: &trace, process: Int64(process.pid), end: profileEnd ?? MonotonicClock.now)
+    }
     return trace
   }
 
@@ -97,27 +95,6 @@ final class MeasuredServer {
     process.send(SIGKILL)
     _ = process.wait(until: MonotonicClock.now + .milliseconds(5000))
     folder.remove()
-    capture?.folder.remove()
-  }
-}
-
-extension Trace {
-  /// Adds a process's operating-system calls; clocks are the same.
-  mutating func add(_ files: [OSCallFile], process: Int64) {
-    let recorded = OSCallCapture(
-      files, end: MonotonicClock.now.nanoseconds, running: [], thresholdNanoseconds: 1000, command: ([], process)
-    ).trace
-    var names: [NameID: NameID] = [:]
-    for call in recorded.osCalls {
-      var call = call
-      if let known = names[call.name] {
-        call.name = known
-      } else {
-        let name = self.names.intern(recorded.names[call.name] ?? "unknown")
-        names[call.name] = name
-        call.name = name
-      }
-      osCalls.append(call)
-    }
+    recording?.remove()
   }
 }

@@ -13,13 +13,23 @@ import Workload
 /// Suites of short measured runs, each with one question.
 public enum MeasuredSuite {
   /// Names for `--suite`.
-  public static let names = ["isolate", "clients"]
+  public static let names = ["isolate", "clients", "batch", "graphs", "instances", "seq", "residency"]
 
   /// Runs one. `seconds`: of each run; nil for the suite's own.
-  public static func run(_ name: String, runner: MeasuredRunner, seconds: Double?) throws(ExperimentError) -> SuiteResult {
-    switch name {
-    case "isolate": try isolate(runner, seconds: seconds ?? 6)
+  public static func run(
+    _ name: String, runner: MeasuredRunner, seconds: Double?, model: SuiteModel = SuiteModel()
+  ) throws(ExperimentError) -> SuiteResult {
+    func sweeps() throws(ExperimentError) -> DeviceSweeps {
+      DeviceSweeps(device: try BatchLoop.device(runner.device), model: model, seconds: seconds ?? 6, progress: runner.progress)
+    }
+    return switch name {
+    case "isolate": try isolate(runner, seconds: seconds ?? 6, model)
     case "clients": try clients(runner, seconds: seconds ?? 6)
+    case "batch": try sweeps().batch()
+    case "graphs": try sweeps().graphs()
+    case "instances": try sweeps().instances()
+    case "seq": try sweeps().sequence()
+    case "residency": try sweeps().residency()
     default: throw ExperimentError("no measured suite is called \"\(name)\"; there are \(names.joined(separator: ", "))")
     }
   }
@@ -27,11 +37,11 @@ public enum MeasuredSuite {
   /// How long one takes: its runs, each with ramp and warm-up, and the servers' starts.
   public static func estimate(_ name: String, seconds: Double?) -> TimeEstimate {
     let each = (seconds ?? 6) + 2.5
+    if name != "isolate", name != "clients" { return TimeEstimate(seconds: each + 2, work: "one sweep of batches in this process") }
     return name == "isolate"
       ? TimeEstimate(seconds: 5 * each + 4, work: "5 runs for real") : TimeEstimate(seconds: 4 * each + 3, work: "4 runs for real")
   }
 
-  private static let hidden = 1024
   private static let identityWidth = 16
 
   private static func identity(_ batching: String) -> String {
@@ -64,7 +74,7 @@ public enum MeasuredSuite {
   // MARK: - isolate
 
   /// Each stage by itself, then all together: which one the whole is made of.
-  static func isolate(_ runner: MeasuredRunner, seconds: Double) throws(ExperimentError) -> SuiteResult {
+  static func isolate(_ runner: MeasuredRunner, seconds: Double, _ model: SuiteModel) throws(ExperimentError) -> SuiteResult {
     var rows: [SuiteResult.Row] = []
     runner.progress("isolate: the generator against a server that does nothing, \(Int(saturating: seconds)) s")
     let null = try NullServer()
@@ -91,15 +101,17 @@ public enum MeasuredSuite {
         "front end", "identity model over HTTP, no batching delay (64 users)", front.result.answersPerSecond, cpu: front.cpuPerRequest,
         of: "the server"))
 
-    let head = BuiltInHead.linear(layers: 20, hidden: hidden)
+    let head = BuiltInHead.linear(layers: model.layers, hidden: model.hidden)
+    let onDevice = try BatchLoop.device(runner.device)
     var variant = try Experiment.caseStudyOnProcessor(seconds: seconds).variants[0]
     variant.name = "linear"
     variant.model = .builtIn(head)
     runner.progress("isolate: batcher and device in this process, \(Int(saturating: seconds)) s")
-    let folder = try ServingFolder(variant)
+    let folder = try ServingFolder(variant, device: runner.device)
     let inside: InProcessLoad.Outcome
     do throws(ExperimentError) {
-      inside = try InProcessLoad.server(folder, inputName: "x", width: hidden, inFlight: 1000, seconds: seconds)
+      inside = try InProcessLoad.server(
+        folder, on: onDevice, inputName: "x", width: model.hidden, inFlight: 1000, seconds: seconds)
       folder.remove()
     } catch {
       folder.remove()
@@ -111,14 +123,14 @@ public enum MeasuredSuite {
         cpu: inside.cpuMicrosecondsPerRequest, of: "the process"))
 
     runner.progress("isolate: the device alone, \(Int(saturating: seconds)) s")
-    let device = try InProcessLoad.device(head, rows: 256, seconds: seconds)
+    let device = try InProcessLoad.device(head, on: onDevice, rows: min(256, model.largestRows), seconds: seconds)
     rows.append(
       .init(
         "device", "LinearHead, batches of 256 rows back to back", device.requestsPerSecond, cpu: device.cpuMicrosecondsPerRequest,
         of: "the process"))
 
     runner.progress("isolate: all of it, \(Int(saturating: seconds)) s")
-    server = try runner.server("linear", ServingFolder(variant), records: false)
+    server = try runner.server("linear", ServingFolder(variant, device: runner.device), records: false)
     let whole: GeneratorRun
     do throws(ExperimentError) {
       whole = try GeneratorRun.run(closed(1000, seconds), on: server, binary: runner.binary, seed: 1)
@@ -140,9 +152,11 @@ public enum MeasuredSuite {
     }
     verdict.append("stages that share cores add their CPU times: capacity of one alone is an upper bound, not a forecast")
     if whole.result.verdict.kind == .clientBound { verdict.append("\(whole.result.verdict.words)") }
-    return SuiteResult(
+    var result = SuiteResult(
       name: "isolate", question: "What can each stage pass by itself, and which one is the whole made of?", rows: rows + [together],
       verdict: verdict, change: "a faster narrowest stage: raise it until the next one is narrower")
+    result.device = onDevice.description.hardware
+    return result
   }
 
   // MARK: - clients
@@ -202,6 +216,8 @@ public struct SuiteResult: Sendable {
   public var verdict: [Sentence]
   /// What would change it.
   public var change: String
+  /// What ran it, in words; empty for this machine's processor.
+  public var device = ""
 
   /// One run.
   public struct Row: Sendable {
@@ -213,6 +229,10 @@ public struct SuiteResult: Sendable {
     public var capacity: Figure
     /// CPU time per request; nil where it was not seen.
     public var cpu: Figure?
+    /// Of a sweep: time per batch.
+    public var time: Figure?
+    /// Of a sweep: the same as planned before the run.
+    public var predicted: Figure?
 
     init(_ stage: String, _ what: String, _ requestsPerSecond: Double, cpu microseconds: Double?, of whom: String) {
       self.stage = stage
@@ -220,19 +240,41 @@ public struct SuiteResult: Sendable {
       capacity = Figure(requestsPerSecond, .requestsPerSecond, .measured, source: what)
       cpu = microseconds.map { Figure($0, .microseconds, .measured, source: "CPU time of \(whom) over answers") }
     }
+
+    init(_ point: SweepPoint) {
+      stage = point.setting
+      what = point.what
+      capacity = Figure(point.capacity, .rowsPerSecond, .measured, source: point.what)
+      time = point.time
+      predicted = point.predictedMilliseconds.map {
+        Figure($0, .milliseconds, .estimated, source: "plan: kernels and the gaps between them, without copies")
+      }
+    }
   }
+
+  private var isSweep: Bool { rows.contains { $0.time != nil } }
 
   /// Question, verdict, evidence, what would change it.
   public var report: Report {
     var report = Report(
-      title: "headroom bench --device cpu --suite \(name), measured on this machine", question: question, banner: nil, facts: [],
-      notes: ["server and generator share this machine's cores"])
-    let table = FigureTable(
-      columns: ["requests/s", "CPU per request", "how"],
-      rows: rows.map { .init($0.stage, cells: [.figure($0.capacity), $0.cpu.map { .figure($0) } ?? .unknown, .text($0.what)]) })
+      title: "headroom bench --suite \(name), measured on this machine", question: question, banner: nil,
+      facts: device.isEmpty ? [] : [("device", device)],
+      notes: isSweep ? [] : ["server and generator share this machine's cores"])
+    func cell(_ figure: Figure?) -> FigureTable.Cell { figure.map { .figure($0) } ?? .unknown }
+    let table =
+      isSweep
+      ? FigureTable(
+        columns: ["time per batch", "planned", "rows/s", "how"],
+        rows: rows.map { .init($0.stage, cells: [cell($0.time), cell($0.predicted), .figure($0.capacity), .text($0.what)]) })
+      : FigureTable(
+        columns: ["requests/s", "CPU per request", "how"],
+        rows: rows.map { .init($0.stage, cells: [.figure($0.capacity), cell($0.cpu), .text($0.what)]) })
     report.sections = [
       Report.Section(id: "verdict", heading: "Verdict", explanation: "From the runs below.", blocks: [.sentences(heading: nil, verdict)]),
-      Report.Section(id: "evidence", heading: "Evidence", explanation: "Every run by itself, one after another.", blocks: [.table(table)]),
+      Report.Section(
+        id: "evidence", heading: "Evidence",
+        explanation: isSweep ? "Settings in turn, in an order drawn anew each round." : "Every run by itself, one after another.",
+        blocks: [.table(table)]),
       Report.Section(
         id: "change", heading: "What would change it", explanation: "The next step.", blocks: [.sentences(heading: nil, ["\(change)"])]),
     ]
@@ -243,11 +285,15 @@ public struct SuiteResult: Sendable {
   /// The same for machines.
   public func json(version: String) -> JSONValue {
     [
-      "schema": "headroom.bench-suite/2", "headroom": .string(version), "mode": "measured", "suite": .string(name),
+      "schema": "headroom.bench-suite/3", "headroom": .string(version), "mode": "measured", "suite": .string(name),
+      "device": .string(device),
       "question": .string(question), "verdict": .array(verdict.map { .string($0.text) }), "wouldChange": .string(change),
       "runs": .array(
         rows.map {
-          ["stage": .string($0.stage), "what": .string($0.what), "capacity": $0.capacity.json, "cpuPerRequest": $0.cpu?.json ?? .null]
+          [
+            "stage": .string($0.stage), "what": .string($0.what), "capacity": $0.capacity.json, "cpuPerRequest": $0.cpu?.json ?? .null,
+            "timePerBatch": $0.time?.json ?? .null, "predictedTimePerBatch": $0.predicted?.json ?? .null,
+          ]
         }),
     ]
   }

@@ -3,6 +3,7 @@ import FileAccess
 import Glibc
 import ModelGraph
 import Scheduling
+import Simulation
 import Trace
 
 /// A repository with one model, in Triton's layout, in a temporary folder.
@@ -49,7 +50,9 @@ struct ServingFolder {
     }
     text +=
       "instance_group [ { count: \(max(1, scheduler.instances)) kind: \(DeviceClass(deviceName: device) == .processor ? "KIND_CPU" : "KIND_GPU") } ]\n"
-    if scheduler.batchesEagerly { text += "optimization { eager_batching: true }\n" }
+    var optimization = scheduler.batchesEagerly ? " eager_batching: true" : ""
+    if variant.execution.usesCUDAGraphs, DeviceClass(deviceName: device) == .gpu { optimization += " cuda { graphs: true }" }
+    if !optimization.isEmpty { text += "optimization {\(optimization) }\n" }
     guard let batching = scheduler.batching else { return text }
     text += "dynamic_batching {\n"
     if !batching.preferredSizes.isEmpty {

@@ -1,5 +1,5 @@
 import Threads
-import TimeBase
+public import TimeBase
 public import Trace
 
 /// What a server did from its start to its end, as traces: one a model version.
@@ -30,12 +30,18 @@ public struct RecordedRun: Sendable {
   }
 
   /// Everything that is kept.
-  public var models: [Model] {
+  public var models: [Model] { models(since: .zero, window: server.started.nanoseconds..<MonotonicClock.now.nanoseconds) }
+
+  /// What ended between two instants. Nothing is said of what was overwritten before.
+  public func models(from start: Instant, to end: Instant) -> [Model] {
+    models(since: start, window: start.nanoseconds..<max(end.nanoseconds, start.nanoseconds) + 1)
+  }
+
+  private func models(since start: Instant, window: Range<Int64>) -> [Model] {
     let lost = server.live.overwritten
-    let all = server.events(since: .zero)
+    let all = server.events(since: start)
     return states.map { state in
       let events = all.of(state.number)
-      let window = server.started.nanoseconds..<MonotonicClock.now.nanoseconds
       var trace = LiveTrace(events, of: state, window: window).trace
       trace.run["overwrittenRequests"] = String(lost.requests)
       trace.run["overwrittenBatches"] = String(lost.batches)

@@ -69,8 +69,10 @@ public struct CUDACapture: Sendable {
         break
       }
       let payload = UnsafeRawBufferPointer(rebasing: bytes[(at + 16)..<(at + 16 + size)])
-      if CUDACaptureBlock.checksum(payload) != words.uint32(at + 12) {
-        damage.append("process \(file.process): the block at byte \(at) was not written whole; \(words.uint32(at + 8)) records are lost")
+      if CUDACaptureBlock.checksum(records: words.uint32(at + 8), payload) != words.uint32(at + 12) {
+        damage.append(
+          "process \(file.process): the block at byte \(at) was not written whole; the \(words.uint32(at + 8)) records that it says it had are lost"
+        )
       } else if let problem = reader.read(payload, into: &trace) {
         damage.append("process \(file.process): the block at byte \(at): \(problem)")
       }

@@ -70,6 +70,10 @@ struct CUDACaptureBlock {
     return lastThread
   }
 
-  /// FNV-1a over all bytes.
-  static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 { bytes.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 } }
+  /// FNV-1a over the number of records, lowest byte first, and all bytes.
+  static func checksum(records: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    var sum: UInt32 = 2_166_136_261
+    for shift in stride(from: UInt32(0), to: 32, by: 8) { sum = (sum ^ (records >> shift & 255)) &* 16_777_619 }
+    return bytes.reduce(sum) { ($0 ^ UInt32($1)) &* 16_777_619 }
+  }
 }

@@ -136,6 +136,43 @@ static void graph(int launches) {
   CHECK(cuda.cuStreamSynchronize(second));
 }
 
+// The same work through the runtime's functions, as PyTorch calls them: a fill, a copy in and one out each turn, and questions that nobody records.
+static void runtime(int turns) {
+  const char *given = getenv("HEADROOM_CUDA_PATH");
+  void *library = dlopen(given ? given : "libcudart.so.12", RTLD_NOW | RTLD_LOCAL);
+  if (!library) library = dlopen("libcudart.so.13", RTLD_NOW | RTLD_LOCAL);
+  if (!library) check(1, "libcudart");
+  int32_t (*allocate)(void **, size_t), (*release)(void *), (*copy)(void *, const void *, size_t, int32_t, HRStream);
+  int32_t (*fill)(void *, int32_t, size_t, HRStream), (*wait)(HRStream), (*error)(void);
+#define HEADROOM_RUNTIME(variable, name)                    \
+  do {                                                      \
+    void *symbol = dlsym(library, name);                    \
+    if (!symbol) check(1, name);                            \
+    memcpy((void *)&variable, &symbol, sizeof symbol);      \
+  } while (0)
+  HEADROOM_RUNTIME(allocate, "cudaMalloc");
+  HEADROOM_RUNTIME(release, "cudaFree");
+  HEADROOM_RUNTIME(copy, "cudaMemcpyAsync");
+  HEADROOM_RUNTIME(fill, "cudaMemsetAsync");
+  HEADROOM_RUNTIME(wait, "cudaStreamSynchronize");
+  HEADROOM_RUNTIME(error, "cudaGetLastError");
+  HRStream stream;
+  CHECK(cuda.cuStreamCreate(&stream, HR_STREAM_NON_BLOCKING));
+  void *place = NULL;
+  unsigned char *host = malloc(COUNT);
+  memset(host, 9, COUNT);
+  CHECK(allocate(&place, COUNT));
+  for (int index = 0; index < turns; index++) {
+    CHECK(fill(place, 1, COUNT, stream));
+    CHECK(copy(place, host, COUNT, 1, stream));
+    CHECK(copy(host, place, COUNT, 2, stream));
+    CHECK(wait(stream));
+    CHECK(error());
+  }
+  CHECK(release(place));
+  if (host[COUNT - 1] != 9) check(1, "what was copied");
+}
+
 int main(int argument_count, char **arguments) {
   const char *mode = argument_count > 1 ? arguments[1] : "";
   int number = argument_count > 2 ? atoi(arguments[2]) : 1, milliseconds = argument_count > 3 ? atoi(arguments[3]) : 0;
@@ -168,6 +205,8 @@ int main(int argument_count, char **arguments) {
     two_streams(number);
   } else if (!strcmp(mode, "graph")) {
     graph(number);
+  } else if (!strcmp(mode, "runtime")) {
+    runtime(number);
   } else if (!strcmp(mode, "kill")) {
     straight(number, milliseconds);
     kill(getpid(), SIGKILL);
@@ -180,7 +219,7 @@ int main(int argument_count, char **arguments) {
     if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 5) return 1;
     straight(number, 0);
   } else {
-    fprintf(stderr, "cuda-probe: straight|streams|graph|kill|fork-first|fork-after|fork-annotated|none [COUNT [MILLISECONDS]]\n");
+    fprintf(stderr, "cuda-probe: straight|streams|graph|runtime|kill|fork-first|fork-after|fork-annotated|none [COUNT [MILLISECONDS]]\n");
     return 64;
   }
   return 0;

@@ -8,7 +8,8 @@ import Testing
 @Suite struct HTTPRouteTests {
   private static let routes: [(String, HTTPRoute)] = [
     ("/", .root), ("/headroom", .headroomPage), ("/v2", .serverMetadata), ("/v2/health/live", .live), ("/v2/health/ready", .ready),
-    ("/v2/logging", .logging), ("/v2/headroom", .headroom), ("/v2/trace/setting", .traceSettings(model: "")),
+    ("/v2/logging", .logging), ("/v2/headroom", .headroom), ("/v2/headroom/profile", .profile),
+    ("/v2/trace/setting", .traceSettings(model: "")),
     ("/v2/models/m", .modelMetadata(model: "m", version: "")), ("/v2/models/m/versions/12", .modelMetadata(model: "m", version: "12")),
     ("/v2/models/m/ready", .modelReady(model: "m", version: "")), ("/v2/models/m/versions/1/ready", .modelReady(model: "m", version: "1")),
     ("/v2/models/m/config", .modelConfiguration(model: "m", version: "")),
@@ -68,7 +69,8 @@ import Testing
       .sharedMemory: ["/v2/systemsharedmemory/status", "/v2/cudasharedmemory/region/r/unregister"],
       .modelConfiguration: ["/v2/models/m/config"],
       .modelRepository: ["/v2/repository/index", "/v2/repository/models/m/load", "/v2/repository/models/m/unload"],
-      .statistics: ["/v2/models/stats", "/v2/models/m/stats", "/v2/headroom"], .trace: ["/v2/trace/setting", "/v2/models/m/trace/setting"],
+      .statistics: ["/v2/models/stats", "/v2/models/m/stats", "/v2/headroom"],
+      .trace: ["/v2/trace/setting", "/v2/models/m/trace/setting", "/v2/headroom/profile"],
       .logging: ["/v2/logging"], nil: ["/", "/headroom"],
     ]
     for (group, paths) in groups {
@@ -80,6 +82,7 @@ import Testing
     let control: Set<String> = [
       "/v2/logging", "/v2/trace/setting", "/v2/models/m/trace/setting", "/v2/repository/models/m/load", "/v2/repository/models/m/unload",
       "/v2/systemsharedmemory/region/r/register", "/v2/systemsharedmemory/unregister", "/v2/cudasharedmemory/region/r/unregister",
+      "/v2/headroom/profile",
     ]
     for (path, route) in Self.routes { #expect(route.isControl == control.contains(path), "\(path)") }
   }

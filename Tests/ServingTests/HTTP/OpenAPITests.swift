@@ -51,6 +51,7 @@ import Testing
     case .logging: "logging"
     case .headroom: "headroom"
     case .headroomPage: "headroom page"
+    case .profile: "profile"
     }
   }
 
@@ -58,6 +59,7 @@ import Testing
   private static var all: Set<String> {
     var routes: [HTTPRoute] = [
       .root, .serverMetadata, .live, .ready, .repositoryIndex, .load(model: "m"), .unload(model: "m"), .logging, .headroom, .headroomPage,
+      .profile,
       .statistics(model: "", version: ""), .traceSettings(model: ""), .traceSettings(model: "m"),
     ]
     for version in ["", "1"] {
