@@ -18,9 +18,10 @@ public struct RecordingCost: Sendable, Hashable {
   /// Adds a round.
   public mutating func add(_ round: [Mode: Int64]) { rounds.append(round) }
 
-  /// In which order the runs of a round are made: turned by one each round, and backwards every other time, so that no mode is always first.
+  /// In which order the runs of a round are made: turned by one every second round, and backwards in the one
+  /// between, so that no mode is always first.
   public static func order(round: Int) -> [Mode] {
-    let turned = modes.indices.map { modes[($0 + max(0, round)) % modes.count] }
+    let turned = modes.indices.map { modes[($0 + max(0, round) / 2) % modes.count] }
     return round % 2 == 0 ? turned : turned.reversed()
   }
 

@@ -56,10 +56,12 @@ import TraceFormats
 
   /// A number of records that was changed is noticed too: it says what is lost.
   @Test func theNumberOfABlocksRecordsIsChecked() throws {
-    var file = try CUDARun(["straight", "3"]).file
+    let run = try CUDARun(["straight", "3"])
+    var file = run.file
     file[4096 + 8] ^= 1
     let (capture, error) = Self.read(file)
-    #expect(error == nil && capture.damage.count == 1 && capture.trace.kernels.count == 0)
+    func records(_ trace: Trace) -> Int { trace.kernels.count + trace.copies.count + trace.apiCalls.count + trace.synchronizations.count }
+    #expect(error == nil && capture.damage.count == 1 && records(capture.trace) < records(run.trace))
   }
 
   @Test func deviceWorkJoinsWithItsCallAndTheCallWithItsThread() throws {

@@ -44,7 +44,7 @@ import Testing
     ("--share 4/4", { $0.share = "4/4" }),
     ("--start-at 0.0", { $0.startAt = 0 }),
     ("give one URL", { $0.targets = ["http://a", "http://b"] }),
-    ("give a URL", { $0.targets = ["http://a/"] }),
+    ("with --model the server is named by --url", { $0.targets = ["http://a/"] }),
     ("give a URL", { $0.request.model = nil }),
     ("load merge", { $0.targets = ["merge"] }),
     ("--model: the scenario file", { $0.targets = ["mix.yaml"] }),

@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Diagnosis
 import FileAccess
 import Glibc

@@ -31,7 +31,7 @@ public struct SweepPoint: Sendable, Hashable {
       interval: Bootstrap.medianInterval(milliseconds))
   }
 
-  /// Rows a second: of those who ran at a time, else of one batch after the other.
+  /// Rows per second: of those who ran at a time, else of one batch after the other.
   public var capacity: Double {
     if let rowsPerSecond { return rowsPerSecond }
     let time = Bootstrap.median(milliseconds)
