@@ -1,14 +1,5 @@
 import Glibc
 
-extension Endpoint {
-  /// Connects once, and closes again: nobody has to wait for a run's end to be told that nobody listens.
-  ///
-  /// - Throws: why no connection comes about.
-  public func requireListener(timeoutSeconds: Int = 10) throws(LoadError) {
-    _ = try BlockingConnection(self, timeoutSeconds: timeoutSeconds)
-  }
-}
-
 /// A connection that waits: for what happens once before or beside a run.
 final class BlockingConnection {
   /// Where to, for messages.

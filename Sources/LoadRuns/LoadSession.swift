@@ -40,8 +40,6 @@ public struct LoadSession {
     let plan = try settings.plan()
     let configuration = settings.configuration
     try checkDescriptors(configuration)
-    // A model's server has been asked for its metadata already; parts of a run on several machines may be ready before the server is.
-    if case .page = options.request.target, options.startEpochSeconds == nil { try settings.endpoint.requireListener() }
     do {
       if let goal = options.pace.findRate { return try search(goal, plan, configuration, signals) }
       return try report(try measure(plan, configuration, signals))

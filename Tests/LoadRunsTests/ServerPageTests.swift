@@ -25,10 +25,4 @@ import Testing
     let error = #expect(throws: LoadError.self) { try ServerPage.page(status: 404, []) }
     #expect(error?.description == "answered status 404")
   }
-
-  /// Before a run of half a minute in which every connection is refused.
-  @Test func nobodyListensIsSaidAtOnce() throws {
-    let error = #expect(throws: LoadError.self) { try Endpoint(host: "127.0.0.1", port: 1, tls: nil).requireListener() }
-    #expect(error?.description.hasPrefix("cannot connect to 127.0.0.1:1") == true)
-  }
 }
