@@ -341,7 +341,7 @@ def test_hypotheses(headroom):
 def test_usage_errors(headroom):
     headroom("bench", "--seconds", "0", status=64)
     headroom("bench", "--rows", "x", status=64)
-    assert "there are case-study, parts, iso-m, isolate (with --device cpu or cuda:0), clients (with --device cpu)" in headroom(
+    assert "there are case-study, parts, iso-m, isolate (with --device cpu or cuda:0), clients (with --device cpu or cuda:0)" in headroom(
         "bench", "--suite", "nothing", status=1)
     assert "there are linear, stacked, seqlen" in headroom("bench", "--variant", "nothing", status=1)
 
