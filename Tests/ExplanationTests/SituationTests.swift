@@ -171,6 +171,31 @@ import TraceFormats
     #expect(explanation.findings.first?.found.contains { $0.code == .HR202 } == true)
   }
 
+  /// A step's weights against L2, from the shapes of its products: 134 MB do not fit into an H200's 50 MB, 2 MB do.
+  @Test(arguments: [(8192, true), (1024, false)])
+  func weightsBeyondL2AreABound(side: Int, isFound: Bool) throws {
+    var maker = TraceMaker()
+    let shapes = maker.trace.names.intern("[[8, \(side)], [\(side), \(side)]]")
+    let (name, types) = (maker.trace.names.intern("aten::mm"), maker.trace.names.intern("c10::Half"))
+    for index in 0..<200 {
+      let launch = Double(index) * 10
+      maker.trace.operators.append(
+        OperatorEvent(
+          start: Int64(launch * 1e3), end: Int64((launch + 8) * 1e3), thread: maker.thread, name: name, inputShapes: shapes,
+          inputTypes: types))
+      maker.kernel(
+        "nvjet_sm90_hsh_64x8_64x16_2x1_v_bz_TNT", launch: (launch + 2, launch + 5), 100 + Double(index) * 36, 135 + Double(index) * 36,
+        grid: 128)
+    }
+    let found = try #require(explain(maker).findings.first).found.first { $0.code == .HR206 }
+    #expect((found != nil) == isFound)
+    // The reading takes 28 of a period of 36 us: without it the same work takes 8.
+    if let found {
+      guard case .atMost(let figure) = found.gain else { return #expect(Bool(false), "\(found.gain)") }
+      #expect((figure.value - (36 / 8.0 - 1)).magnitude < 0.2)
+    }
+  }
+
   @Test func pagesOfUnifiedMemoryAreNamed() throws {
     var maker = TraceMaker()
     for index in 0..<40 {

@@ -44,6 +44,13 @@ import TraceFormats
     #expect(trace.ranges.end == [2, 4, Trace.unknown])
   }
 
+  @Test func aDatabaseOfRocprofV3IsNamed() throws {
+    let folder = try TemporaryFolder()
+    try sql(folder(), "CREATE TABLE rocpd_kernel_dispatch_0a1b (id, start, end); CREATE TABLE rocpd_string_0a1b (id, string)")
+    let error = #expect(throws: TraceStoreError.self) { try TraceStore.read(folder()) }
+    #expect(error?.reason.contains("rocpd") == true && error?.reason.contains("export_chrome_trace") == true, "\(error?.reason ?? "")")
+  }
+
   @Test func withoutTextsNamesAreUnknown() throws {
     let folder = try TemporaryFolder()
     try sql(folder(), "CREATE TABLE OSRT_API (start, nameId INTEGER); INSERT INTO OSRT_API VALUES (1, 12)")
