@@ -110,7 +110,7 @@ final class ServerProfile: ProfileWindows {
     recording?.arm()
     MonotonicClock.sleep(until: start + TimeSpan(clampingSeconds: seconds))
     let end = MonotonicClock.now
-    recording?.stop(clock: { MonotonicClock.now }, pause: { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(2)) })
+    recording?.stop()
     defer { recording?.prepareNext() }
     var outcome = ProfileWindow(files: [], seconds: (end - start).seconds, requests: 0, batches: 0, kernels: 0, remarks: [])
     if let missing { outcome.remarks.append(missing) }
@@ -124,16 +124,7 @@ final class ServerProfile: ProfileWindows {
       outcome.requests += trace.requests.count
       outcome.batches += trace.batches.count
       if let recording {
-        let own = trace.gpus
-        trace.gpus = []
-        var capture = CUDACapture(addingTo: trace, end: end.nanoseconds)
-        recording.read(into: &capture)
-        trace = capture.trace
-        if trace.gpus.isEmpty { trace.gpus = own }
-        trace.nameLaunchesByRanges()
-        let remarks =
-          capture.files.isEmpty
-          ? ["kernels are not recorded: the driver loads no library"] : capture.remarks.filter(\.isWarning).map(\.text)
+        let remarks = recording.add(to: &trace, end: end) ?? ["kernels are not recorded: the driver loads no library"]
         for remark in remarks where !outcome.remarks.contains(remark) { outcome.remarks.append(remark) }
       }
       outcome.kernels = recording == nil ? outcome.kernels + trace.kernels.count : trace.kernels.count

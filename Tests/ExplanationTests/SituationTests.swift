@@ -149,31 +149,8 @@ import TraceFormats
     #expect(explanation.answer.contains { $0.hasPrefix("Headroom   unknown") })
   }
 
-  @Test func productsThatStreamTheirWeightsAreMemoryBound() throws {
-    var maker = TraceMaker()
-    // 8 x 8,192 by 8,192 x 8,192 in fp16: 134 MB, 28 us at an H200's 4.8 TB/s; it takes 35.
-    let shapes = maker.trace.names.intern("[[8, 8192], [8192, 8192]]")
-    let (name, types) = (maker.trace.names.intern("aten::mm"), maker.trace.names.intern("c10::Half"))
-    for index in 0..<200 {
-      let launch = Double(index) * 10
-      maker.trace.operators.append(
-        OperatorEvent(
-          start: Int64(launch * 1e3), end: Int64((launch + 8) * 1e3), thread: maker.thread, name: name, inputShapes: shapes,
-          inputTypes: types))
-      maker.kernel(
-        "nvjet_sm90_hsh_64x8_64x16_2x1_v_bz_TNT", launch: (launch + 2, launch + 5), 100 + Double(index) * 36, 135 + Double(index) * 36,
-        grid: 128)
-    }
-    let explanation = explain(maker)
-    let products = try #require(explanation.device?.products)
-    #expect(products.rows.count == 1 && products.streamingNanoseconds == 200 * 35_000, "\(products.rows)")
-    #expect(explanation.verdict?.regime == .memoryBound && explanation.verdict?.title.contains("stream their weights") == true)
-    #expect(explanation.findings.first?.found.contains { $0.code == .HR202 } == true)
-  }
-
-  /// A step's weights against L2, from the shapes of its products: 134 MB do not fit into an H200's 50 MB, 2 MB do.
-  @Test(arguments: [(8192, true), (1024, false)])
-  func weightsBeyondL2AreABound(side: Int, isFound: Bool) throws {
+  /// Products of 8 x side by side x side in fp16, 35 us each: of 8,192 the weights are 134 MB, 28 us at an H200's 4.8 TB/s.
+  private static func products(side: Int) -> TraceMaker {
     var maker = TraceMaker()
     let shapes = maker.trace.names.intern("[[8, \(side)], [\(side), \(side)]]")
     let (name, types) = (maker.trace.names.intern("aten::mm"), maker.trace.names.intern("c10::Half"))
@@ -187,7 +164,22 @@ import TraceFormats
         "nvjet_sm90_hsh_64x8_64x16_2x1_v_bz_TNT", launch: (launch + 2, launch + 5), 100 + Double(index) * 36, 135 + Double(index) * 36,
         grid: 128)
     }
-    let found = try #require(explain(maker).findings.first).found.first { $0.code == .HR206 }
+    return maker
+  }
+
+  @Test func productsThatStreamTheirWeightsAreMemoryBound() throws {
+    let maker = Self.products(side: 8192)
+    let explanation = explain(maker)
+    let products = try #require(explanation.device?.products)
+    #expect(products.rows.count == 1 && products.streamingNanoseconds == 200 * 35_000, "\(products.rows)")
+    #expect(explanation.verdict?.regime == .memoryBound && explanation.verdict?.title.contains("stream their weights") == true)
+    #expect(explanation.findings.first?.found.contains { $0.code == .HR202 } == true)
+  }
+
+  /// A step's weights against L2, from the shapes of its products: 134 MB do not fit into an H200's 50 MB, 2 MB do.
+  @Test(arguments: [(8192, true), (1024, false)])
+  func weightsBeyondL2AreABound(side: Int, isFound: Bool) throws {
+    let found = try #require(explain(Self.products(side: side)).findings.first).found.first { $0.code == .HR206 }
     #expect((found != nil) == isFound)
     // The reading takes 28 of a period of 36 us: without it the same work takes 8.
     if let found {

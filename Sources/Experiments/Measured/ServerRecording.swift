@@ -68,7 +68,7 @@ struct ServerRecording {
   func end() {
     guard let cuda else { return }
     osCalls?.stop()
-    cuda.stop(clock: { MonotonicClock.now }, pause: { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(2)) })
+    cuda.stop()
   }
 
   /// What was left, into the trace of the server's own. `end`: when the recording of CUDA ended.
@@ -77,16 +77,7 @@ struct ServerRecording {
   func add(to trace: inout Trace, process: Int64, end: Instant) -> [String] {
     if let osCalls { trace.add(osCalls.read().files, process: process) }
     guard let cuda else { return [] }
-    // The driver's own words on its GPUs, with their number of SMs, in place of the server's.
-    let own = trace.gpus
-    trace.gpus = []
-    var capture = CUDACapture(addingTo: trace, end: end.nanoseconds)
-    cuda.read(into: &capture)
-    trace = capture.trace
-    if trace.gpus.isEmpty { trace.gpus = own }
-    trace.nameLaunchesByRanges()
-    return capture.files.isEmpty
-      ? ["the server's process was not recorded: its driver loads no library"] : capture.remarks.filter(\.isWarning).map(\.text)
+    return cuda.add(to: &trace, end: end) ?? ["the server's process was not recorded: its driver loads no library"]
   }
 
   func remove() { folder.remove() }

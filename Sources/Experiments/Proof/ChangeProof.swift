@@ -56,8 +56,10 @@ package struct ChangeProof {
       device = seen.device
     }
     let (finding, fix, gains) = try RankedFinding.toProve(code, in: ranked)
-    let temporary = try ProofFolder()
-    defer { temporary.remove() }
+    let temporary: TemporaryFolder
+    do throws(FileError) { temporary = try TemporaryFolder("headroom-proof") } catch { throw ExperimentError("\(error)") }
+    // Until both servers have ended: one reads the rewritten model in it.
+    defer { withExtendedLifetime(temporary) {} }
     let deviceClass = DeviceClass(deviceName: runner.device)
     let changed = try variant.served(with: fix.changes, on: deviceClass, folder: temporary.path)
     let prediction = Self.prediction(finding, fix, gains, variant: variant.name, device: device)
@@ -169,24 +171,5 @@ package struct ChangeProof {
           explanation: "Relative changes. The prediction was written down before the first pair; both servers ran all the time.",
           blocks: [.sentences(heading: nil, [verdict]), .table(table)])
       ])
-  }
-}
-
-/// A folder for a rewritten model.
-private struct ProofFolder {
-  let path: String
-
-  init() throws(ExperimentError) {
-    var template = Array("/tmp/headroom-proof-XXXXXX".utf8CString)
-    if let parent = getenv("TMPDIR").map({ String(cString: $0) }), parent.hasPrefix("/") {
-      template = Array("\(parent)/headroom-proof-XXXXXX".utf8CString)
-    }
-    guard mkdtemp(&template) != nil else { throw ExperimentError("no temporary folder could be made: \(String(cString: strerror(errno)))") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  func remove() {
-    unlink(path + "/rewritten.onnx")
-    rmdir(path)
   }
 }

@@ -8,8 +8,9 @@ import Threads
 import TimeBase
 
 /// A model on a device in this process, ready to run batches one after the other.
+///
+/// `@unchecked Sendable`: nothing of it changes after `init` but the instance, which one thread at a time uses: the one that holds the loop.
 final class BatchLoop: @unchecked Sendable {
-  // Unchecked: an instance is used by one thread at a time, which is who holds the loop.
   let model: any LoadedModel
   private let instance: any ModelInstance
 
