@@ -13,7 +13,7 @@ extension ONNXReader {
 
   static let runnable = Set(
     supportedOperators + UnaryOperation.allCases.compactMap(\.onnxName) + BinaryOperation.allCases.map(\.onnxName)
-      + Reduction.allCases.map(\.onnxName) + AttributedFunction.allCases.map(\.onnxName)
+      + Reduction.allCases.map(\.onnxName) + AttributedFunction.allCases.map(\.onnxName) + OperatorDefinition.all.map(\.name)
   ).sorted()
 
   mutating func addNode(_ node: NodeMessage) throws(ONNXError) {
@@ -36,9 +36,7 @@ extension ONNXReader {
     /// Integers of an input that must be known while reading.
     func constants(_ index: Int) throws(ONNXError) -> [Dimension]? {
       guard let input = name(index) else { return nil }
-      guard let known = known(input) else {
-        throw fail(place, "input \(index) (\"\(input)\") must be constant or follow from shapes")
-      }
+      guard let known = known(input) else { throw unknownNumbers(node, index, place) }
       return known.values
     }
     func fixed(_ index: Int) throws(ONNXError) -> [Int]? {
@@ -64,6 +62,17 @@ extension ONNXReader {
       return graph[id].shape
     }
 
+    /// Before opset 13 Softmax and its kin flattened the input at `axis` (default 1) and took everything behind it as one.
+    func lastAxis() throws(ONNXError) -> Int {
+      let axis = attribute("axis") ?? 1
+      let last = try shape(0).count - 1
+      guard axis == -1 || axis == last else {
+        throw fail(
+          place, "opset \(opset) normalizes over all axes from \(axis) on; only the last axis is supported. Export with opset 13 or later")
+      }
+      return -1
+    }
+
     var inputs = node.inputs.map { $0.isEmpty ? nil : $0 }
     let operation: Operation
     switch node.type {
@@ -82,8 +91,15 @@ extension ONNXReader {
         }
         return Float(value)
       }
-      operation = .clip(minimum: try bound("min", 1, -.infinity), maximum: try bound("max", 2, .infinity))
-      inputs = Array(inputs.prefix(1))
+      let open = [1, 2].filter { index in name(index).map { values[$0] != nil && real($0)?.values.count != 1 } ?? false }
+      if open.isEmpty {
+        operation = .clip(minimum: try bound("min", 1, -.infinity), maximum: try bound("max", 2, .infinity))
+        inputs = Array(inputs.prefix(1))
+      } else if let low = name(1), let high = name(2), let both = DefinedOperator("Clip") {
+        (operation, inputs) = (.defined(both), [name(0), low, high])
+      } else {
+        (operation, inputs) = (.binary(name(1) != nil ? .maximum : .minimum), [name(0), name(1) ?? name(2)])
+      }
     case "Identity", "Dropout":
       // Another name for the same value.
       if node.type == "Dropout", node.outputs.count > 1, read.contains(node.outputs[1]), !node.outputs[1].isEmpty {
@@ -94,19 +110,7 @@ extension ONNXReader {
       return
     case "Gelu": operation = .unary(node.attributes["approximate"]?.text == "tanh" ? .geluTanh : .gelu)
     case "Softmax":
-      let rank = try shape(0).count
-      if opset >= 13 {
-        operation = .softmax(axis: attribute("axis") ?? -1)
-      } else {
-        // Before opset 13 the input was flattened at `axis` (default 1) and normalized over everything behind it.
-        let axis = attribute("axis") ?? 1
-        guard axis == rank - 1 || axis == -1 else {
-          throw fail(
-            place, "opset \(opset) normalizes over all axes from \(axis) on; only the last axis is supported. Export with opset 13 or later"
-          )
-        }
-        operation = .softmax(axis: -1)
-      }
+      operation = .softmax(axis: opset >= 13 ? attribute("axis") ?? -1 : try lastAxis())
     case "LayerNormalization":
       operation = .layerNormalization(axis: attribute("axis") ?? -1, epsilon: node.attributes["epsilon"]?.float ?? 1e-5)
     case _ where Reduction(onnxName: node.type) != nil:
@@ -212,6 +216,16 @@ extension ONNXReader {
       } else if let function = AttributedFunction(onnxName: node.type) {
         let values = function.attributes.map { node.attributes[$0.name]?.float ?? $0.usual }
         operation = .attributed(function, values.first ?? 0, values.dropFirst().first ?? 0)
+      } else if let definition = OperatorDefinition.named(node.type) {
+        var known = costed(node)
+        if definition.isFlattenedBeforeOpset13 && opset < 13 { known.axis = try lastAxis() }
+        do throws(OperatorProblem) { operation = .defined(try known.defined(by: definition)) } catch {
+          switch error {
+          case .unknownInput(let index): throw unknownNumbers(node, index, place)
+          case .other(let reason): throw fail(place, reason)
+          }
+        }
+        inputs = Array(inputs.prefix(definition.inputCount))
       } else if let function = BinaryOperation(onnxName: node.type) {
         // Min and Max take any number.
         guard node.inputs.count == 2 else { throw fail(place, "takes two inputs here, not \(node.inputs.count)") }
@@ -242,6 +256,10 @@ extension ONNXReader {
       throw fail(place, error.reason)
     }
     for (output, id) in zip(outputs, results) { values[output] = id }
+  }
+
+  private func unknownNumbers(_ node: NodeMessage, _ index: Int, _ place: String) -> ONNXError {
+    fail(place, "input \(index) (\"\(node.inputs[index])\") must be constant or follow from shapes")
   }
 
   func unknownInput(_ name: String, _ place: String) -> ONNXError {

@@ -40,10 +40,8 @@ extension ONNXReader {
   }
 
   private mutating func cost(_ node: NodeMessage, _ name: String, _ reason: String?, _ place: String) throws(ONNXError) {
-    var operands = node.inputs.map { $0.isEmpty ? nil : operand($0) }
-    while let last = operands.last, last == nil { operands.removeLast() }
-    let costed = CostedNode(
-      type: node.type, opset: opset, attributes: node.attributes, inputs: operands, outputCount: node.outputs.count)
+    let costed = costed(node)
+    let operands = costed.inputs
     let rule = CostRule.all[name]
     let reason = reason ?? (rule == nil ? "no rule for operator \(name)" : Self.missing(node, operands))
     let (types, shapes) = (rule?.types(costed) ?? [], rule?.shapes(costed) ?? [])
@@ -97,6 +95,13 @@ extension ONNXReader {
         .costed(CostedOperator(type: name, results: results, work: work, unplanned: unplanned)), node.label, inputs, outputNames: names)
       for (output, id) in zip(names, ids) { values[output] = id }
     } catch { throw fail(place, error.reason) }
+  }
+
+  /// What is known of a node.
+  func costed(_ node: NodeMessage) -> CostedNode {
+    var operands = node.inputs.map { $0.isEmpty ? nil : operand($0) }
+    while let last = operands.last, last == nil { operands.removeLast() }
+    return CostedNode(type: node.type, opset: opset, attributes: node.attributes, inputs: operands, outputCount: node.outputs.count)
   }
 
   /// What a rule would have to know of a node's inputs.

@@ -16,6 +16,12 @@ public enum ONNXWriter {
       throw ONNXError(
         file: graph.name, place: "node \"\(name)\"", reason: "\(costed.type) was read for its cost alone and cannot be written")
     }
+    for case (let name, .defined(let defined)) in graph.nodes.map({ ($0.name, $0.operation) }) {
+      for case (let attribute, .integers(let sizes)) in defined.attributes.values where sizes.contains(where: { $0.perRow != 0 }) {
+        throw ONNXError(
+          file: graph.name, place: "node \"\(name)\"", reason: "\(attribute) depends on the rows, which a file would have to work out")
+      }
+    }
     var body = Body(graph)
     for node in graph.nodes { body.add(node) }
     var model = WireWriter()
@@ -166,6 +172,40 @@ private struct Body {
     return name
   }
 
+  /// An operator with a definition: attributes where opset 17 has them, trailing inputs with their usual values left out.
+  private mutating func emit(_ defined: DefinedOperator, _ label: String, _ inputs: [String], _ outputs: [String], _ type: DataType) {
+    var (all, attributes): ([String], [(String, Attribute)]) = (inputs, [])
+    for attribute in defined.definition.attributes.sorted(by: { $0.input ?? -1 < $1.input ?? -1 }) {
+      guard let content = defined.attributes.values[attribute.name] else { continue }
+      guard let place = attribute.input else {
+        switch content {
+        case .integer(let value): attributes.append((attribute.name, .integer(Int64(value))))
+        case .integers(let values): attributes.append((attribute.name, .integers(values.map { Int64($0.constant) })))
+        case .real(let value): attributes.append((attribute.name, .float(value)))
+        case .text(let text): attributes.append((attribute.name, .text(text)))
+        }
+        continue
+      }
+      if content == attribute.usual { continue }
+      while all.count < place { all.append("") }
+      let name = "\(label).\(attribute.name)"
+      switch content {
+      case .integer(let value): all.append(element(name, Double(value), .int64))
+      case .integers(let values): all.append(vector(name, values.map(\.constant)))
+      case .real(let value): all.append(element(name, Double(value), type))
+      case .text: break
+      }
+    }
+    emit(defined.definition.name, label, all, outputs, attributes)
+  }
+
+  /// A scalar of a type as an initializer.
+  private mutating func element(_ base: String, _ value: Double, _ type: DataType) -> String {
+    let name = fresh(base)
+    initializers.append(ONNXWriter.tensor(name, type, [], ArrayStorage(type.bytes(of: value))))
+    return name
+  }
+
   /// A target shape as an input: sizes, with the rows taken from a value that has them as its first dimension, by Shape and Slice.
   private mutating func shape(_ label: String, _ target: Shape, like source: String, _ sourceShape: Shape) -> String {
     let symbolic = target.indices.filter { target[$0].fixedSize == nil }
@@ -233,6 +273,7 @@ private struct Body {
       } else {
         emit(type, label, [x], outputs, [("axes", ints(axes)), ("keepdims", .integer(keep ? 1 : 0))])
       }
+    case .defined(let defined): emit(defined, label, inputs, outputs, node.inputs.first.flatMap { $0 }.map { graph[$0].type } ?? .float32)
     case .costed: break
     case .softmax(let axis): emit("Softmax", label, inputs, outputs, [("axis", .integer(Int64(axis)))])
     case .layerNormalization(let axis, let epsilon):

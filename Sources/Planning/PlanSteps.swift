@@ -90,6 +90,8 @@ struct PlanSteps {
     case .reduceMean, .reduce: add(node, traffic(node, 1, shape(node, 0)))
     case .transpose, .gather, .concat, .cast: add(node, traffic(node, 0))
     case .reshape, .expand, .squeeze, .unsqueeze, .flatten, .slice, .split: return
+    case .defined(let defined):
+      add(node, traffic(node, defined.definition.operations, defined.definition.countsInput ? shape(node, 0) : nil))
     case .costed(let costed): add(node, costed)
     }
   }

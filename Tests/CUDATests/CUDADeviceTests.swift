@@ -112,6 +112,45 @@ extension OnStandIn {
       #expect(standIn.complaints == [])
     }
 
+    static let definitions: [(name: String, attributes: [String: OperatorAttribute.Content])] = [
+      ("LogSoftmax", ["axis": .integer(1)]), ("LogSoftmax", [:]), ("Hardmax", ["axis": .integer(1)]), ("Hardmax", [:]),
+      ("LpNormalization", [:]), ("LpNormalization", ["p": .integer(1), "axis": .integer(1)]), ("CumSum", ["axis": .integer(-1)]),
+      ("CumSum", ["axis": .integer(1), "exclusive": .integer(1), "reverse": .integer(1)]), ("ArgMax", ["axis": .integer(-1)]),
+      ("ArgMax", ["axis": .integer(1), "select_last_index": .integer(1)]), ("ArgMin", ["axis": .integer(-1), "keepdims": .integer(0)]),
+      ("Clip", [:]), ("PRelu", [:]), ("Tile", ["repeats": .integers([1, 2, 3, 1].map { .fixed($0) })]),
+      ("Pad", ["pads": .integers([0, 1, 0, 2, 0, 0, 3, 1].map { .fixed($0) }), "value": .real(0.5)]),
+      ("Pad", ["pads": .integers([0, 1, 0, 2, 0, 0, 1, 1].map { .fixed($0) }), "mode": .text("reflect")]),
+      ("DepthToSpace", ["blocksize": .integer(2)]), ("SpaceToDepth", ["blocksize": .integer(2)]),
+    ]
+
+    /// Operators with a definition, of an input that does not lie row by row: the kernel of its name, or copies.
+    @Test(arguments: [LoadOptions.Precision.fp32, .fp16]) func definitionsAnswerAsTheReferenceDoes(_ precision: LoadOptions.Precision)
+      throws
+    {
+      let standIn = try #require(StandIn())
+      let device = try standIn.device()
+      for (name, attributes) in Self.definitions {
+        // In 16 bits equals may come about, whose first place the reference does not see.
+        if precision != .fp32 && ["ArgMax", "ArgMin", "Hardmax"].contains(name) { continue }
+        let defined = try #require(DefinedOperator(name, attributes))
+        var graph = Graph(name: name)
+        let x = graph.addInput("x", .float32, [.rows, .fixed(4), .fixed(36), .fixed(8)])
+        var inputs = [try graph.apply(.transpose(permutation: [0, 3, 1, 2]), "turned", [x])]
+        for place in 1..<max(1, defined.definition.inputCount) {
+          inputs.append(graph.addInput("z\(place)", .float32, [.rows, .fixed(1), .fixed(4), .fixed(36)]))
+        }
+        let result = try graph.apply(.defined(defined), "y", inputs)
+        graph.outputs = [graph[result].type == .float32 ? result : try graph.apply(.cast(.float32), "real", [result])]
+        let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 4, precision: precision))
+        let instance = try model.makeInstance()
+        #expect(try Self.run(graph, rows: 2, instance) < (precision == .fp32 ? 2e-5 : 0.01), "\(defined)")
+        instance.close()
+      }
+      #expect(standIn.complaints == [])
+    }
+
+    @Test func everyDefinitionIsRun() { #expect(Set(Self.definitions.map(\.name)) == Set(OperatorDefinition.all.map(\.name))) }
+
     @Test(.enabled(if: !StandIn.isGPUTested, "needs the stand-in")) func graphsRunWhatLaunchesRun() throws {
       let standIn = try #require(StandIn())
       let graph = try BuiltInHead.linear(layers: 3, hidden: 64).graph()

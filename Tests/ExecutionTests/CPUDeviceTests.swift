@@ -186,6 +186,34 @@ import TimeBase
     }
   }
 
+  /// Operators with a definition: what the device has a loop for, or copies, of inputs that lie as they are and of transposed ones.
+  @Test(arguments: DefinedSamples.all.indices) func everyDefinition(index: Int) throws {
+    let sample = DefinedSamples.all[index]
+    for isTransposed in [false, true] {
+      let (worst, scale) = try Self.compare(try sample.graph(isTransposed: isTransposed), rows: 3)
+      #expect(worst <= 1e-5 * max(1, scale), "\(sample) \(worst) of \(scale)")
+    }
+  }
+
+  @Test func everyDefinitionHasASample() {
+    #expect(Set(DefinedSamples.all.map(\.name)) == Set(OperatorDefinition.all.map(\.name)))
+  }
+
+  /// What moves only is any type's, and an empty batch is one.
+  @Test func movesAreOfAnyTypeAndOfNothing() throws {
+    for type in [DataType.int64, .int32, .bool] {
+      for sample in DefinedSamples.all {
+        guard case .moved? = OperatorDefinition.named(sample.name)?.form else { continue }
+        let (worst, _) = try Self.compare(try sample.graph(type: type), rows: 2)
+        #expect(worst == 0, "\(sample) of \(type)")
+      }
+    }
+    for sample in DefinedSamples.all where sample.name != "Pad" || sample.attributes["mode"] != .text("wrap") {
+      let (worst, _) = try Self.compare(try sample.graph(), rows: 0)
+      #expect(worst == 0)
+    }
+  }
+
   /// Every reduction over the first, the middle, the last, neighbouring and separate axes, kept and not.
   @Test(arguments: Reduction.allCases) func everyReduction(reduction: Reduction) throws {
     for axes in [[1], [2], [3], [-1], [1, 2], [2, 3], [1, 3], [0], [0, 1, 2, 3]] {

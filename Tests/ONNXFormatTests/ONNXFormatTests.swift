@@ -80,3 +80,87 @@ func array(_ json: JSONValue?) throws -> DenseArray {
     #expect(after.relativeDistance(to: before) < 1e-12)
   }
 }
+
+/// Operators with a definition, from where each opset has their attributes.
+@Suite struct DefinitionReadingTests {
+  private static func read(_ opset: Int64 = 17, _ build: (inout SampleFile) -> Void) throws -> Graph {
+    var file = SampleFile(opset: opset)
+    file.input("x", ["rows", 3, 4])
+    build(&file)
+    file.output("y")
+    return try ONNXReader.read(ArrayStorage(file.bytes), file: "m.onnx")
+  }
+
+  @Test func attributesMayBeInputs() throws {
+    let sums = try Self.read {
+      $0.integers("axis", [-1], scalar: true)
+      $0.node("CumSum", ["x", "axis"], ["y"], [("reverse", .integer(1))])
+    }
+    #expect(
+      sums.nodes.map(\.operation) == [.defined(try #require(DefinedOperator("CumSum", ["axis": .integer(-1), "reverse": .integer(1)])))])
+    #expect(sums.nodes[0].inputs.count == 1)
+    let tiles = try Self.read {
+      $0.integers("repeats", [1, 2, 1])
+      $0.node("Tile", ["x", "repeats"], ["y"])
+    }
+    #expect(tiles[tiles.outputs[0]].shape == [.rows, .fixed(6), .fixed(4)])
+  }
+
+  /// Constant bounds are attributes; those that are computed stay inputs, one of them alone an extreme of two.
+  @Test func boundsMayBeComputed() throws {
+    func read(_ low: String, _ high: String) throws -> Graph {
+      try Self.read {
+        $0.input("b", [1])
+        $0.weight("c", [], [6])
+        $0.node("Clip", ["x", low, high], ["y"])
+      }
+    }
+    #expect(try read("", "c").nodes.map(\.operation) == [.clip(minimum: -.infinity, maximum: 6)])
+    #expect(try read("b", "c").nodes.map(\.operation) == [.defined(try #require(DefinedOperator("Clip")))])
+    #expect(try read("", "b").nodes.map(\.operation) == [.binary(.minimum)])
+    #expect(try read("b", "").nodes.map(\.operation) == [.binary(.maximum)])
+  }
+
+  @Test func padsOfSomeAxesArePadsOfAll() throws {
+    let graph = try Self.read(18) {
+      $0.integers("pads", [1, 2])
+      $0.weight("value", [], [-1])
+      $0.integers("axes", [-1])
+      $0.node("Pad", ["x", "pads", "value", "axes"], ["y"], [("mode", .text("constant"))])
+    }
+    #expect(graph[graph.outputs[0]].shape == [.rows, .fixed(3), .fixed(7)])
+    let again = try ONNXReader.read(ArrayStorage(try ONNXWriter.write(graph)), file: "again.onnx")
+    #expect(again.nodes.map(\.operation) == graph.nodes.map(\.operation))
+  }
+
+  @Test func theAxisBeforeOpset13IsTheLastOrRefused() throws {
+    let last = try Self.read(12) { $0.node("LogSoftmax", ["x"], ["y"], [("axis", .integer(2))]) }
+    #expect(last.nodes.map(\.operation) == [.defined(try #require(DefinedOperator("LogSoftmax")))])
+    #expect(throws: ONNXError.self) { try Self.read(12) { $0.node("LogSoftmax", ["x"], ["y"]) } }
+  }
+
+  @Test func whatComesWithARequestIsRefusedByItsPlace() throws {
+    var file = SampleFile()
+    file.input("x", ["rows", 3])
+    file.input("pads", [4], type: 7)
+    file.node("Pad", ["x", "pads"], ["y"])
+    file.output("y")
+    let error = #expect(throws: ONNXError.self) { try ONNXReader.read(ArrayStorage(file.bytes), file: "m.onnx") }
+    #expect(error?.reason.contains("input 1 (\"pads\") must be constant") == true)
+  }
+
+  @Test func integersGoToAnEngineAndArePlanned() throws {
+    var file = SampleFile()
+    file.input("x", ["rows", 3], type: 7)
+    file.integers("axis", [1], scalar: true)
+    file.node("CumSum", ["x", "axis"], ["y"])
+    file.output("y", type: 7)
+    #expect(throws: ONNXError.self) { try ONNXReader.read(ArrayStorage(file.bytes), file: "m.onnx") }
+    let plan = try ONNXReader.read(ArrayStorage(file.bytes), file: "m.onnx", options: ONNXReader.Options(purpose: .plan))
+    guard case .costed(let costed)? = plan.nodes.first?.operation else {
+      Issue.record("\(plan.nodes)")
+      return
+    }
+    #expect(costed.unplanned == nil && costed.results.map(\.shape) == [[.rows, .fixed(3)]])
+  }
+}

@@ -13,7 +13,17 @@ import Testing
     UnaryOperation.allCases.filter { $0 != .identity }.map { .unary($0) } + BinaryOperation.allCases.map { .binary($0) }
       + Reduction.allCases.filter { $0 != .mean }.map { .reduce($0, axes: [1], keepDimensions: true) }
       + AttributedFunction.allCases.map { .attributed($0, 0.5, $0.attributes.count > 1 ? 0.25 : 0) }
+      + OperatorDefinition.all.compactMap { definition in
+        DefinedOperator(definition, Self.attributes[definition.name] ?? [:]).map { .defined($0) }
+      }
   }
+
+  /// Attributes of the definitions that need some: those without usual values, and some that files pass as inputs.
+  private static let attributes: [String: [String: OperatorAttribute.Content]] = [
+    "CumSum": ["axis": .integer(1), "reverse": .integer(1)], "Tile": ["repeats": .integers([.fixed(1), .fixed(2)])],
+    "Pad": ["pads": .integers([.fixed(0), .fixed(1), .fixed(0), .fixed(2)]), "value": .real(-.infinity)],
+    "DepthToSpace": ["blocksize": .integer(2)], "SpaceToDepth": ["blocksize": .integer(2)],
+  ]
 
   private func temporaryPath(_ name: String) -> String {
     "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/headroom-\(getpid())-\(name)"
@@ -21,9 +31,14 @@ import Testing
 
   private static func graph(_ operation: ModelGraph.Operation) throws -> Graph {
     var graph = Graph(name: "one")
-    let x = graph.addInput("x", .float32, [.rows, .fixed(6)])
-    var inputs = [x]
-    if case .binary = operation { inputs.append(graph.addInput("z", .float32, [.rows, .fixed(6)])) }
+    // Blocks are of planes.
+    let isPlane = ["DepthToSpace", "SpaceToDepth"].contains(operation.name)
+    let shape: Shape = isPlane ? [.rows, .fixed(4), .fixed(2), .fixed(2)] : [.rows, .fixed(6)]
+    var inputs = [graph.addInput("x", .float32, shape)]
+    var count = 1
+    if case .binary = operation { count = 2 }
+    if case .defined(let defined) = operation { count = defined.definition.inputCount }
+    for index in 1..<max(1, count) { inputs.append(graph.addInput("z\(index)", .float32, shape)) }
     graph.outputs = [try graph.apply(operation, "y", inputs.map { $0 })]
     return graph
   }
@@ -35,9 +50,10 @@ import Testing
     let read = try ONNXReader.read(ArrayStorage(try ONNXWriter.write(graph)), file: "m.onnx")
     #expect(read.nodes.map(\.operation) == [operation])
     // By definition, and with the shape that was inferred.
-    let x = try #require(DenseArray(shape: [2, 6], values: (0..<12).map { Double($0) / 8 + 0.125 }))
-    let result = try ReferenceEvaluator.evaluate(graph, inputs: ["x": x, "z": x])
-    #expect(result.count == 1 && result[0].values.allSatisfy(\.isFinite))
+    let shape = try #require(Shapes.sizes(graph[graph.inputs[0]].shape, rows: 2))
+    let x = try #require(DenseArray(shape: shape, values: (0..<shape.reduce(1, *)).map { Double($0) / 8 + 0.125 }))
+    let result = try ReferenceEvaluator.evaluate(graph, inputs: Dictionary(uniqueKeysWithValues: graph.inputs.map { (graph[$0].name, x) }))
+    #expect(result.count == 1 && result[0].values.allSatisfy { !$0.isNaN })
     // In a plan it is a kernel, and a plan's file gives it back.
     let gpu = try GPUCatalogue().find("h200").gpu
     let model = KernelModel(gpu: gpu, calibration: KernelCalibrations.calibration(for: gpu))
@@ -48,6 +64,16 @@ import Testing
     try PlanFile.write(plan, to: path)
     let again = try PlanFile.read(path)
     #expect(again.graph.nodes.map(\.operation) == [operation])
+  }
+
+  /// No definition is left out above, and none hides an operator of another table.
+  @Test func everyDefinitionHasASample() {
+    #expect(Self.operations.count { if case .defined = $0 { true } else { false } } == OperatorDefinition.all.count)
+    #expect(Set(OperatorDefinition.all.map(\.name)).count == OperatorDefinition.all.count)
+    for definition in OperatorDefinition.all {
+      #expect(UnaryOperation(onnxName: definition.name) == nil && Reduction(onnxName: definition.name) == nil)
+      #expect(BinaryOperation(onnxName: definition.name) == nil && AttributedFunction(onnxName: definition.name) == nil)
+    }
   }
 
   @Test func attributesThatAFileLeavesOutHaveTheirUsualValues() throws {

@@ -91,3 +91,39 @@ def test_a_dropped_bias_would_be_noticed(headroom, evaluate, tmp_path):
     onnx.save(model, str(path))
     with pytest.raises(AssertionError):
         assert_equal(path, ours)
+
+
+# Operators with a definition: attributes, inputs that must be known, opset, shape of x behind the rows.
+DEFINED = [
+    ("LogSoftmax", {"axis": 1}, [], 17, [3, 5]), ("LogSoftmax", {"axis": 2}, [], 12, [3, 5]), ("Hardmax", {"axis": 1}, [], 17, [3, 5]),
+    ("LpNormalization", {"axis": -1, "p": 1}, [], 17, [3, 5]), ("LpNormalization", {}, [], 17, [3, 5]),
+    ("CumSum", {"exclusive": 1, "reverse": 1}, [numpy.array(2)], 17, [3, 5]), ("CumSum", {}, [numpy.array(-2)], 17, [3, 5]),
+    ("ArgMax", {"axis": 2, "keepdims": 0}, [], 17, [3, 50]), ("ArgMin", {"axis": 1, "select_last_index": 1}, [], 17, [3, 5]),
+    ("PRelu", {}, [numpy.array([[0.5], [-2], [3]], numpy.float32)], 17, [3, 5]), ("Tile", {}, [numpy.array([1, 2, 3])], 17, [3, 5]),
+    ("Pad", {}, [numpy.array([0, 1, 2, 0, 0, 3]), numpy.array(0.5, numpy.float32)], 17, [3, 5]),
+    ("Pad", {}, [numpy.array([0, -1, 2, 0, 0, -2])], 17, [3, 5]), ("Pad", {"mode": "edge"}, [numpy.array([0, 1, 2, 0, 4, 3])], 17, [3, 5]),
+    ("Pad", {"mode": "reflect"}, [numpy.array([0, 2, 2, 0, 1, 3])], 17, [3, 5]),
+    ("Pad", {"mode": "wrap"}, [numpy.array([0, 2, 2, 0, 1, 3])], 19, [3, 5]),
+    ("Pad", {}, [numpy.array([1, 2]), numpy.array(-1, numpy.float32), numpy.array([-1])], 18, [3, 5]),
+    ("DepthToSpace", {"blocksize": 2}, [], 17, [8, 2, 3]), ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}, [], 17, [8, 2, 3]),
+    ("SpaceToDepth", {"blocksize": 3}, [], 17, [2, 3, 6]),
+]
+
+
+@pytest.mark.parametrize("name, attributes, known, opset, shape", DEFINED, ids=lambda value: value if isinstance(value, str) else "")
+def test_defined_operators_give_what_onnxruntime_gives(headroom, evaluate, tmp_path, name, attributes, known, opset, shape):
+    path, written = tmp_path / "model.onnx", tmp_path / "written.onnx"
+    names = [f"known{index}" for index in range(len(known))]
+    kind = onnx.TensorProto.INT64 if name.startswith("Arg") else onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(name, ["x", *names], ["y"], **attributes)], "defined",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["rows", *shape])],
+        [onnx.helper.make_tensor_value_info("y", kind, None)],
+        [onnx.numpy_helper.from_array(value, label) for label, value in zip(names, known)])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8), str(path))
+    ours = evaluate(path, 2, 5)
+    assert_equal(path, ours)
+    # What is written of it is the same operator.
+    headroom("export", path, "-o", written)
+    onnx.checker.check_model(str(written))
+    assert_equal(written, ours)

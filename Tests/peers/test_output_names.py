@@ -33,7 +33,7 @@ def model(nodes, outputs, foreign):
     rows = 1 if "w" in outputs or "table" in outputs else "rows"
     initializers = [numpy_helper.from_array(W, "w")]
     if foreign:
-        # An operator that only ONNX Runtime has, and nothing of it in the sum.
+        # A Sum of three, which only ONNX Runtime has.
         initializers.append(numpy_helper.from_array(numpy.array(1, numpy.int64), "axis"))
         made = [helper.make_node("CumSum", ["x", "axis"], ["sums"]), helper.make_node("Sub", ["sums", "sums"], ["zeros"]),
                 helper.make_node("Sum", ["x", "w", "zeros"], ["h"])]

@@ -110,6 +110,21 @@ copy_4(const unsigned int *source, unsigned int *target, HRWalk walk) { copy_ele
 HR_KERNEL(256)
 copy_8(const unsigned long long *source, unsigned long long *target, HRWalk walk) { copy_elements(source, target, walk); }
 
+/// One element, by its bits, everywhere.
+template <class Bytes>
+HR_DEVICE void fill_elements(Bytes *target, long long count, unsigned long long bits) {
+  for (long long index = first_index(); index < count; index += index_step()) target[index] = (Bytes)bits;
+}
+
+HR_KERNEL(256)
+fill_1(unsigned char *target, long long count, unsigned long long bits) { fill_elements(target, count, bits); }
+HR_KERNEL(256)
+fill_2(unsigned short *target, long long count, unsigned long long bits) { fill_elements(target, count, bits); }
+HR_KERNEL(256)
+fill_4(unsigned int *target, long long count, unsigned long long bits) { fill_elements(target, count, bits); }
+HR_KERNEL(256)
+fill_8(unsigned long long *target, long long count, unsigned long long bits) { fill_elements(target, count, bits); }
+
 /// target = condition ? a : b, elements of 1, 2, 4 or 8 bytes; the walk's `c` leads through the condition.
 template <class Bytes>
 HR_DEVICE void select_elements(const unsigned char *condition, const Bytes *a, const Bytes *b, Bytes *target, const HRWalk &walk) {
@@ -237,5 +252,24 @@ HR_NAME(add_scaled)(Element *target, const Element *addend, HRWalk walk, float a
     float value = alpha * to_float(target[index]);
     if (addend) value += beta * to_float(addend[places(walk, index).a]);
     from_float(activated(value, activation), target + index);
+  }
+}
+
+// Operators of several inputs that a definition names: up to three operands, null where there are fewer; then the numbers among its attributes.
+
+HR_KERNEL(256)
+HR_NAME(clip)(const Element *a, const Element *b, const Element *c, Element *target, HRWalk walk, float first, float second) {
+  for (long long index = first_index(); index < walk.count; index += index_step()) {
+    Places place = places(walk, index);
+    from_float(smaller(larger(to_float(a[place.a]), to_float(b[place.b])), to_float(c[place.c])), target + index);
+  }
+}
+
+HR_KERNEL(256)
+HR_NAME(prelu)(const Element *a, const Element *b, const Element *c, Element *target, HRWalk walk, float first, float second) {
+  for (long long index = first_index(); index < walk.count; index += index_step()) {
+    Places place = places(walk, index);
+    float x = to_float(a[place.a]);
+    from_float(x < 0.0f ? to_float(b[place.b]) * x : x, target + index);
   }
 }

@@ -174,3 +174,111 @@ HR_NAME(reduce)(const Element *source, Element *target, HRWalk walk, int outer, 
     if (lane == 0) from_float(value, target + result);
   }
 }
+
+// Operators along one axis that a definition names. Row r (a lane) has `width` elements, `stride` apart, and begins as softmax's does; a result
+// of one element per row is element r. Then the numbers among its attributes.
+
+HR_KERNEL(128)
+HR_NAME(logsoftmax)(const Element *source, Element *target, long long rows, int width, long long stride, float first, float second) {
+  int lane = thread_index() % 32;
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    long long start = row / stride * width * stride + row % stride;
+    float highest = -INFINITY;
+    for (int place = lane; place < width; place += 32) highest = larger(to_float(source[start + place * stride]), highest);
+    highest = warp_maximum(highest);
+    float sum = 0;
+    for (int place = lane; place < width; place += 32) sum += expf(to_float(source[start + place * stride]) - highest);
+    float logarithm = logf(warp_sum(sum));
+    for (int place = lane; place < width; place += 32) {
+      from_float(to_float(source[start + place * stride]) - highest - logarithm, target + start + place * stride);
+    }
+  }
+}
+
+#ifndef HEADROOM_LANES_CUH
+#define HEADROOM_LANES_CUH
+/// The first place (or the last) of the largest element, or of the smallest where `sign` is -1. Every lane of the warp gets it.
+template <class Type>
+HR_DEVICE int extreme_place(const Type *x, int width, long long stride, float sign, bool isLast) {
+  int lane = thread_index() % 32, found = -1;
+  float best = 0;
+  for (int place = lane; place < width; place += 32) {
+    float value = sign * to_float(x[place * stride]);
+    if (found < 0 || value > best || (isLast && value == best)) {
+      best = value;
+      found = place;
+    }
+  }
+  for (int mask = 16; mask > 0; mask /= 2) {
+    float value = shuffle_xor(best, mask);
+    // Places are exact as floats: a width is below 2^24 here.
+    int place = (int)shuffle_xor((float)found, mask);
+    bool isBetter = found < 0 || value > best || (value == best && (isLast ? place > found : place < found));
+    if (place >= 0 && isBetter) {
+      best = value;
+      found = place;
+    }
+  }
+  return found;
+}
+#endif
+
+HR_KERNEL(128)
+HR_NAME(hardmax)(const Element *source, Element *target, long long rows, int width, long long stride, float first, float second) {
+  int lane = thread_index() % 32;
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    long long start = row / stride * width * stride + row % stride;
+    int found = extreme_place(source + start, width, stride, 1.0f, false);
+    for (int place = lane; place < width; place += 32) from_float(place == found ? 1.0f : 0.0f, target + start + place * stride);
+  }
+}
+
+HR_KERNEL(128)
+HR_NAME(argmax)(const Element *source, long long *target, long long rows, int width, long long stride, float isLast, float second) {
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    int found = extreme_place(source + (row / stride * width * stride + row % stride), width, stride, 1.0f, isLast != 0);
+    if (thread_index() % 32 == 0) target[row] = found;
+  }
+}
+
+HR_KERNEL(128)
+HR_NAME(argmin)(const Element *source, long long *target, long long rows, int width, long long stride, float isLast, float second) {
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    int found = extreme_place(source + (row / stride * width * stride + row % stride), width, stride, -1.0f, isLast != 0);
+    if (thread_index() % 32 == 0) target[row] = found;
+  }
+}
+
+/// One thread per row: sums are added in the order of their elements.
+HR_KERNEL(128)
+HR_NAME(cumsum)(const Element *source, Element *target, long long rows, int width, long long stride, float isExclusive, float isReverse) {
+  for (long long row = block_index() * 128 + thread_index(); row < rows; row += block_count() * 128) {
+    long long start = row / stride * width * stride + row % stride;
+    float sum = 0;
+    for (int step = 0; step < width; step++) {
+      long long place = start + (isReverse != 0 ? width - 1 - step : step) * stride;
+      float element = to_float(source[place]);
+      if (isExclusive != 0) from_float(sum, target + place);
+      sum += element;
+      if (isExclusive == 0) from_float(sum, target + place);
+    }
+  }
+}
+
+HR_KERNEL(128)
+HR_NAME(lpnormalization)(const Element *source, Element *target, long long rows, int width, long long stride, float p, float second) {
+  int lane = thread_index() % 32;
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    long long start = row / stride * width * stride + row % stride;
+    float sum = 0;
+    for (int place = lane; place < width; place += 32) {
+      float x = to_float(source[start + place * stride]);
+      sum += p == 1.0f ? fabsf(x) : x * x;
+    }
+    sum = warp_sum(sum);
+    float norm = p == 1.0f ? sum : sqrtf(sum);
+    for (int place = lane; place < width; place += 32) {
+      from_float(norm == 0.0f ? 0.0f : to_float(source[start + place * stride]) / norm, target + start + place * stride);
+    }
+  }
+}

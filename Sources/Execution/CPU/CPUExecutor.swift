@@ -79,6 +79,17 @@ struct CPUExecutor {
     case .cast(let source, let target): ElementLoops.cast(address(source), source.type, address(target), target.type, target.count)
     case .gather(let source, let indices, let axis, let target): try gather(source, indices, axis, target)
     case .select(let condition, let a, let b, let target): select(condition, a, b, target)
+    case .defined(let step):
+      switch step.loop {
+      case .alongAxis(let loop, let size, let stride):
+        let source = step.sources[0]
+        AxisLoops.run(loop, floats(source), count: source.count, size: size, stride: stride, address(step.target), step.target)
+      case .elementwise(let loop):
+        loop(
+          step.sources.map { CombinationLoops.Operand(elements: floats($0), places: StridedReader($0)) }, floats(step.target),
+          step.target.count)
+      }
+    case .fill(let bits, let target): fill(bits, target)
     case .scaleAdd(let alpha, let beta, let c, let target):
       let y = floats(target)
       guard let c else {
@@ -194,6 +205,18 @@ struct CPUExecutor {
     case 4: ElementLoops.copy(UInt32.self, address(source), source, address(target), target)
     case 2: ElementLoops.copy(UInt16.self, address(source), source, address(target), target)
     default: ElementLoops.copy(UInt8.self, address(source), source, address(target), target)
+    }
+  }
+
+  private func fill(_ bits: UInt64, _ target: TensorView) {
+    func fill<Element: FixedWidthInteger>(_: Element.Type) {
+      address(target).assumingMemoryBound(to: Element.self).update(repeating: Element(truncatingIfNeeded: bits), count: target.count)
+    }
+    switch target.type.memorySize {
+    case 8: fill(UInt64.self)
+    case 4: fill(UInt32.self)
+    case 2: fill(UInt16.self)
+    default: fill(UInt8.self)
     }
   }
 

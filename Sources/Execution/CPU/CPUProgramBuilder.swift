@@ -115,7 +115,7 @@ struct CPUProgramBuilder {
 
   // MARK: - Steps
 
-  private mutating func append(_ name: String, _ layer: String, _ work: CPUStep.Work, flops: Double = 0) {
+  mutating func append(_ name: String, _ layer: String, _ work: CPUStep.Work, flops: Double = 0) {
     var bytes = 0.0
     work.forEachView { bytes += Double($0.byteCount) }
     if case .linear(_, _, _, let source, let target, _) = work {
@@ -124,11 +124,11 @@ struct CPUProgramBuilder {
     steps.append(CPUStep(name: name, layer: layer, work: work, floatingPointOperations: flops, bytes: bytes))
   }
 
-  private func fail(_ node: Node, _ reason: String) -> DeviceError {
+  func fail(_ node: Node, _ reason: String) -> DeviceError {
     DeviceError(.unsupported, "layer \"\(node.name)\" (\(node.operation.name)): \(reason)")
   }
 
-  private func view(_ node: Node, _ index: Int) throws(DeviceError) -> TensorView {
+  func view(_ node: Node, _ index: Int) throws(DeviceError) -> TensorView {
     guard index < node.inputs.count, let id = node.inputs[index], let view = views[id] else {
       throw fail(node, "input \(index) is missing")
     }
@@ -141,7 +141,7 @@ struct CPUProgramBuilder {
   }
 
   /// The same elements without gaps.
-  private mutating func dense(_ view: TensorView, _ node: Node) -> TensorView {
+  mutating func dense(_ view: TensorView, _ node: Node) -> TensorView {
     if view.isContiguous { return view }
     let target = temporary(view.type, view.shape)
     append("copy", node.name, .copy(source: view, target: target))
@@ -243,6 +243,10 @@ struct CPUProgramBuilder {
       views[output] = target
     case .reduceMean(let axes, _): try reduce(node, output, .mean, axes, outputs)
     case .reduce(let reduction, let axes, _): try reduce(node, output, reduction, axes, outputs)
+    case .defined(let operation):
+      let target = try target(output, outputs)
+      try defined(operation, node, target)
+      views[output] = target
     case .costed(let costed): throw fail(node, "\(costed.type) can be planned, not run, on this device")
     case .gather(let axis):
       let source = dense(try view(node, 0), node)
@@ -299,7 +303,7 @@ struct CPUProgramBuilder {
   }
 
   /// The 16-bit types come from CUDA's lowering alone: the CPU device refuses them before it binds anything.
-  private func requireFloat(_ node: Node, _ view: TensorView) throws(DeviceError) {
+  func requireFloat(_ node: Node, _ view: TensorView) throws(DeviceError) {
     guard [.float32, .float16, .bfloat16].contains(view.type) else {
       throw fail(node, "works on float32 here, not on \(view.type.rawValue)")
     }
@@ -486,6 +490,10 @@ extension CPUStep.Work {
       self = .gather(source: changed(source), indices: changed(indices), axis: axis, target: changed(target))
     case .select(let condition, let a, let b, let target):
       self = .select(condition: changed(condition), changed(a), changed(b), target: changed(target))
+    case .defined(var step):
+      (step.sources, step.target) = (step.sources.map(changed), changed(step.target))
+      self = .defined(step)
+    case .fill(let bits, let target): self = .fill(bits, target: changed(target))
     case .scaleAdd(let alpha, let beta, let c, let target):
       self = .scaleAdd(alpha: alpha, beta: beta, c: c.map(changed), target: changed(target))
     }

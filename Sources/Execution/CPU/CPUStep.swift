@@ -23,6 +23,10 @@ struct CPUStep: Sendable {
     case cast(source: TensorView, target: TensorView)
     case gather(source: TensorView, indices: TensorView, axis: Int, target: TensorView)
     case select(condition: TensorView, TensorView, TensorView, target: TensorView)
+    /// An operator that `OperatorDefinition` has, over its loop.
+    case defined(DefinedStep)
+    /// One element, by its bits, everywhere; the target has no gaps.
+    case fill(UInt64, target: TensorView)
     /// target = alpha * target + beta * c.
     case scaleAdd(alpha: Float, beta: Float, c: TensorView?, target: TensorView)
   }

@@ -55,9 +55,5 @@ enum CUDALowering {
   static func half(_ value: Float) -> UInt16 { Float16(value).bitPattern }
 
   /// To nearest, ties to even.
-  static func bf16(_ value: Float) -> UInt16 {
-    let bits = value.bitPattern
-    if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
-    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
-  }
+  static func bf16(_ value: Float) -> UInt16 { Tensor.brainFloat(value) }
 }

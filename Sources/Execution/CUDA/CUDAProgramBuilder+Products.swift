@@ -287,8 +287,9 @@ extension CPUStep.Work {
       .softmax(_, _, let target), .softmaxStrided(_, _, let target), .activate(_, _, let target), .unary(_, _, let target),
       .binary(_, _, _, let target), .clip(_, _, _, let target), .attributed(_, _, _, _, let target), .reduce(_, _, _, let target),
       .copy(_, let target), .cast(_, let target), .gather(_, _, _, let target), .select(_, _, _, let target),
-      .scaleAdd(_, _, _, let target):
+      .fill(_, let target), .scaleAdd(_, _, _, let target):
       target
+    case .defined(let step): step.target
     }
   }
 }

@@ -175,8 +175,42 @@ struct CUDAProgramBuilder {
             .place(.view(condition)), .place(.view(a)), .place(.view(b)), .place(.view(target)),
             try walk(target.shape, [a.strides, b.strides, condition.strides], count: target.count),
           ]))
+    case .defined(let step): try defined(step)
+    case .fill(let bits, let target):
+      let bytes = target.type.memorySize
+      guard [1, 2, 4, 8].contains(bytes) else { throw unsupported("elements of \(target.type.rawValue) are not available") }
+      append(
+        elementwise(
+          "fill_\(bytes)", count: target.count,
+          [.place(.view(target)), CUDALaunch.value(Int64(target.count)), CUDALaunch.value(bits)]))
     case .scaleAdd(let alpha, let beta, let c, let target):
       try addScaled(target, c, alpha: alpha, beta: beta, .none)
+    }
+  }
+
+  /// An operator with a definition: the kernel of its name, called as its family's are.
+  private mutating func defined(_ step: DefinedStep) throws(DeviceError) {
+    guard let source = step.sources.first, step.sources.count <= 3 else { throw unsupported("so many inputs are not available") }
+    let function = "\(step.name)_\(try element(source).suffix)"
+    let numbers = [0, 1].map { index in CUDALaunch.value(index < step.operation.numbers.count ? step.operation.numbers[index] : 0) }
+    switch step.loop {
+    case .alongAxis(_, let size, let stride):
+      let rows = source.count / max(1, size)
+      append(
+        byRows(
+          function, blocks: (rows + 3) / 4,
+          [
+            .place(.view(source)), .place(.view(step.target)), CUDALaunch.value(Int64(rows)), CUDALaunch.value(Int32(clamping: size)),
+            CUDALaunch.value(Int64(stride)),
+          ] + numbers))
+    case .elementwise:
+      let places = (0..<3).map { $0 < step.sources.count ? CUDAPlace.view(step.sources[$0]) : .null }
+      append(
+        elementwise(
+          function, count: step.target.count,
+          places.map { .place($0) } + [
+            .place(.view(step.target)), try walk(step.target.shape, step.sources.map(\.strides), count: step.target.count),
+          ] + numbers))
     }
   }
 

@@ -26,6 +26,7 @@ extension Operation {
     case .unary(let operation): operation.rawValue
     case .reduce(let reduction, _, _): "reduce " + reduction.rawValue
     case .costed(let costed): costed.type
+    case .defined(let defined): defined.definition.name
     default: "\(self)".split(separator: "(").first.map(String.init) ?? "\(self)"
     }
   }

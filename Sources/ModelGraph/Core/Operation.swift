@@ -3,7 +3,7 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
   case none, relu, gelu, geluTanh, tanh, sigmoid
 }
 
-/// What a node computes. Cases up to `flatten` are ONNX operators; those after it exist only after rewrites and are written to
+/// What a node computes. Cases up to `defined` are ONNX operators; those after it exist only after rewrites and are written to
 /// ONNX as the operators they stand for. Shape-like inputs (Reshape's target, Slice's bounds, ...) are folded into attributes when
 /// a graph is built: no operation here reads a shape from a tensor.
 public enum Operation: Sendable, Hashable {
@@ -40,6 +40,8 @@ public enum Operation: Sendable, Hashable {
   /// Inputs condition, ifTrue, ifFalse.
   case select
   case flatten(axis: Int)
+  /// Whatever `OperatorDefinition` has: one result, and nothing that rewrites look for.
+  case defined(DefinedOperator)
 
   /// Rewritten: x [..., k] times weight [k, n] (or [n, k] when `transposeWeight`) + bias [n]?, then the activation.
   /// Inputs x, weight, bias?. The weight is two-dimensional.

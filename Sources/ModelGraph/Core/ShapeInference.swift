@@ -33,11 +33,13 @@ public enum ShapeInference {
       maximum = 1
     case .binary, .matMul, .gather: maximum = 2
     case .gemm, .select, .layerNormalization, .linear, .batchedLinear, .normalizedActivation: maximum = 3
+    case .defined(let defined): maximum = defined.definition.inputCount
     case .concat, .costed: maximum = .max
     }
     let minimum: Int
     switch operation {
     case .select: minimum = 3
+    case .defined(let defined): minimum = defined.definition.inputCount
     case .costed: minimum = 0
     default: minimum = 1
     }
@@ -264,6 +266,10 @@ public enum ShapeInference {
       let result = [weight.shape[0], m, weight.shape[2]]
       if inputs.count > 2, let bias = inputs[2], Shapes.broadcast(result, bias.shape) != result { throw fail("the bias does not fit") }
       return [(type, result)]
+
+    case .defined(let defined):
+      if defined.definition.isFloatingPoint { try expectFloating(try input(0)) }
+      do throws(OperatorRefusal) { return [try defined.result(inputs)] } catch { throw fail(error.reason) }
 
     case .costed(let costed):
       for result in costed.results where result.shape.contains(where: { $0.constant < 0 || $0.perRow < 0 }) {

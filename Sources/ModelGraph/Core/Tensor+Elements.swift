@@ -54,6 +54,13 @@ extension Tensor {
     }
   }
 
+  /// The nearest bfloat16, ties to even.
+  public static func brainFloat(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+  }
+
   /// IEEE 754 binary16, by its definition: 1 sign, 5 exponent (bias 15), 10 fraction bits.
   static func double(float16 bits: UInt16) -> Double {
     let sign: Double = bits & 0x8000 == 0 ? 1 : -1
@@ -70,5 +77,22 @@ extension Tensor {
     self.type = type
     self.shape = shape
     self.storage = storage
+  }
+}
+
+extension DataType {
+  /// An element of an executable type, rounded (integers: towards zero, and to the nearest end where it does not fit); zeros for the others.
+  public func bytes(of value: Double) -> [UInt8] {
+    func raw<Element: BitwiseCopyable>(_ element: Element) -> [UInt8] { withUnsafeBytes(of: element) { Array($0) } }
+    return switch self {
+    case .float32: raw(Float(value))
+    case .float64: raw(value)
+    case .float16: raw(Float16(value).bitPattern)
+    case .bfloat16: raw(Tensor.brainFloat(Float(value)))
+    case .int64: raw(Int64(saturating: value))
+    case .int32: raw(Int32(saturating: value))
+    case .bool: [value == 0 ? 0 : 1]
+    default: [UInt8](repeating: 0, count: bytesPerElement)
+    }
   }
 }

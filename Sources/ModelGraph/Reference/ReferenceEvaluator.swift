@@ -134,6 +134,11 @@ struct Run {
       var result = product(x, try input(1))
       if let bias = optional(2) { result = elementwise(result, bias, +) }
       return [activated(result, activation)]
+    case .defined(let defined):
+      guard let attributes = defined.attributes.at(rows: rows) else { throw fail("an attribute is out of range at \(rows) rows") }
+      var arguments: [DenseArray] = []
+      for index in inputs.indices { arguments.append(try input(index)) }
+      return [try evaluated(defined.definition, attributes, arguments, node)]
     case .costed: return []
     }
   }

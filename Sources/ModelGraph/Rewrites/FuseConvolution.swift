@@ -38,6 +38,7 @@ public enum FuseConvolution: RewritePass {
     case .costed(let costed) where costed.type == "BatchNormalization" && costed.results.count == 1:
       let parameters = node.inputs.dropFirst()
       return parameters.allSatisfy { $0.map { graph.constants[$0] != nil } ?? false } ? "batchnormalization" : nil
+    case .defined(let defined) where defined.definition.name == "PRelu": return "prelu"
     case .costed(let costed) where costed.type == "PRelu": return "prelu"
     default: return nil
     }

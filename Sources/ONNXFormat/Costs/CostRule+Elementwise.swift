@@ -5,7 +5,7 @@ extension CostRule {
   static let elementwise: [String: CostRule] = {
     var rules: [String: CostRule] = [:]
     for name in [
-      "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "Sum", "Mean", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "PRelu",
+      "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "Sum", "Mean", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
     ] { rules[name] = .broadcast() }
     for name in ["And", "Or", "Xor", "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual"] { rules[name] = .broadcast(type: .bool) }
     rules["Where"] = .broadcast(valueFrom: 1)

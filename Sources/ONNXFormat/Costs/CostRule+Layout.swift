@@ -19,14 +19,6 @@ extension CostRule {
       return order.sorted() == Array(x.indices) ? order.map { x[$0] } : nil
     }
     rules["Concat"] = copy(concatenated)
-    rules["Tile"] = copy { node in
-      guard let x = node.shape(0), let repeats = node.operand(1)?.sizes, repeats.count == x.count else { return nil }
-      let result = zip(x, repeats).compactMap { $0.multiplied(by: $1) }
-      return result.count == x.count ? result : nil
-    }
-    rules["Pad"] = copy(padded)
-    rules["DepthToSpace"] = copy { node in blocks(node, toSpace: true) }
-    rules["SpaceToDepth"] = copy { node in blocks(node, toSpace: false) }
     rules["Resize"] = CostRule(
       shapes: { node in [resized(node)] },
       work: { node, results in
@@ -89,36 +81,6 @@ extension CostRule {
       shape[axis] = sum
     }
     return shape
-  }
-
-  /// Before opset 11 the pads are an attribute; with opset 18 they may be of some axes alone.
-  private static func padded(_ node: CostedNode) -> Shape? {
-    guard var shape = node.shape(0),
-      let pads = node.list("pads") ?? node.list("paddings") ?? node.integers(1),
-      let axes = node.has(3) ? node.integers(3)?.compactMap({ node.axis($0, rank: shape.count) }) : Array(shape.indices),
-      pads.count == 2 * axes.count
-    else { return nil }
-    for (place, axis) in axes.enumerated() {
-      let (amount, overflow) = pads[place].addingReportingOverflow(pads[place + axes.count])
-      guard !overflow, let sum = shape[axis].adding(.fixed(amount)), sum.constant >= 0 || sum.perRow > 0 else { return nil }
-      shape[axis] = sum
-    }
-    return shape
-  }
-
-  private static func blocks(_ node: CostedNode, toSpace: Bool) -> Shape? {
-    guard let x = node.shape(0), x.count == 4, let block = node.integer("blocksize"), block > 0, block < 1 << 15 else { return nil }
-    let (side, area) = (Dimension.fixed(block), Dimension.fixed(block * block))
-    if toSpace {
-      guard let channels = x[1].divided(by: area), let height = x[2].multiplied(by: side), let width = x[3].multiplied(by: side) else {
-        return nil
-      }
-      return [x[0], channels, height, width]
-    }
-    guard let channels = x[1].multiplied(by: area), let height = x[2].divided(by: side), let width = x[3].divided(by: side) else {
-      return nil
-    }
-    return [x[0], channels, height, width]
   }
 
   /// Resize and Upsample: scales as an attribute (opset 7), as the second input (9, 10), or behind the region of interest, with sizes (11).

@@ -14,17 +14,8 @@ extension CostRule {
         }, work: perInput(name == "LogSumExp" ? 4 : 1),
         upperBounds: { node in [node.integer("keepdims") ?? 1 != 0 ? node.shape(0) : nil] })
     }
-    for name in ["ArgMax", "ArgMin"] {
-      rules[name] = CostRule(
-        types: { _ in [.int64] },
-        shapes: { node in
-          guard let shape = node.shape(0), let axis = node.axis(node.integer("axis") ?? 0, rank: shape.count) else { return [nil] }
-          return [reduced(shape, [axis], keep: node.integer("keepdims") ?? 1 != 0)]
-        }, work: perInput(1))
-    }
-    for name in ["Softmax", "LogSoftmax", "Hardmax"] { rules[name] = .likeFirst(5) }
-    for name in ["CumSum", "CumProd"] { rules[name] = .likeFirst(1) }
-    rules["LpNormalization"] = .likeFirst(3)
+    rules["Softmax"] = .likeFirst(5)
+    rules["CumProd"] = .likeFirst(1)
     rules["TopK"] = CostRule(
       types: { node in [node.elementType(0), .int64] },
       shapes: { node in

@@ -19,6 +19,8 @@ struct CostedNode {
   let attributes: [String: AttributeMessage]
   let inputs: [Operand?]
   let outputCount: Int
+  /// Counts instead of the attribute, where that has another meaning in the node's opset.
+  var axis: Int?
 
   func has(_ index: Int) -> Bool { index < inputs.count && inputs[index] != nil }
   func operand(_ index: Int) -> Operand? { index < inputs.count ? inputs[index] : nil }
@@ -123,8 +125,7 @@ struct CostRule: Sendable {
 
   /// All rules by operator; a domain other than ONNX's own stands before the name.
   static let all: [String: CostRule] = [
-    elementwise, reductions, products, convolutions, pooling, normalization, recurrent, layout, indexing, attention, quantization,
-    sequences,
-    signals,
+    elementwise, reductions, products, convolutions, pooling, normalization, recurrent, layout, indexing, attention,
+    quantization, sequences, signals, definitions,
   ].reduce(into: [:]) { $0.merge($1) { first, _ in first } }
 }

@@ -32,6 +32,7 @@ enum OperationCoding {
       return make(
         "attributed", ("function", JSONValue(function.rawValue)), ("first", JSONValue(Double(first))), ("second", JSONValue(Double(second)))
       )
+    case .defined(let defined): return make("defined", ("operator", DefinedOperatorCoding.json(defined)))
     case .costed(let costed): return make("costed", ("operator", CostedOperatorCoding.json(costed)))
     case .reshape(let shape): return make("reshape", ("shape", json(shape)))
     case .transpose(let permutation): return make("transpose", ("permutation", list(permutation)))
@@ -90,6 +91,7 @@ enum OperationCoding {
       return .attributed(function, first, second)
     // As files before had it.
     case "leakyRelu": return float("slope").map { .attributed(.leakyRelu, $0, 0) }
+    case "defined": return json["operator"].flatMap(DefinedOperatorCoding.defined).map { .defined($0) }
     case "costed": return json["operator"].flatMap(CostedOperatorCoding.costed).map { .costed($0) }
     case "reshape": return json["shape"].flatMap(shape).map { .reshape($0) }
     case "transpose": return list("permutation").map { .transpose(permutation: $0) }

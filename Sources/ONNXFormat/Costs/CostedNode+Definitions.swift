@@ -1,0 +1,83 @@
+import CheckedNumbers
+import ModelGraph
+
+/// Why a node's attributes are not those of an operator.
+enum OperatorProblem: Error {
+  /// The input that would have to be known.
+  case unknownInput(Int)
+  case other(String)
+}
+
+extension CostedNode {
+  /// The operator with its attributes, from where the node's opset has them: attributes, or inputs whose values are known.
+  func defined(by definition: OperatorDefinition) throws(OperatorProblem) -> DefinedOperator {
+    var given: [String: OperatorAttribute.Content] = [:]
+    for attribute in definition.attributes {
+      if attribute.name == "axis", let axis {
+        given["axis"] = .integer(axis)
+        continue
+      }
+      if let message = attributes[attribute.name] ?? attribute.formerName.flatMap({ attributes[$0] }) {
+        guard let content = content(message, attribute.kind) else { throw .other("its \(attribute.name) is out of range") }
+        given[attribute.name] = content
+      } else if let place = attribute.input, has(place) {
+        guard let content = content(of: place, attribute.kind) else {
+          throw .unknownInput(place)
+        }
+        given[attribute.name] = content
+      } else if attribute.usual == nil {
+        throw .other("has no \(attribute.name)")
+      }
+    }
+    guard let operation = DefinedOperator(definition, given) else { throw .other("its attributes are of other kinds") }
+    guard let shape = shape(0) else { return operation }
+    guard let canonical = operation.canonical(for: shape) else { throw .other("its attributes do not fit its input") }
+    return canonical
+  }
+
+  private func content(_ message: AttributeMessage, _ kind: OperatorAttribute.Kind) -> OperatorAttribute.Content? {
+    switch kind {
+    case .integer: message.integer.flatMap { Int(exactly: $0) }.map { .integer($0) }
+    case .integers:
+      message.integers.allSatisfy { Int(exactly: $0) != nil } ? .integers(message.integers.map { .fixed(Int(clamping: $0)) }) : nil
+    case .real: message.float.map { .real($0) }
+    case .text: message.text.map { .text($0) }
+    }
+  }
+
+  private func content(of input: Int, _ kind: OperatorAttribute.Kind) -> OperatorAttribute.Content? {
+    guard let operand = operand(input) else { return nil }
+    switch kind {
+    case .integer: return operand.integers?.count == 1 ? operand.integers?.first.map { .integer($0) } : nil
+    case .integers: return operand.sizes.map { .integers($0) }
+    case .real: return operand.reals?.count == 1 ? operand.reals?.first.map { .real(Float($0)) } : nil
+    case .text: return nil
+    }
+  }
+}
+
+extension CostRule {
+  /// What graphs can hold has its shapes and its work beside its definition.
+  static let definitions = Dictionary(OperatorDefinition.all.map { ($0.name, rule($0)) }, uniquingKeysWith: { first, _ in first })
+
+  private static func rule(_ definition: OperatorDefinition) -> CostRule {
+    @Sendable func result(_ node: CostedNode) -> (type: DataType?, shape: Shape)? {
+      var values: [Value?] = []
+      for index in 0..<definition.inputCount {
+        guard let shape = node.shape(index) else { return nil }
+        values.append(Value(name: "", type: node.elementType(index) ?? node.elementType(0) ?? .float32, shape: shape))
+      }
+      // Where the axis is flattened, every shape is the input's all the same.
+      var plain = node
+      if definition.isFlattenedBeforeOpset13 { plain.axis = -1 }
+      if let operation = try? plain.defined(by: definition), let result = try? operation.result(values) {
+        return (result.0 == values[0]?.type ? nil : result.0, result.1)
+      }
+      // Before opset 7 the other inputs were fitted to the first.
+      if case .elementwise = definition.form, node.opset < 7 { return node.shape(0).map { (nil, $0) } }
+      return nil
+    }
+    let work = definition.countsInput ? perInput(definition.operations) : perResult(definition.operations)
+    return CostRule(types: { node in [result(node)?.type] }, shapes: { node in [result(node)?.shape] }, work: work)
+  }
+}
