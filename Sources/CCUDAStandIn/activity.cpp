@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "CCUDAStandIn.h"
@@ -14,8 +15,8 @@
 using namespace headroom;
 
 namespace {
-/// `HEADROOM_STANDIN_ACTIVITY=drop=5,late=2,held=1,zero=1,reverse=1,early=1,takeover=100,serialize=1`: what goes wrong in a program of its own, where no
-/// test can call. See CCUDAStandIn.h.
+/// `HEADROOM_STANDIN_ACTIVITY=drop=5,late=2,held=1,zero=1,reverse=1,early=1,every=100,repeat=1000,takeover=100,serialize=1`: what goes wrong in a program
+/// of its own, where no test can call. See CCUDAStandIn.h.
 size_t asked(const char *what) {
   const char *text = getenv("HEADROOM_STANDIN_ACTIVITY");
   std::string key = std::string(what) + "=";
@@ -45,6 +46,8 @@ struct Activity {
   std::vector<Full> full, late;
   size_t toDrop = asked("drop"), dropped = 0, lateEvery = asked("late"), buffers = 0;
   size_t zeroStarts = asked("zero"), reversed = asked("reverse"), early = asked("early"), untilTaken = asked("takeover");
+  /// Records of one executed kernel; of how many one is disturbed; records so far.
+  size_t repeat = std::max<size_t>(1, asked("repeat")), every = std::max<size_t>(1, asked("every")), kernels = 0, written = 0;
   std::set<std::string> names;
 };
 
@@ -89,7 +92,7 @@ void write(const void *record, size_t known, uint32_t kind, bool isAsked) {
     a.requested = thiefsRequest;
     a.completed = thiefsCompletion;
   }
-  if (a.toDrop > 0) {
+  if (a.toDrop > 0 && ++a.written % a.every == 0) {
     a.toDrop--;
     a.dropped++;
     return;
@@ -195,6 +198,33 @@ void noteOverhead(uint32_t kind, uint64_t start, uint64_t end) {
   write(&record, sizeof record, HR_KIND_OVERHEAD);
 }
 
+namespace {
+void writeKernel(const Operation &operation, const Stream &stream, uint64_t start, uint64_t end) {
+  Activity &a = activity();
+  HRKernelRecord record = operation.kernel;
+  // Names live as long as the library, as CUPTI's do.
+  record.name = a.names.insert(operation.kernelName).first->c_str();
+  record.start = start;
+  record.end = end;
+  if (++a.kernels % a.every == 0) {
+    if (a.zeroStarts > 0) {
+      a.zeroStarts--;
+      record.start = 0;
+    } else if (a.reversed > 0) {
+      a.reversed--;
+      record.end = start - 1;
+    } else if (a.early > 0) {
+      a.early--;
+      record.start -= 1000000000;
+    }
+  }
+  record.contextId = 1;
+  record.streamId = (uint32_t)stream.id;
+  record.kind = a.kinds.count(HR_KIND_KERNEL) ? HR_KIND_KERNEL : HR_KIND_CONCURRENT_KERNEL;
+  write(&record, sizeof record, record.kind);
+}
+}  // namespace
+
 void noteExecuted(const Operation &operation, const Stream &stream, uint64_t start, uint64_t end) {
   Activity &a = activity();
   if (operation.graph && a.kinds.count(HR_KIND_GRAPH_TRACE)) {
@@ -212,25 +242,12 @@ void noteExecuted(const Operation &operation, const Stream &stream, uint64_t sta
   end = stamped(end);
   switch (operation.kind) {
     case HR_KIND_CONCURRENT_KERNEL: {
-      HRKernelRecord record = operation.kernel;
-      // Names live as long as the library, as CUPTI's do.
-      record.name = a.names.insert(operation.kernelName).first->c_str();
-      record.start = start;
-      record.end = end;
-      if (a.zeroStarts > 0) {
-        a.zeroStarts--;
-        record.start = 0;
-      } else if (a.reversed > 0) {
-        a.reversed--;
-        record.end = start - 1;
-      } else if (a.early > 0) {
-        a.early--;
-        record.start -= 1000000000;
+      // Where more records are asked for than kernels are executed, they share its time, one after the other, as the nodes of a graph would.
+      uint64_t each = std::max<uint64_t>(1, (end - start) / a.repeat);
+      for (size_t index = 0; index < a.repeat; index++) {
+        uint64_t begun = a.repeat == 1 ? start : start + index * each;
+        writeKernel(operation, stream, begun, a.repeat == 1 ? end : begun + each);
       }
-      record.contextId = 1;
-      record.streamId = (uint32_t)stream.id;
-      record.kind = a.kinds.count(HR_KIND_KERNEL) ? HR_KIND_KERNEL : HR_KIND_CONCURRENT_KERNEL;
-      write(&record, sizeof record, record.kind);
       break;
     }
     case HR_KIND_MEMCPY: {

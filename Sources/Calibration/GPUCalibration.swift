@@ -30,6 +30,8 @@ package struct GPUCalibration: Sendable {
   package var type = ComputeType.fp16
   /// In the trace; nil: found from the kernels' counts.
   package var steps: Int?
+  /// Products are timed on a GPU here; nil: they are given.
+  package var device: DeviceCalibration?
 
   /// Nothing is asked for yet.
   package init(gpu: GPUSelection, sizes: ModelSelection, output: String?) {
@@ -38,6 +40,10 @@ package struct GPUCalibration: Sendable {
 
   /// - Throws: options that cannot be together, or mean nothing.
   package func check() throws(UsageError) {
+    if let device {
+      if trace != nil || measurements != nil { throw UsageError("give --device, --gpu-measurements or --from-trace") }
+      try device.check()
+    }
     if trace != nil, measurements != nil { throw UsageError("give --gpu-measurements or --from-trace") }
     if model != nil, trace == nil { throw UsageError("--model \(model ?? ""): names the model of a trace; give --from-trace") }
     if model != nil, rows == nil { throw UsageError("--model \(model ?? ""): say with --rows how many rows a step had") }
@@ -72,6 +78,15 @@ package struct GPUCalibration: Sendable {
       "calibrated: \(fit.classes.map(\.rawValue).joined(separator: ", ")); mean error on these measurements: \(NumberText.percent(fit.errorBefore)) before, \(NumberText.percent(fit.errorAfter)) after (not held out)"
   }
 
+  /// Times products on a GPU here, and writes the constants where a file is named.
+  ///
+  /// - Throws: `DeviceError`, `FileError`, `UsageError`.
+  package func fit(_ device: DeviceCalibration, progress: (String) -> Void) throws -> MachineMeasurement.Result {
+    var device = device
+    device.output = output
+    return try device.run(date: Self.now, progress: progress)
+  }
+
   /// Fits to a trace, and writes the constants where a file is named.
   ///
   /// - Throws: `TraceImportError`, `TraceCalibrationError`, `FileError`, `UsageError`, and what planning the model throws.
@@ -100,7 +115,7 @@ package struct GPUCalibration: Sendable {
   }
 
   /// "2026-11-27T03:40:00Z".
-  private static var now: String {
+  static var now: String {
     var seconds = time(nil)
     var parts = tm()
     gmtime_r(&seconds, &parts)

@@ -30,6 +30,14 @@ package struct MetricsResult: Sendable {
           guard let value = gpu.answers[entry.quantity]?.value else { continue }
           trace.counters.append(CounterSample(time: sample.time.nanoseconds, counter: id, device: device, value: value))
         }
+        // A share of an instance is none of the GPU: it keeps a name of its own.
+        for instance in gpu.instances {
+          for entry in Self.names {
+            guard let value = instance.answers[entry.quantity]?.value else { continue }
+            let name = trace.names.intern("GPU instance \(instance.identifier): \(entry.name)")
+            trace.counters.append(CounterSample(time: sample.time.nanoseconds, counter: name, device: device, value: value))
+          }
+        }
       }
     }
   }
@@ -45,12 +53,30 @@ package struct MetricsResult: Sendable {
   /// The GPUs that were read, as the first reading had them.
   package var gpus: [GPUReading] { samples.first?.gpus ?? [] }
 
-  /// Means of every quantity that GPU `index` answered.
-  package func means(_ index: Int) -> [Mean] {
-    GPUReading.Quantity.allCases.compactMap { quantity in
+  /// What GPU `index` said in each reading, or its GPU instance of that number.
+  private func answers(_ index: Int, _ instance: Int?) -> [[GPUReading.Quantity: GPUReading.Answer]] {
+    samples.compactMap { sample in
+      guard let gpu = sample.gpus.first(where: { $0.index == index }) else { return nil }
+      return instance.map { number in gpu.instances.first { $0.identifier == number }?.answers } ?? gpu.answers
+    }
+  }
+
+  /// GPU instances of GPU `index` that were read at any time, by their numbers.
+  package func instances(_ index: Int) -> [(identifier: Int, name: String)] {
+    var found: [Int: String] = [:]
+    for sample in samples {
+      for instance in sample.gpus.first(where: { $0.index == index })?.instances ?? [] { found[instance.identifier] = instance.name }
+    }
+    return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  /// Means of every quantity that GPU `index` answered, or its GPU instance of that number.
+  package func means(_ index: Int, instance: Int? = nil) -> [Mean] {
+    let all = answers(index, instance)
+    return GPUReading.Quantity.allCases.compactMap { quantity in
       var (sum, count, from) = (0.0, 0, "")
-      for sample in samples {
-        guard case .value(let value, let source)? = sample.gpus.first(where: { $0.index == index })?.answers[quantity] else { continue }
+      for answers in all {
+        guard case .value(let value, let source)? = answers[quantity] else { continue }
         (sum, count, from) = (sum + value, count + 1, source)
       }
       return count == 0 ? nil : Mean(quantity: quantity, source: from, mean: sum / Double(count), count: count)
@@ -65,13 +91,12 @@ package struct MetricsResult: Sendable {
     return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// What GPU `index` did not answer, each with its reason.
-  package func refusals(_ index: Int) -> [String] {
+  /// What GPU `index` did not answer, or its GPU instance of that number, each with its reason.
+  package func refusals(_ index: Int, instance: Int? = nil) -> [String] {
     var seen: [String] = []
-    for sample in samples {
-      guard let gpu = sample.gpus.first(where: { $0.index == index }) else { continue }
+    for answers in answers(index, instance) {
       for quantity in GPUReading.Quantity.allCases {
-        guard case .refused(let reason)? = gpu.answers[quantity] else { continue }
+        guard case .refused(let reason)? = answers[quantity] else { continue }
         let text = "\(quantity.rawValue): \(reason)"
         if !seen.contains(text) { seen.append(text) }
       }
@@ -90,6 +115,13 @@ package struct MetricsResult: Sendable {
       }
       for limit in limits(gpu.index) { lines.append("    clocks limited by \(limit.text) in \(limit.samples) readings") }
       for refusal in refusals(gpu.index) { lines.append("    not read: \(refusal)") }
+      for instance in instances(gpu.index) {
+        lines.append("    GPU instance \(instance.identifier)  \(instance.name)")
+        for mean in means(gpu.index, instance: instance.identifier) where mean.quantity.unit != "bytes" {
+          lines.append("      \(mean.quantity.rawValue) \(NumberText.fixed(mean.mean, decimals: 1)) \(mean.quantity.unit) (\(mean.source))")
+        }
+        for refusal in refusals(gpu.index, instance: instance.identifier) { lines.append("      not read: \(refusal)") }
+      }
     }
     return lines + [""]
   }
@@ -101,17 +133,29 @@ package struct MetricsResult: Sendable {
         gpus.map { gpu in
           [
             "index": JSONValue(gpu.index), "name": .string(gpu.name), "uuid": .string(gpu.uuid),
-            "means": .array(
-              means(gpu.index).map {
-                [
-                  "name": .string($0.quantity.rawValue), "unit": .string($0.quantity.unit), "source": .string($0.source),
-                  "mean": JSONValue($0.mean), "readings": JSONValue($0.count),
-                ]
-              }),
+            "means": Self.json(means(gpu.index)),
             "clockLimits": .array(limits(gpu.index).map { ["reason": .string($0.text), "readings": JSONValue($0.samples)] }),
             "refused": .array(refusals(gpu.index).map { .string($0) }),
+            "gpuInstances": .array(
+              instances(gpu.index).map { instance in
+                [
+                  "identifier": JSONValue(instance.identifier), "name": .string(instance.name),
+                  "means": Self.json(means(gpu.index, instance: instance.identifier)),
+                  "refused": .array(refusals(gpu.index, instance: instance.identifier).map { .string($0) }),
+                ]
+              }),
           ]
         }),
     ]
+  }
+
+  private static func json(_ means: [Mean]) -> JSONValue {
+    .array(
+      means.map {
+        [
+          "name": .string($0.quantity.rawValue), "unit": .string($0.quantity.unit), "source": .string($0.source),
+          "mean": JSONValue($0.mean), "readings": JSONValue($0.count),
+        ]
+      })
   }
 }

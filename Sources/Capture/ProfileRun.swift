@@ -54,7 +54,8 @@ package struct ProfileRun {
         calls?.stop()
         if let recording {
           unrecorded.withLock {
-            $0 = UnrecordedProcesses.find(below: Int64(getpid()), recorded: recording.processes, libraries: driverNames)
+            $0 = UnrecordedProcesses.find(
+              below: Int64(getpid()), recorded: recording.processes.union([Int64(getpid())]), libraries: driverNames)
           }
         }
         recording?.stop(

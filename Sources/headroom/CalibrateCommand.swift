@@ -16,7 +16,9 @@ struct CalibrateCommand: ParsableCommand {
       --host measures what our server and a client cost around a model on this machine, and writes the profile that `headroom bench \
       --host FILE.json` and `host: FILE.json` in an experiment file read. --processor times whole batches of a model on the CPU device.
 
-      For a GPU: measure the 24 products that --print-shapes lists (a second of GPU time each: median of some hundred replays), put the times into a
+      --device cuda:0 times the 24 products of --print-shapes on a GPU here, fits its constants, and holds them against 200 random products.
+
+      For another GPU: measure the 24 products that --print-shapes lists (a second of GPU time each: median of some hundred replays), put the times into a
       column median_us, and give the file back; or give a profiler's kernel records (columns gpu, dtype, b, m, n, k, kernel_us_median, and \
       the rest as it comes), of several types and batched ones too. The fit is held near the constants known before, so that 24 points are enough.
 
@@ -26,6 +28,7 @@ struct CalibrateCommand: ParsableCommand {
       EXAMPLES
         headroom calibrate --host -o host.json
         headroom calibrate --processor linear --max-batch-size 256 -o linear.json
+        headroom calibrate --device cuda:0 -o here.json
         headroom calibrate --print-shapes > shapes.csv
         headroom calibrate --gpu l4 --gpu-measurements measured.csv -o l4.json
         headroom calibrate --from-trace trace.json.gz -o h100.json
@@ -53,9 +56,13 @@ struct CalibrateCommand: ParsableCommand {
     let (host, gpu) = (machine.settings(output: output, model: sizes.selection), measured.settings(output: output, sizes: sizes.selection))
     do {
       defer { progress.clear() }
-      if !host.isAsked, measured.fromTrace == nil { return Terminal.note(try gpu.fitMeasurements(note: Terminal.note)) }
+      if !host.isAsked, measured.fromTrace == nil, measured.device == nil {
+        return Terminal.note(try gpu.fitMeasurements(note: Terminal.note))
+      }
       let result =
-        if !host.isAsked, let trace = measured.fromTrace {
+        if !host.isAsked, let device = gpu.device {
+          try gpu.fit(device) { progress.report($0) }
+        } else if !host.isAsked, let trace = measured.fromTrace {
           try gpu.fit(trace: trace, width: Terminal.width) { progress.report($0) }
         } else {
           try host.run(progress: { progress.report($0) }, note: { if !machine.quiet { Terminal.note("headroom calibrate: \($0)") } })

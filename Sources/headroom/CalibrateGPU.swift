@@ -19,8 +19,12 @@ struct CalibrateGPU: ParsableArguments {
     help: ArgumentHelp(
       "With --from-trace, where it has no shapes: the model that ran (linear, stacked, seqlen, encoder, or an .onnx file).",
       valueName: "model")) var model: String?
+  @Option(help: ArgumentHelp("Time products on a GPU here, fit, and predict random ones.", valueName: "cuda:0")) var device: String?
+  @Option(help: ArgumentHelp("With --device: sizes (m, n, k) in place of the 24 designed ones.", valueName: "file")) var shapes: String?
+  @Option(help: "With --device: random products that are measured and not fitted to.") var heldOut = 200
+  @Option(help: ArgumentHelp("With --device: CSV that keeps what was measured.", valueName: "file")) var keepMeasurements: String?
   @Option(help: "With --model: rows of a step.") var rows: Int?
-  @Option(help: "With --model: arithmetic of its products: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
+  @Option(help: "With --model, --device: arithmetic of the products: fp16, bf16, tf32, fp32.") var dtype: ComputeType = .fp16
   @Option(help: "With --from-trace: steps in the trace. (default: found from the kernels' counts)") var steps: Int?
 
   func validate() throws { try checked(settings(output: nil, sizes: ModelSelection()).check) }
@@ -33,6 +37,11 @@ struct CalibrateGPU: ParsableArguments {
     settings.rows = rows
     settings.type = dtype
     settings.steps = steps
+    settings.device = device.map { device in
+      var settings = DeviceCalibration(device: device, gpu: GPUSelection(names: gpu, file: gpuFile))
+      (settings.type, settings.shapes, settings.heldOut, settings.measurements) = (dtype, shapes, heldOut, keepMeasurements)
+      return settings
+    }
     return settings
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Execution
@@ -50,6 +51,42 @@ extension OnStandIn {
       guard case .refused(let reason)? = gpu.answers[.gpuBusy] else { return #expect(Bool(false), "GPU busy was answered") }
       #expect(reason.contains("MIG"))
       #expect(gpu.processesRefused?.contains("Insufficient Permissions") == true)
+    }
+
+    /// MIG: each GPU instance is sampled by itself, named, and has its processes; the GPU's own utilization is not defined.
+    @Test func everyGPUInstanceHasItsOwnCounters() throws {
+      let standIn = try #require(StandIn())
+      setenv("HEADROOM_STANDIN_MIG", "2", 1)
+      defer { unsetenv("HEADROOM_STANDIN_MIG") }
+      let management = try GPUManagement(standIn.search)
+      let gpu = try #require(management.read().first)
+      #expect(gpu.instances.map(\.identifier) == [1, 2])
+      #expect(gpu.instances.map { $0.answers[.smActive] } == [.value(22, source: "GPM"), .value(23, source: "GPM")])
+      #expect(gpu.instances.allSatisfy { $0.name == "stand-in GPU MIG 1g.1gb" && $0.uuids.count == 1 && $0.uuids[0].hasPrefix("MIG-") })
+      #expect(gpu.instances[0].answers[.memoryTotal] == .value(1_073_741_824, source: "NVML"))
+      #expect(gpu.answers[.smActive] == .value(21, source: "GPM") && gpu.answers[.gpuBusy]?.value == nil)
+      #expect(gpu.processes.map(\.gpuInstance) == [1])
+    }
+
+    /// Instances come and go while somebody looks: a new one has its first difference at the second reading, and a refused one says why.
+    @Test func gpuInstancesComeAndGo() throws {
+      let standIn = try #require(StandIn())
+      let management = try GPUManagement(standIn.search)
+      #expect(management.read().first?.instances.isEmpty == true)
+      setenv("HEADROOM_STANDIN_MIG", "1", 1)
+      defer { unsetenv("HEADROOM_STANDIN_MIG") }
+      guard case .refused(let first)? = management.read().first?.instances.first?.answers[.smActive] else {
+        return #expect(Bool(false), "a difference with nothing before")
+      }
+      #expect(first.contains("first sample"))
+      #expect(management.read().first?.instances.first?.answers[.smActive]?.value == 22)
+      standIn.fail("nvmlGpmMigSampleGet", code: 4)
+      guard case .refused(let reason)? = management.read().first?.instances.first?.answers[.smActive] else {
+        return #expect(Bool(false), "SM active was answered")
+      }
+      #expect(reason.contains("nvmlGpmMigSampleGet"))
+      unsetenv("HEADROOM_STANDIN_MIG")
+      #expect(management.read().first?.instances.isEmpty == true)
     }
 
     @Test func withoutADriverTheRemedyIsSaid() throws {

@@ -219,6 +219,19 @@ import TraceFormats
     #expect(run.trace.run["cudaBadTimes"] == "3" && run.remarks.contains("3 kernels, copies or fills"), "\(run.remarks)")
   }
 
+  /// Two hundred thousand records in buffers of which every third comes late, one in a thousand with a time that cannot be: all that is wrong is found,
+  /// and nothing else.
+  @Test func manyRecordsAreKeptAndEachBadTimeAmongThemIsFound() throws {
+    let run = try CUDARun(["small", "2000"], faults: "repeat=100,every=1000,zero=30,reverse=40,early=50,late=3") { $0.calls = .none }
+    let bad = run.capture.badTimes
+    let discarded = run.capture.files.reduce(0) { $0 + Int($1.discardedBuffers) }
+    #expect(run.trace.kernels.count + bad.count == 200_000 || discarded > 0, "\(run.remarks)")
+    if discarded == 0 { #expect(bad.withoutStart == 30 && bad.reversed == 40, "\(bad)") }
+    // Without calls nothing says when a kernel was launched: too early is what lies before the recording.
+    #expect(bad.beforeLaunch == 0)
+    #expect(zip(run.trace.kernels.start, run.trace.kernels.end).allSatisfy { $0 > 0 && $0 <= $1 })
+  }
+
   @Test func recordsWithoutRoomAreCounted() throws {
     let run = try CUDARun(["straight", "5"]) { $0.limitBytes = 100 }
     let file = try #require(run.capture.files.first)

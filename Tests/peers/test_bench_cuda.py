@@ -65,3 +65,34 @@ def test_a_suite_is_a_question_and_its_answer(tmp_path, suite):
     assert all(run["timePerBatch"]["value"] > 0 for run in document["runs"])
     if suite in ("batch", "graphs", "seq"):
         assert any(run["predictedTimePerBatch"] for run in document["runs"])
+    if suite == "graphs":
+        assert any(sentence.startswith("1 row:") for sentence in document["verdict"]) and "1 rows" not in " ".join(document["verdict"])
+
+
+def test_stages_are_isolated_on_a_gpu_too(tmp_path):
+    document = check(
+        bench(tmp_path, "--suite", "isolate", "--layers", 2, "--hidden", 16, "--max-rows", 16, "--seconds", 1, "--no-files").stdout, "bench-suite")
+    assert [run["stage"] for run in document["runs"]] == ["client", "front end", "batcher + device", "device", "all of it"]
+    assert all(run["capacity"]["value"] > 0 for run in document["runs"]) and "stand-in" in document["device"]
+
+
+def test_a_change_is_predicted_made_and_measured_in_pairs(tmp_path):
+    (tmp_path / "reduced.yaml").write_text(EXPERIMENT)
+    # 2: a miss, 3: undecided; the stand-in is a processor, and the plan is of a GPU.
+    result = bench(tmp_path, "reduced.yaml", "--device", "sim:h200", "--variant", "linear", "--apply", "HR121", "--prove", "--pairs", 3, codes=(0, 2, 3))
+    prediction, outcome = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert prediction["schema"] == "headroom.proof-prediction/1" and outcome == json.loads(result.stdout)
+    assert prediction["code"] == outcome["code"] == "HR121" and outcome["pairs"] == 3 and "stand-in" not in outcome["variant"]
+    digest = hashlib.sha256(json.dumps(prediction, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    assert len(outcome["predictionSHA256"]) == len(digest)
+    assert outcome["outcome"] == {0: "hit", 2: "miss", 3: "undecided"}[result.returncode]
+    for line in outcome["lines"]:
+        assert line["outcome"] in ("hit", "miss", "undecided") and line["predicted"]["kind"] != "measured" and line["measured"]["kind"] == "measured"
+    assert {"median latency"} <= {line["quantity"] for line in outcome["lines"]}
+
+
+@pytest.mark.parametrize("code, said", [("HR301", "this run does not show it"), ("nonsense", "write a finding's code")])
+def test_a_change_that_nothing_asks_for_is_refused(tmp_path, code, said):
+    (tmp_path / "reduced.yaml").write_text(EXPERIMENT)
+    result = bench(tmp_path, "reduced.yaml", "--device", "sim:h200", "--variant", "linear", "--apply", code, "--prove", codes=(1, 64))
+    assert said in result.stderr and not (tmp_path / "validation.jsonl").exists()

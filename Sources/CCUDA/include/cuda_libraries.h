@@ -128,6 +128,10 @@ enum {
   HR_MANAGEMENT_DRIVER_NOT_LOADED = 9,
 };
 
+/// NVML_DEVICE_MIG_ENABLE; a process's gpuInstanceId outside of MIG.
+enum { HR_MIG_ENABLED = 1 };
+#define HR_NO_GPU_INSTANCE 0xffffffffu
+
 /// nvmlClockType_t, nvmlGpmMetricId_t, nvmlClocksEventReasons.
 enum {
   HR_CLOCK_SM = 1,
@@ -220,6 +224,12 @@ typedef struct {
   F(HRManagementResult, nvmlGpmSampleAlloc, (HRCounterSample * sample))                                                               \
   F(HRManagementResult, nvmlGpmSampleFree, (HRCounterSample sample))                                                                  \
   F(HRManagementResult, nvmlGpmSampleGet, (HRManagedDevice device, HRCounterSample sample))                                           \
+  F(HRManagementResult, nvmlGpmMigSampleGet, (HRManagedDevice device, uint32_t gpuInstance, HRCounterSample sample))                  \
+  F(HRManagementResult, nvmlDeviceGetMigMode, (HRManagedDevice device, uint32_t * current, uint32_t * pending))                       \
+  F(HRManagementResult, nvmlDeviceGetMaxMigDeviceCount, (HRManagedDevice device, uint32_t * count))                                   \
+  F(HRManagementResult, nvmlDeviceGetMigDeviceHandleByIndex,                                                                          \
+    (HRManagedDevice device, uint32_t index, HRManagedDevice * instance))                                                             \
+  F(HRManagementResult, nvmlDeviceGetGpuInstanceId, (HRManagedDevice instance, uint32_t * identifier))                                \
   F(HRManagementResult, nvmlGpmMetricsGet, (HRCounterRequest * request))                                                              \
   F(HRManagementResult, nvmlGpmQueryDeviceSupport, (HRManagedDevice device, HRCounterSupport * support))
 

@@ -14,6 +14,9 @@
 //                             takeover=N    after N records another tool registers its own buffers
 //                             serialize=1     kernels run one at a time, as CUPTI's KIND_KERNEL makes them
 //                             zero=N,reverse=N,early=N   N kernels start at 0, end before they start, start before their launch
+//                             every=N       only every Nth record is one of those that are dropped or have wrong times
+//                             repeat=N      N records per kernel that is executed, one after the other: many records in a short time
+//   HEADROOM_STANDIN_MIG=N                  the GPU is split into N GPU instances, as NVML shows them
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

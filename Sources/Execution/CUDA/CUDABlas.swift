@@ -75,9 +75,8 @@ final class CUDABlas {
   }
 
   /// A product with its descriptors; they live as long as this.
-  func product(_ matmul: CUDAMatmul, _ addresses: Addresses, stream: HRStream?) throws(DeviceError) -> Product {
+  func product(_ shape: CUDAMatmul.Shape, _ addresses: Addresses, stream: HRStream?) throws(DeviceError) -> Product {
     let functions = library.functions
-    let shape = matmul.shape
     let type = Int32(clamping: shape.type == .float32 ? HR_TYPE_FLOAT32 : shape.type == .float16 ? HR_TYPE_FLOAT16 : HR_TYPE_BFLOAT16)
     let compute = Int32(clamping: shape.type == .float32 && allowsTF32 ? HR_COMPUTE_TF32 : HR_COMPUTE_FLOAT32)
     var descriptor: HRMatmulDescriptor?
@@ -138,6 +137,12 @@ final class CUDABlas {
     isComplete = true
     products.append(product)
     return product
+  }
+
+  /// Gives a product's descriptors back: it is not run again.
+  func forget(_ product: Product) {
+    products.removeAll { $0.descriptor == product.descriptor }
+    destroy(product)
   }
 
   /// Launches it, or adds it to the graph that the stream captures.

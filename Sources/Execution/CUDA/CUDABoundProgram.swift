@@ -89,7 +89,7 @@ final class CUDABoundProgram {
     case .matmul(let matmul):
       return .product(
         try blas.product(
-          matmul,
+          matmul.shape,
           CUDABlas.Addresses(
             a: try memory.address(matmul.a), b: try memory.address(matmul.b), d: try memory.address(matmul.d),
             bias: try memory.address(matmul.bias)), stream: stream))

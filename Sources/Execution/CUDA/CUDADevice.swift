@@ -16,6 +16,8 @@ public struct CUDADeviceOptions: Sendable {
   public var usesGraphs: Bool
   /// Whether cubins and timings are kept on disk.
   public var keepsCache: Bool
+  /// Whether kernels of ours for chains of equal layers compete with cuBLASLt; without, what they buy can be measured.
+  public var usesChainKernels = true
 
   /// Options.
   public init(ordinal: Int = 0, search: CUDASearch = .standard, allowsTF32: Bool = false, usesGraphs: Bool = true, keepsCache: Bool = true)
@@ -38,6 +40,8 @@ public final class CUDADevice: Device {
   let compiler: CUDACompiler
   /// NVRTC's version: "13.0".
   public var compilerVersion: String { compiler.version }
+  /// The driver's name of the GPU: "NVIDIA H200".
+  public let gpuName: String
   let context: CUDAContext
   let cache: CUDACache?
   /// "90a": what cubins are made for.
@@ -73,6 +77,7 @@ public final class CUDADevice: Device {
     var name = [CChar](repeating: 0, count: 256)
     try driver.check(functions.cuDeviceGetName(&name, 255, device), "cuDeviceGetName")
     let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    gpuName = text
     var memory = 0
     try driver.check(functions.cuDeviceTotalMem_v2(&memory, device), "cuDeviceTotalMem")
     var version: Int32 = 0

@@ -144,7 +144,7 @@ final class CUDAModel: LoadedModel, @unchecked Sendable {
           groups.append((shape.value, shape.isTransposed, [number]))
         }
       }
-      let chained = Set(chainedWeights(layout, options))
+      let chained = device.options.usesChainKernels ? Set(chainedWeights(layout, options)) : []
       var packed: [Int: CUDAMemory] = [:]
       for group in groups {
         var bytes: [UInt8] = []

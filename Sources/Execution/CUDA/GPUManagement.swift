@@ -21,6 +21,8 @@ public final class GPUManagement {
     /// Why the GPU has no GPM counters; nil where it has.
     var refusal: String?
     var previous: HRCounterSample?
+    /// The same by GPU instance.
+    var previousOfInstances: [UInt32: HRCounterSample] = [:]
     /// Of the last process sample, microseconds.
     var seen: UInt64 = 0
   }
@@ -43,13 +45,18 @@ public final class GPUManagement {
         handle: handle, index: Int(index), name: Self.text { functions.nvmlDeviceGetName(handle, $0, $1) } ?? "GPU",
         uuid: Self.text { functions.nvmlDeviceGetUUID(handle, $0, $1) } ?? "")
       device.refusal = counterRefusal(handle)
-      if device.refusal == nil { device.previous = sample(handle) }
+      if device.refusal == nil {
+        device.previous = sample(handle)
+        for part in parts(handle) { device.previousOfInstances[part.identifier] = sample(handle, instance: part.identifier) }
+      }
       devices.append(device)
     }
   }
 
   deinit {
-    for device in devices { device.previous.map { _ = library.functions.nvmlGpmSampleFree($0) } }
+    for device in devices {
+      for sample in Array(device.previousOfInstances.values) + [device.previous].compactMap({ $0 }) { free(sample) }
+    }
     _ = library.functions.nvmlShutdown()
     request.deallocate()
   }
@@ -86,6 +93,7 @@ public final class GPUManagement {
       reading.clockLimits = Self.clockLimits.filter { reasons & $0.bit != 0 }.map(\.text)
     }
     readCounters(number, &reading)
+    readInstances(number, &reading)
     readProcesses(number, &reading)
     return reading
   }
@@ -106,22 +114,40 @@ public final class GPUManagement {
       : reason(result)
   }
 
-  private func sample(_ handle: HRManagedDevice?) -> HRCounterSample? {
+  /// `instance`: a GPU instance's number; nil: the whole GPU.
+  private func sample(_ handle: HRManagedDevice?, instance: UInt32? = nil) -> HRCounterSample? {
     var sample: HRCounterSample?
     guard library.functions.nvmlGpmSampleAlloc(&sample) == 0, let sample else { return nil }
-    if library.functions.nvmlGpmSampleGet(handle, sample) == 0 { return sample }
-    _ = library.functions.nvmlGpmSampleFree(sample)
+    let functions = library.functions
+    let result = instance.map { functions.nvmlGpmMigSampleGet(handle, $0, sample) } ?? functions.nvmlGpmSampleGet(handle, sample)
+    if result == 0 { return sample }
+    free(sample)
     return nil
   }
 
+  private func free(_ sample: HRCounterSample) { _ = library.functions.nvmlGpmSampleFree(sample) }
+
   private func readCounters(_ number: Int, _ reading: inout GPUReading) {
-    func refuse(_ reason: String) { for counter in Self.counters { reading.answers[counter.quantity] = .refused(reason) } }
     let device = devices[number]
-    if let refusal = device.refusal { return refuse(refusal) }
-    guard let now = sample(device.handle) else { return refuse("no sample could be taken (nvmlGpmSampleGet)") }
+    guard device.refusal == nil else { return reading.answers.merge(refused(device.refusal ?? "")) { $1 } }
+    guard let now = sample(device.handle) else {
+      let reason = "no sample could be taken (nvmlGpmSampleGet)"
+      return reading.answers.merge(refused(device.previousOfInstances.isEmpty ? reason : reason + "; its GPU instances have their own")) {
+        $1
+      }
+    }
     devices[number].previous = now
-    guard let before = device.previous else { return refuse("a first sample: the next one gives a difference") }
-    defer { _ = library.functions.nvmlGpmSampleFree(before) }
+    reading.answers.merge(difference(device.previous, now)) { $1 }
+    device.previous.map(free)
+  }
+
+  private func refused(_ reason: String) -> [GPUReading.Quantity: GPUReading.Answer] {
+    Dictionary(uniqueKeysWithValues: Self.counters.map { ($0.quantity, .refused(reason)) })
+  }
+
+  /// GPM's counters between two samples.
+  private func difference(_ before: HRCounterSample?, _ now: HRCounterSample) -> [GPUReading.Quantity: GPUReading.Answer] {
+    guard let before else { return refused("a first sample: the next one gives a difference") }
     request.pointee.version = 1
     request.pointee.count = UInt32(clamping: Self.counters.count)
     (request.pointee.first, request.pointee.second) = (before, now)
@@ -134,15 +160,66 @@ public final class GPUManagement {
       }
     }
     let result = library.functions.nvmlGpmMetricsGet(request)
-    if result != 0 { return refuse(reason(result)) }
+    if result != 0 { return refused(reason(result)) }
+    var answers: [GPUReading.Quantity: GPUReading.Answer] = [:]
     withUnsafeMutableBytes(of: &request.pointee.counters) { bytes in
       let places = bytes.bindMemory(to: HRCounter.self)
       for (place, counter) in Self.counters.enumerated() {
         let (status, value) = (places[place].status, places[place].value)
-        reading.answers[counter.quantity] =
+        answers[counter.quantity] =
           status == 0 && value.isFinite ? .value(value, source: "GPM") : .refused(status == 0 ? "not a number" : reason(status))
       }
     }
+    return answers
+  }
+
+  // MARK: - GPU instances (MIG)
+
+  /// GPU instances that have a MIG device, with the handles of those: they come and go while this runs.
+  private func parts(_ handle: HRManagedDevice?) -> [(identifier: UInt32, devices: [HRManagedDevice])] {
+    let functions = library.functions
+    var (current, pending, count): (UInt32, UInt32, UInt32) = (0, 0, 0)
+    guard functions.nvmlDeviceGetMigMode(handle, &current, &pending) == 0, current == UInt32(clamping: HR_MIG_ENABLED),
+      functions.nvmlDeviceGetMaxMigDeviceCount(handle, &count) == 0
+    else { return [] }
+    var found: [UInt32: [HRManagedDevice]] = [:]
+    // Places between them may be empty. A GPU has 7 at most; no more than what a word of flags counts is believed.
+    for index in 0..<min(count, 64) {
+      var device: HRManagedDevice?
+      var identifier: UInt32 = 0
+      guard functions.nvmlDeviceGetMigDeviceHandleByIndex(handle, index, &device) == 0, let device,
+        functions.nvmlDeviceGetGpuInstanceId(device, &identifier) == 0
+      else { continue }
+      found[identifier, default: []].append(device)
+    }
+    return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  private func readInstances(_ number: Int, _ reading: inout GPUReading) {
+    let (functions, device) = (library.functions, devices[number])
+    var kept: [UInt32: HRCounterSample] = [:]
+    for part in parts(device.handle) {
+      var instance = GPUReading.Instance(
+        identifier: Int(clamping: part.identifier),
+        name: part.devices.first.flatMap { first in Self.text { functions.nvmlDeviceGetName(first, $0, $1) } } ?? "GPU instance",
+        uuids: part.devices.compactMap { device in Self.text { functions.nvmlDeviceGetUUID(device, $0, $1) } })
+      var memory = HRMemoryUse()
+      let result = functions.nvmlDeviceGetMemoryInfo(part.devices.first, &memory)
+      instance.answers[.memoryUsed] = result == 0 ? .value(Double(memory.used), source: "NVML") : .refused(reason(result))
+      instance.answers[.memoryTotal] = result == 0 ? .value(Double(memory.total), source: "NVML") : .refused(reason(result))
+      if let refusal = device.refusal {
+        instance.answers.merge(refused(refusal)) { $1 }
+      } else if let now = sample(device.handle, instance: part.identifier) {
+        instance.answers.merge(difference(device.previousOfInstances[part.identifier], now)) { $1 }
+        kept[part.identifier] = now
+      } else {
+        instance.answers.merge(refused("no sample could be taken (nvmlGpmMigSampleGet)")) { $1 }
+      }
+      reading.instances.append(instance)
+    }
+    // An instance that is made anew under an old number begins anew.
+    for sample in device.previousOfInstances.values { free(sample) }
+    devices[number].previousOfInstances = kept
   }
 
   // MARK: - Processes
@@ -161,7 +238,9 @@ public final class GPUManagement {
         for use in uses.prefix(Int(count)) {
           // All ones: not available.
           let bytes = use.usedBytes == .max ? nil : Int64(clamping: use.usedBytes)
-          processes[use.process] = GPUReading.Process(process: Int64(use.process), memoryBytes: bytes)
+          processes[use.process] = GPUReading.Process(
+            process: Int64(use.process), memoryBytes: bytes,
+            gpuInstance: use.gpuInstance == HR_NO_GPU_INSTANCE ? nil : Int(clamping: use.gpuInstance))
         }
       }
     }

@@ -61,6 +61,20 @@ public struct GPUReading: Sendable, Hashable {
     public var memoryBytes: Int64?
     /// Share of time in which kernels of it ran, percent; nil where the driver does not say.
     public var busyPercent: Double?
+    /// The GPU instance it runs in, with MIG; nil: the whole GPU.
+    public var gpuInstance: Int?
+  }
+
+  /// A GPU instance: a part of a GPU that MIG has split, with SMs and memory of its own.
+  public struct Instance: Sendable, Hashable {
+    /// NVML's GPU instance ID, unique within the GPU.
+    public var identifier: Int
+    /// As NVML names its first MIG device: "NVIDIA H100 80GB HBM3 MIG 1g.10gb".
+    public var name: String
+    /// UUIDs of its MIG devices, one per compute instance, as CUDA_VISIBLE_DEVICES takes them.
+    public var uuids: [String]
+    /// GPM's counters, as shares of the instance, and its memory.
+    public var answers: [Quantity: Answer] = [:]
   }
 
   /// The driver's index of the GPU: all GPUs of the machine, whatever CUDA_VISIBLE_DEVICES says.
@@ -71,6 +85,8 @@ public struct GPUReading: Sendable, Hashable {
   public var uuid: String
   /// Every quantity.
   public var answers: [Quantity: Answer] = [:]
+  /// GPU instances, where MIG is on.
+  public var instances: [Instance] = []
   /// What holds the clocks down, in words; nil where the driver does not say.
   public var clockLimits: [String]?
   /// Who uses it.

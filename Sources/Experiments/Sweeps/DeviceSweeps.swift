@@ -115,7 +115,7 @@ struct DeviceSweeps {
         sweep.settings.append(
           .init(
             point: SweepPoint(
-              "\(rows) rows, \(name)", "LinearHead, batches back to back", rows: rows,
+              "\(rows) \(rows == 1 ? "row" : "rows"), \(name)", "LinearHead, batches back to back", rows: rows,
               predictedMilliseconds: predicted(plan, rows: rows, graph: isGraph)),
             run: Self.batches(loop, rows: rows)))
       }
@@ -208,7 +208,7 @@ struct DeviceSweeps {
     let copying = try load(.linear(layers: 1, hidden: model.hidden), rows: model.largestRows)
     defer { for loop in [own, other, copying] { loop.close() } }
     var sweep = Sweep()
-    let what = "LinearHead, \(rows) rows"
+    let what = "LinearHead, \(rows) \(rows == 1 ? "row" : "rows")"
     sweep.settings.append(.init(point: SweepPoint("back to back", what, rows: rows), run: Self.batches(own, rows: rows)))
     for idle in [100, 1000, 10_000] {
       let name = idle < 1000 ? "0.1 ms idle" : "\(idle / 1000) ms idle"

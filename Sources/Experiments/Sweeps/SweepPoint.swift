@@ -51,6 +51,12 @@ public struct SweepPoint: Sendable, Hashable {
 }
 
 extension Figure {
+  /// A change of which every value of its interval is at least `threshold`, in one direction.
+  func isAtLeast(_ threshold: Double) -> Bool {
+    guard let interval else { return false }
+    return interval.lowerBound >= threshold || interval.upperBound <= -threshold
+  }
+
   /// A change that its interval does not let be nothing, and larger than `threshold`.
   func isSureChange(beyond threshold: Double) -> Bool {
     guard value.magnitude > threshold else { return false }

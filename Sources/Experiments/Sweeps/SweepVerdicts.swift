@@ -38,17 +38,20 @@ enum SweepVerdicts {
   // MARK: - graphs
 
   /// Pairs of points, without a CUDA graph and with one.
+  ///
+  /// A graph runs the same kernels and saves their launches. That it is slower would be a surprise: it is said only where the whole interval is beyond
+  /// twice what two loads of one model differ by, as their weights lie elsewhere in memory.
   static func graphs(_ pairs: [(off: SweepPoint, on: SweepPoint)]) -> [Sentence] {
     var lines: [Sentence] = []
     for pair in pairs {
       let change = pair.on.change(from: pair.off)
-      if change.isSureChange(beyond: least) {
-        lines.append(
-          change.value < 0
-            ? "\(pair.off.setting): launches limit; a graph changes the time of a batch by \(change)"
-            : "\(pair.off.setting): a graph is slower here, by \(change)")
+      let rows: Sentence = "\(setting: pair.off.rows) \(pair.off.rows == 1 ? "row" : "rows")"
+      if change.isAtLeast(least), change.value < 0 {
+        lines.append("\(rows): launches limit; a graph changes the time of a batch by \(change)")
+      } else if change.isAtLeast(2 * least) {
+        lines.append("\(rows): a graph is slower here, by \(change)")
       } else {
-        lines.append("\(pair.off.setting): no difference that is sure (\(change)): kernels, not launches, take the time")
+        lines.append("\(rows): no difference that is sure (\(change)): kernels, not launches, take the time")
       }
     }
     return lines.isEmpty ? ["nothing was timed"] : lines
@@ -96,10 +99,18 @@ enum SweepVerdicts {
     }
     if let distinct = longest.distinct {
       let change = longest.copies.change(from: distinct)
-      lines.append(
-        change.isSureChange(beyond: 0.15)
-          ? "copies take \(change) against as many distinct rows of the same products: LayerNorm, expansion and the last slice"
-          : "copies take as long as as many distinct rows of the same products (\(change)): the device does not know that they are copies")
+      if longest.copies.time.value < 2 * longest.once.time.value {
+        // Both are launches and copies then, and their ratio says nothing of the work.
+        lines.append(
+          "copies against as many distinct rows: not comparable; products take less than half of a batch's time here (a longer sequence or a wider head would tell)"
+        )
+      } else {
+        lines.append(
+          change.isAtLeast(0.15)
+            ? "copies take \(change) against as many distinct rows of the same products: LayerNorm, expansion and the last slice"
+            : "copies take as long as as many distinct rows of the same products (\(change)): the device does not know that they are copies"
+        )
+      }
     }
     return lines
   }

@@ -35,10 +35,27 @@ import TimeBase
   @Test func aGraphHelpsWhereLaunchesLimit() {
     let said = text(
       SweepVerdicts.graphs([
-        (off: point("1 row", 0.2), on: point("1 row, graph", 0.05)), (off: point("256 rows", 1), on: point("256 rows, graph", 0.99)),
+        (off: point("1 row, no graph", rows: 1, 0.2), on: point("1 row, graph", rows: 1, 0.05)),
+        (off: point("256 rows, no graph", rows: 256, 1), on: point("256 rows, graph", rows: 256, 0.99)),
       ]))
     #expect(said.contains("1 row: launches limit"))
     #expect(said.contains("256 rows: no difference that is sure"))
+  }
+
+  /// A graph runs the same kernels: some percent more are how two loads of one model differ, and no finding.
+  @Test(arguments: [(1.06, false), (1.09, false), (1.3, true)]) func aGraphIsSlowerOnlyBeyondDoubt(time: Double, isSaid: Bool) {
+    let said = text(SweepVerdicts.graphs([(off: point("8 rows", 1), on: point("8 rows, graph", time))]))
+    #expect(said.contains("slower") == isSaid)
+    #expect(said.contains("no difference that is sure") != isSaid)
+  }
+
+  /// Launches and copies alone tell nothing of what distinct rows would take.
+  @Test func copiesAreNotHeldAgainstDistinctRowsWhereProductsTakeLittle() {
+    let small = (
+      length: 8, copies: point("S = 8, copies", 0.3), distinct: SweepPoint?.some(point("distinct", 0.2)), once: point("once", 0.25)
+    )
+    let said = text(SweepVerdicts.sequence([small]))
+    #expect(said.contains("not comparable") && !said.contains("LayerNorm, expansion"))
   }
 
   /// A difference that the batches' own spread could make is none.

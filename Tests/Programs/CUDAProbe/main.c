@@ -69,10 +69,19 @@ static void start(void) {
   CHECK(cuda.cuMemAlloc_v2(&target, COUNT * 4));
 }
 
-static void copy(HRStream stream, HRDevicePointer from, HRDevicePointer to) {
-  HRWalk walk = {.rank = 1, .count = COUNT, .sizes = {COUNT}, .a = {1}, .c = {1}};
+static void copy_some(HRStream stream, HRDevicePointer from, HRDevicePointer to, int count) {
+  HRWalk walk = {.rank = 1, .count = count, .sizes = {count}, .a = {1}, .c = {1}};
   void *parameters[] = {&from, &to, &walk};
-  CHECK(cuda.cuLaunchKernel(copy_4, 64, 1, 1, 256, 1, 1, 0, stream, parameters, NULL));
+  unsigned blocks = count < COUNT ? 1 : 64, threads = count < COUNT ? 32 : 256;
+  CHECK(cuda.cuLaunchKernel(copy_4, blocks, 1, 1, threads, 1, 1, 0, stream, parameters, NULL));
+}
+
+static void copy(HRStream stream, HRDevicePointer from, HRDevicePointer to) { copy_some(stream, from, to, COUNT); }
+
+static double seconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 // COUNT launches after a fill and a copy in, then a copy out.
@@ -98,6 +107,35 @@ static void straight(int launches, int milliseconds) {
   CHECK(cuda.cuStreamSynchronize(stream));
   CHECK(cuda.cuMemcpyDtoH_v2(host, target, COUNT * 4));
   if (host[COUNT - 1] != 0x07070707u) check(1, "what was copied");
+}
+
+// Kernels of one element, waited for now and then: many records in a short time.
+static void small(int launches) {
+  HRStream stream;
+  CHECK(cuda.cuStreamCreate(&stream, HR_STREAM_NON_BLOCKING));
+  CHECK(cuda.cuMemsetD8Async(source, 1, COUNT * 4, stream));
+  for (int index = 0; index < launches; index++) {
+    copy_some(stream, source, target, 1);
+    if (index % 256 == 255) CHECK(cuda.cuStreamSynchronize(stream));
+  }
+  CHECK(cuda.cuStreamSynchronize(stream));
+}
+
+// Turns of so many microseconds of work on the host, a launch and a wait: what a recording adds to a launch is added to the turn. Prints turns per
+// second, CUPTI's start not among them.
+static void loop(int turns, int microseconds) {
+  HRStream stream;
+  CHECK(cuda.cuStreamCreate(&stream, HR_STREAM_NON_BLOCKING));
+  CHECK(cuda.cuMemsetD8Async(source, 1, COUNT * 4, stream));
+  copy_some(stream, source, target, 1);
+  CHECK(cuda.cuStreamSynchronize(stream));
+  double start = seconds();
+  for (int index = 0; index < turns; index++) {
+    for (double end = seconds() + microseconds * 1e-6; seconds() < end;) {}
+    copy_some(stream, source, target, 1);
+    CHECK(cuda.cuStreamSynchronize(stream));
+  }
+  printf("turns per second %.1f\n", turns / (seconds() - start));
 }
 
 // The same number on each of two streams, neither waiting for the other.
@@ -201,6 +239,10 @@ int main(int argument_count, char **arguments) {
   start();
   if (!strcmp(mode, "straight")) {
     straight(number, milliseconds);
+  } else if (!strcmp(mode, "small")) {
+    small(number);
+  } else if (!strcmp(mode, "loop")) {
+    loop(number, milliseconds ? milliseconds : 90);
   } else if (!strcmp(mode, "streams")) {
     two_streams(number);
   } else if (!strcmp(mode, "graph")) {
@@ -219,7 +261,7 @@ int main(int argument_count, char **arguments) {
     if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 5) return 1;
     straight(number, 0);
   } else {
-    fprintf(stderr, "cuda-probe: straight|streams|graph|runtime|kill|fork-first|fork-after|fork-annotated|none [COUNT [MILLISECONDS]]\n");
+    fprintf(stderr, "cuda-probe: straight|small|loop|streams|graph|runtime|kill|fork-first|fork-after|fork-annotated|none [COUNT [MILLISECONDS; of loop: MICROSECONDS]]\n");
     return 64;
   }
   return 0;
