@@ -43,6 +43,14 @@ public struct ONNXInterface: Sendable, Hashable {
     }
   }
 
+  /// Throws where the graph has no outputs, or where the file is no model.
+  public static func checkOutputs(path: String) throws(ONNXError) {
+    guard try read(path: path).outputs.isEmpty else { return }
+    throw ONNXError(
+      file: path, place: "graph",
+      reason: "has no outputs: no request could ask it for anything. Export it with the values that clients are to get")
+  }
+
   private init(_ graph: WireReader) throws(WireError) {
     var weights: Set<String> = []
     try graph.forEachField { (field, offset) throws(WireError) in

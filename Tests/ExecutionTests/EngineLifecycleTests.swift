@@ -1,6 +1,7 @@
-import Execution
 import Testing
 import TimeBase
+
+@testable import Execution
 
 /// When an engine's process is started, rests, and is given up: by the clock alone.
 @Suite struct EngineLifecycleTests {
@@ -44,12 +45,12 @@ import TimeBase
     var life = Self.ready
     var now: Int64 = 1000
     for _ in 1..<deaths {
-      life.handle(.died("signal 8"), at: Self.at(now))
+      life.handle(.died(.signal(8)), at: Self.at(now))
       now += 1000
       #expect(life.step(at: Self.at(now)) == .start)
       life.handle(.started, at: Self.at(now))
     }
-    life.handle(.died("signal 8"), at: Self.at(now))
+    life.handle(.died(.signal(8)), at: Self.at(now))
     #expect(life.state == .resting(until: Self.at(now + rest)))
     if rest > 0 {
       #expect(life.step(at: Self.at(now + rest - 1)) == .wait(until: Self.at(now + rest)))
@@ -66,7 +67,7 @@ import TimeBase
   @Test func aGoodBatchForgivesAndABadOneDoesNot() {
     var life = Self.ready
     for _ in 0..<4 {
-      life.handle(.died("signal 11"), at: Self.at(10))
+      life.handle(.died(.signal(11)), at: Self.at(10))
       #expect(life.step(at: Self.at(5000)) == .start)
       life.handle(.started, at: Self.at(5000))
     }
@@ -76,7 +77,7 @@ import TimeBase
     life.handle(.batchBegan, at: Self.at(5003))
     life.handle(.batchEnded(isGood: true), at: Self.at(5004))
     #expect(life.deaths == 0)
-    life.handle(.died("signal 11"), at: Self.at(6000))
+    life.handle(.died(.signal(11)), at: Self.at(6000))
     #expect(life.state == .resting(until: Self.at(6000)))
   }
 
@@ -87,7 +88,7 @@ import TimeBase
     for _ in 0..<6 {
       now += 1000
       #expect(life.step(at: Self.at(now)) == .start)
-      life.handle(.died("exit code 3"), at: Self.at(now))
+      life.handle(.died(.exit(code: 3)), at: Self.at(now))
     }
     #expect(life.state == .givenUp(until: Self.at(now + 60_000)))
     guard case .refuse(let reason) = life.admission(at: Self.at(now), maximumWait: .milliseconds(1000)) else {
@@ -99,14 +100,14 @@ import TimeBase
     #expect(life.step(at: Self.at(now + 59_999)) == .wait(until: Self.at(now + 60_000)))
     #expect(life.step(at: Self.at(now + 60_000)) == .start)
     // One more chance, not six.
-    life.handle(.died("exit code 3"), at: Self.at(now + 60_001))
+    life.handle(.died(.exit(code: 3)), at: Self.at(now + 60_001))
     #expect(life.state == .givenUp(until: Self.at(now + 120_001)))
   }
 
   @Test func nothingHappensAfterItIsClosed() {
     var life = Self.ready
     life.handle(.closed, at: Self.at(1))
-    for event in [.started, .died("x"), .batchBegan, .batchEnded(isGood: true)] as [EngineLifecycle.Event] {
+    for event in [.started, .died(.unknown), .batchBegan, .batchEnded(isGood: true)] as [EngineLifecycle.Event] {
       life.handle(event, at: Self.at(2))
       #expect(life.state == .closed)
     }
@@ -119,9 +120,24 @@ import TimeBase
   @Test func endsOfBatchesOfAnEarlierProcessChangeNothing() {
     var life = Self.ready
     life.handle(.batchBegan, at: Self.at(1))
-    life.handle(.died("signal 9"), at: Self.at(2))
+    life.handle(.died(.signal(9)), at: Self.at(2))
     life.handle(.batchEnded(isGood: false), at: Self.at(3))
     #expect(life.state == .resting(until: Self.at(2)))
     #expect(life.deaths == 1)
+  }
+}
+
+/// How an engine's process ended: values first, words last.
+@Suite struct EngineEndTests {
+  @Test(
+    arguments: [
+      (0x0300, .exit(code: 3), "exit code 3", true), (9, .signal(9), "signal 9 (SIGKILL)", false),
+      (0x8B, .signal(11), "signal 11 (SIGSEGV)", true),
+      (40, .signal(40), "signal 40", true),
+    ] as [(Int32, EngineEnd, String, Bool)])
+  func statusesAreRead(status: Int32, end: EngineEnd, text: String, isItsOwn: Bool) {
+    #expect(EngineEnd(waitStatus: status) == end)
+    #expect("\(end)" == text && end.isItsOwn == isItsOwn)
+    #expect(end.explanation.contains("memory runs out") == (end == .signal(9)))
   }
 }

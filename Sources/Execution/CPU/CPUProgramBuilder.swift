@@ -12,12 +12,11 @@ struct CPUProgramBuilder {
   /// Nil: the own kernels run everything.
   let engines: CPUEngines?
 
-  private var views: [ValueID: TensorView] = [:]
+  var views: [ValueID: TensorView] = [:]
   private var steps: [CPUStep] = []
-  /// Buffers of the arena, by their number, before they are placed.
-  private var buffers: [(bytes: Int, firstStep: Int, lastStep: Int)] = []
-  private var scratch = 0
-  private var bf16Scratch = 0
+  private var arena = Arena()
+  var scratch = 0
+  var bf16Scratch = 0
 
   init(
     graph: Graph, weights: [CPUWeightKey: Int], constants: [ValueID: Int], rows: Int, level: CPUDeviceOptions.Level,
@@ -45,16 +44,14 @@ struct CPUProgramBuilder {
       outputs.append(target)
     }
     let inputs = try graph.inputs.enumerated().map { index, id throws(DeviceError) in try fresh(id, .input(index)) }
-    place()
+    let arenaBytes = place()
     return CPUProgram(
       rows: rows, steps: steps, arenaBytes: arenaBytes, scratchBytes: scratch, bf16Elements: bf16Scratch, inputs: inputs, outputs: outputs)
   }
 
-  private var arenaBytes = 0
-
   // MARK: - Memory
 
-  private func sizes(_ id: ValueID) throws(DeviceError) -> [Int] {
+  func sizes(_ id: ValueID) throws(DeviceError) -> [Int] {
     guard let sizes = Shapes.sizes(graph[id].shape, rows: rows), Tensor.elementCount(of: sizes).map({ $0 < 1 << 40 }) == true else {
       throw DeviceError(.badInput, "\"\(graph[id].name)\" is out of range at \(rows) rows")
     }
@@ -66,51 +63,31 @@ struct CPUProgramBuilder {
     return TensorView(buffer: buffer, offset: 0, type: graph[id].type, shape: shape, strides: TensorView.contiguousStrides(shape))
   }
 
-  /// New memory: the output's own where the value is one, else a buffer of the arena. `offset` holds the buffer's number until `place`.
-  private mutating func target(_ id: ValueID, _ outputs: [ValueID: Int]) throws(DeviceError) -> TensorView {
+  /// New memory: the output's own where the value is one, else a buffer of the arena. `offset` is the arena's address until `place`.
+  mutating func target(_ id: ValueID, _ outputs: [ValueID: Int]) throws(DeviceError) -> TensorView {
     if let index = outputs[id] { return try fresh(id, .output(index)) }
     var view = try fresh(id, .arena)
-    view.offset = reserve(view.byteCount)
+    view.offset = arena.reserve(view.byteCount, from: steps.count)
     return view
   }
 
   private mutating func temporary(_ type: DataType, _ shape: [Int]) -> TensorView {
     let view = TensorView(buffer: .arena, offset: 0, type: type, shape: shape, strides: TensorView.contiguousStrides(shape))
     var placed = view
-    placed.offset = reserve(view.byteCount)
+    placed.offset = arena.reserve(view.byteCount, from: steps.count)
     return placed
   }
 
-  /// Buffer numbers are far apart, so that a view's offset within its buffer can be added before buffers are placed.
-  private static let span = 1 << 42
-
-  private mutating func reserve(_ bytes: Int) -> Int {
-    buffers.append(((bytes + 63) & ~63, steps.count, steps.count))
-    return (buffers.count - 1) * Self.span
-  }
-
-  private mutating func place() {
+  /// Offsets in place of addresses; how much memory that takes.
+  private mutating func place() -> Int {
     for (index, step) in steps.enumerated() {
-      step.work.forEachView { view in
-        if view.buffer == .arena { buffers[view.offset / Self.span].lastStep = max(buffers[view.offset / Self.span].lastStep, index) }
-      }
+      step.work.forEachView { view in if view.buffer == .arena { arena.use(view.offset, at: index) } }
     }
-    // First fit, in the order of first use.
-    var placed: [(offset: Int, end: Int, lastStep: Int)] = []
-    var offsets = [Int](repeating: 0, count: buffers.count)
-    for (number, buffer) in buffers.enumerated() {
-      let alive = placed.filter { $0.lastStep >= buffer.firstStep }.sorted { $0.offset < $1.offset }
-      var offset = 0
-      for other in alive where offset + buffer.bytes > other.offset { offset = max(offset, other.end) }
-      offsets[number] = offset
-      placed.append((offset, offset + buffer.bytes, buffer.lastStep))
-      arenaBytes = max(arenaBytes, offset + buffer.bytes)
-    }
+    let placement = arena.place()
     for index in steps.indices {
-      steps[index].work.mapViews { view in
-        if view.buffer == .arena { view.offset = offsets[view.offset / Self.span] + view.offset % Self.span }
-      }
+      steps[index].work.mapViews { view in if view.buffer == .arena { view.offset = placement.offset(of: view.offset) } }
     }
+    return placement.bytes
   }
 
   // MARK: - Steps
@@ -135,7 +112,7 @@ struct CPUProgramBuilder {
     return view
   }
 
-  private func optional(_ node: Node, _ index: Int) -> TensorView? {
+  func optional(_ node: Node, _ index: Int) -> TensorView? {
     guard index < node.inputs.count, let id = node.inputs[index] else { return nil }
     return views[id]
   }
@@ -149,7 +126,7 @@ struct CPUProgramBuilder {
   }
 
   /// A view whose rows a product can read.
-  private mutating func rowsReadable(_ view: TensorView, _ node: Node) -> TensorView {
+  mutating func rowsReadable(_ view: TensorView, _ node: Node) -> TensorView {
     guard let matrix = view.matrixRows else { return dense(view, node) }
     // Rows that repeat or overlap are no matrix.
     return matrix.rows > 1 && matrix.distance < matrix.width ? dense(view, node) : view
@@ -309,7 +286,7 @@ struct CPUProgramBuilder {
     }
   }
 
-  private func transposed(_ view: TensorView) -> TensorView {
+  func transposed(_ view: TensorView) -> TensorView {
     var view = view
     view.shape.reverse()
     view.strides.reverse()
@@ -333,169 +310,4 @@ struct CPUProgramBuilder {
     return view
   }
 
-  private mutating func linear(
-    _ weight: Int, _ bias: TensorView?, _ activation: Activation, _ source: TensorView, _ target: TensorView, _ node: Node
-  ) throws(DeviceError) {
-    let (k, n) = (source.shape.last ?? 0, target.shape.last ?? 0)
-    let rows = source.matrixRows?.rows ?? 0
-    let even = (k + 1) / 2 * 2
-    if precision == .bf16 { bf16Scratch = max(bf16Scratch, rows * even) }
-    let product = try engines?.product(
-      CPUEngines.Shape(k: k, n: n, hasBias: bias != nil, activation: activation), rows: rows,
-      sourceDistance: precision == .bf16 ? even : max(source.matrixRows?.distance ?? 0, k))
-    let suffix = activation == .none ? "" : "+\(activation.rawValue.lowercased())"
-    append(
-      "gemm_\(precision.kernelName)_\(product == nil ? "\(level)" : "onednn")_linear\(suffix)", node.name,
-      .linear(weight: weight, bias: bias, activation: activation, source: source, target: target, oneDNN: product),
-      flops: 2 * Double(rows) * Double(k) * Double(n))
-  }
-
-  private mutating func batchedLinear(_ node: Node, _ output: ValueID, _ activation: Activation, _ outputs: [ValueID: Int])
-    throws(DeviceError)
-  {
-    var source = try view(node, 0)
-    let target = try target(output, outputs)
-    guard let heads = target.shape.first, target.shape.count == 3, let weightID = node.inputs.count > 1 ? node.inputs[1] : nil else {
-      throw fail(node, "is not [heads, m, n]")
-    }
-    if source.shape.count == 2 { source = source.broadcast(to: [heads] + source.shape) }
-    if source.strides.last != 1 && source.shape.last != 1 { source = dense(source, node) }
-    let bias = optional(node, 2)
-    for head in 0..<heads {
-      guard let weight = weights[CPUWeightKey(value: weightID, slice: head, isTransposed: false)] else {
-        throw fail(node, "the weight is no constant")
-      }
-      let part = rowsReadable(Self.part(source, head), node)
-      try linear(weight, bias.map { Self.part($0, head) }, activation, part, Self.part(target, head), node)
-    }
-    views[output] = target
-  }
-
-  /// One element of the first dimension.
-  private static func part(_ view: TensorView, _ index: Int) -> TensorView {
-    var part = view
-    part.offset += (view.shape[0] == 1 ? 0 : index) * view.strides[0] * view.type.memorySize
-    part.shape.removeFirst()
-    part.strides.removeFirst()
-    return part
-  }
-
-  private mutating func product(_ a: TensorView, _ b: TensorView, _ output: ValueID, _ outputs: [ValueID: Int], _ node: Node)
-    throws(DeviceError)
-    -> TensorView
-  {
-    try requireFloat(node, a)
-    try requireFloat(node, b)
-    guard a.shape.count >= 2, b.shape.count >= 2 else { throw fail(node, "operands need two dimensions") }
-    let target = try target(output, outputs)
-    let leading = Array(target.shape.dropLast(2))
-    var left = a
-    if a.strides.last != 1 && a.shape.last != 1 { left = dense(a, node) }
-    left = left.broadcast(to: leading + a.shape.suffix(2))
-    let right = b.broadcast(to: leading + b.shape.suffix(2))
-    let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], b.shape[b.shape.count - 1])
-    let packed = (n + 31) / 32 * 32 * k * 4
-    scratch = max(scratch, packed + 4096)
-    append(
-      "gemm_f32_\(level)_product", node.name, .product(a: left, b: right, target: target, scratch: packed),
-      flops: 2 * Double(leading.reduce(1, *)) * Double(m) * Double(k) * Double(n))
-    return target
-  }
-
-  private mutating func norm(
-    _ node: Node, _ output: ValueID, _ axis: Int, _ epsilon: Float, _ activation: Activation, _ outputs: [ValueID: Int]
-  ) throws(DeviceError) {
-    let source = dense(try view(node, 0), node)
-    try requireFloat(node, source)
-    let first = axis < 0 ? axis + source.shape.count : axis
-    let width = source.shape[first...].reduce(1, *)
-    let inner = Array(source.shape[first...])
-    let scale = dense(try view(node, 1).broadcast(to: inner), node)
-    let bias = optional(node, 2).map { dense($0.broadcast(to: inner), node) }
-    let target = try target(output, outputs)
-    let suffix = activation == .none ? "" : "+\(activation.rawValue.lowercased())"
-    append(
-      "layernorm\(suffix)", node.name,
-      .layerNorm(source: source, scale: scale, bias: bias, epsilon: epsilon, activation: activation, width: max(1, width), target: target),
-      flops: 8 * Double(source.count))
-    views[output] = target
-  }
-}
-
-/// A packed weight's origin: a constant, one of its matrices, and how it is stored.
-struct CPUWeightKey: Hashable {
-  var value: ValueID
-  var slice: Int
-  var isTransposed: Bool
-}
-
-extension LoadOptions.Precision {
-  /// As kernel names have it.
-  var kernelName: String { self == .fp32 ? "f32" : self == .bf16 ? "bf16" : "f16" }
-}
-
-extension UnaryOperation {
-  /// The same as a fused activation, where there is one.
-  var activation: Activation? {
-    switch self {
-    case .relu: .relu
-    case .gelu: .gelu
-    case .geluTanh: .geluTanh
-    case .tanh: .tanh
-    case .sigmoid: .sigmoid
-    default: nil
-    }
-  }
-}
-
-extension CPUStep.Work {
-  /// Every view it reads or writes.
-  func forEachView(_ visit: (TensorView) -> Void) {
-    var copy = self
-    copy.mapViews { visit($0) }
-  }
-
-  /// Changes every view.
-  mutating func mapViews(_ change: (inout TensorView) -> Void) {
-    func changed(_ view: TensorView) -> TensorView {
-      var view = view
-      change(&view)
-      return view
-    }
-    switch self {
-    case .linear(let weight, let bias, let activation, let source, let target, let product):
-      self = .linear(
-        weight: weight, bias: bias.map(changed), activation: activation, source: changed(source), target: changed(target), oneDNN: product)
-    case .product(let a, let b, let target, let scratch):
-      self = .product(a: changed(a), b: changed(b), target: changed(target), scratch: scratch)
-    case .layerNorm(let source, let scale, let bias, let epsilon, let activation, let width, let target):
-      self = .layerNorm(
-        source: changed(source), scale: changed(scale), bias: bias.map(changed), epsilon: epsilon, activation: activation, width: width,
-        target: changed(target))
-    case .softmax(let source, let width, let target): self = .softmax(source: changed(source), width: width, target: changed(target))
-    case .softmaxStrided(let source, let axis, let target):
-      self = .softmaxStrided(source: changed(source), axis: axis, target: changed(target))
-    case .activate(let activation, let source, let target): self = .activate(activation, source: changed(source), target: changed(target))
-    case .unary(let operation, let source, let target): self = .unary(operation, source: changed(source), target: changed(target))
-    case .binary(let operation, let a, let b, let target): self = .binary(operation, changed(a), changed(b), target: changed(target))
-    case .clip(let minimum, let maximum, let source, let target):
-      self = .clip(minimum: minimum, maximum: maximum, source: changed(source), target: changed(target))
-    case .attributed(let function, let first, let second, let source, let target):
-      self = .attributed(function, first, second, source: changed(source), target: changed(target))
-    case .reduce(let reduction, let source, let axes, let target):
-      self = .reduce(reduction, source: changed(source), axes: axes, target: changed(target))
-    case .copy(let source, let target): self = .copy(source: changed(source), target: changed(target))
-    case .cast(let source, let target): self = .cast(source: changed(source), target: changed(target))
-    case .gather(let source, let indices, let axis, let target):
-      self = .gather(source: changed(source), indices: changed(indices), axis: axis, target: changed(target))
-    case .select(let condition, let a, let b, let target):
-      self = .select(condition: changed(condition), changed(a), changed(b), target: changed(target))
-    case .defined(var step):
-      (step.sources, step.target) = (step.sources.map(changed), changed(step.target))
-      self = .defined(step)
-    case .fill(let bits, let target): self = .fill(bits, target: changed(target))
-    case .scaleAdd(let alpha, let beta, let c, let target):
-      self = .scaleAdd(alpha: alpha, beta: beta, c: c.map(changed), target: changed(target))
-    }
-  }
 }

@@ -157,11 +157,11 @@ final class EngineKeeper: @unchecked Sendable {
   func failure(_ failure: EngineChannel.Failure, _ generation: Int, _ when: String) -> DeviceError {
     switch failure {
     case .closed:
-      let ended = end(of: generation)
+      let ended = end(of: generation)?.explanation ?? "for an unknown reason"
       let next = monitor.withLock { lifecycle.outage(at: MonotonicClock.now) } ?? "it is started again"
       return DeviceError(
         .batchFailed,
-        "model '\(name)': the process that runs its engine ended (\(EngineProcess.explained(ended))) \(when); \(next), and nothing else is affected"
+        "model '\(name)': the process that runs its engine ended (\(ended)) \(when); \(next), and nothing else is affected"
       )
     case .timedOut:
       stop(generation)
@@ -181,12 +181,12 @@ final class EngineKeeper: @unchecked Sendable {
   }
 
   /// How that process ended; waits a little, since its socket closes before its end is known.
-  private func end(of generation: Int) -> String {
+  private func end(of generation: Int) -> EngineEnd? {
     monitor.lock()
     defer { monitor.unlock() }
     let deadline = MonotonicClock.now + .milliseconds(5000)
     while lifecycle.generation == generation, pid > 0, MonotonicClock.now < deadline { monitor.wait(until: deadline) }
-    return lifecycle.lastDeath.isEmpty ? "for an unknown reason" : lifecycle.lastDeath
+    return lifecycle.lastEnd
   }
 
   // MARK: - The thread
@@ -232,20 +232,21 @@ final class EngineKeeper: @unchecked Sendable {
     }
     if child > 0 { EngineProcess.awaitEnd(child) }
     monitor.lock()
-    var reason = child > 0 ? EngineProcess.reap(child) : ""
+    var end = child > 0 ? EngineProcess.reap(child) : nil
     pid = 0
     control = nil
     goodBatches = 0
     let isClosed = lifecycle.state == .closed
     if let problem {
       // Its own end says more than that it does not answer.
-      let died = problem.kind == .instanceLost && !reason.isEmpty && reason != "signal 9 (SIGKILL)"
-      let text = died ? "the process that loads the model ended: \(reason)" : problem.description
-      reason = text
+      var text = problem.description
+      if problem.kind == .instanceLost, let end, end.isItsOwn { text = "the process that loads the model ended: \(end)" }
+      end = .whileLoading(text)
       if loaded == nil, refusal == nil { refusal = DeviceError(.unsupported, text) }
       if loaded == nil { lifecycle.handle(.closed, at: MonotonicClock.now) }
     }
-    lifecycle.handle(.died(reason), at: MonotonicClock.now)
+    let found = end ?? .unknown
+    lifecycle.handle(.died(found), at: MonotonicClock.now)
     let (state, deaths, now) = (lifecycle.state, lifecycle.deaths, MonotonicClock.now)
     monitor.unlock()
     monitor.broadcast()
@@ -253,11 +254,11 @@ final class EngineKeeper: @unchecked Sendable {
     if case .givenUp(let until) = state {
       isolation.log(
         .error,
-        "model '\(name)': the process that runs its engine ended (\(EngineProcess.explained(reason))), \(deaths) times in a row: "
+        "model '\(name)': the process that runs its engine ended (\(found.explanation)), \(deaths) times in a row: "
           + EngineLifecycle.pause(until: until, from: now))
     } else {
       isolation.log(
-        .error, "model '\(name)': the process that runs its engine ended (\(EngineProcess.explained(reason))); it is started again")
+        .error, "model '\(name)': the process that runs its engine ended (\(found.explanation)); it is started again")
     }
   }
 

@@ -47,7 +47,7 @@ public struct EngineLifecycle: Sendable, Hashable {
   public enum Event: Sendable, Hashable {
     case started
     /// The process is gone, whether it had been ready or not.
-    case died(String)
+    case died(EngineEnd)
     case batchBegan
     case batchEnded(isGood: Bool)
     case closed
@@ -77,8 +77,8 @@ public struct EngineLifecycle: Sendable, Hashable {
   public private(set) var generation = 0
   /// In a row, without a good batch between.
   public private(set) var deaths = 0
-  /// Why it died last.
-  public private(set) var lastDeath = ""
+  /// How it ended last; nil before it has.
+  public private(set) var lastEnd: EngineEnd?
   private let limits: Limits
 
   /// Not started yet.
@@ -107,8 +107,8 @@ public struct EngineLifecycle: Sendable, Hashable {
     case (.closed, _): state = .closed
     case (_, .closed): break
     case (.started, .starting): state = .ready(batches: 0)
-    case (.died(let reason), .starting), (.died(let reason), .ready):
-      lastDeath = reason
+    case (.died(let end), .starting), (.died(let end), .ready):
+      lastEnd = end
       deaths += 1
       if deaths >= limits.deaths {
         state = .givenUp(until: now + limits.pause)
@@ -133,7 +133,7 @@ public struct EngineLifecycle: Sendable, Hashable {
   /// Why no batch can have it, for as long as it is given up; nil otherwise.
   public func outage(at now: Instant) -> String? {
     guard case .givenUp(let until) = state, now < until else { return nil }
-    return "it ended \(deaths) times in a row, the last time with \(lastDeath); it is \(Self.pause(until: until, from: now))"
+    return "it ended \(deaths) times in a row, the last time with \(lastEnd ?? .unknown); it is \(Self.pause(until: until, from: now))"
   }
 
   /// What the operator can do about it, in the log and in answers.
@@ -149,9 +149,10 @@ public struct EngineLifecycle: Sendable, Hashable {
     case .resting(let until):
       if until - now <= maximumWait { return .wait(until: until) }
       return .refuse(
-        "it ended (\(lastDeath)) and is started again in \(((until - now).seconds * 10).rounded() / 10) s")
+        "it ended (\(lastEnd ?? .unknown)) and is started again in \(((until - now).seconds * 10).rounded() / 10) s")
     case .givenUp(let until):
-      return .refuse("it ended \(deaths) times in a row, the last time with \(lastDeath); it is \(Self.pause(until: until, from: now))")
+      return .refuse(
+        "it ended \(deaths) times in a row, the last time with \(lastEnd ?? .unknown); it is \(Self.pause(until: until, from: now))")
     case .closed: return .refuse("the model is being unloaded")
     }
   }

@@ -57,22 +57,10 @@ struct EngineProcess {
     while headroom_await_end(pid) != 0, errno == EINTR {}
   }
 
-  /// How it ended, in words.
-  static func reap(_ pid: pid_t) -> String {
+  /// How it ended; its number is free from then on.
+  static func reap(_ pid: pid_t) -> EngineEnd {
     var status: Int32 = 0
-    while waitpid(pid, &status, 0) < 0 { if errno != EINTR { return "an unknown end" } }
-    let signal = status & 0x7F
-    if signal == 0 { return "exit code \(status >> 8 & 0xFF)" }
-    return "signal \(signal)" + (names[signal].map { " (\($0))" } ?? "")
+    while waitpid(pid, &status, 0) < 0 { if errno != EINTR { return .unknown } }
+    return EngineEnd(waitStatus: status)
   }
-
-  /// What an end means, where the words of `reap` do not say it.
-  static func explained(_ end: String) -> String {
-    end == "signal \(SIGKILL) (SIGKILL)" ? end + ", as the kernel ends processes when memory runs out: the kernel's log says so" : end
-  }
-
-  private static let names: [Int32: String] = [
-    SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGILL: "SIGILL", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGTERM: "SIGTERM",
-    SIGTRAP: "SIGTRAP", SIGSYS: "SIGSYS", SIGXCPU: "SIGXCPU",
-  ]
 }

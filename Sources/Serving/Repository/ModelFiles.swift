@@ -22,8 +22,12 @@ final class ModelFiles: Sendable {
     path = "\(folder.path)/\(file)"
   }
 
-  /// Whether all weights that the file names lie in its folder, links resolved; throws where one does not, or where the file is no model.
-  func checkExternalData() throws(ONNXError) { try ONNXExternalData.check(path: path) }
+  /// What is refused whoever would run the model: weights outside its folder, links resolved, a file that is no model, and a graph without
+  /// outputs. ONNX Runtime would load that one and fail every request ("At least one output should be requested").
+  func check() throws(ONNXError) {
+    try ONNXExternalData.check(path: path)
+    try ONNXInterface.checkOutputs(path: path)
+  }
 
   /// As this program reads it.
   func graph() throws(ONNXError) -> Graph { try ONNXReader.read(path: path) }

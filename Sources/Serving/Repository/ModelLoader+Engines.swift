@@ -245,7 +245,7 @@ extension ModelLoader {
       return .graph(plan.graph, nil)
     }
     // Before any engine sees the file: what is refused here is no reason to try another, which would open what the file names.
-    try files.checkExternalData()
+    try files.check()
     do {
       return .graph(try files.graph(), files)
     } catch {

@@ -224,7 +224,7 @@ extension RepositoryCheck.Result {
     }
     let isPlan = path.hasSuffix(".plan")
     if !isPlan {
-      do throws(ONNXError) { try ModelFiles(path: path).checkExternalData() } catch {
+      do throws(ONNXError) { try ModelFiles(path: path).check() } catch {
         throw ModelConfigurationError(file: path, reason: error.place.isEmpty ? error.reason : "\(error.place): \(error.reason)")
       }
     }

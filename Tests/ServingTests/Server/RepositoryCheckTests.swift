@@ -1,6 +1,7 @@
 import FileAccess
 import Foundation
 import JSONText
+import ONNXFormat
 import ProtobufWire
 import Testing
 
@@ -177,5 +178,29 @@ import Testing
     try Files.write("\(root)/m/1/model.onnx", model.bytes)
     let result = try #require(try RepositoryCheck.check(root).first)
     #expect(!result.isAccepted && result.remarks.contains { $0.reason.contains("\"/etc/passwd\" is refused") }, "\(result.remarks)")
+  }
+
+  /// ONNX Runtime loads a graph without outputs, and each request then fails: it is refused where it lies, by the load and by the check.
+  @Test func aGraphWithoutOutputsIsRefusedWhoeverRunsTheModel() throws {
+    var model = WireWriter()
+    model.integer(1, 8)
+    model.message(7) { graph in
+      graph.message(1) { node in
+        node.text(1, "x")
+        node.text(2, "y")
+        node.text(4, "Relu")
+      }
+      graph.text(2, "silent")
+    }
+    model.message(8) { $0.integer(2, 17) }
+    let root = try Self.repository(["m/config.pbtxt": "max_batch_size: 0"])
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let path = "\(root)/m/1/model.onnx"
+    try FileManager.default.createDirectory(atPath: "\(root)/m/1", withIntermediateDirectories: true)
+    try Files.write(path, model.bytes)
+    let result = try #require(try RepositoryCheck.check(root).first)
+    #expect(!result.isAccepted && result.remarks.contains { $0.reason.hasPrefix("graph: has no outputs") }, "\(result.remarks)")
+    let error = #expect(throws: ONNXError.self) { try ModelFiles(path: path).check() }
+    #expect(error?.file == path && error?.place == "graph")
   }
 }
