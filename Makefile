@@ -34,19 +34,19 @@ fetch-ahead: deps
 	@Scripts/fetch-ahead start
 
 test-swift: deps
-	swift build --build-tests
+	@Scripts/build-tests
 	@Scripts/fetch-ahead wait
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
 	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
-	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest 2>&1 | tee .build/test-swift.log
+	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest --disable-index-store 2>&1 | tee .build/test-swift.log
 
 test-cuda-headers: ## our declarations of CUDA's interfaces against NVIDIA's own headers (1.1 GB of wheels from PyPI, once)
 	@Scripts/test-cuda-headers
 
 test-gpu: ## the CUDA device's tests on this machine's GPU
-	swift build --build-tests
-	HEADROOM_TEST_GPU=1 swift test --skip-build --disable-xctest --filter CUDATests
+	@Scripts/build-tests
+	HEADROOM_TEST_GPU=1 swift test --skip-build --disable-xctest --disable-index-store --filter CUDATests
 
 bench-gpu: ## the heads timed on this machine's GPU, as CSV
 	swift build -c release --product benchmark-gpu
@@ -57,9 +57,9 @@ test-counts: build ## what must not be allocated is counted: fails when the sche
 	timeout --kill-after=30 300 .build/release/benchmark-cpu allocations
 
 test-long: build ## what `make test` leaves out: the properties on a million random cases, and the tests that go on for minutes (20 minutes at most)
-	swift build --build-tests
+	@Scripts/build-tests
 	HEADROOM_PROPERTY_BATCHES=$${HEADROOM_PROPERTY_BATCHES:-1000000} HEADROOM_PROPERTY_SEQUENCES=100000 timeout --kill-after=30 1100 \
-	  swift test --skip-build --disable-xctest --filter 'RandomBatchTests|InstancePipelineTests' 2>&1 | tee .build/test-long.log
+	  swift test --skip-build --disable-xctest --disable-index-store --filter 'RandomBatchTests|InstancePipelineTests' 2>&1 | tee .build/test-long.log
 	@Scripts/install-packages test
 	Scripts/test-peers long 2>&1 | tee -a .build/test-long.log
 

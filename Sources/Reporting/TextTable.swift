@@ -31,7 +31,7 @@ public struct TextTable: Sendable {
   /// Adds a rule between rows.
   public mutating func addRule() { rows.append(nil) }
 
-  /// The table in `width` columns where that can be: cells of column `clipped` lose their middle, down to eight characters.
+  /// The table in `width` columns where that can be: cells of column `clipped` are shortened, down to eight characters.
   public func lines(width: Int, clippingColumn clipped: Int) -> [String] {
     let excess = (lines.map(\.terminalWidth).max() ?? 0) - width
     guard excess > 0, columns.indices.contains(clipped) else { return lines }
@@ -43,7 +43,7 @@ public struct TextTable: Sendable {
         narrow.addRule()
         continue
       }
-      row[clipped] = row[clipped].clippedInTheMiddle(to: target)
+      row[clipped] = row[clipped].clipped(to: target)
       narrow.add(row)
     }
     return narrow.lines
@@ -76,10 +76,12 @@ extension String {
   /// Columns the text takes in a terminal: one a character. Layer names and our own words hold no double-width characters.
   var terminalWidth: Int { count }
 
-  /// "transformer.layers.0.attention" in 20 columns: "transforme...attention". Names of layers differ at both ends.
-  func clippedInTheMiddle(to width: Int) -> String {
+  /// "transformer.layers.0.attention" in 22 columns: "transforme...attention". Names of layers differ at both ends; in fewer than 20 columns
+  /// neither end would be read, and the last part, which names the operator, stays: "...attention".
+  func clipped(to width: Int) -> String {
     guard count > width, width > 3 else { return self }
     let kept = width - 3
-    return prefix((kept + 1) / 2) + "..." + suffix(kept / 2)
+    let head = width < 20 ? 0 : (kept + 1) / 2
+    return prefix(head) + "..." + suffix(kept - head)
   }
 }

@@ -311,7 +311,10 @@ import TraceFormats
   @Test func aWindowOfSeveralPartsHoldsTheirTimeAlone() throws {
     let maker = TraceMaker.eager(steps: 40, layers: 20)
     // The first 200 us of every second step: a step takes 410.
-    let windows = (0..<20).map { Int64($0) * 820_000..<Int64($0) * 820_000 + 200_000 }
+    let windows: [Range<Int64>] = (0..<20).map { (index: Int64) -> Range<Int64> in
+      let start = index * 820_000
+      return start..<start + 200_000
+    }
     var context = TraceContext()
     (context.windows, context.windowText) = (windows, "while \"step\" was open (20 ranges)")
     let explanation = explain(maker, context)

@@ -132,23 +132,24 @@ import Workload
   }
 
   @Test func driftIsSaidAndNoiseIsNot() {
-    let flat = Array(repeating: 100.0, count: 12)
+    let flat = [Double](repeating: 100, count: 12)
     #expect(Stability(throughput: flat, latency: flat) == .stable)
     #expect(Stability(throughput: [1, 2, 3], latency: [1, 2, 3]) == .tooShort)
-    let growing = (0..<12).map { 1.0 + Double($0) / 10 }
+    let growing: [Double] = (0..<12).map { (second: Int) -> Double in 1 + Double(second) / 10 }
     #expect(Stability(throughput: flat, latency: growing).words.contains("latency rose"))
     // From 950 to 257 answers per second in mid-run, and back: the first third is as the last.
-    let dip: [Double] = (0..<30).map { second -> Double in
-      (12..<18).contains(second) ? 257 + Double(second % 3) : 950 + Double(second % 5)
+    let dip: [Double] = (0..<30).map { (second: Int) -> Double in
+      if (12..<18).contains(second) { return 257 + Double(second % 3) }
+      return 950 + Double(second % 5)
     }
     guard case .drifting(.throughput, let factor, let stretch) = Stability(throughput: dip, latency: Array(repeating: 1, count: 30)) else {
       Issue.record("a dip in mid-run was missed")
       return
     }
     #expect((factor - 258.0 / 952).magnitude < 0.01 && stretch == 0.4...0.6)
-    let step: [Double] = (0..<30).map { $0 < 20 ? 950 : 257 }
+    let step: [Double] = (0..<30).map { (second: Int) -> Double in second < 20 ? 950 : 257 }
     #expect(Stability(throughput: step, latency: []).words.contains("fell by 73 % in the last 33 % of the window"))
-    let trend: [Double] = (0..<60).map { 1000 - 5 * Double($0) }
+    let trend: [Double] = (0..<60).map { (second: Int) -> Double in 1000 - 5 * Double(second) }
     #expect(Stability(throughput: trend, latency: []).kind == .drifting)
     var random = SplitMix64(seed: 5)
     let alarms = (0..<200).count { _ in
@@ -156,7 +157,7 @@ import Workload
       return Stability(throughput: values, latency: []).kind == .drifting
     }
     #expect(alarms <= 2)
-    let noisy = (0..<12).map { $0.isMultiple(of: 2) ? 50.0 : 150 }
+    let noisy: [Double] = (0..<12).map { (second: Int) -> Double in second.isMultiple(of: 2) ? 50 : 150 }
     #expect(Stability(throughput: noisy, latency: flat) == .stable)
   }
 }

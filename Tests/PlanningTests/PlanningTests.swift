@@ -29,12 +29,18 @@ import Testing
     let batch = try plan(.linear(layers: 19)).at(rows: 256)
     let first = try #require(batch.launches.first)
     #expect(first.gemm == GEMM(m: 256, n: 1024, k: 1024, type: .fp16, footprintBytes: first.gemm?.footprintBytes))
-    #expect(first.floatingPointOperations == 2.0 * 256 * 1024 * 1024)
-    #expect(first.bytes == Double(2 * (256 * 1024 + 1024 * 1024 + 256 * 1024)))
-    let work: Double = 19 * 2 * 256 * 1024 * 1024 + 2 * 256 * 1024 * 2
+    // Sums of literals in steps: the type checker takes seconds for one that holds them all.
+    let perLayer: Double = 2 * 256 * 1024 * 1024
+    let elements: Int = 256 * 1024 + 1024 * 1024 + 256 * 1024
+    let last: Double = 2 * 256 * 1024 * 2
+    #expect(first.floatingPointOperations == perLayer)
+    #expect(first.bytes == Double(2 * elements))
+    let work = 19 * perLayer + last
     #expect(batch.floatingPointOperations == work)
-    #expect(batch.inputBytes == 256 * 1024 * 4 && batch.outputBytes == 256 * 2 * 4)
-    let parameters = 19 * (1024 * 1024 + 1024) + 2050
+    #expect(batch.inputBytes == 256 * 1024 * 4)
+    #expect(batch.outputBytes == 256 * 2 * 4)
+    let parametersPerLayer: Int = 1024 * 1024 + 1024
+    let parameters = 19 * parametersPerLayer + 2050
     #expect(first.gemm?.footprintBytes == Double(2 * parameters))
   }
 

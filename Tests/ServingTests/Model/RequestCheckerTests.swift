@@ -106,7 +106,7 @@ import TimeBase
 
   @Test func dimensionsThatAreNoneAreNamed() {
     let tag = "[request id: <id_unknown>] "
-    for (shape, message) in [
+    let cases: [([Int], String)] = [
       ([-1, 2], "All input dimensions should be specified for input 'x' for model 'n', got [-1,2]"),
       ([-2, -2], "tensor 'x' contains an invalid dimension in shape [-2,-2]"),
       ([0, -2], "tensor 'x' contains an invalid dimension in shape [0,-2]"),
@@ -116,7 +116,8 @@ import TimeBase
       ([1 << 61, 1], "byte size for tensor 'x' exceeds maximum size of \(Int.max)"),
       ([2], "unexpected shape for input 'x' for model 'n'. Expected [-1,-1], got [2]. "),
       ([], "unexpected shape for input 'x' for model 'n'. Expected [-1,-1], got []. "),
-    ] {
+    ]
+    for (shape, message) in cases {
       // 4 elements: what a wrapped product of some of these would take.
       for bytes in [0, 32] {
         #expect(Self.refusal(Self.unbatched, [Given(name: "x", type: .float64, shape: shape, bytes: bytes)]) == tag + message)
