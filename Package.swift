@@ -82,7 +82,7 @@ let package = Package(
         .headerSearchPath("."), .headerSearchPath("../CCUDA/include"), .headerSearchPath("../CCUDAKernels/include"),
         .headerSearchPath("../CCUDAKernels/kernels"),
       ]),
-    module("Console", ["Vocabulary"]),
+    module("Console", ["FileAccess", "Vocabulary"]),
     module("ProcessContract", ["JSONText"]),
     module("ModelGraph", ["FileAccess", "TimeBase"]),
     module("GPUModel", ["JSONText"]),
@@ -315,7 +315,7 @@ let package = Package(
     tests("KServeTests", ["JSONReading", "JSONText", "KServe", "ModelConfiguration", "TimeBase"]),
     tests("WorkloadTests", ["TimeBase", "Workload"]),
     tests("LoadGeneratorTests", ["CheckedNumbers", "LoadGenerator", "LoadModel", "Threads", "TimeBase", "Workload"]),
-    tests("ConsoleTests", ["Console"]),
+    tests("ConsoleTests", ["Console", "FileAccess"]),
     tests("LoadResultsTests", ["LoadResults"]),
     tests(
       "ServerProcessTests",

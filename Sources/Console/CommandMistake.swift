@@ -45,6 +45,44 @@ package struct CommandMistake: Sendable, Hashable {
     message = "Error: \(name) has no option --\(option)\(advice)\nSee 'headroom \(name) --help' for more information."
   }
 
+  /// A value that is not a number, where an option takes one; `complaint` is the argument parser's, which adds to it for every other kind of value
+  /// what the values are. nil for any other complaint.
+  package init?(valueOf arguments: [String], complaint: String) {
+    guard let name = arguments.first, let start = complaint.firstRange(of: "The value '")?.upperBound,
+      let middle = complaint.firstRange(of: "' is invalid for '--"), start <= middle.lowerBound, !complaint.contains(". Please")
+    else { return nil }
+    let given = complaint[start..<middle.lowerBound]
+    let option = complaint[middle.upperBound...].prefix { $0 != " " && $0 != "'" }
+    let expected: String
+    switch Double(given) {
+    case nil: expected = "a number"
+    case let value? where value < 0 && value == value.rounded(): expected = "a whole number of at least 0"
+    case .some: expected = "a whole number"
+    }
+    message = "Error: --\(option) \(given): expected \(expected)\nSee 'headroom \(name) --help' for more information."
+  }
+
+  /// The arguments with values that begin with a minus joined to their options: an argument parser would take "-5" for an option, and say that
+  /// the one before it has no value. `options`: those that take a value, without hyphens.
+  package static func joined(_ arguments: [String], options: Set<String>) -> [String] {
+    var joined: [String] = []
+    for (index, argument) in arguments.enumerated() {
+      if isNegative(argument), !arguments.prefix(index).contains("--"), let option = joined.last, option.hasPrefix("--"),
+        options.contains(String(option.dropFirst(2)))
+      {
+        joined[joined.count - 1] = option + "=" + argument
+      } else {
+        joined.append(argument)
+      }
+    }
+    return joined
+  }
+
+  /// "-5", "-0.5", "-.5".
+  package static func isNegative(_ argument: String) -> Bool {
+    argument.hasPrefix("-") && argument.dropFirst().first.map { $0.isNumber || $0 == "." } ?? false
+  }
+
   private static func advice(for option: String, of command: Command, _ commands: [Command]) -> String {
     if let other = instead[command.name]?[option] { return "; here it is \(other)" }
     if let nearest = NameSuggestion.nearest(to: option, in: command.options.sorted()) { return "; did you mean --\(nearest)?" }

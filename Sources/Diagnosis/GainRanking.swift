@@ -4,9 +4,10 @@ public enum Goal: String, Sendable, Hashable, CaseIterable {
   case latency
   case cost
 
-  /// Throughput in a closed loop (load follows it), latency in an open one (throughput is given). An unknown loop counts as closed.
+  /// Throughput in a closed loop (load follows it), latency in an open one (throughput is given). An unknown loop counts as closed. So does an
+  /// open one that is not served: its queue grows, and latency says how long it was watched.
   public static func standard(for load: LoadEvidence) -> Goal {
-    if case .open? = load.loop { return .latency }
+    if case .open? = load.loop, load.isOpenBelowSaturation != false { return .latency }
     return .throughput
   }
 
@@ -331,6 +332,7 @@ extension Change {
     case .instances: "instances"
     case .issuingThreadPerInstance: "issuingThreadPerInstance"
     case .eagerBatching: "eagerBatching"
+    case .dynamicBatching: "dynamicBatching"
     case .batchDelay: "batchDelay"
     case .preferredSizes: "preferredSizes"
     case .maximumBatchRows: "maximumBatchRows"

@@ -47,8 +47,19 @@ package struct ExplainOutput: Sendable {
     guard var page = explanations.first?.report else {
       return Report(title: "headroom explain", question: "nothing was read", banner: nil, facts: [])
     }
+    // Of several files a card says which it is of.
+    func named(_ cards: [Report.Card], _ explanation: TraceExplanation) -> [Report.Card] {
+      cards.map { card in
+        var card = card
+        (card.name, card.setting) = (explanation.name, card.name)
+        return card
+      }
+    }
+    if explanations.count > 1 { page.cards = named(page.cards, explanations[0]) }
     for other in explanations.dropFirst() {
-      page.sections += other.report.sections.map { section in
+      let report = other.report
+      page.cards += named(report.cards, other)
+      page.sections += report.sections.map { section in
         var section = section
         section.heading = "\(other.name): \(section.heading)"
         return section

@@ -37,13 +37,27 @@ public struct LoadSession {
     sigaddset(&signals, SIGINT)
     sigaddset(&signals, SIGTERM)
     pthread_sigmask(SIG_BLOCK, &signals, nil)
-    let plan = try settings.plan()
+    let plan = try planWhenReady()
     let configuration = settings.configuration
     try checkDescriptors(configuration)
     do {
       if let goal = options.pace.findRate { return try search(goal, plan, configuration, signals) }
       return try report(try measure(plan, configuration, signals))
     } catch is LateStart { return .runInvalid }
+  }
+
+  /// A server that was started a moment ago does not listen yet, or loads its models.
+  private func planWhenReady() throws -> RequestPlan {
+    let began = MonotonicClock.now
+    var isSaid = false
+    while true {
+      do { return try settings.plan() } catch let error as LoadError {
+        guard let limit = settings.readinessTimeout, MonotonicClock.now - began < limit else { throw error }
+        if !isSaid, !options.output.isQuiet { Terminal.note("headroom load: waiting for the server to be ready") }
+        isSaid = true
+        usleep(100_000)
+      }
+    }
   }
 
   /// A part of a run on several machines was ready too late.

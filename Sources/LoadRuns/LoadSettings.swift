@@ -141,7 +141,9 @@ package struct LoadSettings: Sendable {
       if !(rest.timeoutSeconds > 0 && rest.timeoutSeconds <= 3600) {
         throw UsageError("--timeout \(rest.timeoutSeconds): above 0, at most 3600")
       }
-      if !(rest.lateAfterMilliseconds > 0 && rest.lateAfterMilliseconds <= 1e6) { throw UsageError("--late-after-ms: above 0") }
+      if !(rest.lateAfterMilliseconds > 0 && rest.lateAfterMilliseconds <= 1e6) {
+        throw UsageError("--late-after-ms \(rest.lateAfterMilliseconds): above 0, at most 1000000")
+      }
     }
 
     /// As a run takes it.

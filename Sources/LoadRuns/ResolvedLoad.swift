@@ -113,6 +113,14 @@ struct ResolvedLoad {
       : .http(BlockingExchange(endpoint, headers: headers, timeoutSeconds: timeoutSeconds))
   }
 
+  /// How long a server whose models cannot be asked may still become ready; nil where it is ready, or does not say.
+  var readinessTimeout: TimeSpan? {
+    guard !models.isEmpty, case .http(let exchange) = transport(timeoutSeconds: 2) else { return nil }
+    guard let answer = try? exchange.get("/v2/health/ready") else { return .milliseconds(3_000) }
+    // What a server says that loads its models: Triton 400, others 503.
+    return answer.status == 400 || answer.status == 503 ? .milliseconds(20_000) : nil
+  }
+
   /// The models that are asked, each once; none where something else is asked too, which no model's counters hold.
   var models: [String] {
     var names: [String] = []

@@ -27,8 +27,16 @@ package struct ModelSelection: Sendable {
     package var notes: [String]
   }
 
+  /// Sizes of a built-in model, by their options.
+  private var sizes: [(option: String, given: Int?)] {
+    [("--layers", layers), ("--hidden", hidden), ("--heads", heads), ("--sequence", sequence)]
+  }
+
   /// The graph behind a name, to be run or planned.
   package func load(_ name: String, for purpose: ONNXReader.Options.Purpose = .run) throws -> Loaded {
+    for (option, given) in sizes {
+      if let given, !(1...(1 << 20)).contains(given) { throw UsageError("\(option) \(given): from 1 to 1048576") }
+    }
     let short = name.hasPrefix("builtin:") ? String(name.dropFirst("builtin:".count)) : name
     if let head = try head(short) {
       if let first = dimensions.first { throw UsageError("--dimension \(first) sizes an axis of an ONNX file; \(name) is built in") }
@@ -40,7 +48,7 @@ package struct ModelSelection: Sendable {
     guard name.hasSuffix(".onnx") || name.contains("/") else {
       throw UsageError("no model is called \"\(name)\"; give an .onnx file or one of \(BuiltInHead.names.joined(separator: ", "))")
     }
-    for (option, given) in [("--layers", layers), ("--hidden", hidden), ("--heads", heads), ("--sequence", sequence)] where given != nil {
+    for (option, given) in sizes where given != nil {
       throw UsageError("\(option) sets the size of a built-in model; \(name) is a file")
     }
     let graph = try ONNXReader.read(path: name, options: try readerOptions(purpose))

@@ -19,6 +19,15 @@ enum HTMLText {
   }
 }
 
+extension HTMLText {
+  /// A line of an answer: options are not broken at their hyphens, nor figures before their unit.
+  static func line(_ text: String) -> String {
+    text.replacing(" -> ", with: " \u{2192} ").replacing("<= ", with: "\u{2264}\u{A0}").replacing(" %", with: "\u{A0}%")
+      .split(separator: " ", omittingEmptySubsequences: false)
+      .map { $0.hasPrefix("--") ? "<span class=\"option\">\(escaped(String($0)))</span>" : escaped(String($0)) }.joined(separator: " ")
+  }
+}
+
 /// The page's style: one column, light and dark, phone and paper. Colours are Okabe and Ito's (told apart by colour-blind readers), and every
 /// part also has a label or a pattern of its own.
 enum HTMLStyle {
@@ -27,7 +36,7 @@ enum HTMLStyle {
     \(ChartPalette.light)}
     @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--paper:#0d1117;--line:#30363d;--panel:#161b22;--accent:#79b8ff;
     --warn:#ffb454;--warnbg:#2b2110;\(ChartPalette.dark)}}
-    *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1rem 1.25rem 4rem;color:var(--ink);background:var(--paper);
+    *{box-sizing:border-box}body{margin:0 auto;max-width:82rem;padding:1rem 1.25rem 4rem;color:var(--ink);background:var(--paper);
     font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
     h1{font-size:1.6rem;margin:.5rem 0 .25rem}h2{font-size:1.25rem;margin:2.5rem 0 .25rem;padding-top:.5rem;border-top:1px solid var(--line)}
     h3{font-size:1rem;margin:1.25rem 0 .25rem}p{margin:.25rem 0 .75rem}.lead{font-size:1.05rem}.soft{color:var(--soft)}
@@ -45,7 +54,7 @@ enum HTMLStyle {
     svg .soft{fill:var(--soft)}figure{margin:1rem 0}figcaption{color:var(--soft);font-size:.9rem;margin-top:.3rem}
     .legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.85rem;margin:.3rem 0}.legend span{display:inline-flex;align-items:center;gap:.35rem}
     .verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.5rem .8rem;margin:.6rem 0;border-radius:0 6px 6px 0}
-    .verdict ul{margin-bottom:0}
+    .verdict ul{margin-bottom:0}p,li{max-width:60rem}.card p{max-width:none}.banner{max-width:none}.option{white-space:nowrap}
     .row{display:grid;grid-template-columns:9rem 1fr;gap:.1rem .8rem;align-items:center;margin:.35rem 0}.row .name{font-size:.85rem;overflow-wrap:anywhere;line-height:1.3}
     .row .soft,.axis{color:var(--soft);font-size:.8rem}.axis{text-align:center}.strip{width:100%;max-width:none}
     .ticks{position:relative;height:1.1rem;font-size:.78rem;color:var(--soft)}.ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}

@@ -6,14 +6,15 @@ extension Report.Card {
   var html: String {
     let identity = "card-" + HTMLText.escaped(name.map { $0.isLetter || $0.isNumber ? String($0) : "-" }.joined())
     var text = "<article class=\"card\" id=\"\(identity)\"><header><h2>\(HTMLText.escaped(name))</h2>"
-    text += "<span class=\"soft\">\(HTMLText.escaped(setting))</span></header><p class=\"lead\">\(HTMLText.escaped(title))</p>"
+    if !setting.isEmpty { text += "<span class=\"soft\">\(HTMLText.escaped(setting))</span>" }
+    text += "</header><p class=\"lead\">\(HTMLText.escaped(title))</p>"
     text += bar
     text += "<dl class=\"lines\">"
     for line in lines {
       let name =
         line.anchor.map { "<a href=\"#\(HTMLText.escaped($0))\">\(HTMLText.escaped(line.name))</a>" } ?? HTMLText.escaped(line.name)
       let kind = line.kind.map { " <span class=\"soft\">[\(HTMLText.escaped($0))]</span>" } ?? ""
-      text += "<dt>\(name)</dt><dd>\(HTMLText.escaped(line.text.replacing(" -> ", with: " \u{2192} ")))\(kind)</dd>"
+      text += "<dt>\(name)</dt><dd>\(HTMLText.line(line.text))\(kind)</dd>"
     }
     text += "</dl>"
     if !diff.isEmpty {

@@ -8,7 +8,10 @@ extension Report {
     page += "<title>\(HTMLText.escaped(title))\(banner == nil ? "" : " (SIMULATED)")</title><style>\(HTMLStyle.css)</style></head><body>\n"
     page += SVGPatterns.definitions
     page += "<header><h1>\(HTMLText.escaped(title))</h1>"
-    page += "<p class=\"lead\(cards.isEmpty ? "" : " question")\">\(HTMLText.escaped(question))</p>"
+    // What the one card says is not said twice.
+    if cards.count != 1 || cards[0].title != question {
+      page += "<p class=\"lead\(cards.isEmpty ? "" : " question")\">\(HTMLText.escaped(question))</p>"
+    }
     if let banner { page += "<p class=\"banner\" role=\"note\">\(HTMLText.escaped(banner))</p>" }
     var about = "<dl>"
     for fact in facts { about += "<dt>\(HTMLText.escaped(fact.name))</dt><dd>\(HTMLText.escaped(fact.text))</dd>" }
@@ -18,7 +21,7 @@ extension Report {
       page += about
     } else {
       page += "<div class=\"cards\">" + cards.map(\.html).joined() + "</div>"
-      page += "<details class=\"about\"><summary>Device, load, serving configuration and host profile</summary>\(about)</details>"
+      page += "<details class=\"about\"><summary>\(HTMLText.escaped(factsHeading))</summary>\(about)</details>"
     }
     page += "<nav aria-label=\"Sections\">"
     let isMixed = Set(sections.map { tag(of: $0) }).count > 1

@@ -12,6 +12,8 @@ public struct Report: Sendable {
   public var facts: [(name: String, text: String)]
   /// Remarks.
   public var notes: [String]
+  /// What `facts` are called where cards stand above them.
+  public var factsHeading = "Device, load, serving configuration and host profile"
   /// What is said first, one for each thing compared.
   public var cards: [Card] = []
   /// In reading order.

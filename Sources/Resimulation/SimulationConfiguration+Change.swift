@@ -22,6 +22,7 @@ extension SimulationConfiguration {
     case .instances(let count): scheduler.instances = max(1, count)
     case .issuingThreadPerInstance: execution.issuing = .perInstance
     case .eagerBatching: execution.permits = 3
+    case .dynamicBatching: scheduler.batching = scheduler.batching ?? DynamicBatchingPolicy()
     case .batchDelay(let microseconds): scheduler.batching?.maximumQueueDelay = .microseconds(Int64(microseconds))
     case .preferredSizes(let sizes): scheduler.batching?.preferredSizes = sizes
     case .maximumQueueSize(let size): scheduler.batching?.defaultQueuePolicy.maximumQueueSize = size
@@ -43,7 +44,8 @@ extension Change {
   /// copies and kernels would change is not seen there.
   public var appliesToMeasuredBatches: Bool {
     switch self {
-    case .clientCores, .frontEndCores, .frontEndTimeScale, .instances, .issuingThreadPerInstance, .batchDelay, .preferredSizes,
+    case .clientCores, .frontEndCores, .frontEndTimeScale, .instances, .issuingThreadPerInstance, .dynamicBatching, .batchDelay,
+      .preferredSizes,
       .maximumQueueSize, .queueTimeout, .gpuTimeScale, .removeRedundantWork, .maximumBatchRows:
       true
     case .eagerBatching, .cudaGraphs, .pinnedTransfers, .gatheredCopies, .overlappedCopies, .dispatchGapScale, .weightBytesScale, .splitK:

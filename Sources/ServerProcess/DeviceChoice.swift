@@ -37,7 +37,8 @@ public struct DeviceChoice: Sendable {
   /// - Throws: `ServerStartError.usage` that names the option.
   public func make(program: String, log: ServerLog) throws(ServerStartError) -> ModelDevices {
     let threads = threads ?? sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN))
-    guard (1...1024).contains(threads) else { throw .usage("--threads must be from 1 to 1024") }
+    if instanceTimeout < .seconds(1) { throw .usage("--instance-timeout-secs \(instanceTimeout.nanoseconds / 1_000_000_000): at least 1") }
+    guard (1...1024).contains(threads) else { throw .usage("--threads \(threads): from 1 to 1024") }
     if name.hasPrefix("sim:") {
       let match: GPUMatch
       do throws(GPULookupError) { match = try GPUCatalogue().find(String(name.dropFirst(4))) } catch {

@@ -23,7 +23,7 @@ extension ServerSettings {
       let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
       if access(folder, W_OK) != 0 { throw UsageError("--record \(path): cannot write in \(folder)") }
     }
-    if exitTimeout < .zero { throw UsageError("--exit-timeout-secs must not be negative") }
+    if exitTimeout < .zero { throw UsageError("--exit-timeout-secs \(exitTimeout.nanoseconds / 1_000_000_000): at least 0") }
   }
 
   /// "NAME=FILE" each, as `--model` takes them.
@@ -82,10 +82,10 @@ extension ServerSettings.Listening {
     for (name, port) in [("--http-port", httpPort), ("--grpc-port", grpcPort), ("--metrics-port", metricsPort)] {
       if let port, !(0...65_535).contains(port) { throw UsageError("\(name) \(port): a port is from 0 to 65535") }
     }
-    if let eventLoops, !(1...256).contains(eventLoops) { throw UsageError("--http-thread-count must be from 1 to 256") }
-    if maximumBodyBytes < 1 { throw UsageError("--http-max-input-size must be at least 1") }
-    if maximumUnsentBytes < 1 { throw UsageError("--max-unsent-size must be at least 1") }
-    if maximumConnections < 1 { throw UsageError("--max-connections must be at least 1") }
+    if let eventLoops, !(1...256).contains(eventLoops) { throw UsageError("--http-thread-count \(eventLoops): from 1 to 256") }
+    if maximumBodyBytes < 1 { throw UsageError("--http-max-input-size \(maximumBodyBytes): at least 1") }
+    if maximumUnsentBytes < 1 { throw UsageError("--max-unsent-size \(maximumUnsentBytes): at least 1") }
+    if maximumConnections < 1 { throw UsageError("--max-connections \(maximumConnections): at least 1") }
   }
 
   /// TLS on HTTP and gRPC, of a certificate chain and its key.

@@ -33,9 +33,10 @@ enum LiveHeadroom {
   /// - Parameters:
   ///   - isPatient: whether changes are worked out later, by the estimator's `work()`.
   ///   - earlier: what was known after the window before.
+  ///   - requests: of a trial.
   static func find(
     of diagnosis: LiveDiagnosis, events: LiveTrace.Events, serverContext: LiveDiagnosis.ServerContext, goal: LatencyGoal,
-    isPatient: Bool = false, earlier: Found? = nil
+    isPatient: Bool = false, earlier: Found? = nil, requests: Double = requests
   ) -> Found {
     let today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
     func unknown(_ reason: String) -> Found {
@@ -49,13 +50,13 @@ enum LiveHeadroom {
       guard let fitted = try LiveSimulation(diagnosis, events, serverContext, earlier: earlier?.batchTimes) else {
         return unknown("no batch in the window shows how long it took")
       }
-      let outcome = try search(fitted.configuration, goal).run(from: max(8, today.value))
+      let outcome = try search(fitted.configuration, goal, requests: requests).run(from: max(8, today.value))
       var (interval, isLowerBound) = (outcome.rate, outcome.isLowerBound || fitted.isLowerBound)
       var value = outcome.rate.lowerBound
       if let bounds = fitted.bounds {
         let start = CapacitySearch.Start.near(max(8, outcome.rate.lowerBound))
-        let slowest = try search(bounds.slowest, goal).run(from: start)
-        let fastest = try search(bounds.fastest, goal).run(from: start)
+        let slowest = try search(bounds.slowest, goal, requests: requests).run(from: start)
+        let fastest = try search(bounds.fastest, goal, requests: requests).run(from: start)
         interval = min(slowest.rate.lowerBound, value)...max(fastest.rate.upperBound, outcome.rate.upperBound)
         if interval.upperBound > widest * interval.lowerBound || slowest.isLowerBound || fastest.isLowerBound {
           // What was seen does not tell: only the lower end is sure.
@@ -76,7 +77,7 @@ enum LiveHeadroom {
   }
 
   /// A fast server's trials stay short: this runs beside it.
-  static func search(_ configuration: SimulationConfiguration, _ goal: LatencyGoal) -> CapacitySearch {
+  static func search(_ configuration: SimulationConfiguration, _ goal: LatencyGoal, requests: Double = requests) -> CapacitySearch {
     var search = CapacitySearch(configuration, p99Milliseconds: goal.p99Milliseconds, requests: requests)
     search.goalsPerTrial = 3
     return search

@@ -248,7 +248,7 @@ enum LivePageScript {
     function card(entry, model) {
       const said = entry.answer, rows = [["Headroom", entry.headroom.text, entry.headroom.maximumRequestsPerSecond ? entry.headroom.maximumRequestsPerSecond.kind : "unknown"], ["Now", said.now, ""]];
       if (said.batches) rows.push(["Batches", said.batches, ""]);
-      said.changes.forEach((change, index) => rows.push([`${index + 1} ${change.effect}`, change.setting + (change.gain ? ": " + change.gain : "") + (change.costs.length ? "; costs " + change.costs.join(", ") : ""), change.kind]));
+      said.changes.forEach((change, index) => rows.push([`${index + 1} ${change.effect}`, change.setting + (change.gain ? (change.gain.startsWith("is enough") ? " " : ": ") + change.gain : "") + (change.costs.length ? "; costs " + change.costs.join(", ") : ""), change.kind]));
       if (said.noEffect.length) rows.push(["No effect", said.noEffect.join(", "), ""]);
       rows.push(["Confirm", said.confirm, ""]);
       const part = document.createDocumentFragment(), bars = (model ? model.waterfall : []).filter(bar => bar.ofWall.value > 0);
@@ -274,6 +274,7 @@ enum LivePageScript {
     function drawAnswers(answer) {
       const model = name => answer.models.find(entry => entry.name === name);
       const first = answer.answers.find(entry => entry.model === answer.busiestModel) || answer.answers[0];
+      if (first) $("sentence").textContent = (answer.models.length > 1 ? first.model + ": " : "") + first.answer.bottleneck;
       $("answer").replaceChildren(first ? card(first, model(first.model)) : "");
       $("others").replaceChildren(...answer.answers.filter(entry => entry !== first && model(entry.model) && model(entry.model).regime).slice(0, 8).map(entry =>
         el("article", {class: "verdict"}, el("h2", {}, entry.model), el("p", {class: "lead"}, entry.answer.bottleneck), card(entry, model(entry.model)))));

@@ -2,12 +2,16 @@ import ArgumentParser
 
 /// `bench --model` and what goes with it: a model of one's own, without an experiment file.
 struct BenchModel: ParsableArguments {
-  @Option(help: ArgumentHelp("An .onnx file, or linear, stacked, seqlen, encoder.", valueName: "file")) var model: String?
+  @Option(help: ArgumentHelp("An .onnx file, or linear, stacked, seqlen, encoder.", valueName: "file"), completion: .model) var model:
+    String?
 
   @Option(help: ArgumentHelp("Requests per second, an open loop (default: a closed loop of --users, 100).", valueName: "requests/s"))
   var rate: Double?
 
-  @Option(help: ArgumentHelp("Its config.pbtxt (default: max_batch_size 64, no queue delay).", valueName: "file")) var config: String?
+  @Option(
+    help: ArgumentHelp("Its config.pbtxt (default: max_batch_size 64, no queue delay).", valueName: "file"),
+    completion: .file(extensions: ["pbtxt"]))
+  var config: String?
 
   @Option(
     name: .customLong("dimension"),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import GPUModel
 
 /// What the shell offers behind an option or in place of an argument.
@@ -9,8 +10,12 @@ extension CompletionKind {
   /// `--device` of `serve` and `bench`.
   static var devices: CompletionKind { .list(["cpu", "cuda:0"] + gpuNames.map { "sim:" + $0 }) }
 
-  /// An ONNX file.
-  static var model: CompletionKind { .file(extensions: ["onnx"]) }
+  /// A built-in model, an ONNX file, or a folder on the way to one.
+  static var model: CompletionKind {
+    .custom { _, _, typed in
+      ["linear", "stacked", "seqlen", "encoder"].filter { $0.hasPrefix(typed) } + PathCompletion.paths(typed, endings: [".onnx", ".plan"])
+    }
+  }
 
   private static var gpuNames: [String] {
     GPUCatalogue().gpus.map { $0.name.lowercased().split { $0 == " " || $0 == "/" }.joined(separator: "-") }

@@ -44,9 +44,12 @@ extension Headroom {
     do {
       let given = Array(CommandLine.arguments.dropFirst())
       if let mistake = CommandMistake(commandOf: given, in: commands(withOptions: false)) { end(as: mistake) }
-      let arguments = given.first == "serve" ? try TritonFlags.completed(given) : given
+      // Where a value may be negative, its option is told by the parser's own description, which takes a while.
+      let joined = given.contains(where: CommandMistake.isNegative) ? CommandMistake.joined(given, options: valued(given.first)) : given
+      let arguments = joined.first == "serve" ? try TritonFlags.completed(joined) : joined
       var command: any ParsableCommand
       do { command = try parseAsRoot(arguments) } catch {
+        if let mistake = CommandMistake(valueOf: arguments, complaint: message(for: error)) { end(as: mistake) }
         if exitCode(for: error) == .validationFailure, let mistake = CommandMistake(optionOf: arguments, in: commands(withOptions: true)) {
           end(as: mistake)
         }
@@ -83,9 +86,15 @@ extension Headroom {
     }
   }
 
-  private static func options(of command: any ParsableCommand.Type) -> Set<String> {
+  /// Options of a command that take a value.
+  private static func valued(_ name: String?) -> Set<String> {
+    configuration.subcommands.first { $0.configuration.commandName == name }.map { options(of: $0, ofKind: "option") } ?? []
+  }
+
+  private static func options(of command: any ParsableCommand.Type, ofKind kind: String? = nil) -> Set<String> {
     let arguments = (try? JSONValue.parse(command._dumpHelp()))?["command"]?["arguments"]?.arrayValue ?? []
-    let names = arguments.flatMap { $0["names"]?.arrayValue ?? [] }.filter { $0["kind"]?.stringValue == "long" }
-    return Set(names.compactMap { $0["name"]?.stringValue }).union(["help", "version"])
+    let names = arguments.filter { kind == nil || $0["kind"]?.stringValue == kind }.flatMap { $0["names"]?.arrayValue ?? [] }
+      .filter { $0["kind"]?.stringValue == "long" }
+    return Set(names.compactMap { $0["name"]?.stringValue }).union(kind == nil ? ["help", "version"] : [])
   }
 }

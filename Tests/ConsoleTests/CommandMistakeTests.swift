@@ -40,4 +40,35 @@ import Testing
     #expect(Self.option("bench", "--gpu", "h200")?.contains("here it is --device sim:NAME") == true)
     #expect(Self.option("plan", "--zzzzzzzzzzzz")?.hasPrefix("Error: plan has no option --zzzzzzzzzzzz\n") == true)
   }
+
+  @Test("a value that begins with a minus is its option's, not an option")
+  func negativeValues() {
+    func joined(_ words: String...) -> [String] { CommandMistake.joined(words, options: ["rate", "for"]) }
+    #expect(joined("bench", "--rate", "-5", "--json") == ["bench", "--rate=-5", "--json"])
+    #expect(joined("explain", "--for", "-.5") == ["explain", "--for=-.5"])
+    // Flags and what follows "--" stay.
+    #expect(joined("bench", "--json", "-5") == ["bench", "--json", "-5"])
+    #expect(joined("profile", "--", "x", "--rate", "-5") == ["profile", "--", "x", "--rate", "-5"])
+    #expect(joined("bench", "--rate", "-h") == ["bench", "--rate", "-h"])
+  }
+
+  @Test(
+    "a value that is no number: the option, what was given, what is expected",
+    arguments: [
+      ("abc", "a number"), ("", "a number"), ("1.5", "a whole number"), ("-1", "a whole number of at least 0"), ("1e3", "a whole number"),
+    ])
+  func noNumber(_ given: String, _ expected: String) {
+    let mistake = CommandMistake(
+      valueOf: ["bench", "--users", given], complaint: "The value '\(given)' is invalid for '--users <users>'")
+    #expect(mistake?.message == "Error: --users \(given): expected \(expected)\nSee 'headroom bench --help' for more information.")
+  }
+
+  @Test func otherComplaintsStay() {
+    for complaint in [
+      "", "The value '", "' is invalid for '--x", "Missing value for '--users <users>'",
+      "The value 'x' is invalid for '--goal <goal>'. Please provide one of 'throughput', 'latency' and 'cost'.",
+    ] {
+      #expect(CommandMistake(valueOf: ["bench"], complaint: complaint) == nil, "\(complaint)")
+    }
+  }
 }

@@ -186,6 +186,10 @@ import Testing
       $0.batching.maximumRows = 1
       $0.batching.meanRows = m(1, .rows)
     },
+    Case(.HR121, "every request a batch of its own", .found(.high)) {
+      $0.batching.meanRows = m(1, .rows)
+      $0.batching.dispatchReasons = [.unbatched: 1000]
+    },
     Case(.HR121, "reasons unknown", .inconclusive) {
       $0.batching.meanRows = m(20, .rows)
       $0.batching.dispatchReasons = [:]

@@ -79,7 +79,7 @@ import Testing
     choice.threads = threads
     #expect(
       Self.usage { () throws(ServerStartError) in _ = try choice.make(program: "0", log: Self.quiet) }
-        == "--threads must be from 1 to 1024")
+        == "--threads \(threads): from 1 to 1024")
   }
 
   @Test func aSimulatedDeviceIsMadeFromTheCatalogue() throws {

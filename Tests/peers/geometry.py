@@ -6,6 +6,10 @@ import subprocess
 
 # What has no extent is not seen; a line's own width and a letter's overhang are within a pixel and a half.
 PROBE = """<script>addEventListener('load', () => setTimeout(() => {
+  // Before anything is opened: what a reader sees first. The details of an answer stay closed.
+  const cards = [...document.querySelectorAll('.card, #verdict.verdict')];
+  const answers = cards.map(card => { const box = card.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom].map(Math.round) });
+  const answerBars = cards.filter(card => card.querySelector('svg[role=img]')).length;
   document.querySelectorAll('details').forEach(part => part.open = true);
   const outside = [], room = 1.5; let marks = 0, drawings = 0;
   for (const drawing of document.querySelectorAll('svg')) {
@@ -33,7 +37,7 @@ PROBE = """<script>addEventListener('load', () => setTimeout(() => {
       && part.clientWidth > 2 && part.scrollWidth > part.clientWidth + 1;
   }).map(part => [part.tagName, part.textContent.trim().slice(0, 40), part.className, [part.clientWidth, part.scrollWidth]]);
   document.body.setAttribute('data-geometry', JSON.stringify(
-    {outside: outside.concat(clipped), marks, drawings, width: document.documentElement.scrollWidth}));
+    {outside: outside.concat(clipped), marks, drawings, width: document.documentElement.scrollWidth, answers, answerBars}));
 }, WAIT))</script>"""
 
 

@@ -176,6 +176,37 @@ def test_the_answer_of_an_encoder_at_900_requests_per_second(headroom):
     assert 20 < variant["headroom"]["timesToday"]["value"] < 100
 
 
+SITUATIONS = dict(
+    # A generator that is full: of users who wait for it, and of arrivals that queue in it although the server keeps up.
+    saturated_client=dict(host=dict(clientPerRequest=900, clientCores=1), workload="{users: 200, rows: 4, seconds: 6, warmUpSeconds: 2}",
+                          serving="{maxBatchSize: 64, dynamicBatching: {maxQueueDelayMicroseconds: 1000}}"),
+    saturated_client_open=dict(host=dict(clientPerRequest=900, clientCores=1), workload="{rate: 1050, rows: 4, seconds: 6, warmUpSeconds: 2}",
+                               serving="{maxBatchSize: 64, dynamicBatching: {maxQueueDelayMicroseconds: 1000}}"),
+    # Mostly waiting for max_queue_delay, beyond the goal.
+    delayed=dict(goal=20, workload="{rate: 300, rows: 1, seconds: 6, warmUpSeconds: 2}",
+                 serving="{maxBatchSize: 64, dynamicBatching: {maxQueueDelayMicroseconds: 50000}}"),
+    # Load-limited, with a goal that no rate keeps.
+    missed_goal=dict(goal=0.4, workload="{rate: 50, rows: 1, seconds: 20, warmUpSeconds: 2}", serving="{maxBatchSize: 64}"),
+    # More than it can answer, without dynamic batching.
+    overloaded=dict(workload="{rate: 20000, rows: 1, seconds: 3, warmUpSeconds: 1}", serving="{maxBatchSize: 8, dynamicBatching: null}"),
+)
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_the_answer_of_a_situation(headroom, tmp_path, name):
+    """Verdict, headroom and changes of situations that are not the case study's, word for word: none of the three may contradict another."""
+    situation = SITUATIONS[name]
+    lines = ["name: situation", "question: What limits?", "device: sim:l40s", f"p99GoalMilliseconds: {situation.get('goal', 100)}",
+             f"workload: {situation['workload']}", f"serving: {situation['serving']}"]
+    if "host" in situation:
+        lines.append("hostCosts: {" + ", ".join(f"{cost}: {value}" for cost, value in situation["host"].items()) + "}")
+    lines += ["variants:", "  - {name: head, model: linear, layers: 3, hidden: 512}"]
+    (tmp_path / "e.yaml").write_text("\n".join(lines))
+    variant = json.loads(headroom("bench", tmp_path / "e.yaml", "--json", "--quiet", "--no-files"))["variants"][0]
+    assert all(len(line) <= 80 for line in variant["answer"]["lines"])
+    assert masked(variant["answer"]["lines"]) == golden(f"{name.replace('_', '-')}.txt"), "\n".join(variant["answer"]["lines"])
+
+
 @DOCUMENTS
 @pytest.mark.parametrize("name", DOCUMENT)
 def test_ten_lines_fit_and_the_chart_says_what_the_verdict_says(document, name):

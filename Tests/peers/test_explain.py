@@ -3,8 +3,10 @@
 import http.server
 import json
 import os
+import shutil
 import threading
 
+import geometry
 import pytest
 from test_schemas import check
 
@@ -292,3 +294,38 @@ def test_a_load_result_gives_the_rate(headroom, trace, tmp_path):
         "throughput": 2400.0, "success": 1, "status_codes": {"200": 24000}, "errors": []}))
     text = headroom("explain", trace("eager.json", 50, 20), "--load", path)
     assert "2,400 steps/s" in text and "vegeta" in text
+
+
+@pytest.fixture(scope="module")
+def explained(headroom, tmp_path_factory):
+    """Pages of a trace with a GPU's work, of one in which the host is late, and of two files together."""
+    folder = tmp_path_factory.mktemp("explained")
+    trace = folder / "eager.json"
+    trace.write_text(json.dumps({"traceEvents": kineto(200, 12)}))
+    pages = {}
+    for name, arguments in dict(demo=["--demo"], eager=[trace], two=[trace, trace]).items():
+        headroom("explain", *arguments, "--quiet", "--html", folder / f"{name}.html", status=(0, 3))
+        pages[name] = (folder / f"{name}.html").read_text()
+    return pages
+
+
+@pytest.mark.parametrize("width, height", [(1400, 900), (390, 844)])
+@pytest.mark.parametrize("name", ["demo", "eager", "two"])
+def test_the_first_card_is_above_the_fold(explained, name, tmp_path, width, height):
+    """The ten lines with the bar of where time went: what is seen without scrolling."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium")
+    found = geometry.geometry(explained[name], tmp_path, chromium, width, height)
+    assert len(found["answers"]) == (2 if name == "two" else 1) == found["answerBars"], found
+    left, top, right, bottom = found["answers"][0]
+    assert 0 <= left and right <= width and 0 < top and bottom <= height and found["width"] <= width, found
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_mark_of_a_chart_lies_outside_it(explained, tmp_path, width, dark):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium")
+    geometry.assert_drawn(explained["demo"], tmp_path, chromium, 5, width, dark)

@@ -194,7 +194,7 @@ def test_the_page_shows_the_regime(server, always_busy, tmp_path):
         dom = chromium(server, "/headroom?model=slow", folder=tmp_path / "profile")
         sentence = element(dom, "sentence")
         # The browser shares the cores with the server: the load may drift while it starts, and the page then says so.
-        assert sentence == "device-bound (medium confidence)" or "not steady" in sentence, sentence
+        assert sentence == "Bottleneck: device-bound (medium confidence)" or "not steady" in sentence, sentence
         assert "slow, version 1" in dom and "SIMULATED:" in dom and 'id="banner" class="banner" role="note" hidden' in dom
         for chart in ("requests", "latency", "waterfall", "batches"):
             place = dom[dom.index(f'id="{chart}"'):]
@@ -249,6 +249,18 @@ def test_no_mark_of_a_chart_lies_outside_it(drawn, tmp_path, width, dark):
         skip_loudly("chromium is missing")
     found = geometry.assert_drawn(drawn, tmp_path, browser, 30, width, dark, wait=1500)
     assert found["drawings"] >= 6, found
+
+
+@pytest.mark.parametrize("width, height", [(1400, 900), (390, 844)])
+def test_the_answer_is_above_the_fold(drawn, tmp_path, width, height):
+    """Bottleneck, the bar of where time went and the ten lines: what is seen without scrolling."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        skip_loudly("chromium is missing")
+    found = geometry.geometry(drawn, tmp_path, browser, width, height, wait=1500)
+    left, top, right, bottom = found["answers"][0]
+    assert 0 <= left and right <= width and 0 < top and bottom <= height, found["answers"]
+    assert found["answerBars"] >= 1 and found["width"] <= width, found
 
 
 def test_a_model_called_like_markup_stays_text(server, tmp_path):

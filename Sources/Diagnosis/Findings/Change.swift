@@ -16,6 +16,8 @@ public enum Change: Sendable, Hashable {
   case issuingThreadPerInstance
   /// The next batch is formed, gathered and launched while the current one runs.
   case eagerBatching
+  /// Requests that wait are dispatched together: the batcher is switched on, without a delay.
+  case dynamicBatching
   /// The batcher's delay.
   case batchDelay(microseconds: Int)
   /// The batcher's preferred sizes; empty for none.

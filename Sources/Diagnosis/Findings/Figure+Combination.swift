@@ -9,10 +9,10 @@ extension Figure {
 
   /// Ends of what the value may be; the value itself where no interval is known.
   var lowerEnd: Double { interval?.lowerBound ?? value }
-  var upperEnd: Double { interval?.upperBound ?? value }
+  package var upperEnd: Double { interval?.upperBound ?? value }
 
   /// A time in milliseconds, whatever unit it came in. Only times are asked.
-  var inMilliseconds: Double {
+  package var inMilliseconds: Double {
     switch unit {
     case .seconds: value * 1000
     case .microseconds: value / 1000

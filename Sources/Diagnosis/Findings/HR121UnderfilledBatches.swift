@@ -38,6 +38,16 @@ public enum HR121UnderfilledBatches: FindingRule {
       return .inconclusive(
         MissingEvidence(["dispatch reasons of at least \(minimumBatches) batches"], measure: "a longer window under the same load"))
     }
+    if let unbatched = batching.share(dispatchedBy: .unbatched, kind: rows.kind), unbatched.value > 1 - delayThreshold {
+      return .found(
+        Observation(
+          .high,
+          seen: [
+            "A batch holds \(rows) of \(setting: maximum).", "There is no dynamic batching: every request is a batch of its own.",
+          ],
+          whyBad: "A kernel costs nearly the same for few rows as for many, and requests that wait could be one batch.",
+          fixes: [Fix("dynamic_batching { }: requests that wait are dispatched together, and none waits for others", [.dynamicBatching])]))
+    }
     let instances = max(1, batching.instances ?? 1)
     guard byDelay.value >= delayThreshold else { return .clear }
     var seen: [Sentence] = [
@@ -80,7 +90,8 @@ extension HR121UnderfilledBatches {
       Batches are dispatched because max_queue_delay_microseconds is reached, with far fewer rows than they may hold.
       """#,
     says: #"""
-      A batch holds less than half of the rows it may hold, and at least half of the batches were dispatched because the delay was reached.
+      A batch holds less than half of the rows it may hold, and at least half of the batches were dispatched because the delay was reached; or the model
+      has no dynamic batching, so that every request is a batch of its own.
       """#,
     whyBad: #"""
       A kernel takes nearly as long for few rows as for many. Every row pays for the unused batch slots, and the delay added latency without filling the batch.
@@ -97,6 +108,10 @@ extension HR121UnderfilledBatches {
       the launch thread or the device is at least 70 % utilized, else none.
 
           dynamic_batching { max_queue_delay_microseconds: 0 }
+
+      Without dynamic batching: switch it on. It adds no wait: only requests that wait anyhow are dispatched together.
+
+          dynamic_batching { }
       """#,
     wouldChange: #"""
       Rows per batch against delay: if doubling the delay does not raise the rows, requests are too rare for it.

@@ -24,6 +24,8 @@ public struct ComparedRun: Sendable {
   public var headroom: Headroom
   /// Device and host profile, in a line.
   public var setting: String
+  /// The model, as a command line names it.
+  public var model: String
   /// What happened.
   public var trace: Trace
 }
@@ -73,7 +75,7 @@ extension ComparedRun {
   public var answer: RunAnswer {
     RunAnswer(
       name: name, setting: setting, run: evidence, assessment: assessment, waterfall: analysis.waterfall, headroom: headroom,
-      kind: analysis.kind, rejected: run.refused)
+      kind: analysis.kind, rejected: run.refused, model: model)
   }
 
   static func gains(_ gains: Result<GainEstimate, GainRefusal>, on device: DeviceClass) -> Sentence {

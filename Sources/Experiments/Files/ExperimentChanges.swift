@@ -55,7 +55,15 @@ public struct ExperimentChanges: Sendable {
       if let users, case .closed(_, let spawnRate, let think) = changed.variants[index].workload.load {
         changed.variants[index].workload.load = .closed(users: users, spawnRate: spawnRate, think: think)
       }
-      if let rows { changed.variants[index].workload.rows = rows }
+      if let rows {
+        let largest = changed.variants[index].scheduler.maximumBatchRows
+        if largest > 0, Double(largest) < Double(rows.largest) {
+          throw ExperimentError(
+            "--rows \(rows.text): variant \(changed.variants[index].name) takes batches of at most \(largest) rows, and a server refuses larger "
+              + "requests; give fewer rows, or a larger max_batch_size (--config, or maxBatchSize in the experiment file)")
+        }
+        changed.variants[index].workload.rows = rows
+      }
     }
     if let repetitions { changed.repetitions = repetitions }
     if let seed { changed.seed = seed }

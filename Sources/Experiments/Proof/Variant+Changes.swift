@@ -32,6 +32,7 @@ extension Variant {
       case .eagerBatching:
         guard deviceClass != .processor else { throw refuse(change, "a processor computes on the thread that would gather the next batch") }
         changed.scheduler.batchesEagerly = true
+      case .dynamicBatching: changed.scheduler.batching = changed.scheduler.batching ?? DynamicBatchingPolicy()
       case .batchDelay(let microseconds): changed.scheduler.batching?.maximumQueueDelay = .microseconds(Int64(clamping: microseconds))
       case .preferredSizes(let sizes): changed.scheduler.batching?.preferredSizes = sizes
       case .maximumQueueSize(let size): changed.scheduler.batching?.defaultQueuePolicy.maximumQueueSize = size
@@ -83,6 +84,7 @@ extension Change {
     case .instances(let count): "\(count) instances"
     case .issuingThreadPerInstance: "a launch thread per instance"
     case .eagerBatching: "eager batching"
+    case .dynamicBatching: "dynamic batching"
     case .batchDelay(let microseconds): "a queue delay of \(microseconds) us"
     case .preferredSizes(let sizes):
       sizes.isEmpty ? "no preferred sizes" : "preferred sizes \(sizes.map { "\($0)" }.joined(separator: ", "))"

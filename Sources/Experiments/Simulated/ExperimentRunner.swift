@@ -3,8 +3,9 @@ public import Diagnosis
 import Dispatch
 public import Planning
 public import Simulation
-import TimeBase
+import Reporting
 import Synchronization
+import TimeBase
 import Trace
 import Workload
 
@@ -152,13 +153,24 @@ public struct ExperimentRunner: Sendable {
     }
     progress("\(variant.name): how much more it can take")
     // A generator that limits today hides what the server can do; that it is the generator is this system's assumption.
-    let isGenerator = assessment.verdict.claims.first?.stage == .client
+    let isGenerator =
+      assessment.verdict.claims.first?.stage == .client
+      || assessment.verdict.claims.first?.regime == .loadLimited && assessment.ranked.contains { $0.finding.code == .HR101 }
     var headroom = estimator.headroom(
       today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .simulated,
       condition: isGenerator ? "with a faster load generator" : "")
     // Users who wait for their responses send no more than those come back: what an open loop can do is theirs only with more of them.
     if headroom.condition.isEmpty, case .closed(let users, _, _) = variant.workload.load, headroom.times.map({ $0.value > 1.2 }) ?? false {
       headroom.condition = "with more than \(users) users"
+    }
+    if headroom.condition.isEmpty, evidence.load.isOpenBelowSaturation == false, case .open(let offered)? = evidence.load.loop,
+      let maximum = headroom.maximumRate, maximum.value < offered.value
+    {
+      headroom.condition = "less than the \(NumberText.significant(offered.value)) offered"
+    }
+    // Today's rate may be higher than one that keeps the goal for everybody.
+    if run.refused.values.contains(where: { $0 > 0 }), headroom.maximumRate.map({ $0.value > 0 }) ?? false {
+      headroom.condition += headroom.condition.isEmpty ? "with none rejected" : ", with none rejected"
     }
     var analysis = seen.analysis
     analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)

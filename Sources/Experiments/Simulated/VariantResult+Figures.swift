@@ -83,6 +83,7 @@ extension VariantResult {
   public var compared: ComparedRun {
     ComparedRun(
       name: variant.name, run: RunTotals(run), throughputFigure: throughputFigure, analysis: analysis, evidence: evidence,
-      assessment: assessment, headroom: headroom, setting: "sim:\(plan.gpu.name), host profile \(variant.host.name)", trace: trace)
+      assessment: assessment, headroom: headroom, setting: "sim:\(plan.gpu.name), host profile \(variant.host.name)",
+      model: variant.model.text, trace: trace)
   }
 }

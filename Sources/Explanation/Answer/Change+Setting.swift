@@ -3,19 +3,20 @@ public import Trace
 
 extension Change {
   /// The change as something to type: lines of a config.pbtxt, an option, a command. nil where there is no such thing.
-  public var typed: String? { typed(on: .gpu) }
+  public var typed: String? { typed(on: .gpu, model: "MODEL") }
 
-  /// The same on such a device.
-  public func typed(on device: DeviceClass) -> String? {
+  /// The same on such a device, of such a model.
+  public func typed(on device: DeviceClass, model: String) -> String? {
     switch self {
     case .clientCores(let count): "\(count) generator processes (locust --processes \(count))"
     case .frontEndCores(let count): "tritonserver --http-thread-count \(count)"
     case .frontEndTimeScale: "binary tensors: gRPC or shared memory in place of JSON"
-    case .removeRedundantWork: "headroom export MODEL --rewrite sink-broadcast -o FILE"
+    case .removeRedundantWork: "headroom export \(model) --rewrite sink-broadcast -o FILE.onnx"
     case .cudaGraphs: "optimization { cuda { graphs: true } }"
     case .instances(let count): "instance_group { count: \(count) }"
     case .issuingThreadPerInstance: nil
     case .eagerBatching: "optimization { eager_batching: true }"
+    case .dynamicBatching: "dynamic_batching { }"
     case .batchDelay(let microseconds): "max_queue_delay_microseconds: \(microseconds)"
     case .preferredSizes(let sizes):
       sizes.isEmpty ? "no preferred_batch_size" : "preferred_batch_size: [ \(sizes.map { String($0) }.joined(separator: ", ")) ]"
@@ -53,13 +54,13 @@ extension Change {
       return line(
         batching.timeoutMicroseconds.map { "dynamic_batching { default_queue_policy { default_timeout_microseconds: \($0) } }" },
         "dynamic_batching { default_queue_policy { default_timeout_microseconds: \(new) } }")
-    case .cudaGraphs, .eagerBatching, .pinnedTransfers: return typed.map { ["+ \($0)"] } ?? []
+    case .cudaGraphs, .eagerBatching, .pinnedTransfers, .dynamicBatching: return typed.map { ["+ \($0)"] } ?? []
     default: return []
     }
   }
 
   /// In a list of changes that would move nothing.
-  public var shortText: String {
+  public func shortText(on device: DeviceClass) -> String {
     switch self {
     case .clientCores(let count): "\(count) generator processes"
     case .frontEndCores(let count): "\(count) HTTP threads"
@@ -69,6 +70,7 @@ extension Change {
     case .instances(let count): "\(count) instance\(count == 1 ? "" : "s")"
     case .issuingThreadPerInstance: "a launch thread per instance"
     case .eagerBatching: "eager batching"
+    case .dynamicBatching: "dynamic batching"
     case .batchDelay(let microseconds): microseconds == 0 ? "no queue delay" : "a queue delay of \(microseconds) us"
     case .preferredSizes(let sizes): sizes.isEmpty ? "no preferred_batch_size" : "another preferred_batch_size"
     case .maximumBatchRows(let rows): "max_batch_size \(rows)"
@@ -78,7 +80,7 @@ extension Change {
     case .gatheredCopies: "gathered copies"
     case .overlappedCopies: "overlapped copies"
     case .dispatchGapScale: "smaller inter-kernel gaps"
-    case .gpuTimeScale(let factor): factor > 1 ? "a slower GPU" : "a faster GPU"
+    case .gpuTimeScale(let factor): typed(on: device, model: "") ?? (factor > 1 ? "a slower \(device.noun)" : "faster kernels")
     case .weightBytesScale: "narrower weights"
     case .splitK: "split-K"
     }
@@ -87,8 +89,8 @@ extension Change {
 
 extension Fix {
   /// All its changes as something to type; its own words where there is nothing.
-  public func typed(on device: DeviceClass) -> String {
-    let parts = changes.compactMap { $0.typed(on: device) }
+  public func typed(on device: DeviceClass, model: String) -> String {
+    let parts = changes.compactMap { $0.typed(on: device, model: model) }
     return parts.isEmpty ? title : parts.joined(separator: ", ")
   }
 }

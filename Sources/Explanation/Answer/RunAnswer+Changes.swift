@@ -41,7 +41,7 @@ extension RunAnswer {
 
   /// What to change, best first, and what would change nothing.
   static func changes(
-    _ assessment: Assessment, run: RunEvidence, goal latency: LatencyGoal
+    _ assessment: Assessment, run: RunEvidence, goal latency: LatencyGoal, model: String
   ) -> (changes: [Change], noEffect: [String]) {
     var found: [(change: Change, rank: Int, worth: Double, settings: Set<String>)] = []
     var silent: [(text: String, settings: Set<String>)] = []
@@ -60,32 +60,36 @@ extension RunAnswer {
             (
               Change(
                 code: ranked.finding.code, effect: ranked.finding.code == .HR102 ? .cost : effect(of: goal),
-                setting: fix.fix.typed(on: run.deviceClass) + (isSmallerDevice(fix.fix) ? " may be enough" : ""),
+                setting: fix.fix.typed(on: run.deviceClass, model: model) + (isSmallerDevice(fix.fix) ? " may be enough" : ""),
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: "", change: nil, costs: [], kind: "not quantified"),
               settings
             ))
         case .success(let estimate):
-          let choice = effect(of: fix.fix, estimate, goal: assessment.goal, latency: latency, isHeldUpstream: isHeldUpstream)
+          let choice = effect(of: fix.fix, estimate, goal: assessment.goal, latency: latency, isHeldUpstream: isHeldUpstream, run: run)
           guard let choice else {
-            if isSilent(estimate, isHeldUpstream: isHeldUpstream), let text = fix.fix.changes.first?.shortText {
+            if isSilent(estimate, isHeldUpstream: isHeldUpstream), let text = fix.fix.changes.first?.shortText(on: run.deviceClass) {
               silent.append((text, settings))
             }
             continue
           }
-          let gain = self.gain(choice.effect, fix.fix, estimate)
+          let gain = self.gain(choice.effect, fix.fix, estimate, run)
           found.append(
             (
               Change(
-                code: ranked.finding.code, effect: choice.effect, setting: fix.fix.typed(on: run.deviceClass),
+                code: ranked.finding.code, effect: choice.effect, setting: fix.fix.typed(on: run.deviceClass, model: model),
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: gain.text, change: gain.figure,
-                costs: costs(of: estimate, besides: choice.effect, fix.fix), kind: gain.figure?.kind.rawValue ?? "simulated"), choice.rank,
+                costs: costs(of: estimate, besides: choice.effect, fix.fix, run), kind: gain.figure?.kind.rawValue ?? "simulated"),
+              choice.rank,
               choice.worth, settings
             ))
         }
       }
     }
+    // Of two that buy the same, the one that can be typed.
     found = found.enumerated().sorted {
-      ($0.element.rank, -$0.element.worth, $0.offset) < ($1.element.rank, -$1.element.worth, $1.offset)
+      let (left, right) = ($0.element, $1.element)
+      return (left.rank, -(left.worth * 200).rounded(), left.change.diff.isEmpty ? 1 : 0, $0.offset)
+        < (right.rank, -(right.worth * 200).rounded(), right.change.diff.isEmpty ? 1 : 0, $1.offset)
     }.map(\.element)
     var (changes, taken): ([Change], Set<String>) = ([], [])
     for entry in found where changes.count < maximumChanges && taken.isDisjoint(with: entry.settings) {
@@ -104,11 +108,17 @@ extension RunAnswer {
       noEffect.append(entry.text)
       taken.formUnion(entry.settings)
     }
+    // What people try first: no finding asks for it where kernels limit nothing, and their time was varied all the same.
+    if goal == .throughput, let elasticities = run.elasticities, elasticities.isConsistent, let kernels = elasticities.values[.kernels],
+      kernels.upperEnd < smallestEffect, taken.isDisjoint(with: [Diagnosis.Change.gpuTimeScale(1).setting])
+    {
+      noEffect.insert(run.deviceClass == .processor ? "faster kernels" : "faster kernels (GEMM shape, larger GPU)", at: 0)
+    }
     return (changes, noEffect)
   }
 
   private static func isSmallerDevice(_ fix: Fix) -> Bool {
-    fix.changes.contains { if case .gpuTimeScale = $0 { true } else { false } }
+    fix.changes.contains { if case .gpuTimeScale(let factor) = $0 { factor > 1 } else { false } }
   }
 
   private static func effect(of goal: Goal) -> Change.Effect {
@@ -121,7 +131,7 @@ extension RunAnswer {
 
   /// What a fix improves by enough to be said, its rank among the kinds of effect, and its worth; nil for a fix that improves nothing.
   private static func effect(
-    of fix: Fix, _ estimate: GainEstimate, goal: Goal, latency: LatencyGoal, isHeldUpstream: Bool
+    of fix: Fix, _ estimate: GainEstimate, goal: Goal, latency: LatencyGoal, isHeldUpstream: Bool, run: RunEvidence
   ) -> (effect: Change.Effect, rank: Int, worth: Double)? {
     let worth: [(Change.Effect, Double)] = [
       (.throughput, estimate.throughput?.sureChange ?? 0), (.p99, -(estimate.p99Latency?.sureChange ?? 0)),
@@ -138,6 +148,8 @@ extension RunAnswer {
     }
     guard !isHeldUpstream else { return nil }
     for (rank, effect) in [Change.Effect.throughput, .capacity, .p99, .cost].enumerated() where effect != own {
+      // Of a queue that grows, latency says how long it was watched.
+      if effect == .p99, run.load.isOpenBelowSaturation == false { continue }
       if let entry = worth.first(where: { $0.0 == effect }), entry.1 >= smallestEffect {
         return (effect, 2 + rank, entry.1)
       }
@@ -154,26 +166,37 @@ extension RunAnswer {
   }
 
   /// "1,151 -> 2,282 req/s, +98 %".
-  private static func gain(_ effect: Change.Effect, _ fix: Fix, _ estimate: GainEstimate) -> (text: String, figure: Figure?) {
-    func text(_ gain: Gain?, _ unit: String, _ scale: Double = 1) -> (String, Figure?) {
+  private static func gain(_ effect: Change.Effect, _ fix: Fix, _ estimate: GainEstimate, _ run: RunEvidence) -> (
+    text: String, figure: Figure?
+  ) {
+    // A change is tried in pairs of short runs. What it is from is what the answer's own line says; by how much, what the pairs say.
+    func text(_ gain: Gain?, _ unit: String, now: Double? = nil) -> (String, Figure?) {
       guard let gain else { return ("", nil) }
-      func number(_ figure: Figure) -> String { NumberText.significant(figure.value * scale) }
-      return ("\(number(gain.before)) -> \(number(gain.after)) \(unit), \(Figure.changeText(gain.change.value))", gain.change)
+      var (before, after) = (gain.before.value, gain.after.value)
+      if let now, before > 0, (now / before - 1).magnitude < largestBaseShift { (before, after) = (now, now * (1 + gain.change.value)) }
+      return (
+        "\(NumberText.significant(before)) -> \(NumberText.significant(after)) \(unit), \(Figure.changeText(gain.change.value))",
+        gain.change
+      )
     }
     switch effect {
-    case .throughput: return text(estimate.throughput, "req/s")
-    case .p99: return text(estimate.p99Latency, "ms p99")
+    case .throughput: return text(estimate.throughput, "req/s", now: run.load.throughput?.value)
+    case .p99: return text(estimate.p99Latency, "ms p99", now: run.load.p99Latency?.inMilliseconds)
     case .capacity: return text(estimate.maximumRateAtGoal, "req/s max")
     case .cost:
-      if isSmallerDevice(fix), let p99 = estimate.p99Latency {
-        return ("is enough: p99 \(Figure.changeText(p99.change.value))", p99.change)
+      if isSmallerDevice(fix), estimate.p99Latency != nil {
+        let (p99, figure) = text(estimate.p99Latency, "ms", now: run.load.p99Latency?.inMilliseconds)
+        return ("is enough: p99 \(p99)", figure)
       }
       return text(estimate.gpuSecondsPerMillionInferences, "GPU s per million inferences")
     }
   }
 
+  /// A short run's quantity further than this from the run's own is another quantity, and stays as it is.
+  private static let largestBaseShift = 0.25
+
   /// What a change makes worse by enough to be said.
-  private static func costs(of estimate: GainEstimate, besides effect: Change.Effect, _ fix: Fix) -> [String] {
+  private static func costs(of estimate: GainEstimate, besides effect: Change.Effect, _ fix: Fix, _ run: RunEvidence) -> [String] {
     var costs: [String] = []
     func add(_ name: String, _ gain: Gain?, worseWhenHigher: Bool) {
       guard let gain, (worseWhenHigher ? gain.sureChange : -gain.sureChange) >= smallestEffect else { return }
@@ -182,7 +205,7 @@ extension RunAnswer {
     // A smaller device has its latency said already, and takes longer for a row by construction.
     if !isSmallerDevice(fix) {
       if effect != .cost { add("GPU time", estimate.gpuSecondsPerMillionInferences, worseWhenHigher: true) }
-      add("p99", estimate.p99Latency, worseWhenHigher: true)
+      if run.load.isOpenBelowSaturation != false { add("p99", estimate.p99Latency, worseWhenHigher: true) }
       add("throughput", estimate.throughput, worseWhenHigher: false)
     }
     return costs

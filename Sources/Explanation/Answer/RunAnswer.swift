@@ -42,11 +42,13 @@ public struct RunAnswer: Sendable {
   ///   - waterfall: where wall time went, under the verdict's names.
   ///   - rejected: requests answered with an error, in the window.
   ///   - upstreamOf: what lies downstream, where that is not the device.
+  ///   - model: its file or built-in name, for commands to type.
   ///   - bottleneck: the first line, where the caller knows better than the verdict.
   ///   - confirm: how to confirm, where the caller knows better than the verdict.
   public init(
     name: String, setting: String, run: RunEvidence, assessment: Assessment, waterfall: Waterfall?, headroom: Headroom,
-    kind: Figure.Kind, rejected: Int = 0, upstreamOf downstream: String? = nil, bottleneck: String? = nil, confirm: String? = nil
+    kind: Figure.Kind, rejected: Int = 0, upstreamOf downstream: String? = nil, model: String = "MODEL", bottleneck: String? = nil,
+    confirm: String? = nil
   ) {
     self.name = name
     self.setting = setting
@@ -54,16 +56,19 @@ public struct RunAnswer: Sendable {
     self.kind = kind
     let verdict = assessment.verdict
     let sentence = downstream.map { verdict.sentence(upstreamOf: $0) } ?? verdict.sentence
-    self.bottleneck = bottleneck ?? Self.title(verdict, sentence.text) + Self.missedGoal(verdict, run, headroom.goal)
-    now = Self.now(run, rejected: rejected)
+    let fullGenerator = Self.fullGenerator(assessment)
+    self.bottleneck =
+      bottleneck ?? Self.title(verdict, sentence.text) + Self.but(verdict, run, headroom.goal, fullGenerator: fullGenerator?.observation)
+    now = Self.now(run, rejected: rejected, goal: headroom.goal)
     batches = Self.batches(run)
     timeName = run.deviceClass == .processor ? "Time" : "GPU time"
     timeParts = Self.timeParts(run, waterfall)
-    time = timeParts.prefix(4).map { "\($0.share.text) \($0.name)" }.joined(separator: ", ")
-    let (changes, noEffect) = Self.changes(assessment, run: run, goal: headroom.goal)
+    time = Self.largest(timeParts).map { "\($0.share.value < 0.0005 ? "under 0.1 %" : $0.share.text) \($0.name)" }.joined(separator: ", ")
+    let (changes, noEffect) = Self.changes(assessment, run: run, goal: headroom.goal, model: model)
     self.changes = changes
     self.noEffect = noEffect
-    self.confirm = confirm ?? Self.confirm(verdict, run)
+    let measure = fullGenerator?.observation.missing?.cheapestMeasurement.replacing("`", with: "")
+    self.confirm = confirm ?? measure ?? Self.confirm(verdict, run)
   }
 
   /// "Bottleneck: ...", or the state in which nothing limits.
@@ -77,13 +82,39 @@ public struct RunAnswer: Sendable {
     }
   }
 
-  /// A server that keeps up may answer too late all the same.
-  private static func missedGoal(_ verdict: Verdict, _ run: RunEvidence, _ goal: LatencyGoal) -> String {
-    guard verdict.claims.first?.regime == .loadLimited, let p99 = run.load.p99Latency, p99.value > goal.p99Milliseconds else { return "" }
-    return ", but misses \(goal.text)"
+  /// A load generator that is full although all it sent was answered: then the latency is its own queue's.
+  private static func fullGenerator(_ assessment: Assessment) -> Finding? {
+    guard assessment.verdict.claims.first?.regime == .loadLimited else { return nil }
+    return assessment.ranked.map(\.finding).first { $0.code == .HR101 && $0.observation.confidence > .inconclusive }
   }
 
-  private static func now(_ run: RunEvidence, rejected: Int) -> String {
+  /// A server that keeps up may answer too late all the same, or be asked by a generator that is full.
+  private static func but(_ verdict: Verdict, _ run: RunEvidence, _ goal: LatencyGoal, fullGenerator: Observation?) -> String {
+    guard verdict.claims.first?.regime == .loadLimited else { return "" }
+    var parts: [String] = []
+    if misses(run, goal) { parts.append("misses \(goal.text)") }
+    if let fullGenerator {
+      parts.append("the load generator is saturated (\(fullGenerator.confidence.text)): latencies contain its own queue")
+    }
+    return parts.isEmpty ? "" : ", but " + parts.joined(separator: ", and ")
+  }
+
+  private static func misses(_ run: RunEvidence, _ goal: LatencyGoal) -> Bool {
+    run.load.p99Latency.map { $0.inMilliseconds > goal.p99Milliseconds } ?? false
+  }
+
+  /// The four largest; the busy share among them, however small.
+  private static func largest(_ parts: [(name: String, share: Figure)]) -> [(name: String, share: Figure)] {
+    var shown = Array(parts.prefix(4))
+    if let busy = parts.first(where: { $0.name == busyName }), !shown.contains(where: { $0.name == busyName }) {
+      shown = Array(shown.prefix(3)) + [busy]
+    }
+    return shown
+  }
+
+  private static let busyName = "busy"
+
+  private static func now(_ run: RunEvidence, rejected: Int, goal: LatencyGoal) -> String {
     var parts: [String] = []
     let answered = run.load.throughput.map { NumberText.significant($0.value) }
     switch (run.load.loop, answered) {
@@ -94,7 +125,11 @@ public struct RunAnswer: Sendable {
     case (_, nil): parts.append("no request answered")
     }
     if rejected > 0 { parts.append("\(NumberText.grouped(rejected)) rejected") }
-    if let p99 = run.load.p99Latency { parts.append("p99 \(p99.text)") }
+    if let p99 = run.load.p99Latency {
+      // With more offered than answered the queue grows: the percentile says how long the window was.
+      let grows = run.load.isOpenBelowSaturation == false && rejected == 0
+      parts.append("p99 \(p99.text)\(misses(run, goal) ? grows ? " and growing: misses the goal" : ": misses the goal" : "")")
+    }
     return parts.joined(separator: ", ")
   }
 
@@ -115,8 +150,8 @@ public struct RunAnswer: Sendable {
   private static func timeParts(_ run: RunEvidence, _ waterfall: Waterfall?) -> [(name: String, share: Figure)] {
     guard let waterfall else { return [] }
     var parts = waterfall.bars.filter { !$0.step.isBusy }.map { (name: $0.step.text, share: $0.ofWall) }
-    if let busy = run.device.gpuBusy { parts.append(("busy", busy)) }
-    return parts.filter { $0.share.value >= 0.005 }.sorted { $0.share.value > $1.share.value }
+    if let busy = run.device.gpuBusy { parts.append((busyName, busy)) }
+    return parts.filter { $0.share.value >= 0.005 || $0.name == busyName }.sorted { $0.share.value > $1.share.value }
   }
 
   /// The cheapest measurement that would confirm the verdict.

@@ -4,13 +4,15 @@ import Reporting
 
 /// An answer in ten lines of 80 columns: bottleneck, headroom, now, GPU time, mismatch, at most three changes, no effect, confirm. Every line
 /// that holds figures ends with one kind in brackets.
-public struct AnswerLines: Sendable, Hashable {
+public struct AnswerLines: Sendable {
   /// Columns.
   public static let width = 80
   /// Columns of a line's name.
   static let indent = 11
   /// As printed.
   public private(set) var lines: [String] = []
+  /// The same as values, without the first: a name, a text and what stands in brackets at the end.
+  public private(set) var rows: [(name: String, text: String, kind: String?)] = []
 
   /// None yet.
   public init() {}
@@ -20,6 +22,7 @@ public struct AnswerLines: Sendable, Hashable {
 
   /// "Headroom   ..." with its kind at the right edge.
   public mutating func add(_ name: String, _ text: String, kind: String? = nil) {
+    rows.append((name, text, kind))
     let head = name.count < Self.indent ? name + String(repeating: " ", count: Self.indent - name.count) : name + " "
     let bracket = kind.map { "[\($0)]" }
     var wrapped = Report.wrap(text, width: Self.width, indent: String(repeating: " ", count: Self.indent), first: head)
@@ -37,6 +40,7 @@ public struct AnswerLines: Sendable, Hashable {
   /// A change: "1 throughput  CUDA graph ...   +300 %  [replayed]".
   public mutating func add(change number: Int, effect: String, fix: String, gain: String, kind: String) {
     let head = "\(number) \(effect)"
+    rows.append((head, gain.isEmpty || gain == kind ? fix : fix + (gain.hasPrefix("is enough") ? " " : ": ") + gain, kind))
     let padded = head + String(repeating: " ", count: max(1, 13 - head.count))
     let tail = gain.isEmpty || gain == kind ? "[\(kind)]" : "\(gain) [\(kind)]"
     let line = padded + " " + fix
@@ -56,13 +60,16 @@ public struct AnswerLines: Sendable, Hashable {
 
 extension TraceExplanation {
   /// The ten lines.
-  public var answer: [String] {
+  public var answer: [String] { answerLines.lines }
+
+  /// As lines and as rows.
+  var answerLines: AnswerLines {
     var answer = AnswerLines()
     guard let device, let verdict else {
       answer.add(first: headline)
       if let otherSummaries { answer.add("Instead", "what it holds: \(otherSummaries)") }
       answer.add("Confirm", "record the GPU: \(recordingCommand)")
-      return answer.lines
+      return answer
     }
     let words = device.facts.vendor.words
     let measured = isSimulated ? "simulated" : "measured"
@@ -95,7 +102,7 @@ extension TraceExplanation {
     }
     if let load { now += ", load \(load.text)" }
     answer.add("Now", words(now), kind: device.counters.rate == nil ? measured : "estimated")
-    answer.add("GPU time", words(timeLine(device)), kind: measured)
+    answer.add(Self.timeName, words(timeLine(device)), kind: measured)
     if let others = otherDevices { answer.add("GPUs", others, kind: measured) }
     if let requests { answer.add("Requests", requestLine(requests, device), kind: measured) }
     if let model { answer.add("Model", modelLine(model, device), kind: "estimated") }
@@ -126,8 +133,11 @@ extension TraceExplanation {
       answer.add("No effect", words(text))
     }
     answer.add("Confirm", verdict.confirm)
-    return answer.lines
+    return answer
   }
+
+  /// The line of where time went: on a page the bar and its legend.
+  static let timeName = "GPU time"
 
   /// Copies that run alone are the limit, not the host's calls for them.
   private var copiesLimit: Bool {

@@ -15,6 +15,8 @@ extension TraceExplanation {
         ("devices", devices.map(\.name).joined(separator: "; ")),
       ], notes: notes)
     if let windowText { report.facts.append(("window", "only \(windowText)")) }
+    report.factsHeading = "The trace, its devices and remarks"
+    report.cards = [card]
     for index in devices.indices {
       let suffix = devices.count > 1 ? " (\(devices[index].name))" : ""
       report.sections += sections(index).map { section in
@@ -25,6 +27,21 @@ extension TraceExplanation {
     }
     return report
   }
+
+  /// The ten lines, with where time went as one bar: what the page opens with.
+  private var card: Report.Card {
+    let rows = answerLines.rows.filter { $0.name != Self.timeName }
+    let first = findings.indices.contains(main) ? findings[main].recommendations.first?.code : nil
+    return Report.Card(
+      name: devices.indices.contains(main) ? devices[main].name : "No work of a GPU", setting: "", title: headline,
+      lines: rows.map { row in
+        Report.Card.Line(
+          name: row.name, text: row.text, kind: row.kind, anchor: row.name.hasPrefix("1 ") ? first.map { anchor(of: $0, main) } : nil)
+      }, parts: devices.indices.contains(main) ? parts(devices[main]) : [], diff: [])
+  }
+
+  /// Of a finding's heading on the page.
+  private func anchor(of code: TraceFinding.Code, _ index: Int) -> String { "\(code.rawValue)-\(index)" }
 
   private func sections(_ index: Int) -> [Report.Section] {
     let device = devices[index]
@@ -57,21 +74,23 @@ extension TraceExplanation {
       guard let nanoseconds = device.idle.byCause[cause], nanoseconds > 0 else { continue }
       rows.append(.init("idle: " + cause.text, [device.share(nanoseconds)]))
     }
-    let parts =
-      [
-        StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 0, isEstimated: false, isLoss: false),
-        StackedBars.Part(
-          label: "non-overlapped memcpy", figure: device.share(device.busy.nonOverlappedMemcpy), style: 4, isEstimated: false),
-      ]
+    return Report.Section(
+      id: "gpu-time", heading: "GPU time",
+      explanation: "Time breakdown of the span, 100 % together; not an achievable speedup.",
+      blocks: [.bars(StackedBars(bars: [(device.name, parts(device))])), .table(FigureTable(columns: ["of the span"], rows: rows))])
+  }
+
+  private func parts(_ device: DeviceExplanation) -> [StackedBars.Part] {
+    [
+      StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 0, isEstimated: false, isLoss: false),
+      StackedBars.Part(
+        label: "non-overlapped memcpy", figure: device.share(device.busy.nonOverlappedMemcpy), style: 4, isEstimated: false),
+    ]
       + GapCause.Family.allCases.map { family in
         StackedBars.Part(
           label: "idle: " + TraceVerdict.name(family), figure: device.share(device.idle[family]),
           style: Self.style(family), isEstimated: false)
       }
-    return Report.Section(
-      id: "gpu-time", heading: "GPU time",
-      explanation: "Time breakdown of the span, 100 % together; not an achievable speedup.",
-      blocks: [.bars(StackedBars(bars: [(device.name, parts)])), .table(FigureTable(columns: ["of the span"], rows: rows))])
   }
 
   /// A cause that a run's waterfall has too keeps its colour.
@@ -172,7 +191,8 @@ extension TraceExplanation {
     var blocks: [Report.Block] = found.found.map { finding in
       .sentences(
         heading: "\(finding.code.rawValue) \(finding.code.title) (\(finding.confidence.phrase)): \(finding.gain.text)",
-        finding.seen + [Sentence(stringLiteral: "Fix: \(finding.fix)"), Sentence(stringLiteral: Self.how(finding.gain))])
+        finding.seen + [Sentence(stringLiteral: "Fix: \(finding.fix)"), Sentence(stringLiteral: Self.how(finding.gain))],
+        anchor: anchor(of: finding.code, index))
     }
     if blocks.isEmpty { blocks = [.sentences(heading: "none", [])] }
     let replay =

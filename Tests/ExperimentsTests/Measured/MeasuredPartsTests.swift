@@ -95,7 +95,7 @@ import Workload
       throughputFigure: Figure(rate, .requestsPerSecond, .measured, source: "test"), analysis: analysis, evidence: analysis.evidence,
       assessment: Assessment(of: analysis.evidence, estimator: nil),
       headroom: Headroom(goal: .assumed, today: nil, unknownBecause: "a test"),
-      setting: "test", trace: trace)
+      setting: "test", model: "linear", trace: trace)
   }
 
   @Test func aPredictionIsJudgedByItsAims() throws {
