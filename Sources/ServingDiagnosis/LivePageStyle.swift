@@ -33,6 +33,8 @@ enum LivePageStyle {
     .lines{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.92rem}.lines dt{color:var(--soft)}.lines dd{margin:0;overflow-wrap:anywhere}
     pre{margin:.3rem 0;font-size:.85rem;white-space:pre-wrap;border:1px solid var(--line);border-radius:4px;padding:.3rem .5rem}
     @media(max-width:44rem){body{padding:.75rem .75rem 2rem;font-size:15px}.pair{grid-template-columns:1fr}.meter{display:none}th,td{padding:.25rem .3rem}
-    .tiles{grid-template-columns:1fr 1fr}.tile b{font-size:1.1rem}}
+    .tiles{grid-template-columns:1fr 1fr}.tile b{font-size:1.1rem}h1{font-size:1.25rem;margin:.1rem 0}.banner{padding:.3rem .5rem;font-size:.85rem;margin:.3rem 0}
+    .verdict{padding:.4rem .7rem}#verdict h2{display:none}.lead{font-size:1.05rem;line-height:1.3}nav{margin:.2rem 0}
+    .lines{font-size:.86rem;line-height:1.35;gap:.1rem .7rem}.verdict .legend{font-size:.78rem;line-height:1.25;gap:.05rem .7rem}.verdict .legend li:nth-child(n+5){display:none}}
     """
 }

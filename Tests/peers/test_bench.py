@@ -188,7 +188,7 @@ SITUATIONS = dict(
     # Load-limited, with a goal that no rate keeps.
     missed_goal=dict(goal=0.4, workload="{rate: 50, rows: 1, seconds: 20, warmUpSeconds: 2}", serving="{maxBatchSize: 64}"),
     # More than it can answer, without dynamic batching.
-    overloaded=dict(workload="{rate: 20000, rows: 1, seconds: 3, warmUpSeconds: 1}", serving="{maxBatchSize: 8, dynamicBatching: null}"),
+    overloaded=dict(workload="{rate: 20000, rows: 1, seconds: 3, warmUpSeconds: 1}", serving="{maxBatchSize: 8}"),
 )
 
 

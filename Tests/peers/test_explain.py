@@ -301,7 +301,7 @@ def explained(headroom, tmp_path_factory):
     """Pages of a trace with a GPU's work, of one in which the host is late, and of two files together."""
     folder = tmp_path_factory.mktemp("explained")
     trace = folder / "eager.json"
-    trace.write_text(json.dumps({"traceEvents": kineto(200, 12)}))
+    trace.write_text(json.dumps(kineto(200, 12)))
     pages = {}
     for name, arguments in dict(demo=["--demo"], eager=[trace], two=[trace, trace]).items():
         headroom("explain", *arguments, "--quiet", "--html", folder / f"{name}.html", status=(0, 3))
