@@ -121,6 +121,16 @@ struct ScriptedGains: GainEstimator {
       answer.bottleneck == "Load-limited: the server keeps up with the offered load (high confidence), but misses p99 <= 100 ms")
     #expect(answer.now.hasSuffix("p99 250 ms: misses the goal"))
     #expect(answer.confirm == "offer twice the load: throughput should double")
+    // A device that answers too late is not to be halved or shared, whether or not that was quantified.
+    #expect(!answer.lines.contains { $0.contains("may be enough") || $0.contains("further models") })
+  }
+
+  @Test("of a window that was not steady nothing is advised")
+  func notSteady() {
+    var run = Self.run
+    run.steadiness = Steadiness(defects: [.trend(change: Figure(-0.5, .share, .measured, source: "test"))])
+    let answer = Self.answer(of: run, Assessment(of: run, estimator: nil))
+    #expect(answer.bottleneck.hasPrefix("Not steady") && answer.changes.isEmpty && answer.noEffect.isEmpty)
   }
 
   @Test("a generator that is full while its requests are answered: said in the first line, and confirmed at the generator")

@@ -43,6 +43,8 @@ extension RunAnswer {
   static func changes(
     _ assessment: Assessment, run: RunEvidence, goal latency: LatencyGoal, model: String
   ) -> (changes: [Change], noEffect: [String]) {
+    // Nothing is advised of a window that was not the same all the time.
+    if assessment.verdict.claims.contains(where: { $0.regime == .notSteady }) { return ([], []) }
     var found: [(change: Change, rank: Int, worth: Double, settings: Set<String>)] = []
     var silent: [(text: String, settings: Set<String>)] = []
     var unquantified: [(change: Change, settings: Set<String>)] = []
@@ -56,10 +58,13 @@ extension RunAnswer {
         let settings = Set(fix.fix.changes.map(\.setting))
         switch fix.gains {
         case .failure:
+          // What is too slow, or was not the same all the time, has nothing to give away.
+          let isGivenAway = ranked.finding.code == .HR102 && (fix.fix.changes.isEmpty || isSmallerDevice(fix.fix))
+          if isGivenAway, misses(run, latency) { continue }
           unquantified.append(
             (
               Change(
-                code: ranked.finding.code, effect: ranked.finding.code == .HR102 ? .cost : effect(of: goal),
+                code: ranked.finding.code, effect: isGivenAway ? .cost : effect(of: goal),
                 setting: fix.fix.typed(on: run.deviceClass, model: model) + (isSmallerDevice(fix.fix) ? " may be enough" : ""),
                 diff: fix.fix.changes.flatMap { $0.configurationDiff(of: run) }, gain: "", change: nil, costs: [], kind: "not quantified"),
               settings

@@ -99,7 +99,7 @@ public struct RunAnswer: Sendable {
     return parts.isEmpty ? "" : ", but " + parts.joined(separator: ", and ")
   }
 
-  private static func misses(_ run: RunEvidence, _ goal: LatencyGoal) -> Bool {
+  static func misses(_ run: RunEvidence, _ goal: LatencyGoal) -> Bool {
     run.load.p99Latency.map { $0.inMilliseconds > goal.p99Milliseconds } ?? false
   }
 
