@@ -686,3 +686,21 @@ def test_the_page_of_the_documents_explains_every_option():
     assert {option for option in options if option not in page} == set()
     mentioned = set(re.findall(r"headroom load[^\n`]*?(--[a-z][a-z-]+)", page))
     assert mentioned <= options | {"--help"}
+
+
+def test_a_server_that_starts_is_waited_for(tmp_path):
+    """A server and its load, started in one breath: the load begins when the model can be asked. A model that never comes is named as before."""
+    port = loading.free_port()
+    generator = subprocess.Popen(
+        [BINARY, "load", "--model", "linear", "--url", f"127.0.0.1:{port}", "--duration", "0.5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen([BINARY, "serve", "--model", "linear=builtin:linear", "--http-port", str(port), "--grpc-port", "0", "--metrics-port", "0"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        said, complained = generator.communicate(timeout=60)
+        assert generator.returncode == 0 and "requests/s" in said, complained
+        missing = subprocess.run([BINARY, "load", "--model", "nothing", "--url", f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=30)
+        assert missing.returncode == 1 and "'nothing'" in missing.stderr and "waiting" not in missing.stderr, missing.stderr
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+        generator.kill()
