@@ -83,7 +83,7 @@ extension ProfileResult {
       "droppedRecords": JSONValue(cuda?.droppedRecords ?? 0),
       "badTimes": [
         "withoutStart": JSONValue(bad.withoutStart), "reversed": JSONValue(bad.reversed), "beforeLaunch": JSONValue(bad.beforeLaunch),
-        "outside": JSONValue(bad.outside),
+        "acrossOthers": JSONValue(bad.acrossOthers), "outside": JSONValue(bad.outside),
       ],
       "processes": .array((cuda?.files ?? []).map(Self.json)), "gpuKernels": rows(.gpuKernels), "gpuMemory": rows(.gpuMemory),
       "cudaAPI": rows(.cudaAPI), "cost": costJSON,

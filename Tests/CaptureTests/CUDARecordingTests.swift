@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import TimeBase
 import Trace
-import TraceFormats
+@testable import TraceFormats
 
 /// The injection library in a program of its own, from the driver's call to a trace. The driver and CUPTI are stand-ins: what is shown here is
 /// that records arrive, join and are counted, not what a GPU's driver does.
@@ -226,10 +226,43 @@ import TraceFormats
     let bad = run.capture.badTimes
     let discarded = run.capture.files.reduce(0) { $0 + Int($1.discardedBuffers) }
     #expect(run.trace.kernels.count + bad.count == 200_000 || discarded > 0, "\(run.remarks)")
-    if discarded == 0 { #expect(bad.withoutStart == 30 && bad.reversed == 40, "\(bad)") }
-    // Without calls nothing says when a kernel was launched: too early is what lies before the recording.
-    #expect(bad.beforeLaunch == 0)
+    // Without calls nothing says when a kernel was launched: its stream's order does.
+    if discarded == 0 { #expect(bad.withoutStart == 30 && bad.reversed == 40 && bad.acrossOthers == 50 && bad.beforeLaunch == 0, "\(bad)") }
     #expect(zip(run.trace.kernels.start, run.trace.kernels.end).allSatisfy { $0 > 0 && $0 <= $1 })
+  }
+
+  /// [start, end] of kernels of one stream, and the rows that cannot be.
+  private typealias Order = (times: [[Int64]], wrong: Set<Int>)
+  private static let orders: [Order] = {
+    var orders: [Order] = []
+    func add(_ times: [[Int64]], wrong: Set<Int> = []) { orders.append((times, wrong)) }
+    // One after the other; begun early by its predecessor, as a dependent launch is; at once, and empty.
+    add([[10, 20], [20, 30], [30, 40]])
+    add([[10, 20], [15, 30], [25, 40]])
+    add([[10, 20], [10, 20], [20, 20]])
+    // The first began a long time too early, or ended too late: two others tell. Of a pair nobody knows which.
+    add([[1, 50], [10, 20], [30, 40]], wrong: [0])
+    add([[10, 90], [20, 30], [30, 40], [95, 99]], wrong: [0])
+    add([[10, 40], [20, 30]], wrong: [0, 1])
+    // Both too early.
+    add([[1, 50], [2, 60], [10, 20], [30, 40], [52, 54]], wrong: [0, 1])
+    return orders
+  }()
+
+  @Test(arguments: orders.indices) func theOrderOfAStreamIsKept(index: Int) {
+    let (times, wrong) = Self.orders[index]
+    var kernels = KernelTable()
+    for pair in times {
+      kernels.append(KernelEvent(start: pair[0], end: pair[1], description: KernelID(rawValue: 0), stream: StreamID(rawValue: 0)))
+    }
+    #expect(StreamOrder.rowsAcrossOthers(kernels) == wrong)
+    // Nodes of a graph may run beside each other.
+    var nodes = KernelTable()
+    for pair in times {
+      nodes.append(
+        KernelEvent(start: pair[0], end: pair[1], description: KernelID(rawValue: 0), stream: StreamID(rawValue: 0), graphNode: 7))
+    }
+    #expect(StreamOrder.rowsAcrossOthers(nodes).isEmpty)
   }
 
   @Test func recordsWithoutRoomAreCounted() throws {

@@ -79,10 +79,10 @@ def test_stages_are_isolated_on_a_gpu_too(tmp_path):
 def test_a_change_is_predicted_made_and_measured_in_pairs(tmp_path):
     (tmp_path / "reduced.yaml").write_text(EXPERIMENT)
     # 2: a miss, 3: undecided; the stand-in is a processor, and the plan is of a GPU.
-    result = bench(tmp_path, "reduced.yaml", "--device", "sim:h200", "--variant", "linear", "--apply", "HR121", "--prove", "--pairs", 3, codes=(0, 2, 3))
+    result = bench(tmp_path, "reduced.yaml", "--device", "sim:h200", "--variant", "linear", "--apply", "HR102", "--prove", "--pairs", 3, codes=(0, 2, 3))
     prediction, outcome = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
     assert prediction["schema"] == "headroom.proof-prediction/1" and outcome == json.loads(result.stdout)
-    assert prediction["code"] == outcome["code"] == "HR121" and outcome["pairs"] == 3 and "stand-in" not in outcome["variant"]
+    assert prediction["code"] == outcome["code"] == "HR102" and outcome["pairs"] == 3 and "stand-in" not in outcome["variant"]
     digest = hashlib.sha256(json.dumps(prediction, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
     assert len(outcome["predictionSHA256"]) == len(digest)
     assert outcome["outcome"] == {0: "hit", 2: "miss", 3: "undecided"}[result.returncode]

@@ -1,10 +1,12 @@
 """`headroom profile --cuda` and `headroom top` on the stand-ins for NVIDIA's libraries: our own server under load, explained; conflicts; signals."""
+import json
 import os
 import pathlib
 import signal
 import sqlite3
 import subprocess
 import time
+import urllib.request
 
 import numpy
 import pytest
@@ -135,3 +137,68 @@ def test_top():
     missing = subprocess.run(
         [serving.BINARY, "top", "--count", "1", "--gpu", "7"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert missing.returncode == 1 and "no GPU 7" in missing.stderr
+
+
+def test_gpu_instances_have_counters_of_their_own(tmp_path):
+    split = {"HEADROOM_STANDIN_MIG": "3"}
+    result = subprocess.run([serving.BINARY, "top", "--json", "--count", "1", "--interval", "0.1"], capture_output=True, text=True, timeout=60,
+                            env={**ENVIRONMENT, **split})
+    (gpu,) = check(result.stdout, "top")["readings"][0]["gpus"]
+    active = [{counter["name"]: counter["value"] for counter in part["counters"]}["SM active"] for part in gpu["gpuInstances"]]
+    assert active == [22, 23, 24] and gpu["processes"][0]["gpuInstance"] == 1
+    trace = tmp_path / "run.sqlite"
+    recorded = profile("--cuda", "--metrics", "--metrics-interval", "0.05", "--json", "-o", trace, command=[PROBE, "straight", "20", "20"], **split)
+    document = check(recorded.stdout, "profile")
+    parts = document["metrics"]["gpus"][0]["gpuInstances"]
+    assert [{mean["name"]: mean["mean"] for mean in part["means"]}["SM active"] for part in parts] == [22, 23, 24]
+    # This program reads counters through the stand-in's one file, and is no target of its own recording.
+    assert document["cuda"]["unrecorded"] == []
+    names = [name for name, in rows(trace, "select distinct s.value from HEADROOM_COUNTER c join StringIds s on s.id = c.counterNameId")]
+    assert {"SMs Active [Throughput %]", "GPU instance 2: SMs Active [Throughput %]"} <= set(names)
+
+
+def test_windows_of_one_server_follow_each_other(tmp_path):
+    serving.require_serve()
+    serving.add(tmp_path / "models", "linear", 'name: "linear"\nbackend: "onnxruntime"\nmax_batch_size: 8\ndynamic_batching { }\n',
+                model=serving.export("linear", tmp_path / "model.onnx"))
+    server = serving.Server(tmp_path / "models", "--device", "cuda:0", "--cuda-path", str(STANDIN), "--profile-window", "5s", "--profile-folder",
+                            str(tmp_path), environment=ENVIRONMENT)
+    load = subprocess.Popen([serving.BINARY, "load", "--url", f"http://{server.http}", "--model", "linear", "--users", "2", "--think", "constant:0.01",
+                             "--duration", "20", "--quiet"], stdout=subprocess.DEVNULL)
+    try:
+        answers = []
+        for _ in range(4):
+            request = urllib.request.Request(f"http://{server.http}/v2/headroom/profile", data=b'{"seconds": 0.3}', method="POST")
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                answers.append(json.load(answer))
+    finally:
+        load.kill()
+        load.wait()
+        server.terminate()
+    ends = 0
+    for answer in answers:
+        assert answer["remarks"] == [] and answer["kernels"] > 0 and answer["batches"] > 0
+        ((count, first, last),) = rows(answer["files"][0], "select count(*), min(start), max(end) from CUPTI_ACTIVITY_KIND_KERNEL")
+        # None of an earlier window's, and each with the call that launched it.
+        assert count == answer["kernels"] and first > ends and last - first < 3e9
+        ((orphans,),) = rows(answer["files"][0], """select count(*) from CUPTI_ACTIVITY_KIND_KERNEL k
+          where not exists (select 1 from CUPTI_ACTIVITY_KIND_RUNTIME r where r.correlationId = k.correlationId)""")
+        assert orphans <= count / 10
+        ends = last
+    assert len({answer["files"][0] for answer in answers}) == 4
+
+
+@pytest.mark.long
+def test_millions_of_records_and_no_bad_time_unflagged(tmp_path):
+    trace = tmp_path / "many.sqlite"
+    result = profile("--cuda", "--cuda-calls", "none", "--cuda-limit-megabytes", "4096", "--json", "-o", trace, command=[PROBE, "small", "50000"],
+                     HEADROOM_STANDIN_ACTIVITY="repeat=100,every=1000,zero=500,reverse=500,early=500,drop=700,late=3")
+    cuda = check(result.stdout, "profile")["cuda"]
+    bad = cuda["badTimes"]
+    discarded = sum(process["discardedBuffers"] for process in cuda["processes"])
+    if discarded == 0:
+        # A record that was to be dropped is none that could have a bad time: 500 of each were written or dropped.
+        assert cuda["kernels"] + sum(bad.values()) + cuda["droppedRecords"] == 5_000_000 and cuda["droppedRecords"] == 700
+        assert all(0 < bad[kind] <= 500 for kind in ("withoutStart", "reversed", "acrossOthers"))
+    ((wrong,),) = rows(trace, "select count(*) from CUPTI_ACTIVITY_KIND_KERNEL where start <= 0 or end < start")
+    assert wrong == 0 and rows(trace, "select count(*) from CUPTI_ACTIVITY_KIND_KERNEL")[0][0] == cuda["kernels"]

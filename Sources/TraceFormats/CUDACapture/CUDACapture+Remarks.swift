@@ -16,7 +16,7 @@ extension CUDACapture {
     if bad.count > 0 {
       let parts = [
         (bad.withoutStart, "without a start"), (bad.reversed, "that end before they start"),
-        (bad.beforeLaunch, "that start before their launch"),
+        (bad.beforeLaunch, "that start before their launch"), (bad.acrossOthers, "that break their stream's order"),
         (bad.outside, "outside of the recording"),
       ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
       warnings.append("\(bad.count) kernels, copies or fills with times that cannot be are left out: \(parts.joined(separator: ", "))")

@@ -14,6 +14,8 @@ public struct CUDACapture: Sendable {
     public var reversed = 0
     /// Starts before the call that launched it.
     public var beforeLaunch = 0
+    /// Break their stream's order, as one that runs across whole others: see `StreamOrder`.
+    public var acrossOthers = 0
     /// More than a second before or after the recording: another clock.
     public var outside = 0
 
@@ -21,7 +23,7 @@ public struct CUDACapture: Sendable {
     public init() {}
 
     /// All.
-    public var count: Int { withoutStart + reversed + beforeLaunch + outside }
+    public var count: Int { withoutStart + reversed + beforeLaunch + acrossOthers + outside }
   }
 
   /// Calls, kernels, copies, fills, synchronizations.
@@ -131,7 +133,7 @@ public struct CUDACapture: Sendable {
     let (starts, processes) = (trace.apiCalls.start, trace.streams.map(\.process))
     var bad = BadTimes()
     func check<Table: TraceTable>(
-      _ table: inout Table, _ start: [Int64], _ end: [Int64], _ stream: [StreamID], _ correlation: [Int64]
+      _ table: inout Table, _ start: [Int64], _ end: [Int64], _ stream: [StreamID], _ correlation: [Int64], across: Set<Int> = []
     ) {
       var kept = Table()
       var isWhole = true
@@ -144,6 +146,8 @@ public struct CUDACapture: Sendable {
           bad.reversed += 1
         } else if let launch, launch > 0, start[row] < launch {
           bad.beforeLaunch += 1
+        } else if across.contains(row) {
+          bad.acrossOthers += 1
         } else if start[row] < first || end[row] > last {
           bad.outside += 1
         } else {
@@ -158,7 +162,9 @@ public struct CUDACapture: Sendable {
       }
       if !isWhole { table = kept }
     }
-    check(&trace.kernels, trace.kernels.start, trace.kernels.end, trace.kernels.stream, trace.kernels.correlation)
+    check(
+      &trace.kernels, trace.kernels.start, trace.kernels.end, trace.kernels.stream, trace.kernels.correlation,
+      across: StreamOrder.rowsAcrossOthers(trace.kernels))
     check(&trace.copies, trace.copies.start, trace.copies.end, trace.copies.stream, trace.copies.correlation)
     check(&trace.memsets, trace.memsets.start, trace.memsets.end, trace.memsets.stream, trace.memsets.correlation)
     check(
