@@ -93,7 +93,7 @@ let package = Package(
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProcessContract", "ProtobufWire"]),
     // Layer 3
-    module("LoadResults", ["FileAccess", "JSONText"]),
+    module("LoadResults", ["FileAccess", "JSONText", "TimeBase"]),
     module("Summaries", ["JSONText", "TimeBase", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText", "Vocabulary"]),
@@ -192,7 +192,8 @@ let package = Package(
       "Calibration",
       [
         "DeviceModel", "Diagnosis", "Execution", "Explanation", "FileAccess", "GPUModel", "HTTPFrontEnd", "HostModel", "JSONText", "KServe",
-        "KernelFitting", "PlanReports", "Planning", "ProcessContract", "Reporting", "Serving", "Simulation", "Threads", "TimeBase", "Trace",
+        "KernelFitting", "ModelGraph", "PlanReports", "Planning", "ProcessContract", "Reporting", "Serving", "Simulation", "Threads",
+        "TimeBase", "Trace",
         "TraceFormats", .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     module(
@@ -247,7 +248,7 @@ let package = Package(
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-gpu", dependencies: ["Execution", "ModelGraph", "Threads", "TimeBase"], path: "Benchmarks/GPU",
-      swiftSettings: strict),
+      exclude: ["peers.py", "python_server.py", "results.py", "serving.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-json", dependencies: ["JSONReading", "KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON",
       swiftSettings: strict),

@@ -1,6 +1,7 @@
 import CheckedNumbers
 import FileAccess
 import JSONText
+import TimeBase
 
 /// Reads results of load generators, recognized by what is in them.
 public enum LoadResultReader {
@@ -73,8 +74,8 @@ public enum LoadResultReader {
   static func percentiles(_ sorted: [Double], _ percents: [Double]) -> [ObservedLoad.Percentile] {
     if sorted.isEmpty { return [] }
     return percents.map { percent in
-      let rank = Int(saturating: (percent / 100 * Double(sorted.count)).rounded(.up))
-      return ObservedLoad.Percentile(percent, seconds: sorted[min(max(rank, 1), sorted.count) - 1])
+      let rank = NearestRank.rank(percentile: percent, of: Int64(clamping: sorted.count))
+      return ObservedLoad.Percentile(percent, seconds: sorted[Int(clamping: rank) - 1])
     }
   }
 }

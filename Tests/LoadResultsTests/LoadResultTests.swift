@@ -256,4 +256,11 @@ import Testing
     let error = #expect(throws: LoadResultError.self) { try Self.read(text) }
     #expect(error?.place == "Requests/sec")
   }
+
+  /// 99.9 % of 1,000 values are 999 of them: not 999.0000000000001, rounded up.
+  @Test func percentilesAreOfTheNearestRank() {
+    let found = LoadResultReader.percentiles((1...1000).map { Double($0) }, [50, 99.9, 100])
+    #expect(found.map(\.seconds) == [500, 999, 1000])
+    #expect(LoadResultReader.percentiles([], [50]).isEmpty)
+  }
 }

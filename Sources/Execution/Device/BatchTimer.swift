@@ -65,10 +65,8 @@ public enum BatchTimer {
     let shapes = model.signature.inputs.map { input in (model.hasRowDimension ? [rows] : []) + input.dims.map { max(1, $0) } }
     let slot = try instance.prepare(shapes)
     for (input, tensor) in zip(model.signature.inputs, slot.inputs) { fill(tensor.memory, input.dataType) }
-    let done = Completion()
     let start = MonotonicClock.now
-    instance.run(slot, events: nil) { done.set($0) }
-    let result = try done.wait().get()
+    let result = try BatchCompletion().wait { completion in instance.run(slot, events: nil) { completion($0) } }.get()
     // Simulated devices and GPUs say when; a processor's inputs are where they are.
     return Double((result.outputsReady - max(start, min(result.inputsReady, result.outputsReady))).nanoseconds)
   }
@@ -82,28 +80,6 @@ public enum BatchTimer {
       for index in 0..<memory.count / 8 { memory.storeBytes(of: Double(index % 17) * 0.125 - 1, toByteOffset: 8 * index, as: Double.self) }
     // Whole numbers may be positions: zero is valid in every table. Half precision's zero is one of its ordinary numbers.
     default: memory.initializeMemory(as: UInt8.self, repeating: 0)
-    }
-  }
-}
-
-/// What one batch gave, handed from the device's thread to the one that waits.
-///
-/// `@unchecked Sendable`: `result` is used under the monitor's lock alone.
-private final class Completion: @unchecked Sendable {
-  private let monitor = Monitor()
-  private var result: Result<BatchTimes, DeviceError>?
-
-  func set(_ value: Result<BatchTimes, DeviceError>) {
-    monitor.withLock { result = value }
-    monitor.signal()
-  }
-
-  func wait() -> Result<BatchTimes, DeviceError> {
-    monitor.lock()
-    defer { monitor.unlock() }
-    while true {
-      if let result { return result }
-      monitor.wait()
     }
   }
 }
