@@ -6,6 +6,8 @@ SHELL := /bin/bash
 export SWIFT_BACKTRACE := enable=no
 RELEASE := .build/release/headroom
 VENV := .venv
+# With the flags that Scripts/build-tests builds with; others would build anew.
+SWIFT_TEST := swift test --disable-xctest --enable-swift-testing --disable-index-store
 
 
 .PHONY: help bench bench-gpu build fetch-ahead test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist deps install fuzz clean
@@ -33,20 +35,20 @@ test: deps fetch-ahead lint test-swift test-cuda-headers build test-counts test-
 fetch-ahead: deps
 	@Scripts/fetch-ahead start
 
-test-swift: deps
+test-swift: deps ## the Swift tests; FILTER=Suite chooses
 	@Scripts/build-tests
 	@Scripts/fetch-ahead wait
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
 	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
-	timeout --kill-after=30 2400 swift test --skip-build --disable-xctest --disable-index-store 2>&1 | tee .build/test-swift.log
+	timeout --kill-after=30 2400 $(SWIFT_TEST) --skip-build $(if $(FILTER),--filter '$(FILTER)') 2>&1 | tee .build/test-swift.log
 
 test-cuda-headers: ## our declarations of CUDA's interfaces against NVIDIA's own headers (1.1 GB of wheels from PyPI, once)
 	@Scripts/test-cuda-headers
 
 test-gpu: ## the CUDA device's tests on this machine's GPU
 	@Scripts/build-tests
-	HEADROOM_TEST_GPU=1 swift test --skip-build --disable-xctest --disable-index-store --filter CUDATests
+	HEADROOM_TEST_GPU=1 $(SWIFT_TEST) --skip-build --filter CUDATests
 
 bench-gpu: ## the heads timed on this machine's GPU, as CSV
 	swift build -c release --product benchmark-gpu
@@ -59,7 +61,7 @@ test-counts: build ## what must not be allocated is counted: fails when the sche
 test-long: build ## what `make test` leaves out: the properties on a million random cases, and the tests that go on for minutes (20 minutes at most)
 	@Scripts/build-tests
 	HEADROOM_PROPERTY_BATCHES=$${HEADROOM_PROPERTY_BATCHES:-1000000} HEADROOM_PROPERTY_SEQUENCES=100000 timeout --kill-after=30 1100 \
-	  swift test --skip-build --disable-xctest --disable-index-store --filter 'RandomBatchTests|InstancePipelineTests' 2>&1 | tee .build/test-long.log
+	  $(SWIFT_TEST) --skip-build --filter 'RandomBatchTests|InstancePipelineTests' 2>&1 | tee .build/test-long.log
 	@Scripts/install-packages test
 	Scripts/test-peers long 2>&1 | tee -a .build/test-long.log
 
@@ -83,8 +85,8 @@ ONE_THREAD := ^(SimulationTests|KernelFittingTests|GPUModelTests|ONNXFormatTests
 
 test-sanitized: deps ## the Swift tests under AddressSanitizer, then under ThreadSanitizer
 	@# LeakSanitizer would count the test runner's own blocks.
-	HEADROOM_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
-	HEADROOM_SANITIZED=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer-suppressions.txt" swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan --skip '$(ONE_THREAD)'
+	HEADROOM_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 $(SWIFT_TEST) --sanitize=address --scratch-path .build-asan
+	HEADROOM_SANITIZED=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer-suppressions.txt" $(SWIFT_TEST) --sanitize=thread --scratch-path .build-tsan --skip '$(ONE_THREAD)'
 
 lint: ## formatting and lint, strictly
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests $(wildcard Tools Benchmarks Fuzz)

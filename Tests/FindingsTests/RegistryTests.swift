@@ -22,7 +22,7 @@ import Testing
     #expect(files == FindingRegistry.rules.map { "\($0).swift" }.sorted())
   }
 
-  /// The pages are made of the rules: `HEADROOM_WRITE_PAGES=1 swift test --filter RegistryTests` writes them.
+  /// The pages are made of the rules: `HEADROOM_WRITE_PAGES=1 make test-swift FILTER=RegistryTests` writes them.
   @Test func everyPageIsWhatItsRuleSays() throws {
     let writes = getenv("HEADROOM_WRITE_PAGES").map { String(cString: $0) } == "1"
     for rule in FindingRegistry.rules {

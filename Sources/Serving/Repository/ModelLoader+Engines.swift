@@ -49,7 +49,7 @@ extension ModelLoader {
       configuration = configuration.normalized()
       log.info(
         "model '\(written.name)' runs on "
-          + (devices.primary.description.isSimulated ? devices.primary.description.name : "the CPU device's own kernels"))
+          + (devices.primary.description.deviceClass == .processor ? "the CPU device's own kernels" : devices.primary.description.name))
       return Placed(configuration: configuration, loaded: loaded, device: devices.primary.description, survey: survey)
     case .onnx(let files, let reason): return try engine(written, files, files.survey(), reason)
     }
