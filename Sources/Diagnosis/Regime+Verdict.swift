@@ -9,7 +9,7 @@ extension RunEvidence {
 
   /// A stage that uses more of itself than this is taken for the limit when no elasticity was measured: at 0.9 a stage with
   /// exponential times keeps nine requests waiting or served on average (rho / (1 - rho), M/M/1).
-  static let limitingUtilization = 0.9
+  package static let limitingUtilization = 0.9
 
   /// A side whose stages all use less than half of themselves passes twice the load before any of them is full.
   static let spareUtilization = 0.5

@@ -194,6 +194,15 @@ struct ScriptedGains: GainEstimator {
     #expect(answer.time == "99.8 % idle: no requests, 0.2 % busy")
   }
 
+  @Test func nothingNamedSaysHowBusyTheBusiestStageIs() {
+    var run = Self.run
+    run.load.loop = .closed(users: 4)
+    run.device.noRequestsIdle = Figure(0.01, .share, .measured, source: "test")
+    run.stages[.gpu] = StageLoad(.gpu, utilization: Figure(0.86, .share, .measured, source: "test"))
+    let answer = Self.answer(of: run, Assessment(of: run, estimator: nil))
+    #expect(answer.bottleneck == "Inconclusive: no stage is saturated; the busiest, the GPU, is at 86 %")
+  }
+
   @Test func manyAnswersBeginWithEachOnesHeadroom() {
     let lines = AnswerList([Self.answer(nil), Self.answer(nil)], footer: "SIMULATED").lines(isWhole: true)
     #expect(lines[0] == "encoder  headroom 22x: 20,000 requests/s at p99 <= 100 ms (assumed goal)")

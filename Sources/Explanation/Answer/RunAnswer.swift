@@ -58,7 +58,8 @@ public struct RunAnswer: Sendable {
     let sentence = downstream.map { verdict.sentence(upstreamOf: $0) } ?? verdict.sentence
     let fullGenerator = Self.fullGenerator(assessment)
     self.bottleneck =
-      bottleneck ?? Self.title(verdict, sentence.text) + Self.but(verdict, run, headroom.goal, fullGenerator: fullGenerator?.observation)
+      bottleneck ?? Self.title(verdict, sentence.text, run)
+      + Self.but(verdict, run, headroom.goal, fullGenerator: fullGenerator?.observation)
     now = Self.now(run, rejected: rejected, goal: headroom.goal)
     batches = Self.batches(run)
     timeName = run.deviceClass == .processor ? "Time" : "GPU time"
@@ -72,14 +73,23 @@ public struct RunAnswer: Sendable {
   }
 
   /// "Bottleneck: ...", or the state in which nothing limits.
-  private static func title(_ verdict: Verdict, _ sentence: String) -> String {
+  private static func title(_ verdict: Verdict, _ sentence: String, _ run: RunEvidence) -> String {
     guard let first = verdict.claims.first else {
-      return verdict.side == nil ? "Inconclusive: what limits cannot be told" : "Bottleneck: \(sentence)"
+      return verdict.side == nil ? "Inconclusive: \(undecided(run))" : "Bottleneck: \(sentence)"
     }
     switch first.regime {
     case .loadLimited where !verdict.isCoLimited, .notSteady: return sentence.prefix(1).uppercased() + sentence.dropFirst()
     default: return first.confidence == .inconclusive ? "Inconclusive: \(sentence)" : "Bottleneck: \(sentence)"
     }
+  }
+
+  /// Why nothing is named: the busiest stage is between roomy and saturated.
+  private static func undecided(_ run: RunEvidence) -> String {
+    guard let busiest = run.stages.busiest, let utilization = busiest.utilization, utilization.value < RunEvidence.limitingUtilization
+    else {
+      return "what limits cannot be told"
+    }
+    return "no stage is saturated; the busiest, \(busiest.stage.subject(on: run.deviceClass)), is at \(utilization.text)"
   }
 
   /// A load generator that is full although all it sent was answered: then the latency is its own queue's.
