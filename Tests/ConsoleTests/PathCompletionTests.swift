@@ -6,7 +6,7 @@ import Testing
 /// What a shell offers for a path: files of a kind, and the folders on the way to them.
 @Suite struct PathCompletionTests {
   @Test func filesOfTheKindAndFolders() throws {
-    var template = Array("/tmp/headroom-completion-XXXXXX".utf8CString)
+    var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/headroom-completion-XXXXXX".utf8CString)
     let folder = try #require(mkdtemp(&template).map { String(cString: $0) })
     defer { for name in ["model.onnx", "models", "notes.txt", ".hidden.onnx", ""] { remove("\(folder)/\(name)") } }
     for name in ["model.onnx", "notes.txt", ".hidden.onnx"] { try Files.write("\(folder)/\(name)", "") }
