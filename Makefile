@@ -112,4 +112,4 @@ fuzz: deps ## fuzz campaigns, SECONDS each (default 60)
 	Fuzz/run.sh all $${SECONDS_EACH:-60}
 
 clean: ## remove everything that was built
-	rm -rf .build .venv dist
+	rm -rf .build .venv .venv-triton dist

@@ -3,8 +3,8 @@
 
     Benchmarks/Serving/run.py [--seconds 10] [--rounds 3] [--only identity,grpc,...] [--with-triton] [--output FOLDER]
 
-Needs wrk, h2load (nghttp2-client) and nginx from Debian. --with-triton installs nvidia-pytriton==0.7.0 (tritonserver 2.51, Python back end)
-in /tmp/tritonvenv and runs the same requests against it in turn. Prints a Markdown table; FOLDER gets it and a JSON file.
+Needs wrk, h2load (nghttp2-client) and nginx from Debian. --with-triton installs tritonserver 2.51 with its Python back end
+(Scripts/test-peers prepare) and runs the same requests against it in turn. Prints a Markdown table; FOLDER gets it and a JSON file.
 
 Server CPU is user + system time of the process (/proc/PID/stat) over requests. Foreign is what others used of the machine meanwhile, in
 percent of one core: above 12 a row is contended and not to be quoted. Servers take turns, and the spread is (largest - smallest) / median.
@@ -279,9 +279,7 @@ def triton(models):
     import tritonserver
 
     if tritonserver.files() is None:
-        subprocess.run([sys.executable, "-m", "venv", str(tritonserver.VENV)], check=True)
-        pip = [str(tritonserver.VENV / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "nvidia-pytriton==0.7.0", "onnxruntime==1.23.2"], check=True)
+        subprocess.run([str(ROOT / "Scripts/test-peers"), "prepare"], check=True)
     process, ports, folder = tritonserver.start(models)
     try:
         yield Target("triton (Python back end)", f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", lambda: family(process.pid))

@@ -74,7 +74,7 @@ def test_the_ten_lines_of_our_server(headroom, tmp_path):
 
 def test_the_ten_lines_of_tritonserver(headroom, tmp_path):
     if tritonserver.files() is None:
-        skip_loudly(f"no tritonserver in {tritonserver.VENV}: pip install nvidia-pytriton==0.7.0 (tritonserver.py says how)")
+        skip_loudly(f"no tritonserver in {tritonserver.VENV}: Scripts/test-peers prepare installs it")
     add(tmp_path, "busy", identity("busy", [16], 8, batching=BATCHING, delay_ms=40))
     process, ports, _ = tritonserver.start(tmp_path)
     try:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The real tritonserver (2.51.0, of the wheel nvidia-pytriton==0.7.0) behind the arguments of `headroom serve`.
 
-    python3 -m venv /tmp/tritonvenv && /tmp/tritonvenv/bin/pip install nvidia-pytriton==0.7.0 onnxruntime==1.23.2
+    Scripts/test-peers prepare
     HEADROOM_BINARY=Tests/peers/tritonserver.py .venv/bin/python -m pytest Tests/peers/test_oracle_http.py
 
 runs our tests against Triton: what fails there is a test's mistake or a difference on purpose. The wheel has the Python back end only, so
@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.request
 
-VENV = pathlib.Path(os.environ.get("HEADROOM_TRITON_VENV", "/tmp/tritonvenv"))
+VENV = pathlib.Path(os.environ.get("HEADROOM_TRITON_VENV", pathlib.Path(__file__).resolve().parents[2] / ".venv-triton"))
 
 IDENTITY = '''import json, time
 import triton_python_backend_utils as pb_utils
