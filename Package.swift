@@ -93,7 +93,7 @@ let package = Package(
     module("Workload", ["TimeBase"]),
     module("ONNXFormat", ["FileAccess", "ModelGraph", "ProcessContract", "ProtobufWire"]),
     // Layer 3
-    module("LoadResults", ["FileAccess", "JSONText", "TimeBase"]),
+    module("LoadResults", ["FileAccess", "JSONText", "TimeBase", "Vocabulary"]),
     module("Summaries", ["JSONText", "TimeBase", "Trace"]),
     module("KernelFitting", ["GPUModel", "TimeBase"]),
     module("ModelConfiguration", ["JSONText", "Vocabulary"]),
@@ -115,7 +115,7 @@ let package = Package(
       ]),
     module("KServe", ["JSONReading", "ModelConfiguration"]),
     .target(
-      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "ProcessContract", "TimeBase", "Workload"],
+      name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "ProcessContract", "TimeBase", "Vocabulary", "Workload"],
       swiftSettings: strict,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 6

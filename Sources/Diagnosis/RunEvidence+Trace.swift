@@ -90,12 +90,7 @@ public struct TraceAnalysis: Sendable {
 
   /// The run's own window where it names one, else from the first to the last device event, else of everything.
   static func window(of trace: Trace) -> Range<Int64> {
-    if let start = trace.run["windowStartNanoseconds"].flatMap({ Int64($0) }),
-      let end = trace.run["windowEndNanoseconds"].flatMap({ Int64($0) }),
-      start < end
-    {
-      return start..<end
-    }
+    if let window = trace.measurementWindow { return window }
     let starts = [trace.kernels.start.min(), trace.copies.start.min(), trace.memsets.start.min()].compactMap { $0 }
     let ends = [trace.kernels.end.max(), trace.copies.end.max(), trace.memsets.end.max()].compactMap { $0 }
     if let start = starts.min(), let end = ends.max(), start < end { return start..<end }

@@ -1,17 +1,11 @@
 import CheckedNumbers
 public import TimeBase
+public import Vocabulary
 
 /// Whose figures these are: what was found, in figures. Sentences are made from it last.
 public struct ClientVerdict: Sendable, Hashable {
-  /// What programs read; the raw values stay.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
-    /// The generator was the limit.
-    case clientBound = "client-bound"
-    /// The server could not take what was offered: every connection was waiting for it.
-    case serverBehind = "server-behind"
-    /// The load generator was not saturated.
-    case notClientBound = "not-client-bound"
-  }
+  /// What was found.
+  public typealias Kind = ClientVerdictKind
 
   /// What says so.
   public enum Cause: Sendable, Hashable {

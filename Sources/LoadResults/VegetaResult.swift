@@ -1,5 +1,6 @@
 import CheckedNumbers
 import JSONText
+import Vocabulary
 
 /// `vegeta report -type=json`: durations are nanoseconds (tsenart/vegeta `lib/metrics.go`).
 enum VegetaResult {
@@ -59,7 +60,14 @@ enum HeadroomResult {
         queue: seconds("queue"), computeInput: seconds("computeInput"), computeInfer: seconds("computeInfer"),
         computeOutput: seconds("computeOutput"))
     }
-    if let verdict = document["generator"]?["verdict"]?.stringValue { load.isClientBound = verdict == "client-bound" }
+    if let verdict = document["generator"]?["verdict"]?.stringValue {
+      guard let kind = ClientVerdictKind(rawValue: verdict) else {
+        throw LoadResultError(
+          path: path, place: "generator.verdict",
+          reason: "\"\(verdict)\" is none of \(ClientVerdictKind.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      load.isClientBound = kind == .clientBound
+    }
     return load
   }
 }

@@ -242,8 +242,7 @@ struct SimulationTracer {
   }
 
   mutating func finish(window: (start: Int64, end: Int64), events: Int) -> Trace {
-    recorder.trace.run["windowStartNanoseconds"] = String(window.start)
-    recorder.trace.run["windowEndNanoseconds"] = String(window.end)
+    recorder.trace.measurementWindow = window.start..<max(window.start, window.end)
     recorder.trace.run["seed"] = String(configuration.seed)
     recorder.trace.run["hostProfile"] = configuration.host.name
     recorder.trace.run["model"] = configuration.model

@@ -128,6 +128,10 @@ import Testing
     (locustHeader + "\nGET,/,many,0,1,1,1,1,1,fast,0\n", "x: line 2: Request Count and Requests/s are not numbers"),
     ("Concurrency,Inferences/Second\n1,N/A\n", "x: line 2: Inferences/Second is not a number"),
     ("{\"schema\": \"headroom.plan/1\"}", "x: schema: \"headroom.plan/1\" is no load result"),
+    (
+      "{\"schema\": \"headroom.load/2\", \"generator\": {\"verdict\": \"bound\"}}",
+      "x: generator.verdict: \"bound\" is none of client-bound, server-behind, not-client-bound"
+    ),
     ("{\"metrics\": {}}", "x: metrics: neither http_reqs nor iterations"),
     ("{\"experiments\": [{}]}", "x: experiments[0].requests: no list"), ("{\"latencies\": {}}", "x: requests: missing or no number"),
     ("\u{FEFF}Name\"open,Requests/s,Request Count", "x: "),

@@ -181,4 +181,19 @@ import Trace
     #expect(trace.kernels.first == KernelEvent(start: 5, end: 9, description: kernel, stream: stream, correlation: 1))
     #expect(trace.launches.first == LaunchEvent(correlation: 1, batch: 3, step: 4))
   }
+
+  @Test func whatIsReadOfTheRunIsWhatWasWritten() {
+    var trace = Trace()
+    #expect(trace.measurementWindow == nil && trace.overwrittenRequests == nil)
+    trace.measurementWindow = 5..<9
+    trace.overwrittenRequests = 3
+    #expect(trace.measurementWindow == 5..<9 && trace.overwrittenRequests == 3)
+    // Stored traces have these keys.
+    #expect(trace.run == ["windowStartNanoseconds": "5", "windowEndNanoseconds": "9", "overwrittenRequests": "3"])
+    // Files may hold anything.
+    for end in ["5", "4", "", "9e99"] {
+      trace.run["windowEndNanoseconds"] = end
+      #expect(trace.measurementWindow == nil, "to \(end)")
+    }
+  }
 }

@@ -196,7 +196,7 @@ public struct MeasuredRunner: Sendable {
   private func seen(
     _ variant: Variant, _ whole: Trace, _ load: GeneratorRun, _ equal: GeneratorRun?, rate: Double, onGPU gpuRun: GPURun?
   ) throws(ExperimentError) -> SeenVariant {
-    if let lost = whole.run["overwrittenRequests"].flatMap({ Int($0) }), lost > 0 {
+    if let lost = whole.overwrittenRequests, lost > 0 {
       throw ExperimentError("variant \(variant.name): \(lost) requests were overwritten before they could be read; run for less time")
     }
     let observed = gpuRun?.profiled ?? load

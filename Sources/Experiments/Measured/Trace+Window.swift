@@ -5,8 +5,7 @@ extension Trace {
   /// are.
   func within(_ window: Range<Int64>) -> Trace {
     var cut = self
-    cut.run["windowStartNanoseconds"] = String(window.lowerBound)
-    cut.run["windowEndNanoseconds"] = String(window.upperBound)
+    cut.measurementWindow = window
     cut.batches = BatchTable()
     for batch in batches where window.contains(batch.gatherStart) { cut.batches.append(batch) }
     cut.requests = RequestTable()

@@ -5,6 +5,7 @@ import ModelGraph
 import ONNXFormat
 import Trace
 import TraceFormats
+import Vocabulary
 
 /// A planted program as files, as a user would have them: the trace as an Nsight export and as a Kineto trace, without a table of our own, and
 /// beside them a load result, the server's request trace and statistics, the model and what nvidia-smi said.
@@ -148,7 +149,7 @@ public struct PlantedFiles: Sendable {
       "responsesInWindow": JSONValue(recording.requests.count), "windowSeconds": JSONValue(recording.seconds),
       "load": ["kind": .string(isOpen ? "open" : "closed"), "users": JSONValue(16)],
       "latency": ["meanMicroseconds": JSONValue(mean / 1e3)],
-      "generator": ["verdict": .string(program.cause == .client ? "client-bound" : "not-client-bound")],
+      "generator": ["verdict": .string((program.cause == .client ? ClientVerdictKind.clientBound : .notClientBound).rawValue)],
     ]
   }
 

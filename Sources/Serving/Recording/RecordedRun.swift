@@ -1,3 +1,4 @@
+import CheckedNumbers
 import Threads
 public import TimeBase
 public import Trace
@@ -43,7 +44,7 @@ public struct RecordedRun: Sendable {
     return states.map { state in
       let events = all.of(state.number)
       var trace = LiveTrace(events, of: state, window: window).trace
-      trace.run["overwrittenRequests"] = String(lost.requests)
+      trace.overwrittenRequests = Int64(lost.requests)
       trace.run["overwrittenBatches"] = String(lost.batches)
       trace.run["overwrittenKernels"] = String(lost.kernels)
       trace.run["overwrittenDriverEvents"] = String(lost.driverEvents)
