@@ -10,7 +10,7 @@ VENV := .venv
 SWIFT_TEST := swift test --disable-xctest --enable-swift-testing --disable-index-store
 
 
-.PHONY: help bench bench-gpu build fetch-ahead test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist deps install fuzz clean
+.PHONY: help bench bench-gpu build build-tests fetch-ahead test test-cuda-headers test-gpu test-swift test-counts test-long test-sanitized test-peers test-cluster triton-qa lint graph format dist deps install fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,26 +28,27 @@ bench: build ## the published case study: its GPU in virtual time, and this mach
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
 	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
-test: deps fetch-ahead lint test-swift test-cuda-headers build test-counts test-peers ## everything CI checks
-	@Scripts/test-summary
+test: deps fetch-ahead lint test-swift test-cuda-headers test-peers ## everything but what takes minutes or measures times: ten minutes on two cores
+	@Scripts/test-summary .build/test-swift.log .build/test-peers.log
 
 # Downloads wait for servers while builds take the processors.
 fetch-ahead: deps
 	@Scripts/fetch-ahead start
 
-test-swift: deps ## the Swift tests; FILTER=Suite chooses
+build-tests: deps # the program too, as the peers' tests run it
 	@Scripts/build-tests
+
+test-swift: build-tests ## the Swift tests; FILTER=Suite chooses
 	@Scripts/fetch-ahead wait
 	@Scripts/fetch-onnxruntime || echo "ONNX Runtime's tests are skipped"
 	@Scripts/fetch-cuda compiler || echo "SKIPPED: the GPU kernels are NOT compiled by NVRTC"
-	@# Two minutes on two cores. A test that hangs is ended, so that the log says which one was running.
+	@# A minute on two cores. A test that hangs is ended, so that the log says which one was running.
 	timeout --kill-after=30 2400 $(SWIFT_TEST) --skip-build $(if $(FILTER),--filter '$(FILTER)') 2>&1 | tee .build/test-swift.log
 
 test-cuda-headers: ## our declarations of CUDA's interfaces against NVIDIA's own headers (1.1 GB of wheels from PyPI, once)
 	@Scripts/test-cuda-headers
 
-test-gpu: ## the CUDA device's tests on this machine's GPU
-	@Scripts/build-tests
+test-gpu: build-tests ## the CUDA device's tests on this machine's GPU
 	HEADROOM_TEST_GPU=1 $(SWIFT_TEST) --skip-build --filter CUDATests
 
 bench-gpu: ## the heads timed on this machine's GPU, as CSV
@@ -58,14 +59,14 @@ test-counts: build ## what must not be allocated is counted: fails when the sche
 	timeout --kill-after=30 300 .build/release/benchmark-scheduler
 	timeout --kill-after=30 300 .build/release/benchmark-cpu allocations
 
-test-long: build ## what `make test` leaves out: the properties on a million random cases, and the tests that go on for minutes (20 minutes at most)
-	@Scripts/build-tests
+test-long: build test-counts build-tests ## what `make test` leaves out: the release build, its counts and times, the tests that go on for minutes, the properties on a million random cases (20 minutes at most)
 	HEADROOM_PROPERTY_BATCHES=$${HEADROOM_PROPERTY_BATCHES:-1000000} HEADROOM_PROPERTY_SEQUENCES=100000 timeout --kill-after=30 1100 \
 	  $(SWIFT_TEST) --skip-build --filter 'RandomBatchTests|InstancePipelineTests' 2>&1 | tee .build/test-long.log
 	@Scripts/install-packages test
-	Scripts/test-peers long 2>&1 | tee -a .build/test-long.log
+	Scripts/test-peers release 2>&1 | tee -a .build/test-long.log
+	@Scripts/test-summary .build/test-long.log
 
-test-peers: build ## the peers' own tools (Python from PyPI, in a virtual environment)
+test-peers: build-tests ## the peers' own tools (Python from PyPI, in a virtual environment)
 	@Scripts/fetch-ahead wait
 	@Scripts/install-packages test
 	Scripts/test-peers 2>&1 | tee .build/test-peers.log

@@ -5,9 +5,13 @@ import PackageDescription
 let strict: [SwiftSetting] =
   Context.environment["HEADROOM_WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : []
 
+/// Optimized in debug builds too: parsers, models and virtual time, which tests repeat by the million. With it the tests take a quarter of the
+/// processor time (Docs/decisions/test-runner.md).
+let optimized: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 /// A Swift module of the package. The layers are written down in ARCHITECTURE.md and checked by `ArchitectureTests`.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: [checkedNumbers] + dependencies, swiftSettings: strict)
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], isOptimized: Bool = false) -> Target {
+  .target(name: name, dependencies: [checkedNumbers] + dependencies, swiftSettings: isOptimized ? strict + optimized : strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -42,14 +46,14 @@ let package = Package(
   ],
   targets: [
     // Layer 0
-    .target(name: "CheckedNumbers", swiftSettings: strict),
+    .target(name: "CheckedNumbers", swiftSettings: strict + optimized),
     // Layer 1
-    module("TimeBase"),
-    module("FileAccess"),
-    module("JSONText"),
-    module("JSONReading"),
-    module("ProtobufWire"),
-    module("Vocabulary"),
+    module("TimeBase", isOptimized: true),
+    module("FileAccess", isOptimized: true),
+    module("JSONText", isOptimized: true),
+    module("JSONReading", isOptimized: true),
+    module("ProtobufWire", isOptimized: true),
+    module("Vocabulary", isOptimized: true),
     module("YAMLFields", [yams]),
     .systemLibrary(name: "CSQLite"),
     .systemLibrary(name: "CZlib"),
@@ -84,39 +88,40 @@ let package = Package(
       ]),
     module("Console", ["FileAccess", "Vocabulary"]),
     module("ProcessContract", ["JSONText"]),
-    module("ModelGraph", ["FileAccess", "TimeBase"]),
-    module("GPUModel", ["JSONText"]),
-    module("HostModel", ["JSONText"]),
+    module("ModelGraph", ["FileAccess", "TimeBase"], isOptimized: true),
+    module("GPUModel", ["JSONText"], isOptimized: true),
+    module("HostModel", ["JSONText"], isOptimized: true),
     // Layer 2
     module("Threads", ["CLinux", "FileAccess", "TimeBase"]),
-    module("Trace", ["TimeBase"]),
-    module("Workload", ["TimeBase"]),
-    module("ONNXFormat", ["FileAccess", "ModelGraph", "ProcessContract", "ProtobufWire"]),
+    module("Trace", ["TimeBase"], isOptimized: true),
+    module("Workload", ["TimeBase"], isOptimized: true),
+    module("ONNXFormat", ["FileAccess", "ModelGraph", "ProcessContract", "ProtobufWire"], isOptimized: true),
     // Layer 3
-    module("LoadResults", ["FileAccess", "JSONText", "TimeBase", "Vocabulary"]),
-    module("Summaries", ["JSONText", "TimeBase", "Trace"]),
-    module("KernelFitting", ["GPUModel", "TimeBase"]),
-    module("ModelConfiguration", ["JSONText", "Vocabulary"]),
-    module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"]),
+    module("LoadResults", ["FileAccess", "JSONText", "TimeBase", "Vocabulary"], isOptimized: true),
+    module("Summaries", ["JSONText", "TimeBase", "Trace"], isOptimized: true),
+    module("KernelFitting", ["GPUModel", "TimeBase"], isOptimized: true),
+    module("ModelConfiguration", ["JSONText", "Vocabulary"], isOptimized: true),
+    module("Planning", ["FileAccess", "GPUModel", "HostModel", "JSONText", "ModelGraph"], isOptimized: true),
     // Layer 4
-    module("Scheduling", ["ModelConfiguration", "TimeBase", "Vocabulary", deque]),
-    module("DeviceModel", ["Planning", "TimeBase", deque]),
+    module("Scheduling", ["ModelConfiguration", "TimeBase", "Vocabulary", deque], isOptimized: true),
+    module("DeviceModel", ["Planning", "TimeBase", deque], isOptimized: true),
     // Layer 5
-    module("Diagnosis", ["GPUModel", "Planning", "TimeBase", "Trace", "Vocabulary"]),
+    module("Diagnosis", ["GPUModel", "Planning", "TimeBase", "Trace", "Vocabulary"], isOptimized: true),
     module(
       "Simulation",
-      ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Vocabulary", "Workload"]),
+      ["DeviceModel", "GPUModel", "HostModel", "JSONText", "Planning", "Scheduling", "TimeBase", "Trace", "Vocabulary", "Workload"],
+      isOptimized: true),
     .target(
       name: "TraceFormats", dependencies: ["CheckedNumbers", "CSQLite", "CZlib", "FileAccess", "JSONReading", "Threads", "Trace"],
-      swiftSettings: strict,
+      swiftSettings: strict + optimized,
       // The archive, not the shared library: a machine that gets the binary need not have SQLite. The rest is what SQLite itself calls.
       linkerSettings: [
         .linkedLibrary(":libsqlite3.a"), .linkedLibrary(":libz.a"), .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread"),
       ]),
-    module("KServe", ["JSONReading", "ModelConfiguration"]),
+    module("KServe", ["JSONReading", "ModelConfiguration"], isOptimized: true),
     .target(
       name: "LoadModel", dependencies: ["CheckedNumbers", "CZlib", "JSONText", "ProcessContract", "TimeBase", "Vocabulary", "Workload"],
-      swiftSettings: strict,
+      swiftSettings: strict + optimized,
       linkerSettings: [.linkedLibrary(":libz.a")]),
     // Layer 6
     module(
@@ -125,8 +130,8 @@ let package = Package(
         "CCUDA", "CCUDAKernels", "CKernels", "CLinux", "DeviceModel", "FileAccess", "GPUModel", "ModelConfiguration", "ModelGraph",
         "Planning", "Threads", "TimeBase", "Trace",
       ]),
-    module("Resimulation", ["Diagnosis", "HostModel", "Scheduling", "Simulation", "TimeBase", "Vocabulary"]),
-    module("Reporting", ["Diagnosis", "JSONText"]),
+    module("Resimulation", ["Diagnosis", "HostModel", "Scheduling", "Simulation", "TimeBase", "Vocabulary"], isOptimized: true),
+    module("Reporting", ["Diagnosis", "JSONText"], isOptimized: true),
     // Layer 7
     module(
       "Capture",

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 import quiet
+from serving import BINARY
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -68,12 +69,10 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def headroom():
-    """Runs the release build: headroom("plan", ...) gives its standard output, or what it says of a failure that was expected. Several statuses
+    """Runs the program: headroom("plan", ...) gives its standard output, or what it says of a failure that was expected. Several statuses
     may be right; standard output is given then."""
-    binary = os.environ.get("HEADROOM_BINARY", str(ROOT / ".build/release/headroom"))
-
     def run(*arguments, status=0):
-        result = subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+        result = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=300)
         assert result.returncode in (status if isinstance(status, tuple) else (status,)), result.stderr
         return result.stderr if isinstance(status, int) and status != 0 else result.stdout
 
@@ -85,7 +84,7 @@ def evaluate():
     """Our Double evaluator on seeded inputs: evaluate(model, rows, seed) gives {"inputs": ..., "outputs": ...}."""
     import json
 
-    binary = os.environ.get("REFERENCE_EVALUATE", str(ROOT / ".build/release/reference-evaluate"))
+    binary = os.environ.get("REFERENCE_EVALUATE", str(pathlib.Path(BINARY).parent / "reference-evaluate"))
 
     def run(model, rows, seed):
         result = subprocess.run([binary, str(model), str(rows), str(seed)], capture_output=True, text=True, timeout=300)

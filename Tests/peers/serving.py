@@ -14,7 +14,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("HEADROOM_BINARY", str(ROOT / ".build/release/headroom"))
+BINARY = os.environ.get("HEADROOM_BINARY", str(ROOT / ".build/debug/headroom"))
 # The tests themselves checked against the real thing (tritonserver.py): what differs on purpose is expected as Triton has it.
 TRITON = pathlib.Path(BINARY).name == "tritonserver.py"
 HEADS = {

@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from serving import until
+from serving import BINARY as HEADROOM, until
 
 grpc = pytest.importorskip("grpc")
 np = pytest.importorskip("numpy")
@@ -26,7 +26,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("GRPC_ECHO_SERVER", str(ROOT / ".build/release/grpc-echo-server"))
+BINARY = os.environ.get("GRPC_ECHO_SERVER", str(pathlib.Path(HEADROOM).parent / "grpc-echo-server"))
 NO_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 pytestmark = pytest.mark.skipif(not os.path.exists(BINARY), reason="grpc-echo-server is not built")
