@@ -139,10 +139,10 @@ import TimeBase
 
   // MARK: - Whatever happens
 
-  /// Short lives of a model, thousands of them, with `make test-long` a hundred thousand: arrivals, cancellations, expiries, slow and failing devices, threads that do not come back,
+  /// A hundred thousand short lives of a model: arrivals, cancellations, expiries, slow and failing devices, threads that do not come back,
   /// unloading. Every rule is looked at after every event.
   @Test(arguments: 0..<8) func rulesHoldForAnySequenceOfEvents(block: Int) {
-    let count = UInt64(ProcessInfo.processInfo.environment["HEADROOM_PROPERTY_SEQUENCES"] ?? "") ?? 4000
+    let count = UInt64(ProcessInfo.processInfo.environment["HEADROOM_PROPERTY_SEQUENCES"] ?? "") ?? 100_000
     for seed in UInt64(clamping: block) * count / 8..<UInt64(clamping: block + 1) * count / 8 {
       var life = Life(seed: seed)
       life.run()
