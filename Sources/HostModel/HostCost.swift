@@ -38,6 +38,12 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
   case copyPerBytePageable
   /// Launch thread's time for an operation beside its launch call: interpreter, dispatcher, allocator. 0 for compiled loops.
   case operation
+  /// Launch thread's time per forward pass of a model library, beside its operators: checks of inputs, masks, outputs. Counts where a loop
+  /// runs such a model.
+  case forwardPass
+  /// Launch thread's time per call of a compiled function, beside launching its graph: looking it up, guards, copying inputs into the
+  /// graph's buffers. Counts where a loop calls one.
+  case compiledCall
   /// Launch thread's time for a launch call.
   case launch
   /// Launch thread's time for launching a whole CUDA graph.
@@ -123,6 +129,8 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .copyPerByte: 0.02
     case .copyPerBytePageable: 0.15
     case .operation: 0
+    case .forwardPass: 0
+    case .compiledCall: 0
     case .launch: 4.5
     case .graphLaunch: 10
     case .launchLatency: 3
@@ -161,6 +169,8 @@ public enum HostCost: String, Sendable, Hashable, CaseIterable {
     case .copyPerByte: "copying a byte, page-locked memory"
     case .copyPerBytePageable: "copying a byte, pageable memory"
     case .operation: "launch thread's time for an operation beside its launch call"
+    case .forwardPass: "launch thread's time per forward pass of a model library, beside its operators"
+    case .compiledCall: "launch thread's time per call of a compiled function, beside launching its graph"
     case .launch: "launch thread's time for a launch call"
     case .graphLaunch: "launch thread's time for a CUDA-graph launch"
     case .launchLatency: "from a launch call's return to the kernel's start on an idle device"

@@ -91,6 +91,7 @@ extension Plan {
         batch: Int(saturating: b), m: Int(saturating: height), n: Int(saturating: width), k: Int(saturating: depth), type: type)
       // All weights of the plan pass between two uses of one; an operand that is an activation has just been written.
       gemm.footprintBytes = weighted ? weightBytes : b * width * depth * elementSize
+      gemm.isAmongOthers = true
       if let source { gemm.sourceBytes = min(try elements(source, rows, step.layer), b * height * depth) * elementSize }
       let predicted: GEMMPrediction
       do throws(KernelModelError) { predicted = try model.explain(gemm) } catch { throw .kernel(layer: step.layer, error) }

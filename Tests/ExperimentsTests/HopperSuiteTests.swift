@@ -1,4 +1,5 @@
 import FileAccess
+import HostModel
 import JSONText
 import Testing
 
@@ -12,14 +13,17 @@ import Testing
   @Test func figuresStayWithinTheirLimits() throws {
     let suite = try Self.suite.get()
     let (hits, claims) = suite.score
-    #expect(hits >= 38 && claims >= 55, "\(hits) of \(claims)")
+    #expect(hits >= 55 && claims >= 57, "\(hits) of \(claims)")
     func isWithin(_ name: String, _ figure: String) throws -> Bool? {
       try #require(suite.entries.first { $0.situation.name == name }?.comparisons.first { $0.figure == figure }).isHit
     }
-    for name in ["linear, needless sync", "pinned copy", "linear, graph", "one block"] {
+    for name in ["linear, needless sync", "pinned copy", "linear, graph", "two streams, graphs", "one block", "BERT base"] {
       #expect(try isWithin(name, "steps/s") == true, "\(name)")
     }
-    for name in ["linear, paced", "linear, closed loop", "stacked, closed loop", "seqlen, paced", "one block"] {
+    for name in [
+      "linear, paced", "linear, closed loop", "stacked, closed loop", "seqlen, paced", "one block", "large product", "two streams, graphs",
+      "MiniLM", "BERT base", "seqlen, compiled",
+    ] {
       for figure in ["GPU busy time", "graphics", "SM", "tensor"] { #expect(try isWithin(name, figure) == true, "\(name): \(figure)") }
     }
     #expect(try isWithin("linear, paced", "steps/s") == nil, "a timer's rate is no prediction")
@@ -49,7 +53,17 @@ import Testing
   @Test func powerLimitsALargeProductAlone() throws {
     let limited = try Self.suite.get().entries.filter { $0.powerLimitedMegahertz != nil }
     #expect(limited.map(\.situation.name) == ["large product"])
-    #expect((1300...1700).contains(try #require(limited.first?.powerLimitedMegahertz)))
+    #expect((1300...1460).contains(try #require(limited.first?.powerLimitedMegahertz)))
+  }
+
+  /// What a model library does beside its operators is fitted to one model and predicts another; what it does once per call, once.
+  @Test func hostTimeBesideKernelsIsAnEntryOfTheProfile() throws {
+    let host = HostProfile.h200PyTorch
+    #expect(host[.forwardPass].source == .fitted && host[.compiledCall].source == .measured)
+    #expect(HostProfile.h200Native[.forwardPass].value == 0 && HostCost.compiledCall.usual == 0)
+    let suite = try Self.suite.get()
+    #expect(suite.entries.first { $0.situation.name == "MiniLM" }?.situation.isInput == true)
+    #expect(suite.entries.first { $0.situation.name == "BERT base" }?.situation.isInput == false)
   }
 
   @Test func tableAndDocumentHoldEverySituation() throws {

@@ -63,6 +63,16 @@ import TimeBase
     #expect((Self.microseconds([.graph(Self.kernels(1, 40)), .synchronize]) - (8 + 6 + 40 + 3)).magnitude < 0.1)
   }
 
+  /// The engine rests between the kernels of a graph, which only the first one starts.
+  @Test func kernelsKnowWhetherTheyFollowInAGraph() {
+    func following(_ work: DeviceLoop.Work) -> Int {
+      let loop = DeviceLoop([work, .synchronize], host: Self.host)
+      return LoopSimulation.run(loop, steps: 10, bytesPerNanosecond: 1000).kernels.count(where: \.followsInGraph)
+    }
+    #expect(following(.graph(Self.kernels(20, 2))) == 10 * 19)
+    #expect(following(.kernels(Self.kernels(20, 2))) == 0)
+  }
+
   /// Two operators of two kernels each: the thread's work once per operator.
   @Test func operatorsMayHaveSeveralKernels() {
     #expect((Self.microseconds([.kernels(Self.kernels(4, 1), perOperator: 2), .synchronize]) - (4 * 10 + 5 + 2 + 1 + 3)).magnitude < 1.1)

@@ -136,7 +136,7 @@ public struct HopperSituation: Sendable {
       }),
     HopperSituation(
       name: "MiniLM", about: "encoder of 6 layers, 384 wide, 32 rows of 128 tokens, eager, fused attention", gpu: "h100-sxm", pace: nil,
-      isInput: false,
+      isInput: true,
       reading: Reading(stepsPerSecond: 250, gpuBusy: 13.5, graphics: 16.7, sm: 9.8, tensor: 2.3, polled: 15...21, received: 51),
       loop: { (model) throws(ExperimentError) in
         try encoder(.encoder(layers: 6, hidden: 384, heads: 12, sequence: 128), 32, outputBytes: 24576, model)
@@ -150,11 +150,14 @@ public struct HopperSituation: Sendable {
       }),
     HopperSituation(
       name: "seqlen, compiled", about: "seqlen head, 250 rows of 128, torch.compile (LayerNorm and ReLU in one kernel) as a CUDA graph",
-      gpu: "h100-sxm", pace: nil, isInput: false,
+      gpu: "h100-sxm", pace: nil, isInput: true,
       reading: Reading(stepsPerSecond: 309, gpuBusy: 88.3, graphics: 87.6, sm: 78.9, tensor: 40.7, polled: 86...95, received: 22),
       loop: { (model) throws(ExperimentError) in
         DeviceLoop(
-          [.graph(try kernels(.seqlen(), 250, model, fusion: .standard)), .download(bytes: 1000)], host: .h200PyTorch)
+          [
+            .host(microseconds: HostProfile.h200PyTorch[.compiledCall].value),
+            .graph(try kernels(.seqlen(), 250, model, fusion: .standard)), .download(bytes: 1000),
+          ], host: .h200PyTorch)
       }),
   ]
 
@@ -208,7 +211,7 @@ public struct HopperSituation: Sendable {
     // Spread over the step, as they are in it: a launch waits for its own views alone.
     let perLaunch = operation * Double(views) / Double(max(1, launches.count))
     return DeviceLoop(
-      [.kernels(launches), .download(bytes: outputBytes)],
+      [.host(microseconds: host[.forwardPass].value), .kernels(launches), .download(bytes: outputBytes)],
       host: host.with(.operation, operation + perLaunch, .measured, "\(views) operators without a kernel spread over the launches"))
   }
 

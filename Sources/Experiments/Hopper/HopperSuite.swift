@@ -76,7 +76,7 @@ public struct HopperSuite: Sendable {
     return Entry(
       situation: situation, counters: counters, stepsPerSecond: run.stepsPerSecond, comparisons: comparisons,
       powerLimitedMegahertz: factor > 1
-        ? run.kernels.compactMap(\.launch.powerLimitedGigahertz).min().map { $0 / gpu.modelGigahertz * LoopPower.hopperGigahertz * 1e3 }
+        ? run.kernels.compactMap(\.launch.powerLimitedGigahertz).min().map { $0 * 1e3 }
         : nil)
   }
 

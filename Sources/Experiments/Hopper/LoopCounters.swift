@@ -32,7 +32,8 @@ public struct LoopCounters: Sendable, Hashable {
     var edges: [(time: Double, share: Double)] = []
     var (tensor, engine, end) = (0.0, 0.0, Int64.min)
     for kernel in run.kernels {
-      if kernel.start > end {
+      // Between the kernels of a graph the engine rests: where a linear head ran as one, it was active for the sum of the records.
+      if kernel.start > end, !kernel.followsInGraph {
         engine +=
           end == .min
           ? CounterConstants.engineNanosecondsPerStart : min(CounterConstants.engineNanosecondsPerStart, Double(kernel.start - end))
@@ -41,9 +42,12 @@ public struct LoopCounters: Sendable, Hashable {
       let record = Double(kernel.end - kernel.start)
       if case .gpu(let shape) = kernel.launch.shape {
         let isLong = shape.blockCount > gpu.smCount || shape.isPersistent || (shape.blockCount * 10 >= 9 * gpu.smCount && record > 20_000)
-        let share = shape.residentSMShare * (isLong ? CounterConstants.tailShare : 1)
+        // A kernel that waits for slots of others is longer and holds fewer SMs meanwhile: what it takes of them is what it takes alone.
+        let resident = CounterConstants.residentNanoseconds(record)
+        let alone = min(resident, CounterConstants.residentNanoseconds(kernel.launch.predictedNanoseconds))
+        let share = shape.residentSMShare * (isLong ? CounterConstants.tailShare : 1) * (resident > 0 ? alone / resident : 1)
         edges.append((Double(kernel.start), share))
-        edges.append((Double(kernel.start) + CounterConstants.residentNanoseconds(record), -share))
+        edges.append((Double(kernel.start) + resident, -share))
       }
       if let gemm = kernel.launch.gemm, gemm.type != .fp32 {
         let clock = (kernel.launch.powerLimitedGigahertz ?? gpu.modelGigahertz) / gpu.modelGigahertz

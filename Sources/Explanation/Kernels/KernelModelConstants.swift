@@ -15,6 +15,8 @@ public enum CounterConstants {
   }
   /// Blocks of a grid of several waves do not end together: share of the SM time that is left (0.95 to 0.99 found, 0.92 with clusters).
   public static let tailShare = 0.95
+  /// Share of the rated tensor cycles that the main loop of a product reaches.
+  public static let mainLoopShare = 0.97
   /// Share of the time of a pageable copy that nvidia-smi counts as busy: (18.6 - 1.1) / 89.8 measured.
   public static let smiShareOfCopyTime = 0.195
   /// nvidia-smi reads this much above the graphics engine, of the whole: 0.2 to 3.1 points measured over eleven situations.
@@ -40,8 +42,8 @@ enum ProductConstants {
   static let start = 2.55
   /// Microseconds of one step that nothing hides.
   static let step = 0.109
-  /// Share of the rated tensor cycles that a main loop reaches.
-  static let mathShare = 0.97
+  /// See `CounterConstants`.
+  static let mathShare = CounterConstants.mainLoopShare
   /// Thousand bytes per microsecond from L2 into one SM.
   static let l2Rate = 98.2
   /// How sharply the largest limit wins.

@@ -101,6 +101,7 @@ public struct TraceMeasurements: Sendable {
         // Single precision runs on tensor cores only where TF32 is allowed, which the operator does not say and the kernel's name does.
         if gemm.type == .fp32, name.parsed.type == .tf32 { gemm.type = .tf32 }
         if !isWeighted { gemm.footprintBytes = Self.weightBytes(gemm) }
+        gemm.isAmongOthers = runs.count > 1
         products.add(gemm, run.nanoseconds, name.short)
       case .memory(let kernel):
         if run.kernels == 1 { memory.add(kernel, run.nanoseconds, name.short) }

@@ -16,6 +16,9 @@ public struct GEMM: Sendable, Hashable {
   /// Bytes of A in memory where the kernel gathers A from fewer: a convolution's input, which is read once for all offsets of the filter.
   /// Nil: batch m k elements.
   public var sourceBytes: Double?
+  /// Whether it runs between other kernels, as in a model, and not again and again by itself, as measurements of single products do: then its
+  /// instructions and descriptors have left the caches nearest to the SMs.
+  public var isAmongOthers = false
 
   /// A product; sizes must be positive (`KernelModel.predict` checks).
   public init(batch: Int = 1, m: Int, n: Int, k: Int, type: ComputeType, footprintBytes: Double? = nil, sourceBytes: Double? = nil) {

@@ -53,6 +53,8 @@ public struct DeviceLoopResult: Sendable {
     public var end: Int64
     /// What it was.
     public var launch: Launch
+    /// Whether it follows another kernel of its graph: the front end of the GPU has nothing to do between them.
+    public var followsInGraph = false
   }
 
   /// Steps counted.

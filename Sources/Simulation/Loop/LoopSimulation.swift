@@ -136,7 +136,9 @@ public enum LoopSimulation {
       wait(Array(0..<loop.streams), wakeUp: .spinWakeUp)
       let (from, to) = (Int64(saturating: windowStart), Int64(saturating: end))
       let kernels = machine.kernels.filter { $0.start >= from && $0.start < to }.map {
-        DeviceLoopResult.Kernel(start: $0.start, end: $0.end, launch: launches[Int($0.burst)][Int($0.kernel)])
+        let isGraph = if case .graph = loop.work[Int($0.burst)] { true } else { false }
+        return DeviceLoopResult.Kernel(
+          start: $0.start, end: $0.end, launch: launches[Int($0.burst)][Int($0.kernel)], followsInGraph: isGraph && $0.kernel > 0)
       }.sorted { $0.start < $1.start }
       return DeviceLoopResult(
         steps: steps, span: TimeSpan(nanoseconds: max(1, to - from)), kernels: kernels,
