@@ -140,6 +140,9 @@ struct AccuracyPage {
     }
     text += """
 
+      A100, L40S and RTX PRO 6000 Server share a family of instructions but are three architectures with one measured board each: what their constants differ in (latency
+      of a step, L2 bytes per clock, replacement of a block) stands in no specification sheet. H100 and H200, two boards of one chip, stand for what a second board gives.
+
       B200 is the only measured board of its family, so nothing can be held out there; GB200, B300 and GB300 are predicted with its constants.
 
       ## The case study's kernels

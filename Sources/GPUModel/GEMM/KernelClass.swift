@@ -39,7 +39,4 @@ public enum KernelClass: String, Sendable, Hashable, CaseIterable {
     case .scalar32: .ffma
     }
   }
-
-  /// Whether its kernels are persistent: as many blocks as SMs, each of which computes tile after tile.
-  func isPersistent(on gpu: GPU) -> Bool { self == .tensor16 && gpu.family == .wgmma }
 }

@@ -29,7 +29,7 @@ public enum KernelModelError: Error, Equatable, CustomStringConvertible {
 /// the limits overlap. A persistent kernel's tiles follow each other inside a block: what one costs beyond its main loop is part of the
 /// latency limit there, half of its epilogue hidden behind the next tile's loop. The fastest candidate is the prediction: libraries measure or model their choice in the same way. Long kernels
 /// are slowed to what the board's power allows. Limits are expressed in clocks and bytes, so that constants carry over
-/// between boards of a family.
+/// between boards of a family. How tiles follow each other is a property of the class (`KernelClassModel.Succession`).
 public struct KernelModel: Sendable {
   /// The GPU.
   public let gpu: GPU
@@ -40,7 +40,7 @@ public struct KernelModel: Sendable {
   public init(gpu: GPU, calibration: KernelCalibration) {
     self.gpu = gpu
     self.calibration = calibration
-    classes = KernelClass.allCases.map { KernelClassModel($0, gpu: gpu, fit: calibration.fit(for: $0, on: gpu)) }
+    classes = KernelClass.allCases.map { KernelClassModel($0, gpu: gpu, calibration: calibration) }
   }
 
   /// In the order of `KernelClass.allCases`.

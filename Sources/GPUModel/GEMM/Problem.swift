@@ -25,7 +25,7 @@ struct Problem {
   let epilogue: Double
   /// Microseconds more for 64 of k in an unsplit product of few rows; 0 for others.
   let thinStep: Double
-  let isPersistent: Bool
+  let succession: KernelClassModel.Succession
   let uniqueMicroseconds: Double
   /// See `GEMMPrediction.roofMicroseconds`.
   let roofMicroseconds: Double
@@ -48,7 +48,8 @@ struct Problem {
 
   init(gemm: GEMM, gpu: GPU, peakFLOPs: Double, kernels: KernelClassModel, constants: KernelConstants? = nil) {
     let constants = constants ?? kernels.fit.constants
-    isPersistent = kernels.isPersistent
+    succession = kernels.succession
+    let isPersistent = succession == .persistent
     batch = Double(gemm.batch)
     m = Double(gemm.m)
     n = Double(gemm.n)
@@ -104,14 +105,20 @@ struct Problem {
     var latency: Double
     let tail: Double
     let writing = epilogue * tileM * tileN
-    if isPersistent {
-      let follow = perSM - 1
+    let follow = perSM - 1
+    switch succession {
+    case .persistent:
       latency = (perSM * depth * elementBytes / 64 * step + block) / clock + follow * (wave + writing)
       math += 0.5 * follow * writing
       tail = writing
-    } else {
+    case .replaced:
       latency = (perSM / resident).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
       tail = (wave + writing) * perSM * min(smCount, blocks) / smCount
+    case .overlapped, .overlappedTogether:
+      let generations = (perSM / resident).rounded(.up)
+      latency = generations * (depth * elementBytes / 64 * step + block) / clock
+      latency += (succession == .overlapped ? follow : generations - 1) * wave + follow * writing
+      tail = wave + writing
     }
     if split == 1 { latency += thinStep * depth / 64 }
     let ideal = 2 * batch * m * n * k * elementBytes / (min(blocks, smCount * resident) * tileM * tileN).squareRoot()
@@ -182,12 +189,17 @@ struct Problem {
     let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
     let writing = epilogue * tileM * tileN
     let reduction = split > 1 ? splitFixed + splitCost * parts : 0
-    if isPersistent {
-      let follow = perSM - 1
+    let follow = perSM - 1
+    if succession == .persistent {
       let latency = (perSM * depth * elementBytes / 64 * step + block) / clock + follow * (wave + writing)
       return fixed + max(max(math + 0.5 * follow * writing, l2), max(latency, uniqueMicroseconds)) + reduction + writing
     }
-    let latency = (perSM / Double(tile.blocksPerSM)).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
+    let generations = (perSM / Double(tile.blocksPerSM)).rounded(.up)
+    var latency = generations * (depth * elementBytes / 64 * step + block) / clock
+    if succession != .replaced {
+      latency += (succession == .overlapped ? follow : generations - 1) * wave + follow * writing
+      return fixed + max(max(math, l2), max(latency, uniqueMicroseconds)) + reduction + wave + writing
+    }
     return fixed + max(max(math, l2), max(latency, uniqueMicroseconds)) + reduction
       + (wave + writing) * perSM * min(smCount, blocks) / smCount
   }
