@@ -16,6 +16,14 @@ public struct MemoryKernel: Sendable, Hashable {
     case copy
     /// A kernel generated for what an engine or compiler fused: normalization and activation in one pass.
     case fusedRow
+
+    /// Whether a block works off a row by itself; others spread their values over all SMs, however they are shaped.
+    public var worksByRow: Bool {
+      switch self {
+      case .layerNormalization, .softmax, .fusedRow: true
+      case .elementwise, .transcendental, .broadcast, .copy: false
+      }
+    }
   }
 
   /// Bytes read that the kernel before has just written (activations).
@@ -85,7 +93,8 @@ extension KernelModel {
   public func predict(_ kernel: MemoryKernel) -> MemoryKernelPrediction {
     let constants = calibration.memory ?? KernelCalibrations.borrowedMemory
     let isOwn = calibration.memory != nil
-    let kind = constants.kind(kernel.kind, rows: kernel.rows)
+    let taken = constants.taken(kernel.kind, rows: kernel.rows)
+    let kind = constants.costs(taken)
     let clock = gpu.modelGigahertz * 1e3
     let sms = Double(max(1, gpu.smCount))
     let memory = gpu.memoryGigabytesPerSecond * 1e3 * (isOwn ? constants.memoryShare : calibration.constants[.memoryShare])
@@ -100,8 +109,10 @@ extension KernelModel {
     let fast = passing * (1 - missing) / warm
     let slow = (passing * missing + kernel.coldReadBytes) / memory
     let elements = kernel.rows * kernel.columns
-    let work = (kernel.rows * kind.clocksPerRow + elements * kind.clocksPerElement(bytes: kernel.elementBytes)) / (sms * clock)
-    let fixed = constants.fixedMicroseconds + kind.extraMicroseconds + kind.clocksPerColumn * kernel.columns / clock
+    let (rows, columns) = taken.worksByRow ? (kernel.rows, kernel.columns) : (0, 0)
+    let work = (rows * kind.clocksPerRow + elements * kind.clocksPerElement(bytes: kernel.elementBytes)) / (sms * clock)
+    let extra = kind.extraMicroseconds(taken, bytes: kernel.elementBytes)
+    let fixed = constants.fixedMicroseconds + extra + kind.clocksPerColumn * columns / clock
     let transfer = fast + slow
     let top = max(work, transfer)
     let body =

@@ -52,7 +52,12 @@ public struct MemoryFitter: Sendable {
             }
             return loss(trial, own) + held * distance
           }
+          // Without rows of their own nothing depends on what a row costs.
           constants.kinds[kind.rawValue] = .init(values)
+          if !kind.worksByRow {
+            constants.kinds[kind.rawValue].clocksPerColumn = 0
+            constants.kinds[kind.rawValue].clocksPerRow = 0
+          }
         }
       }
       if round + 1 == rounds { break }
