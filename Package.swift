@@ -357,7 +357,7 @@ let package = Package(
         "ModelGraph", "PlanReports", "Planning", "ProcessContract", "Reporting", "Scheduling", "Simulation", "Threads", "TimeBase", "Trace",
         "Workload",
       ]),
-    tests("FindingsTests", ["Diagnosis", "FileAccess", "GPUModel", "TimeBase", "Vocabulary"]),
+    tests("FindingsTests", ["CheckedNumbers", "Diagnosis", "Explanation", "FileAccess", "GPUModel", "TimeBase", "Vocabulary"]),
     tests("ReportingTests", ["Diagnosis", "Reporting"]),
     tests(
       "ServingTests",

@@ -104,7 +104,10 @@ package struct ServerQuestion: Sendable {
     observed: Double?, gpus: GPUSelection, models: ModelSelection, progress: (String) -> Void
   ) throws -> ServerExplanation {
     var window = try url == nil ? windowOfFiles() : watch(progress)
-    if let onnx { window.plannedKernelMicroseconds = try kernelMicroseconds(onnx, rows: window.rowsPerBatch, gpus: gpus, models: models) }
+    if let onnx {
+      window.plannedKernelMicroseconds = try kernelMicroseconds(onnx, rows: window.rowsPerBatch, gpus: gpus, models: models)
+      window.planned = gpus.names.map { (onnx, $0) }
+    }
     return ServerExplanation(window, goalMilliseconds: try latencyGoal()?.p99Milliseconds, observed: observed)
   }
 
@@ -134,7 +137,10 @@ package struct ServerQuestion: Sendable {
       seconds: observedSeconds, model: model, configuration: configuration)
   }
 
-  /// Reads the server twice, so long apart.
+  /// Readings of a window, at least: as many slices as a trend is looked for in, and some more.
+  private static let slices = 12
+
+  /// Reads the server at both ends of a window, and in between for whether its load is the same throughout.
   private func watch(_ report: (String) -> Void) throws -> ServerWindow {
     guard let url else { throw ServerStatisticsError("--url is missing") }
     let base = url.hasSuffix("/") ? String(url.dropLast()) : url
@@ -154,11 +160,20 @@ package struct ServerQuestion: Sendable {
     let started = MonotonicClock.now
     let end = started + TimeSpan(clampingSeconds: try seconds())
     var dcgmPages = [dcgmBefore].compactMap { $0 }
+    // Often enough for a trend in the shortest window, and once a second at most.
+    let pause = TimeSpan(clampingSeconds: min(1, try seconds() / Double(Self.slices)))
+    var seen = [(time: started, models: before)]
+    var nextPage = started + .seconds(1)
     while MonotonicClock.now < end {
       let left = (end - MonotonicClock.now).seconds
       report("watching: \(Int(saturating: left.rounded(.up))) s left, \(NumberText.percent(1 - left / (try seconds()))) done")
-      MonotonicClock.sleep(until: min(end, MonotonicClock.now + .milliseconds(1000)))
-      if let page = try page(dcgm) { dcgmPages.append(page) }
+      MonotonicClock.sleep(until: min(end, MonotonicClock.now + pause))
+      let now = MonotonicClock.now
+      seen.append((now, try readings()))
+      if now >= nextPage, let page = try page(dcgm) {
+        dcgmPages.append(page)
+        nextPage = now + .seconds(1)
+      }
     }
     let after = try readings()
     let elapsed = (MonotonicClock.now - started).seconds
@@ -172,6 +187,7 @@ package struct ServerQuestion: Sendable {
       before: before, after: after, metricsBefore: metricsBefore, metricsAfter: metricsAfter, seconds: elapsed, model: model,
       configuration: configuration)
     if !dcgmPages.isEmpty { window.add(dcgm: dcgmPages) }
+    window.add(readings: seen)
     if configuration == nil { return window }
     if window.configuration != configuration { window.configuration = configuration }
     return window

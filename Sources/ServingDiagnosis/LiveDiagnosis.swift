@@ -221,9 +221,15 @@ struct LiveDiagnosis: Sendable {
     return dispatchReasons
   }
 
-  /// A trend, or a load that came or went within the window: the second half differs from the first by half of the smaller one.
+  /// Of the answers alone, as the diagnosis of these events would find it.
+  static func steadiness(_ events: LiveTrace.Events, of state: LiveModelState, window asked: Range<Int64>) -> Steadiness? {
+    let window = Self.window(asked, events, state)
+    let good = events.requests.filter { !$0.failed && window.contains($0.responseEnd.nanoseconds) }
+    return steadiness(good, window: window, kind: state.device.isSimulated ? .simulated : .measured)
+  }
+
+  /// A trend, or a load that came or went within the window; nil where the answers are too few to say.
   private static func steadiness(_ requests: [LiveRecorder.Request], window: Range<Int64>, kind: Figure.Kind) -> Steadiness? {
-    guard requests.count >= minimumResponsesForTrend else { return nil }
     let slices = 24
     var counts = [Int](repeating: 0, count: slices)
     let length = Double(window.upperBound - window.lowerBound)
@@ -231,15 +237,8 @@ struct LiveDiagnosis: Sendable {
       let place = Double(request.responseEnd.nanoseconds - window.lowerBound) / length * Double(slices)
       counts[min(slices - 1, max(0, Int(saturating: place)))] += 1
     }
-    let (first, second) = (counts.prefix(slices / 2).reduce(0, +), counts.suffix(slices / 2).reduce(0, +))
-    // Three halves between halves: a steady load of more than fifty answers does not do that by chance (five standard deviations at 125).
-    if Double(max(first, second)) > 1.5 * Double(min(first, second)), (first - second).magnitude > 20 {
-      let change = Double(second - first) / (Double(first + second) / 2)
-      return Steadiness(defects: [
-        .trend(change: Figure(change, .share, kind, source: "answers in the window's second half against its first, over their mean"))
-      ])
-    }
-    return Steadiness(answersPerSlice: counts, kind: kind)
+    if let step = Steadiness(stepIn: counts, kind: kind) { return step }
+    return requests.count >= minimumResponsesForTrend ? Steadiness(answersPerSlice: counts, kind: kind) : nil
   }
 
   /// The cheapest measurement that would decide what is open. Plans and hardware counters of a GPU say nothing of processor cores.

@@ -112,7 +112,26 @@ public final class LiveDiagnosisPages: LivePages {
       return (known.metrics, isDue)
     }
     if isDue { queue.async { [self] in makeMetrics() } }
-    return metrics
+    return withoutUnsteady(metrics, at: now)
+  }
+
+  /// The last diagnosis is as old as the last scrape: a rate that it found is not said while a diagnosis of now would not say it.
+  private func withoutUnsteady(_ metrics: [LiveMetrics], at now: Instant) -> [LiveMetrics] {
+    guard metrics.contains(where: { $0.maximum != nil }) else { return metrics }
+    let since = max(server.started, now + TimeSpan(nanoseconds: -LiveAnswer.window.nanoseconds))
+    var limits = Self.limits
+    (limits.batches, limits.kernels) = (0, 0)
+    let events = server.events(since: since, limits: limits)
+    let window = Self.start(of: events, since: since).nanoseconds..<max(now.nanoseconds, since.nanoseconds + 1)
+    let states = server.modelStates
+    return metrics.map { known in
+      guard known.maximum != nil, let state = states.first(where: { $0.name == known.model && $0.version == known.version }),
+        LiveDiagnosis.steadiness(events.of(state.number), of: state, window: window)?.isSteady == false
+      else { return known }
+      var shown = known
+      shown.maximum = nil
+      return shown
+    }
   }
 
   private func makeMetrics() {
@@ -136,13 +155,16 @@ public final class LiveDiagnosisPages: LivePages {
   ) -> LiveHeadroom.Found {
     let number = diagnosis.state.number
     let earlier = headrooms.withLock { $0[number] }
-    if let earlier, now - earlier.time < LiveAnswer.window, earlier.found.headroom.maximumRate != nil {
+    let isSteady = diagnosis.evidence.steadiness?.isSteady ?? true
+    if let earlier, now - earlier.time < LiveAnswer.window, earlier.found.headroom.maximumRate != nil, isSteady, diagnosis.answered > 0 {
       var kept = earlier.found
-      kept.headroom.today = diagnosis.answered > 0 ? diagnosis.figures.requestsPerSecond : nil
+      kept.headroom.today = diagnosis.figures.requestsPerSecond
       return kept
     }
     let found = LiveHeadroom.find(
       of: diagnosis, events: events, serverContext: serverContext, goal: goal, isPatient: true, earlier: earlier?.found)
+    // What was found of a steady window stays for when the load is steady again.
+    if !isSteady, earlier != nil { return found }
     // From when it is there: a search takes time itself.
     headrooms.withLock { headrooms in
       headrooms = headrooms.filter { now - $0.value.time < Self.memory }

@@ -43,6 +43,7 @@ enum LiveHeadroom {
       Found(headroom: Headroom(goal: goal, today: today, unknownBecause: reason), batchTimes: earlier?.batchTimes)
     }
     guard let today else { return unknown("no request was answered in the last \(LiveDiagnosis.seconds(diagnosis.window)) s") }
+    if let reason = diagnosis.evidence.steadiness?.unsteadyBecause { return unknown(reason) }
     guard events.batches.count >= minimumBatches else {
       return unknown("\(events.batches.count) batches in the window are too few to fit a simulation to: \(minimumBatches) are needed")
     }

@@ -3,6 +3,7 @@ import Explanation
 import FileAccess
 import JSONText
 import Testing
+import TimeBase
 
 @Suite struct ServerExplanationTests {
   /// Queue and infer are microseconds per request; sizes are rows, batches and microseconds of infer.
@@ -62,6 +63,45 @@ import Testing
     #expect(explanation.answer.first == "Bottleneck: no batch pipelining in the back end (high confidence)")
     #expect(explanation.answer.contains { $0.contains("3,570 req/s is all this loop can do") })
     #expect(explanation.answer.allSatisfy { $0.count <= 80 })
+  }
+
+  @Test("of a window that is not steady neither bottleneck, headroom nor change is stated")
+  func aWindowThatIsNotSteady() throws {
+    let after = Self.statistics(
+      requests: 35_700, executions: 7_140, rows: 1_785_000, queue: 500_000, infer: 1_000, sizes: [(250, 7_140, 1_000)])
+    func explanation(_ requests: [Int64]) throws -> ServerExplanation {
+      var window = try window(after, gpu: 0.12, pending: 2_000)
+      window.add(
+        readings: requests.enumerated().map { index, count in
+          (
+            time: Instant(nanoseconds: Int64(index) * 1_000_000_000),
+            models: [Self.statistics(requests: count, executions: count, rows: count, queue: 0, infer: 0)]
+          )
+        })
+      return ServerExplanation(window, goalMilliseconds: 100)
+    }
+    let ramp = try explanation([0, 100, 300, 600, 1_000, 1_500, 2_100, 2_800, 3_600, 4_500, 5_500])
+    #expect(ramp.bottleneck == .notSteady && ramp.confidence == .inconclusive)
+    #expect(ramp.capacity == nil && ramp.maximumRateAtGoal == nil && ramp.changes.isEmpty && ramp.noEffect.isEmpty)
+    let text = ramp.answer.joined(separator: "\n")
+    #expect(ramp.answer.first?.hasPrefix("Not steady: ") == true && text.contains("unknown, because the window is not steady: "), "\(text)")
+    #expect(ramp.answer.allSatisfy { $0.count <= 80 })
+    #expect(ramp.json["capacity"] == .null && ramp.json["maximumRequestsPerSecondAtGoal"] == .null)
+    // The same totals at a steady rate.
+    let steady = try explanation((0...10).map { $0 * 550 })
+    #expect(steady.bottleneck == .noPipelining && steady.capacity != nil)
+  }
+
+  @Test("what to type of a GPU that limits is a command of the model that was named, and none where none was")
+  func thePlanOfTheModelThatWasNamed() throws {
+    let after = Self.statistics(
+      requests: 35_700, executions: 7_140, rows: 1_785_000, queue: 500_000, infer: 1_000, sizes: [(250, 7_140, 1_000)])
+    var window = try window(after, gpu: 0.9, pending: 2_000)
+    #expect(ServerExplanation(window).changes.allSatisfy { !$0.fix.contains("headroom plan") })
+    window.planned = ("my models/rank.onnx", "l40s")
+    let fixes = ServerExplanation(window).changes.map(\.fix)
+    #expect(fixes.contains("shorter kernels: headroom plan 'my models/rank.onnx' --gpu l40s --batch 250"), "\(fixes)")
+    #expect(CommandWord.quoted("m.onnx") == "m.onnx" && CommandWord.quoted("it's") == "'it'\\''s'" && CommandWord.quoted("") == "''")
   }
 
   @Test func aQueueInFrontOfIdleInstancesIsNoLoadThatIsServed() throws {

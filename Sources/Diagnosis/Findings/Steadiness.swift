@@ -26,6 +26,9 @@ public struct Steadiness: Sendable, Hashable {
   /// Slices fewer than which no trend is looked for: Mann-Kendall's normal approximation needs n > 7.
   public static let minimumSlices = 8
 
+  /// Fewer answers than this between two halves are no step, however few there are.
+  static let smallestStep = 20.0
+
   /// Examines the answers counted in equal slices of the window, in order.
   ///
   /// A trend needs both: Mann-Kendall's test (rank-based, so one slow slice cannot make a trend) at |z| > 2.576 (two-sided 1 %), and a
@@ -41,6 +44,34 @@ public struct Steadiness: Sendable, Hashable {
     if let change = Self.trend(counts) {
       defects.append(
         .trend(change: Figure(change, .share, kind, source: "answers in \(counts.count) equal slices: Mann-Kendall, Theil-Sen")))
+    }
+  }
+
+  /// A load that came or went within the window: nil where its halves are alike.
+  ///
+  /// Half as many again in one half as in the other, and a difference that a steady load does not show by chance: of n answers at random
+  /// (Poisson) the difference of two halves has a standard deviation of sqrt(n), and 3.3 of it are passed once in a thousand windows.
+  public init?(stepIn counts: [Int], kind: Figure.Kind) {
+    let (first, second) = (counts.prefix(counts.count / 2).reduce(0, +), counts.suffix(counts.count / 2).reduce(0, +))
+    let difference = Double((first - second).magnitude)
+    guard Double(max(first, second)) > 1.5 * Double(min(first, second)),
+      difference > max(Self.smallestStep, 3.3 * Double(first + second).squareRoot())
+    else { return nil }
+    let change = Double(second - first) / (Double(first + second) / 2)
+    defects = [
+      .trend(change: Figure(change, .share, kind, source: "answers in the window's second half against its first, over their mean"))
+    ]
+  }
+
+  /// Why a mean over the window, and what is made of it, says nothing; nil for a steady window.
+  public var unsteadyBecause: String? {
+    defects.first.map { defect in
+      switch defect {
+      case .ramp(let share): "the window is not steady: users were still being added during \(share.text) of it"
+      case .warmUp(let share): "the window is not steady: warm-up takes \(share.text) of it"
+      case .trend(let change):
+        "the window is not steady: throughput \(change.value < 0 ? "falls" : "rises") by \(Figure.changeText(change.value.magnitude).drop { $0 == "+" }) from its start to its end"
+      }
     }
   }
 

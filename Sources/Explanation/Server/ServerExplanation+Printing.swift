@@ -12,6 +12,7 @@ extension ServerExplanation {
     case .gpuBound: "Bottleneck: the \(window.deviceNoun)"
     case .instanceBound: "Bottleneck: the model's instances"
     case .inconclusive: "Inconclusive"
+    case .notSteady: "Not steady"
     }
   }
 
@@ -28,6 +29,7 @@ extension ServerExplanation {
       )
     case .inconclusive:
       answer.add(first: "\(title): \(rate) req/s, an instance busy \(NumberText.percent(window.utilization)), a short queue")
+    case .notSteady: answer.add(first: "\(title): no bottleneck, headroom or change follows from a mean over this window")
     case .instanceBound:
       answer.add(first: "\(title) (\(confidence.phrase)): busy \(NumberText.percent(window.utilization)) of the time")
     default: answer.add(first: "\(title) (\(confidence.phrase))")
@@ -55,7 +57,10 @@ extension ServerExplanation {
         "Headroom", "\(NumberInWords.times(times)): about \(number) req/s at p99 <= \(NumberInWords.short(goal)) ms", kind: "estimated")
       return
     }
-    guard let capacity else { return answer.add("Headroom", "unknown") }
+    guard let capacity else {
+      let reason = window.steadiness?.unsteadyBecause ?? "the statistics hold no batch"
+      return answer.add("Headroom", "unknown, because \(reason)", kind: "unknown")
+    }
     let times = capacity.value / max(1e-9, window.requestsPerSecond)
     let number = NumberText.grouped(Int(saturating: capacity.value.rounded()))
     let isOpen = bottleneck == .loadLimited || bottleneck == .inconclusive || hasRoomInBatches

@@ -16,6 +16,8 @@ public struct ServerExplanation: Sendable {
     case instanceBound
     /// Nearly saturated: no verdict.
     case inconclusive
+    /// The load was not the same throughout the window: no verdict.
+    case notSteady
   }
 
   /// Something to change.
@@ -91,8 +93,11 @@ public struct ServerExplanation: Sendable {
     let isBusy = window.utilization >= Self.busyInstance && waited - delay > 0.5 * service
     let isSaturated = (backlog || growing) && window.utilization > 0.6 || isBusy
     let gpu = window.gpuUtilization
-    hasUnexplainedQueue = backlog && !isSaturated
-    if hasUnexplainedQueue {
+    let isSteady = window.steadiness?.isSteady ?? true
+    hasUnexplainedQueue = backlog && !isSaturated && isSteady
+    if !isSteady {
+      (bottleneck, confidence) = (.notSteady, .inconclusive)
+    } else if hasUnexplainedQueue {
       // Requests that wait for twenty batches, and instances that have none: bursts, or a window of another length than was said.
       (bottleneck, confidence) = (.inconclusive, .inconclusive)
     } else if isSaturated {
@@ -110,10 +115,15 @@ public struct ServerExplanation: Sendable {
     }
     dispatch = Self.dispatch(window)
     confirm = ""
+    addEvidence()
+    // A mean over a ramp or a drift describes no state that the server was in: no rate and no advice follows from it.
+    guard isSteady else {
+      confirm = "watch longer than the drift, or after the ramp"
+      return
+    }
     // More load would fill batches that are not full, and more requests would be answered by as many batches.
     hasRoomInBatches = isBusy && !backlog && !growing && window.rowsPerBatch < Self.fullBatch * Self.fullRows(window)
     estimateCapacity(isSaturated: isSaturated && !hasRoomInBatches, goalMilliseconds)
-    addEvidence()
     addChanges()
     addMismatches(observed)
     confirm = hasUnexplainedQueue ? unexplainedQueue : Self.confirm(bottleneck, window)
@@ -220,7 +230,8 @@ public struct ServerExplanation: Sendable {
       }
       changes.append(
         Change(
-          effect: "throughput", fix: "shorter kernels: headroom plan MODEL --gpu NAME", gain: "not quantified", kind: "not quantified",
+          effect: "throughput", fix: "shorter kernels: \(planCommand ?? "a trace, or --onnx and --gpu beside --url, says which")",
+          gain: "not quantified", kind: "not quantified",
           code: "HR201"))
       noEffect = ["more clients", "a shorter max_queue_delay_microseconds"]
     case .instanceBound:
@@ -247,7 +258,7 @@ public struct ServerExplanation: Sendable {
       }
       let faster = window.deviceClass?.isGPU == true ? "faster kernels, more instances, CUDA graphs" : "a faster device, more instances"
       noEffect = ["\(faster): the offered load is served"]
-    case .inconclusive: break
+    case .inconclusive, .notSteady: break
     }
     if hasRoomInBatches, let interval = capacity?.interval {
       let most = interval.upperBound / max(1e-9, window.requestsPerSecond) - 1
@@ -275,6 +286,13 @@ public struct ServerExplanation: Sendable {
           code: "HR124"))
     }
     changes = Array(changes.prefix(3))
+  }
+
+  /// The layers of the model as it was named, at the batches seen; nil where it was not.
+  private var planCommand: String? {
+    window.planned.map { model, gpu in
+      "headroom plan \(CommandWord.quoted(model)) --gpu \(CommandWord.quoted(gpu)) --batch \(max(1, Int(saturating: window.rowsPerBatch.rounded())))"
+    }
   }
 
   /// What would explain a queue in front of idle instances.
@@ -338,7 +356,7 @@ public struct ServerExplanation: Sendable {
         : window.mayBeGPU
           ? "nvidia-smi during the load: below 50 % the host's part of a batch limits"
           : "pidstat -t -p PID 5 1 during the load: cores that are not full leave room for a second instance"
-    case .inconclusive: "offer a tenth more load: does throughput follow?"
+    case .inconclusive, .notSteady: "offer a tenth more load: does throughput follow?"
     }
   }
 }

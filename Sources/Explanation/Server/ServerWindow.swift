@@ -1,6 +1,7 @@
 import CheckedNumbers
-import Diagnosis
+public import Diagnosis
 import Glibc
+public import TimeBase
 public import Trace
 
 /// What a server did in a window: its statistics and metrics at both ends, and what is known beside them.
@@ -27,6 +28,10 @@ public struct ServerWindow: Sendable {
   public var cpuUtilization: Double?
   /// Kernel time of a batch as a plan predicts it, microseconds, with its error band as a share; nil without a model.
   public var plannedKernelMicroseconds: (value: Double, band: Double)?
+  /// The model and the GPU of that plan, as they were typed.
+  public var planned: (model: String, gpu: String)?
+  /// Whether the load was the same throughout; nil where nobody looked in between.
+  public private(set) var steadiness: Steadiness?
 
   /// From statistics and metrics pages at both ends.
   ///
@@ -87,6 +92,23 @@ public struct ServerWindow: Sendable {
     if gpuUtilization != nil { deviceClass = deviceClass ?? .gpu }
     smActive = mean(["DCGM_FI_PROF_SM_ACTIVE"], 1) ?? smActive
     tensorActive = mean(["DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"], 1) ?? tensorActive
+  }
+
+  /// Adds what was read between the ends: whether the load was the same throughout.
+  public mutating func add(readings: [(time: Instant, models: [ModelStatistics])]) {
+    let counts = readings.map { reading in
+      (reading.time, reading.models.first { $0.name == model.name && $0.version == model.version }?.requests)
+    }
+    guard let start = counts.first?.0, let end = counts.last?.0, end > start, counts.count > Steadiness.minimumSlices else { return }
+    // Each reading takes its time: the slices are as long as the mean one.
+    let mean = (end - start).seconds / Double(counts.count - 1)
+    var slices: [Int] = []
+    for (earlier, later) in zip(counts, counts.dropFirst()) {
+      guard let before = earlier.1, let after = later.1, after >= before else { return }
+      let seconds = (later.0 - earlier.0).seconds
+      if seconds > 0.5 * mean { slices.append(Int(saturating: (Double(after - before) * mean / seconds).rounded())) }
+    }
+    steadiness = Steadiness(stepIn: slices, kind: .measured) ?? Steadiness(answersPerSlice: slices, kind: .measured)
   }
 
   /// As a server of this program names its device in its metrics.

@@ -202,6 +202,37 @@ struct LiveDiagnosisTests {
     #expect(try #require(answer(few).headrooms[1]).unknownBecause?.hasPrefix("5 batches in the window are too few") == true)
   }
 
+  @Test("of a window that is not steady no headroom is stated, in lines, JSON and metrics alike")
+  func headroomOfAnUnsteadyWindow() throws {
+    var arrives = LiveWorld.saturated()
+    arrives.events.batches.removeAll { $0.formed < LiveWorld.at(7_000_000) }
+    arrives.events.kernels.removeAll { $0.start < LiveWorld.at(7_000_000) }
+    arrives.events.requests.removeAll { $0.responseEnd < LiveWorld.at(7_000_000) }
+    // Fewer answers than a trend is looked for in: forty in the first half, none in the second.
+    var stops = LiveWorld()
+    for index in 0..<40 {
+      let arrival = Double(index) * 100_000 + 100
+      stops.batch(arrivals: [arrival], gather: arrival + 40, kernels: 2_000, reason: .zeroDelay)
+    }
+    for (world, change) in [(arrives, "throughput rises by +200 %"), (stops, "throughput falls by +200 %")] {
+      let answer = LiveAnswer(
+        version: "1", filter: nil, states: [world.state], events: world.events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
+        now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: Self.idleLoops
+      ) { LiveHeadroom.find(of: $0, events: $1, serverContext: $2, goal: .assumed) }
+      let headroom = try #require(answer.headrooms[1])
+      let text = "unknown, because the window is not steady: \(change.replacing("+", with: "")) from its start to its end"
+      #expect(headroom.text == text && headroom.maximumRate == nil && headroom.times == nil)
+      #expect(answer.text.hasPrefix("m  headroom unknown, because the window is not steady:"), "\(answer.text)")
+      #expect(answer.text.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(answer.text)")
+      let entry = try #require(answer.json["answers"]?.arrayValue?.first?["headroom"])
+      #expect(entry["maximumRequestsPerSecond"] == .null && entry["timesToday"] == .null && entry["text"]?.stringValue == text)
+      let model = try #require(answer.models.first)
+      #expect(model.metrics(headroom: headroom).maximum == nil && answer.answer(of: model).changes.isEmpty)
+      // As a scrape finds it, which sees the answers alone.
+      #expect(LiveDiagnosis.steadiness(world.events, of: world.state, window: LiveWorld.window)?.isSteady == false)
+    }
+  }
+
   @Test("changes are tried on the simulation fitted to the window, and no more is said than it reproduces")
   func changes() throws {
     // 100 requests/s at random, batches of up to eight held for 20 ms by the delay and done in 2 ms: the delay buys nothing.
