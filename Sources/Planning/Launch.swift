@@ -46,6 +46,9 @@ public struct Launch: Sendable, Hashable {
     /// Predicted duration after padding, nanoseconds.
     public var paddedNanoseconds: Double
 
+    /// Whether padding makes the kernel shorter by enough to be said: 2 % of `nanoseconds`.
+    public func isWorthPadding(_ nanoseconds: Double) -> Bool { paddedNanoseconds < 0.98 * nanoseconds }
+
     /// Every field stated.
     public init(paddedN: Int, paddedK: Int, paddedNanoseconds: Double) {
       self.paddedN = paddedN

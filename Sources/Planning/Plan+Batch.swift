@@ -104,7 +104,9 @@ extension Plan {
         slotEfficiency: predicted.fit.slotEfficiency)
       shape.isPersistent = predicted.isPersistent
       let misalignment = try misalignment(gemm, step.layer)
-      if let misalignment, weighted { notes.append(Self.padding(gemm, misalignment, predicted, gpu, step.layer)) }
+      if let misalignment, weighted, misalignment.isWorthPadding(predicted.microseconds * 1e3) {
+        notes.append(Self.padding(gemm, misalignment, predicted, gpu, step.layer))
+      }
       var launch = Launch(
         step: index, layer: step.layer,
         kernelName: "gemm_\(type.rawValue)_\(step.operation)_tile\(tile.name)" + (predicted.splitK > 1 ? "_splitk\(predicted.splitK)" : ""),

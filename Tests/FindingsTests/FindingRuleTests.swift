@@ -1,4 +1,5 @@
 import Diagnosis
+import Explanation
 import GPUModel
 import Testing
 
@@ -22,6 +23,20 @@ import Testing
       self.name = name
       self.expected = expected
       self.edit = edit
+    }
+  }
+
+  @Test("what has no setting says where it is done", arguments: cases)
+  func settings(_ example: Case) throws {
+    var run = Runs.healthy
+    example.edit(&run)
+    let found = Findings(of: run, codes: [example.code]).found
+    for fix in found.flatMap(\.observation.fixes) {
+      for model in ["m.onnx", "linear"] {
+        let text = fix.typed(on: .gpu, model: model)
+        let isTyped = fix.changes.contains { $0.typed(on: .gpu, model: model) != nil }
+        #expect(isTyped || fix.place.map { text.hasSuffix(" (\($0.text))") } ?? false, "\(text)")
+      }
     }
   }
 

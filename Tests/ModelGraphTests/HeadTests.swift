@@ -11,6 +11,13 @@ import Testing
     #expect(try BuiltInHead.seqlen().graph().parameterCount == 19 * (layer + 2 * 1024) + last)
   }
 
+  @Test func commandsNameSizesThatAreNotTheUsualOnes() {
+    #expect(BuiltInHead.seqlen().command == "seqlen" && BuiltInHead.linear(layers: 4).command == "linear --layers 4")
+    #expect(
+      BuiltInHead.encoder(layers: 6, hidden: 64, heads: 4, sequence: 32).command == "encoder --layers 6 --hidden 64 --heads 4 --sequence 32"
+    )
+  }
+
   /// The case study's forward, written out with loops, against the graph.
   @Test func seqlenComputesTheDocumentsForward() throws {
     let (hidden, layers) = (8, 5)

@@ -50,10 +50,32 @@ public struct Fix: Sendable, Hashable {
   public var title: String
   /// What to hand to an estimator, together; empty for advice whose gain nothing here can compute.
   public var changes: [Change]
+  /// Where it is done, for what no setting and no command does.
+  public var place: Place?
 
-  /// `title`, computed as `changes`.
-  public init(_ title: String, _ changes: [Change] = []) {
+  /// Where something is changed that has no setting.
+  public enum Place: String, Sendable, Hashable, CaseIterable {
+    case model, engineBuild, engineCode, backEnd, clients, generator, repository, experiment
+
+    /// As it stands behind an instruction.
+    public var text: String {
+      switch self {
+      case .model: "in the model"
+      case .engineBuild: "when the engine is built: torch.compile, TensorRT"
+      case .engineCode: "in the engine's code"
+      case .backEnd: "in the back end's code"
+      case .clients: "in the clients"
+      case .generator: "where the load generator runs"
+      case .repository: "in the model repository"
+      case .experiment: "in the experiment: warmUpSeconds, seconds"
+      }
+    }
+  }
+
+  /// `title`, computed as `changes`; done at `place` where no setting does it.
+  public init(_ title: String, _ changes: [Change] = [], in place: Place? = nil) {
     self.title = title
     self.changes = changes
+    self.place = place
   }
 }

@@ -88,7 +88,7 @@ public enum HR102LoadLimited: FindingRule {
         whyBad: "The idle time is paid for. It is no defect of the server: nothing done to it can raise the throughput of this load.",
         fixes: fixes + [
           Fix("Consolidate: a device half as fast serves this load as well", [.gpuTimeScale(2)]),
-          Fix("Put further models on the device, or offer it more load"),
+          Fix("Put further models on the device, or offer it more load", in: .repository),
         ]))
   }
 }

@@ -26,7 +26,7 @@ public enum HR103NotSteady: FindingRule {
       Observation(
         .high, seen: seen,
         whyBad: "An average over it describes no state the server was ever in, so no verdict and no gain holds for this window.",
-        fixes: [Fix("Cut ramp and warm-up from the window, or run longer than the drift")]))
+        fixes: [Fix("Cut ramp and warm-up from the window, or run longer than the drift", in: .experiment)]))
   }
 }
 

@@ -40,7 +40,7 @@ public enum HR104DescheduledGenerator: FindingRule {
         ],
         whyBad:
           "Latency from the due instant contains the generator's wait for a core, which no server caused; throughput need not be the generator's.",
-        fixes: [Fix("Give the generator a core that nobody else uses (taskset, chrt), or a machine of its own")]))
+        fixes: [Fix("Give the generator a core that nobody else uses (taskset, chrt), or a machine of its own", in: .generator)]))
   }
 }
 

@@ -33,7 +33,7 @@ public enum HR132LaunchBound: FindingRule {
         whyBad: "The device finishes each kernel before the host has asked for the next one, so it runs at the host's pace.",
         fixes: [
           Fix("Capture the batch as a CUDA graph: one launch in place of all", [.cudaGraphs]),
-          Fix("Fuse kernels, so that fewer and longer ones are launched"),
+          Fix("Fuse kernels, so that fewer and longer ones are launched", in: .engineBuild),
         ]))
   }
 }

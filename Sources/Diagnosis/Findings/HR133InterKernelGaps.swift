@@ -29,8 +29,10 @@ public enum HR133InterKernelGaps: FindingRule {
         whyBad:
           "Each kernel waits for the last block of the one before it, for the memory flush and for its own set-up, with all SMs empty.",
         fixes: [
-          Fix("Programmatic dependent launch: the next kernel's set-up overlaps the tail of the one before", [.dispatchGapScale(0.5)]),
-          Fix("One persistent kernel, or fusion: no gap is left", [.dispatchGapScale(0)]),
+          Fix(
+            "Programmatic dependent launch: the next kernel's set-up overlaps the tail of the one before", [.dispatchGapScale(0.5)],
+            in: .engineCode),
+          Fix("One persistent kernel, or fusion: no gap is left", [.dispatchGapScale(0)], in: .engineBuild),
         ]))
   }
 }

@@ -27,7 +27,7 @@ public enum HR141PageableOrScatteredCopy: FindingRule {
     // One request per batch cannot be scattered; below one and a half the difference to a single copy is less than half a copy.
     if let uploads, let requests, requests.value >= 1.5, uploads.value >= scatterThreshold * requests.value {
       seen.append("\(uploads) copies reach the device for the \(requests) requests of a batch.")
-      fixes.append(Fix("Gather a batch's rows on the host and copy once", [.gatheredCopies]))
+      fixes.append(Fix("Gather a batch's rows on the host and copy once", [.gatheredCopies], in: .backEnd))
     }
     guard !seen.isEmpty else {
       if pageable == nil && uploads == nil {

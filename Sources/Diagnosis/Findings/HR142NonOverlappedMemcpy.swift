@@ -24,7 +24,7 @@ public enum HR142NonOverlappedMemcpy: FindingRule {
         .high, seen: ["For \(waiting) of the time only copies run while another batch waits."],
         whyBad: "Copy engines and SMs are separate: a copy beside kernels is free, a copy between them is idle time of the SMs.",
         fixes: [
-          Fix("Copy on a stream of its own into a second buffer", [.overlappedCopies]),
+          Fix("Copy on a stream of its own into a second buffer", [.overlappedCopies], in: .backEnd),
           Fix("\(instances + 1) instances: one copies while another computes", [.instances(instances + 1)]),
         ]))
   }

@@ -33,10 +33,10 @@ public enum HR201GEMMTooSmall: FindingRule {
       fixes.append(Fix("More rows per batch: max_batch_size \(more)", [.maximumBatchRows(more)]))
     }
     let parts = max(2, min(8, Int(saturating: (1 / max(fill.value, 0.125)).rounded(.down))))
-    fixes.append(Fix("Cut k into \(parts) parts (split-K)", [.splitK(parts)]))
+    fixes.append(Fix("Cut k into \(parts) parts (split-K)", [.splitK(parts)], in: .engineCode))
     let instances = max(1, run.batching.instances ?? 1)
     fixes.append(Fix("Run batches beside each other: \(instances + 1) instances", [.instances(instances + 1), .issuingThreadPerInstance]))
-    fixes.append(Fix("Stack several heads into one batched GEMM"))
+    fixes.append(Fix("Stack several heads into one batched GEMM (headroom export --rewrite stack-heads)", in: .model))
     return .found(
       Observation(
         .high, seen: seen,

@@ -29,8 +29,8 @@ public enum HR202MemoryBandwidthBoundWeights: FindingRule {
       let more = maximum.multipliedClamping(by: 2)
       fixes.append(Fix("More rows for the same weights: max_batch_size \(more)", [.maximumBatchRows(more)]))
     }
-    fixes.append(Fix("Weights in 8 bits", [.weightBytesScale(0.5)]))
-    fixes.append(Fix("Weights in 4 bits", [.weightBytesScale(0.25)]))
+    fixes.append(Fix("Weights in 8 bits", [.weightBytesScale(0.5)], in: .model))
+    fixes.append(Fix("Weights in 4 bits", [.weightBytesScale(0.25)], in: .model))
     return .found(
       Observation(
         // Bytes that must move are a bound on bytes that did: a hit in L2 needs none of the memory's bandwidth.

@@ -27,7 +27,7 @@ public enum HR203WrongKernelClass: FindingRule {
         .high, seen: seen,
         whyBad:
           "Without rows of 16-byte multiples there are no tensor maps and no vectorized copies: libraries fall back to kernels that copy small pieces.",
-        fixes: [Fix("Pad n and k to a multiple of 8 (16-bit types) or 4 (tf32) in the model", [.gpuTimeScale(scale.value)])]))
+        fixes: [Fix("Pad n and k to a multiple of 8 (16-bit types) or 4 (tf32)", [.gpuTimeScale(scale.value)], in: .model)]))
   }
 }
 

@@ -37,7 +37,7 @@ public enum HR205WaveQuantization: FindingRule {
         if edge >= 1, edge < maximum { fixes.append(Fix("Batches up to the wave edge: max_batch_size \(edge)", [.maximumBatchRows(edge)])) }
       }
     }
-    fixes.append(Fix("Another tile or split of k, so that the blocks fill whole waves"))
+    fixes.append(Fix("Another tile or split of k, so that the blocks fill whole waves", in: .engineCode))
     return .found(
       Observation(
         .high, seen: seen,

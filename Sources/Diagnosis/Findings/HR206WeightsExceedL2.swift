@@ -32,8 +32,8 @@ public enum HR206WeightsExceedL2: FindingRule {
         whyBad:
           "Layers are read in the same order each batch. With least-recently-used replacement a cycle larger than the cache hits nothing, so that every batch pays device-memory bandwidth for all weights.",
         fixes: [
-          Fix("Weights in 8 bits: half the bytes", [.weightBytesScale(0.5)]),
-          Fix("Fewer layers a pass over several batches, or set part of L2 aside for the first layers' weights"),
+          Fix("Weights in 8 bits: half the bytes", [.weightBytesScale(0.5)], in: .model),
+          Fix("Fewer layers a pass over several batches, or set part of L2 aside for the first layers' weights", in: .engineCode),
         ], missing: run.kernels.l2IsCalibrated ? nil : decide))
   }
 }

@@ -7,6 +7,7 @@ public import Planning
 public import Scheduling
 public import Simulation
 public import Workload
+import Explanation
 import FileAccess
 import ONNXFormat
 
@@ -159,6 +160,14 @@ public enum ModelSource: Sendable {
     switch self {
     case .builtIn(let head): head.name
     case .onnx(let path, _): path
+    }
+  }
+
+  /// As a command that is to be typed names it.
+  var command: String {
+    switch self {
+    case .builtIn(let head): head.command
+    case .onnx(let path, _): CommandWord.quoted(path)
     }
   }
 

@@ -50,7 +50,7 @@ public struct MeasuredRunner: Sendable {
     guard !experiment.variants.isEmpty else { throw ExperimentError("experiment \(experiment.name): no variants") }
     for variant in experiment.variants where !variant.rewrites.isEmpty {
       throw ExperimentError(
-        "variant \(variant.name): rewrites are made before serving: write the model with `headroom export \(variant.model.text) --rewrite \(variant.rewrites[0]) -o FILE.onnx` and name that file"
+        "variant \(variant.name): rewrites are made before serving: write the model with `headroom export \(variant.model.command) --rewrite \(variant.rewrites[0]) -o FILE.onnx` and name that file"
       )
     }
     var servers: [MeasuredServer] = []
@@ -262,7 +262,7 @@ public struct MeasuredRunner: Sendable {
         answered: Int(clamping: outcome.completed), refused: Int(clamping: outcome.errorCount), batches: trace.batches.count,
         latencies: latencies),
       throughputFigure: throughput, analysis: analysis, evidence: evidence, assessment: assessment, headroom: headroom,
-      setting: "\(trace.gpus.first?.name ?? device), measured on this machine", model: variant.model.text, trace: trace)
+      setting: "\(trace.gpus.first?.name ?? device), measured on this machine", model: variant.model.command, trace: trace)
     var result = MeasuredVariant(
       variant: variant, compared: compared, atEqualRows: seen.atEqualRows, serverCPUPerRequest: nil, foreignCores: nil,
       fittedRemark: fitted?.remark ?? missing.map { "not quantified: \($0)" }, reproductionError: fitted?.reproductionError,

@@ -84,6 +84,6 @@ extension VariantResult {
     ComparedRun(
       name: variant.name, run: RunTotals(run), throughputFigure: throughputFigure, analysis: analysis, evidence: evidence,
       assessment: assessment, headroom: headroom, setting: "sim:\(plan.gpu.name), host profile \(variant.host.name)",
-      model: variant.model.text, trace: trace)
+      model: variant.model.command, trace: trace)
   }
 }

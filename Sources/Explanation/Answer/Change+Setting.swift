@@ -10,7 +10,7 @@ extension Change {
     switch self {
     case .clientCores(let count): "\(count) generator processes (locust --processes \(count))"
     case .frontEndCores(let count): "tritonserver --http-thread-count \(count)"
-    case .frontEndTimeScale: "binary tensors: gRPC or shared memory in place of JSON"
+    case .frontEndTimeScale: "binary tensors in the clients: gRPC or shared memory in place of JSON"
     case .removeRedundantWork: "headroom export \(model) --rewrite sink-broadcast -o FILE.onnx"
     case .cudaGraphs: "optimization { cuda { graphs: true } }"
     case .instances(let count): "instance_group { count: \(count) }"
@@ -25,7 +25,11 @@ extension Change {
     case .queueTimeout(let microseconds): "default_queue_policy { default_timeout_microseconds: \(microseconds) }"
     case .pinnedTransfers: "optimization { input_pinned_memory { enable: true } }"
     case .gpuTimeScale(let factor): factor == 2 ? (device == .processor ? "half of these cores" : "half this GPU") : nil
-    case .gatheredCopies, .overlappedCopies, .dispatchGapScale, .weightBytesScale, .splitK: nil
+    case .weightBytesScale(let factor):
+      // NVIDIA's ModelOpt writes quantized ONNX files; of weights that are in no file there is nothing to type.
+      model.hasSuffix(".onnx")
+        ? "python -m modelopt.onnx.quantization --onnx_path=\(model) --quantize_mode=\(factor < 0.5 ? "int4" : "int8")" : nil
+    case .gatheredCopies, .overlappedCopies, .dispatchGapScale, .splitK: nil
     }
   }
 
@@ -88,9 +92,10 @@ extension Change {
 }
 
 extension Fix {
-  /// All its changes as something to type; its own words where there is nothing.
+  /// All its changes as something to type; where there is nothing, its own words and where that is done.
   public func typed(on device: DeviceClass, model: String) -> String {
     let parts = changes.compactMap { $0.typed(on: device, model: model) }
-    return parts.isEmpty ? title : parts.joined(separator: ", ")
+    guard parts.isEmpty else { return parts.joined(separator: ", ") }
+    return place.map { "\(title) (\($0.text))" } ?? title
   }
 }

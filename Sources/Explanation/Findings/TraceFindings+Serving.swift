@@ -64,7 +64,7 @@ extension TraceFindings {
         seen: [
           "\(Figure(model.redundantShare, .share, .estimated, source: "the graph: rows that are copies of other rows")) of the model's FLOPs compute copies of rows that it broadcast itself."
         ],
-        fix: "headroom export \(model.name) --rewrite sink-broadcast -o FILE.onnx", effect: .throughput,
+        fix: "headroom export \(CommandWord.quoted(model.name)) --rewrite sink-broadcast -o FILE.onnx", effect: .throughput,
         gain: bound(without: saved, floor: Double(device.busy.device) - saved)))
   }
 

@@ -46,6 +46,19 @@ public enum BuiltInHead: Sendable, Hashable {
     }
   }
 
+  /// Its name with those sizes that are not the usual ones, as options of a command: "linear --layers 4".
+  public var command: String {
+    let usual: BuiltInHead =
+      switch self {
+      case .linear: .linear()
+      case .stacked: .stacked()
+      case .seqlen: .seqlen()
+      case .encoder: .encoder()
+      }
+    let own = zip(sizes, usual.sizes).filter { $0.0.1 != $0.1.1 }.map { " --\($0.0.0) \($0.0.1)" }
+    return name + own.joined()
+  }
+
   private var sizes: [(String, Int)] {
     switch self {
     case .linear(let layers, let hidden): [("layers", layers), ("hidden", hidden)]
