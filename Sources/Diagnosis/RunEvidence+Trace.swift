@@ -144,6 +144,7 @@ extension RunEvidence {
     load.meanLatency = Figure(mean, .milliseconds, kind, source: source)
     load.throughput = Figure(
       Double(perSlice.reduce(0, +)) / (Double(length) / 1e9), .requestsPerSecond, kind, source: "answers in the window")
+    load.answers = perSlice.reduce(0, +)
     steadiness = Steadiness(answersPerSlice: perSlice, kind: kind)
   }
 

@@ -17,6 +17,7 @@ extension TraceVerdict {
   /// What a load result says of a limit before the GPU: the generator itself where it says so, the offered load where an open one kept its schedule.
   public mutating func weigh(_ load: KnownLoad) {
     let isBeforeServer = isUpstream || regime == .loadLimited
+    defer { if isBeforeServer { nameUpstream() } }
     guard isBeforeServer, regime != .frontEndBound, regime != .batchingBound else { return }
     if load.isClientBound == true {
       regime = .clientBound
@@ -39,6 +40,7 @@ extension TraceVerdict {
     guard isUpstream, Double(wait.idle) > Self.decidingPlace * silence else { return }
     confidence = second == nil && Double(wait.idle) > 0.7 * Double(device.idle.total) ? .high : .medium
     isWaitingForInput = true
+    nameUpstream()
     title =
       "input-bound: the GPU waits while its program fetches the next input"
       + (second == .launchBound ? ", and for launches while it does not" : "")
@@ -48,6 +50,8 @@ extension TraceVerdict {
 
   /// Where requests were while the device idled. A limit that the trace shows by itself (kernels, copies, launches) stays.
   public mutating func weigh(_ requests: RequestUse, _ device: DeviceExplanation) {
+    let wasUpstream = isUpstream
+    defer { if wasUpstream { nameUpstream() } }
     let total = Double(requests.idle.values.reduce(0, +))
     let wall = Double(device.wall)
     guard total > Self.smallestIdleShare * wall, requests.requests >= 10 else { return }
@@ -104,6 +108,8 @@ extension TraceVerdict {
   /// What a server's statistics say where no request trace does: whether batches, the queue or what lies before it holds the idle time.
   public mutating func weigh(_ server: ServerWindow, _ device: DeviceExplanation) {
     guard isUpstream || regime == .noBatchPipelining || regime == nil else { return }
+    let wasUpstream = isUpstream
+    defer { if wasUpstream { nameUpstream() } }
     func figure(_ value: Double, _ unit: Figure.Unit) -> Figure { Figure(value, unit, .measured, source: "server statistics") }
     let free = max(0, server.periodMicroseconds - server.serviceMicroseconds)
     evidence.append(

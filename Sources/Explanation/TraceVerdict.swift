@@ -23,6 +23,8 @@ public struct TraceVerdict: Sendable, Hashable {
   public var isWaitingForOthers = false
   /// The limit before the GPU is the fetching of inputs.
   public var isWaitingForInput = false
+  /// What files beside the trace say the time outside of CUDA was; nil where none does.
+  private(set) var upstreamName: String?
 
   /// Above this share of the span kernels, or copies, are the limit by time.
   static let limitingShare = 0.7
@@ -235,6 +237,25 @@ public struct TraceVerdict: Sendable, Hashable {
     case .transfer: .transferBound
     case .upstream, .dependency, .unknown, .overhead: nil
     }
+  }
+
+  /// What the trace alone cannot name is named after what files beside it decided: picture and verdict say the same.
+  func name(_ family: GapCause.Family) -> String {
+    family == .upstream ? upstreamName ?? Self.name(family) : Self.name(family)
+  }
+
+  /// Names the time that was spent outside of CUDA after what a file beside the trace has just decided of it.
+  mutating func nameUpstream() {
+    upstreamName =
+      switch regime {
+      case _ where isWaitingForInput: "fetching input"
+      case .loadLimited: "waiting for requests"
+      case .clientBound: "waiting for the load generator"
+      case .frontEndBound: "requests in the front end"
+      case .batchingBound: "batching delay"
+      case .noBatchPipelining: "host overhead between batches"
+      default: upstreamName
+      }
   }
 
   static func name(_ family: GapCause.Family) -> String {

@@ -63,14 +63,14 @@ enum HTMLStyle {
     .card{border:1px solid var(--line);border-left:4px solid var(--accent);border-radius:0 6px 6px 0;background:var(--panel);padding:.5rem .8rem;min-width:0}
     .card header{display:flex;flex-wrap:wrap;gap:0 .6rem;align-items:baseline}.card h2{margin:0;padding:0;border:0;font-size:1.1rem}
     .card .lead{font-weight:600;margin:.15rem 0 .35rem;font-size:1rem}.card .bar{width:100%;height:1.1rem;border-radius:3px}
-    .card .legend{font-size:.78rem;gap:.05rem .7rem;margin:.2rem 0 .35rem}.card .soft{font-size:.82rem}
+    .card .legend{font-size:.78rem;gap:.05rem .7rem;margin:.2rem 0 .35rem}.card .legend .rest{display:none}.card .soft{font-size:.82rem}
     .lines{grid-template-columns:max-content 1fr;gap:.1rem .7rem;margin:.2rem 0;font-size:.86rem;line-height:1.35}
     .diff{margin:.35rem 0 0;padding:.35rem .5rem;border:1px solid var(--line);border-radius:4px;font-size:.8rem;overflow-x:auto;white-space:pre-wrap}
     .diff del{color:var(--soft);text-decoration:none}.diff ins{color:var(--ink);font-weight:600;text-decoration:none}
     @media(max-width:40rem){.row{grid-template-columns:1fr}.row .name:empty{display:none}svg.lines text{font-size:20px}body{padding:.75rem .75rem 3rem;font-size:15px}th,td{padding:.25rem .2rem}th:first-child,td:first-child{min-width:6.5rem}table{font-size:.84rem}
     dl{grid-template-columns:1fr}dt{margin-top:.35rem}h1{font-size:1.25rem;margin:.2rem 0}.banner{padding:.3rem .5rem;font-size:.85rem}
     .lead{font-size:.95rem}.question{display:none}.card{padding:.3rem .6rem}.card .lead{line-height:1.3}.cards{grid-template-columns:1fr}
-    .card .legend{line-height:1.25}.card .legend span:nth-child(n+5){display:none}
+    .card .legend{line-height:1.25}.card .legend .more{display:none}.card .legend .rest{display:inline-flex}
     .lines{grid-template-columns:max-content 1fr}.lines dt{margin-top:0}}
     @media print{body{max-width:none;font-size:11px}nav,summary{display:none}details>*{display:block}h2{break-after:avoid}figure,table{break-inside:avoid}
     .scroll{overflow:visible}:root{--ink:#000;--paper:#fff;--soft:#444}}

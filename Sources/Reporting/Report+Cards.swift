@@ -28,7 +28,11 @@ extension Report.Card {
     return text + "</article>\n"
   }
 
-  /// Shares of wall time as one bar with its legend; what takes no time is left out.
+  /// Shares that a phone's legend names before it sums up the rest.
+  static let namedOnPhones = 4
+
+  /// Shares of wall time as one bar with its legend; what takes no time is left out. Everything that is drawn is named; a phone has room for
+  /// the largest, and sums up the others.
   private var bar: String {
     let shown = parts.filter { $0.figure.value > 0 }
     guard !shown.isEmpty else { return "" }
@@ -36,9 +40,16 @@ extension Report.Card {
     var text = "<svg class=\"bar\" viewBox=\"0 0 1000 24\" preserveAspectRatio=\"none\" role=\"img\" "
     text += "aria-label=\"Where wall time went: \(HTMLText.escaped(shown.finding))\">\(shown.shapes(height: 24))"
     text += "</svg><div class=\"legend\">"
-    for part in shown.sorted(by: { $0.figure.value > $1.figure.value }) where part.figure.value >= 0.005 {
-      text += "<span>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated, isPale: part.label != strongest))"
+    let ordered = shown.sorted(by: { $0.figure.value > $1.figure.value })
+    let named = ordered.count > Self.namedOnPhones ? Self.namedOnPhones - 1 : ordered.count
+    for (index, part) in ordered.enumerated() {
+      text +=
+        "<span\(index < named ? "" : " class=\"more\"")>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated, isPale: part.label != strongest))"
       text += "\(HTMLText.escaped("\(part.figure.text) \(part.label)"))</span>"
+    }
+    if named < ordered.count {
+      let rest = NumberText.percent(ordered.dropFirst(named).reduce(0) { $0 + $1.figure.value })
+      text += "<span class=\"rest\">\(rest) other (\(ordered.count - named))</span>"
     }
     return text + "</div>"
   }

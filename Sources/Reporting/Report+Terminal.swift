@@ -33,7 +33,7 @@ extension Report {
     var lines: [String] = []
     var line = first ?? indent
     var isEmpty = true
-    for word in text.split(separator: " ") {
+    for word in words(of: text) {
       if !isEmpty, line.count + 1 + word.count > width {
         lines.append(line)
         line = indent
@@ -44,6 +44,27 @@ extension Report {
     }
     lines.append(line)
     return lines
+  }
+
+  /// Units that stay on the line of their number.
+  private static let units: Set<Substring> = [
+    "%", "s", "ms", "us", "ns", "h", "min", "req/s", "requests/s", "rows", "B", "kB", "MB", "GB", "KiB", "MiB", "GiB", "GB/s",
+    "TB/s", "FLOP/s", "TFLOP/s", "MHz", "W",
+  ]
+
+  /// What a line may be broken between: a number keeps its unit.
+  private static func words(of text: String) -> [String] {
+    var words: [String] = []
+    for word in text.split(separator: " ") {
+      let end = word.lastIndex { !",;:.)".contains($0) }
+      let isUnit = end.map { units.contains(word[...$0]) } ?? false
+      if isUnit, let number = words.last, number.last.map({ $0.isASCII && $0.isNumber }) ?? false {
+        words[words.count - 1] = number + " " + word
+      } else {
+        words.append(String(word))
+      }
+    }
+    return words
   }
 }
 

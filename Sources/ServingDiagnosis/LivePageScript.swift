@@ -261,10 +261,18 @@ enum LivePageScript {
           image.append(svg("rect", {class: style, ...(bar === strongest ? {} : {"fill-opacity": pale}), x: round(x), y: 0, width: round(width), height: 20}, svg("title", {}, `${bar.text}: ${number(bar.ofWall)}`)));
           x += width;
         }
-        part.append(image, legend(bars.filter(bar => bar.ofWall.value >= 0.005).map(bar => {
+        // Everything that is drawn is named; a phone has room for the largest, and sums up the others.
+        const ordered = [...bars].sort((left, right) => right.ofWall.value - left.ofWall.value), named = ordered.length > 4 ? 3 : ordered.length;
+        const names = legend(ordered.map(bar => {
           const style = barStyles[bar.step] || "f2";
           return [style.startsWith("url") ? "f6" : style, number(bar.ofWall) + " " + bar.text];
-        })));
+        }));
+        [...names.children].slice(named).forEach(item => item.classList.add("more"));
+        if (named < ordered.length) {
+          const rest = ordered.slice(named).reduce((sum, bar) => sum + bar.ofWall.value, 0);
+          names.append(el("li", {class: "rest"}, `${number({value: rest, unit: "share"})} other (${ordered.length - named})`));
+        }
+        part.append(image, names);
       }
       part.append(el("dl", {class: "lines"}, ...rows.flatMap(([name, text, kind]) => [el("dt", {}, name), el("dd", {}, text, kind ? el("span", {class: "soft"}, ` [${kind}]`) : null)])));
       const diff = said.changes.length ? said.changes[0].configurationDiff : [];

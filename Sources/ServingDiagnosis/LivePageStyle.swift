@@ -23,7 +23,7 @@ enum LivePageStyle {
     .f0{fill:var(--s0)}.f1{fill:var(--s1)}.f2{fill:var(--s2)}.f3{fill:var(--s3)}.f4{fill:var(--s4)}.f5{fill:var(--s5)}.f6{fill:var(--s6)}.f7{fill:var(--s7)}.f8{fill:var(--s8)}.fl{fill:var(--line)}
     .l0,.l5{fill:none;stroke-width:2}.l0{stroke:var(--s0)}.l5{stroke:var(--s5);stroke-dasharray:5 3}.hatch{stroke:var(--paper);stroke-width:2}
     .legend{display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.85rem;margin:.3rem 0;padding:0;list-style:none}.legend li{display:inline-flex;align-items:center;gap:.35rem}
-    .legend svg{width:1.4rem;flex:none}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
+    .legend .rest{display:none}.legend svg{width:1.4rem;flex:none}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
     th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}th:first-child,td:first-child{text-align:left;padding-left:0}
     thead th{border-bottom:2px solid var(--line);font-size:.85rem}td:first-child{overflow-wrap:anywhere;min-width:6rem}td span[title]{white-space:nowrap}th.left,td.left{text-align:left}td.left{min-width:10rem}
     .meter{display:inline-block;width:5rem;height:.7rem;margin-right:.4rem;vertical-align:baseline}.kind{color:var(--soft);font-size:.72em;vertical-align:super;margin-left:.12em}
@@ -35,6 +35,6 @@ enum LivePageStyle {
     @media(max-width:44rem){body{padding:.75rem .75rem 2rem;font-size:15px}.pair{grid-template-columns:1fr}.meter{display:none}th,td{padding:.25rem .3rem}
     .tiles{grid-template-columns:1fr 1fr}.tile b{font-size:1.1rem}h1{font-size:1.25rem;margin:.1rem 0}.banner{padding:.3rem .5rem;font-size:.85rem;margin:.3rem 0}
     .verdict{padding:.4rem .7rem}#verdict h2{display:none}.lead{font-size:1.05rem;line-height:1.3}nav{margin:.2rem 0}
-    .lines{font-size:.86rem;line-height:1.35;gap:.1rem .7rem}.verdict .legend{font-size:.78rem;line-height:1.25;gap:.05rem .7rem}.verdict .legend li:nth-child(n+5){display:none}}
+    .lines{font-size:.86rem;line-height:1.35;gap:.1rem .7rem}.verdict .legend{font-size:.78rem;line-height:1.25;gap:.05rem .7rem}.verdict .legend .more{display:none}.verdict .legend .rest{display:inline-flex}}
     """
 }

@@ -88,6 +88,13 @@ import TraceFormats
     }
     let filled = try Self.verdict(maker(last: 398))
     #expect(filled.regime == .loadLimited && filled.title.hasPrefix("too few requests"))
+    // The picture calls the same time by the same name.
+    func text(_ maker: TraceMaker) -> String {
+      TraceExplanation(of: maker.trace, name: "", context: TraceContext()).answer.joined(separator: "\n")
+    }
+    #expect(text(maker(last: 398)).contains("idle: waiting for requests"))
+    #expect(text(maker(last: 250)).contains("idle: batching delay"))
+    #expect(!text(maker(last: 398)).contains("host outside CUDA"))
     // The last one came 150 us before: a timer sent it.
     #expect(try Self.verdict(maker(last: 250)).regime == .batchingBound)
   }

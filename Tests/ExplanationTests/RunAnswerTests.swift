@@ -125,6 +125,23 @@ struct ScriptedGains: GainEstimator {
     #expect(!answer.lines.contains { $0.contains("may be enough") || $0.contains("further models") })
   }
 
+  @Test("what arrived at random is not the rate to the request, and no less is served for it")
+  func arrivalsAtRandom() {
+    var run = Self.run
+    run.load.throughput = Figure(873, .requestsPerSecond, .simulated, source: "test")
+    #expect(run.load.isOpenBelowSaturation == false)
+    // 3 % fewer of 4,500 are two standard errors; of 90,000 nine.
+    run.load.answers = 4365
+    #expect(run.load.isOpenBelowSaturation == true)
+    let answer = Self.answer(of: run, Assessment(of: run, estimator: nil))
+    #expect(answer.now.hasPrefix("900 requests/s offered on average, 873 answered in this window"), "\(answer.now)")
+    run.load.answers = 87_300
+    #expect(run.load.isOpenBelowSaturation == false)
+    // However few they were, a tenth is too much.
+    (run.load.answers, run.load.throughput) = (80, Figure(800, .requestsPerSecond, .simulated, source: "test"))
+    #expect(run.load.isOpenBelowSaturation == false)
+  }
+
   @Test("of a window that was not steady nothing is advised")
   func notSteady() {
     var run = Self.run

@@ -56,6 +56,17 @@ import Testing
     #expect(report.terminalLines(width: 80).allSatisfy { $0.count <= 80 })
   }
 
+  @Test("a line is never broken between a number and its unit")
+  func unitsStay() {
+    let text = "82 % idle: no requests, 16 % idle: host overhead between batches, 1.5 % busy, 0.6 % non-overlapped memcpy, 3 GiB, 12.5 us."
+    for width in 20...80 {
+      let lines = Report.wrap(text, width: width, indent: "  ", first: "GPU time   ")
+      if width >= 34 { #expect(lines.allSatisfy { $0.count <= width }) }
+      #expect(!lines.contains { ["%", "GiB", "us."].contains($0.drop { $0 == " " }.prefix { $0 != " " }) }, "\(lines)")
+      #expect(lines.joined(separator: " ").split(separator: " ").joined(separator: " ") == "GPU time " + text)
+    }
+  }
+
   @Test func barsAreToldWithoutColour() {
     let part = { (label: String, share: Double, style: Int) in
       StackedBars.Part(label: label, figure: Figure(share, .share, .measured, source: "t"), style: style, isEstimated: false)
@@ -66,6 +77,22 @@ import Testing
     let line = report.terminalLines(width: 60).first { $0.hasPrefix("  a  ") } ?? ""
     #expect(line.contains("SSSS") && line.contains("HHHH"))
     #expect((line.filter { $0 == "S" }.count - line.filter { $0 == "H" }.count).magnitude <= 1)
+  }
+
+  @Test("a card's legend names all that its bar draws; a phone's names the largest, and sums up the rest", arguments: [1, 4, 5, 7])
+  func legends(_ count: Int) {
+    // 70 %, then ever less: the smallest of seven is 0.0007 of the wall.
+    let shares = [0.7, 0.2, 0.07, 0.02, 0.007, 0.0023, 0.0007].prefix(count)
+    let parts = shares.enumerated().map { index, share in
+      StackedBars.Part(label: "part\(index)", figure: Figure(share, .share, .measured, source: "t"), style: index, isEstimated: false)
+    }
+    var report = Report(title: "t", question: "q", banner: nil, facts: [], sections: [])
+    report.cards = [Report.Card(name: "a", setting: "", title: "b", lines: [], parts: parts, diff: [])]
+    let html = report.html
+    #expect(parts.allSatisfy { html.contains(" \($0.label)</span>") })
+    #expect(html.components(of: "<span class=\"more\">") == max(0, count > 4 ? count - 3 : 0))
+    #expect(html.components(of: "class=\"rest\">") == (count > 4 ? 1 : 0))
+    if count == 7 { #expect(html.contains("<span class=\"rest\">3.0 % other (4)</span>"), "\(html)") }
   }
 
   @Test func chartsAreDrawnAndBinsThatGrowAreDrawnEvenly() {

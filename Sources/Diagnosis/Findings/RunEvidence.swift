@@ -51,6 +51,8 @@ public struct LoadEvidence: Sendable, Hashable {
   public var fixedRowsPerRequest: Int?
   /// Answers per second.
   public var throughput: Figure?
+  /// Answers that this is a mean of; nil where nobody counted.
+  public var answers: Int?
   /// Over the client-side latency.
   public var meanLatency: Figure?
   /// Over the client-side latency.
@@ -77,11 +79,18 @@ public struct LoadEvidence: Sendable, Hashable {
       throughput.value * meanLatency.inMilliseconds / 1000, .count, [throughput, meanLatency], source: "X R (Little's law)")
   }
 
-  /// In an open loop: whether what arrived was served. Half the arrivals' relative standard error at 10,000 Poisson arrivals is 0.5 %;
-  /// 2 % is four of those. nil in a closed loop, where load follows throughput.
+  /// In an open loop: whether what arrived was served. nil in a closed loop, where load follows throughput.
   public var isOpenBelowSaturation: Bool? {
     guard case .open(let rate) = loop, let throughput, rate.value > 0 else { return nil }
-    return throughput.value >= 0.98 * rate.value
+    return throughput.value >= (1 - shortfallByChance(at: rate, throughput)) * rate.value
+  }
+
+  /// How far arrivals at random stay below their rate by chance: the relative standard error of n of them is 1 / sqrt(n), four of those are
+  /// 2 % at 40,000. No more than 10 %, however few they were: beyond it a queue grows that is seen.
+  private func shortfallByChance(at rate: Figure, _ throughput: Figure) -> Double {
+    guard let answers, answers > 0, throughput.value > 0 else { return 0.02 }
+    let expected = rate.value * Double(answers) / throughput.value
+    return min(0.1, max(0.02, 4 / expected.squareRoot()))
   }
 }
 

@@ -130,7 +130,11 @@ public struct RunAnswer: Sendable {
     switch (run.load.loop, answered) {
     case (.closed(let users)?, let answered?): parts.append("\(NumberText.grouped(users)) users: \(answered) requests/s answered")
     case (.open(let rate)?, let answered?):
-      parts.append("\(NumberText.significant(rate.value)) requests/s offered, \(answered) answered")
+      // Arrivals at random are not as many in each window.
+      let offered = NumberText.significant(rate.value)
+      let difference = run.load.throughput.map { ($0.value / max(rate.value, 1e-9) - 1).magnitude } ?? 0
+      let isOther = run.load.isOpenBelowSaturation == true && difference > 0.01
+      parts.append("\(offered) requests/s offered\(isOther ? " on average" : ""), \(answered) answered\(isOther ? " in this window" : "")")
     case (nil, let answered?): parts.append("\(answered) requests/s answered")
     case (_, nil): parts.append("no request answered")
     }

@@ -247,7 +247,7 @@ extension TraceExplanation {
     var parts: [(String, Double)] = [
       ("kernels", Double(device.busy.kernel) / wall), ("non-overlapped memcpy", Double(device.busy.nonOverlappedMemcpy) / wall),
     ]
-    parts += GapCause.Family.allCases.map { ("idle: " + TraceVerdict.name($0), Double(device.idle[$0]) / wall) }
+    parts += GapCause.Family.allCases.map { ("idle: " + (verdict?.name($0) ?? TraceVerdict.name($0)), Double(device.idle[$0]) / wall) }
     let shown = parts.filter { $0.1 >= 0.005 }.sorted { $0.1 > $1.1 }
     return shown.prefix(5).map { "\(NumberText.percent($0.1)) \($0.0)" }.joined(separator: ", ")
   }

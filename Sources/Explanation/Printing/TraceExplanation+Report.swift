@@ -37,7 +37,7 @@ extension TraceExplanation {
       lines: rows.map { row in
         Report.Card.Line(
           name: row.name, text: row.text, kind: row.kind, anchor: row.name.hasPrefix("1 ") ? first.map { anchor(of: $0, main) } : nil)
-      }, parts: devices.indices.contains(main) ? parts(devices[main]) : [], diff: [])
+      }, parts: devices.indices.contains(main) ? parts(main) : [], diff: [])
   }
 
   /// Of a finding's heading on the page.
@@ -46,7 +46,7 @@ extension TraceExplanation {
   private func sections(_ index: Int) -> [Report.Section] {
     let device = devices[index]
     var sections = [
-      verdictSection(index), timeSection(device), countersSection(device), gapsSection(device), kernelsSection(device),
+      verdictSection(index), timeSection(index), countersSection(device), gapsSection(device), kernelsSection(device),
     ]
     if index == main, let requests { sections.insert(requestsSection(requests, device), at: 2) }
     if let products = device.products { sections.append(productsSection(products, device)) }
@@ -65,7 +65,8 @@ extension TraceExplanation {
       ])
   }
 
-  private func timeSection(_ device: DeviceExplanation) -> Report.Section {
+  private func timeSection(_ index: Int) -> Report.Section {
+    let device = devices[index]
     var rows: [FigureTable.Row] = [
       .init("kernels", [device.share(device.busy.kernel)], explanation: "At least one kernel ran."),
       .init("non-overlapped memcpy", [device.share(device.busy.nonOverlappedMemcpy)], explanation: "Copies or fills ran, and no kernel."),
@@ -77,18 +78,20 @@ extension TraceExplanation {
     return Report.Section(
       id: "gpu-time", heading: "GPU time",
       explanation: "Time breakdown of the span, 100 % together; not an achievable speedup.",
-      blocks: [.bars(StackedBars(bars: [(device.name, parts(device))])), .table(FigureTable(columns: ["of the span"], rows: rows))])
+      blocks: [.bars(StackedBars(bars: [(device.name, parts(index))])), .table(FigureTable(columns: ["of the span"], rows: rows))])
   }
 
-  private func parts(_ device: DeviceExplanation) -> [StackedBars.Part] {
-    [
+  private func parts(_ index: Int) -> [StackedBars.Part] {
+    let device = devices[index]
+    return [
       StackedBars.Part(label: "kernels", figure: device.share(device.busy.kernel), style: 0, isEstimated: false, isLoss: false),
       StackedBars.Part(
         label: "non-overlapped memcpy", figure: device.share(device.busy.nonOverlappedMemcpy), style: 4, isEstimated: false),
     ]
       + GapCause.Family.allCases.map { family in
         StackedBars.Part(
-          label: "idle: " + TraceVerdict.name(family), figure: device.share(device.idle[family]),
+          label: "idle: " + (verdicts.indices.contains(index) ? verdicts[index].name(family) : TraceVerdict.name(family)),
+          figure: device.share(device.idle[family]),
           style: Self.style(family), isEstimated: false)
       }
   }
