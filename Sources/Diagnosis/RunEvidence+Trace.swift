@@ -145,7 +145,7 @@ extension RunEvidence {
     load.throughput = Figure(
       Double(perSlice.reduce(0, +)) / (Double(length) / 1e9), .requestsPerSecond, kind, source: "answers in the window")
     load.answers = perSlice.reduce(0, +)
-    steadiness = Steadiness(answersPerSlice: perSlice, kind: kind)
+    steadiness = Steadiness(stepIn: perSlice, kind: kind) ?? Steadiness(answersPerSlice: perSlice, kind: kind)
   }
 
   mutating func fill(batching trace: Trace, context: RunContext, window: Range<Int64>, kind: Figure.Kind) {

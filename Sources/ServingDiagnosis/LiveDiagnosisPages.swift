@@ -112,11 +112,11 @@ public final class LiveDiagnosisPages: LivePages {
       return (known.metrics, isDue)
     }
     if isDue { queue.async { [self] in makeMetrics() } }
-    return withoutUnsteady(metrics, at: now)
+    return withoutStale(metrics, at: now)
   }
 
   /// The last diagnosis is as old as the last scrape: a rate that it found is not said while a diagnosis of now would not say it.
-  private func withoutUnsteady(_ metrics: [LiveMetrics], at now: Instant) -> [LiveMetrics] {
+  private func withoutStale(_ metrics: [LiveMetrics], at now: Instant) -> [LiveMetrics] {
     guard metrics.contains(where: { $0.maximum != nil }) else { return metrics }
     let since = max(server.started, now + TimeSpan(nanoseconds: -LiveAnswer.window.nanoseconds))
     var limits = Self.limits
@@ -126,7 +126,9 @@ public final class LiveDiagnosisPages: LivePages {
     let states = server.modelStates
     return metrics.map { known in
       guard known.maximum != nil, let state = states.first(where: { $0.name == known.model && $0.version == known.version }),
-        LiveDiagnosis.steadiness(events.of(state.number), of: state, window: window)?.isSteady == false
+        case let own = events.of(state.number),
+        !own.requests.contains(where: { !$0.failed })
+          || LiveDiagnosis.steadiness(own, of: state, window: window)?.isSteady == false
       else { return known }
       var shown = known
       shown.maximum = nil

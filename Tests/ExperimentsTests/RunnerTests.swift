@@ -38,6 +38,20 @@ import TimeBase
     #expect(lines.contains { $0.contains("not quantified: nothing to re-simulate the run with") })
   }
 
+  @Test("of users who are still being started no headroom is stated, simulated or not")
+  func aRampHasNoHeadroom() throws {
+    var experiment = try Self.short()
+    experiment.variants.removeAll { $0.name != "linear" }
+    // A hundred users a second for ten seconds: the window is half of that.
+    experiment.variants[0].workload.warmUp = .milliseconds(500)
+    experiment.variants[0].workload.duration = .milliseconds(5_000)
+    var runner = ExperimentRunner()
+    runner.explains = false
+    let variant = try #require(try runner.run(experiment).variants.first)
+    #expect(variant.headroom.maximumRate == nil && variant.headroom.today != nil)
+    #expect(variant.headroom.text.hasPrefix("unknown, because the window is not steady: throughput rises by "), "\(variant.headroom.text)")
+  }
+
   @Test func noVariantsIsAnError() throws {
     var experiment = try Self.short()
     experiment.variants = []

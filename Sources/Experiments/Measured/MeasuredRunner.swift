@@ -252,7 +252,7 @@ public struct MeasuredRunner: Sendable {
       estimator?.headroom(today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .estimated)
       ?? Headroom(
         goal: experiment.latencyGoal, today: evidence.load.throughput,
-        unknownBecause: missing ?? "no simulation was fitted to this run")
+        unknownBecause: evidence.steadiness?.unsteadyBecause ?? missing ?? "no simulation was fitted to this run")
     analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
     let latencies = outcome.latency.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
     let throughput = Figure(outcome.answersPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")

@@ -156,9 +156,25 @@ public struct ExperimentRunner: Sendable {
     let isGenerator =
       assessment.verdict.claims.first?.stage == .client
       || assessment.verdict.claims.first?.regime == .loadLimited && assessment.ranked.contains { $0.finding.code == .HR101 }
+    let headroom = Self.headroom(of: evidence, variant, run, isGenerator: isGenerator, estimator, goal: experiment.latencyGoal)
+    var analysis = seen.analysis
+    analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
+    progress("\(variant.name): done")
+    return VariantResult(
+      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: analysis, evidence: evidence,
+      headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
+  }
+
+  /// How much more the variant can take, with what has to be so for it.
+  static func headroom(
+    of evidence: RunEvidence, _ variant: Variant, _ run: SimulationResult, isGenerator: Bool, _ estimator: SimulatedEstimator,
+    goal: LatencyGoal
+  ) -> Headroom {
+    if let reason = evidence.steadiness?.unsteadyBecause {
+      return Headroom(goal: goal, today: evidence.load.throughput, unknownBecause: reason)
+    }
     var headroom = estimator.headroom(
-      today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .simulated,
-      condition: isGenerator ? "with a faster load generator" : "")
+      today: evidence.load.throughput, goal: goal, kind: .simulated, condition: isGenerator ? "with a faster load generator" : "")
     // Users who wait for their responses send no more than those come back: what an open loop can do is theirs only with more of them.
     if headroom.condition.isEmpty, case .closed(let users, _, _) = variant.workload.load, headroom.times.map({ $0.value > 1.2 }) ?? false {
       headroom.condition = "with more than \(users) users"
@@ -172,12 +188,7 @@ public struct ExperimentRunner: Sendable {
     if run.refused.values.contains(where: { $0 > 0 }), headroom.maximumRate.map({ $0.value > 0 }) ?? false {
       headroom.condition += headroom.condition.isEmpty ? "with none rejected" : ", with none rejected"
     }
-    var analysis = seen.analysis
-    analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
-    progress("\(variant.name): done")
-    return VariantResult(
-      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: analysis, evidence: evidence,
-      headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
+    return headroom
   }
 
   /// "linear: what limits, 20 %", never less than it said before; of runs that are made side by side.
