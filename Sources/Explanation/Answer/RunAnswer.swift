@@ -69,7 +69,7 @@ public struct RunAnswer: Sendable {
     self.changes = changes
     self.noEffect = noEffect
     let measure = fullGenerator?.observation.missing?.cheapestMeasurement.replacing("`", with: "")
-    self.confirm = confirm ?? measure ?? Self.confirm(verdict, run)
+    self.confirm = confirm?.replacing("`", with: "") ?? measure ?? Self.confirm(verdict, run)
   }
 
   /// "Bottleneck: ...", or the state in which nothing limits.
@@ -134,7 +134,7 @@ public struct RunAnswer: Sendable {
       let offered = NumberText.significant(rate.value)
       let difference = run.load.throughput.map { ($0.value / max(rate.value, 1e-9) - 1).magnitude } ?? 0
       let isOther = run.load.isOpenBelowSaturation == true && difference > 0.01
-      parts.append("\(offered) requests/s offered\(isOther ? " on average" : ""), \(answered) answered\(isOther ? " in this window" : "")")
+      parts.append("\(offered) requests/s offered\(isOther ? " on average" : ""), \(answered) answered")
     case (nil, let answered?): parts.append("\(answered) requests/s answered")
     case (_, nil): parts.append("no request answered")
     }
