@@ -12,10 +12,10 @@ package enum Terminal {
   /// Part of a line on standard error.
   package static func progress(_ text: String) { write(text, to: STDERR_FILENO) }
 
-  /// Columns of standard output; 120 where it is no terminal.
+  /// Columns of standard output; 80 where it is no terminal, as answers are read that others paste.
   package static var width: Int {
     var size = winsize()
-    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(clamping: TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 120 }
+    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(clamping: TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 80 }
     return Int(size.ws_col)
   }
 

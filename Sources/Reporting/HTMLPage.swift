@@ -49,6 +49,7 @@ enum HTMLStyle {
     td span[title]{white-space:nowrap}td.sub{padding-left:1.6rem!important;color:var(--soft)}th,td{padding:.28rem .6rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
     th:first-child,td:first-child{text-align:left;min-width:11rem}thead th{border-bottom:2px solid var(--line)}tbody tr:hover{background:var(--panel)}
     .kind{color:var(--soft);font-size:.72em;vertical-align:super;margin-left:.15em}
+    .of-s .kind.s,.of-m .kind.m,.of-e .kind.e,.of-f .kind.f,.of-a .kind.a{display:none}
     details{margin:.4rem 0 .8rem;font-size:.9rem}summary{cursor:pointer;color:var(--accent)}
     ul{margin:.2rem 0 .8rem;padding-left:1.2rem}li{margin:.2rem 0}svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}
     svg .soft{fill:var(--soft)}figure{margin:1rem 0}figcaption{color:var(--soft);font-size:.9rem;margin-top:.3rem}
@@ -69,7 +70,8 @@ enum HTMLStyle {
     .diff del{color:var(--soft);text-decoration:none}.diff ins{color:var(--ink);font-weight:600;text-decoration:none}
     @media(max-width:40rem){.row{grid-template-columns:1fr}.row .name:empty{display:none}svg.lines text{font-size:20px}body{padding:.75rem .75rem 3rem;font-size:15px}th,td{padding:.25rem .2rem}th:first-child,td:first-child{min-width:6.5rem}table{font-size:.84rem}
     dl{grid-template-columns:1fr}dt{margin-top:.35rem}h1{font-size:1.25rem;margin:.2rem 0}.banner{padding:.3rem .5rem;font-size:.85rem}
-    .lead{font-size:.95rem}.question{display:none}.card{padding:.3rem .6rem}.card .lead{line-height:1.3}.cards{grid-template-columns:1fr}
+    .lead{font-size:.95rem}.question{display:none}.card{padding:.3rem .6rem}.card .lead{line-height:1.3}.cards{grid-template-columns:1fr}.cards.several{display:flex;overflow-x:auto;scroll-snap-type:x mandatory;align-items:stretch}
+    .cards.several .card{flex:0 0 94%;box-sizing:border-box;scroll-snap-align:start;padding:.25rem .5rem}.several .lines{font-size:.81rem;line-height:1.28}
     .card .legend{line-height:1.25}.card .legend .more{display:none}.card .legend .rest{display:inline-flex}
     .lines{grid-template-columns:max-content 1fr}.lines dt{margin-top:0}}
     @media print{body{max-width:none;font-size:11px}nav,summary{display:none}details>*{display:block}h2{break-after:avoid}figure,table{break-inside:avoid}

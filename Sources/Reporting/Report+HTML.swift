@@ -20,7 +20,10 @@ extension Report {
     if cards.isEmpty {
       page += about
     } else {
-      page += "<div class=\"cards\">" + cards.map(\.html).joined() + "</div>"
+      // On a phone several stand beside one another: each is seen whole, and the next is a swipe away.
+      let several =
+        cards.count > 1 ? " several\" tabindex=\"0\" role=\"region\" aria-label=\"Answers, \(cards.count) of them, side by side" : ""
+      page += "<div class=\"cards\(several)\">" + cards.map(\.html).joined() + "</div>"
       page += "<details class=\"about\"><summary>\(HTMLText.escaped(factsHeading))</summary>\(about)</details>"
     }
     page += "<nav aria-label=\"Sections\">"
@@ -32,7 +35,7 @@ extension Report {
     page += "</nav></header>\n<main>\n"
     for section in sections {
       let tag = tag(of: section).map { " <span class=\"tag\">\($0)</span>" } ?? ""
-      page += "<section id=\"\(HTMLText.escaped(section.id))\"><h2>\(HTMLText.escaped(section.heading))\(tag)</h2>"
+      page += "<section id=\"\(HTMLText.escaped(section.id))\"\(kindClass(of: section))><h2>\(HTMLText.escaped(section.heading))\(tag)</h2>"
       page += "<p class=\"soft\">\(HTMLText.escaped(section.explanation))</p>\n"
       for block in section.blocks { page += block.html(isVerdict: section.id == "verdict") }
       page += "</section>\n"
@@ -41,6 +44,12 @@ extension Report {
       "</main><footer class=\"soft\"><p>Small letters behind figures: m measured, e estimated from measured or planned figures by a model, "
     page += "s simulated, f fitted, a assumed. Hatched areas are estimated.</p></footer></body></html>\n"
     return page
+  }
+
+  /// The section's tag says the kind of its figures once: only others carry their letter.
+  private func kindClass(of section: Section) -> String {
+    guard let tag = tag(of: section), let kind = Figure.Kind(rawValue: tag.lowercased()) else { return "" }
+    return " class=\"of-\(kind.rawValue.prefix(1))\""
   }
 }
 
@@ -53,7 +62,7 @@ extension Figure {
       source += "; from \(low.text) to \(high.text)"
     }
     let letter = kind.rawValue.prefix(1)
-    return "<span title=\"\(HTMLText.escaped(source))\">\(HTMLText.escaped(text))<span class=\"kind\">\(letter)</span></span>"
+    return "<span title=\"\(HTMLText.escaped(source))\">\(HTMLText.escaped(text))<span class=\"kind \(letter)\">\(letter)</span></span>"
   }
 }
 

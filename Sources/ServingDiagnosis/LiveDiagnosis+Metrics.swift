@@ -14,6 +14,8 @@ extension LiveDiagnosis {
   private var verdictLabel: String {
     guard let verdict = assessment?.verdict else { return answered + failed == 0 ? "no_requests" : "inconclusive" }
     guard let claim = verdict.claims.first, claim.confidence != .inconclusive else { return "inconclusive" }
-    return String(claim.regime.rawValue.map { $0 == "-" ? "_" : $0 })
+    // One value whatever computes: what limits is the same on a processor.
+    if claim.regime == .deviceBound { return "device_bound" }
+    return String(claim.regime.rawValue.map { $0 == "-" || $0 == " " ? "_" : $0 })
   }
 }

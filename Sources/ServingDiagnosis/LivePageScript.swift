@@ -55,9 +55,10 @@ enum LivePageScript {
       const unit = figure.unit in units ? units[figure.unit] : figure.unit;
       return digits(figure.value) + (unit ? " " + unit : "");
     }
+    // What is of the kind that the page's first line names carries no letter of it.
     function shown(figure) {
       if (!figure) return el("span", {class: "soft"}, "unknown");
-      return el("span", {title: figure.kind + ": " + figure.source}, number(figure), el("span", {class: "kind"}, figure.kind[0]));
+      return el("span", {title: figure.kind + ": " + figure.source}, number(figure), last && figure.kind === last.mode ? null : el("span", {class: "kind"}, figure.kind[0]));
     }
 
     // A canvas of SVG as wide as its place, so that letters keep their size on a phone.

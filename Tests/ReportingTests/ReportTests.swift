@@ -43,9 +43,22 @@ import Testing
       title: "t", question: "q", banner: nil, facts: [], sections: [.init(id: "s", heading: "h", explanation: "e", blocks: [.table(table)])]
     )
     #expect(report.html.contains("title=\"estimated: plan; from 40 % to 60 %\""))
-    #expect(report.html.contains("50 %<span class=\"kind\">e</span>"))
+    #expect(report.html.contains("50 %<span class=\"kind e\">e</span>"))
     #expect(report.csv.contains("s,row,x,0.5,share,estimated,plan,0.4,0.6"))
     #expect(!report.html.contains("SIMULATED"))
+  }
+
+  @Test("a section's tag says the kind of its figures once: only others show their letter")
+  func kindsOfASection() {
+    let figure = Figure(0.5, .share, .measured, source: "clock")
+    func html(_ tag: String?) -> String {
+      var section = Report.Section(
+        id: "s", heading: "h", explanation: "e", blocks: [.table(FigureTable(columns: ["x"], rows: [.init("row", [figure])]))])
+      section.tag = tag
+      return Report(title: "t", question: "q", banner: nil, facts: [], sections: [section]).html
+    }
+    #expect(html("MEASURED").contains("<section id=\"s\" class=\"of-m\">") && html("MEASURED").contains(".of-m .kind.m"))
+    #expect(html(nil).contains("<section id=\"s\"><h2>") && html(nil).contains("50 %<span class=\"kind m\">m</span>"))
   }
 
   @Test func linesKeepTheirWidth() {

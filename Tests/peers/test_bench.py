@@ -187,6 +187,9 @@ SITUATIONS = dict(
                  serving="{maxBatchSize: 64, dynamicBatching: {maxQueueDelayMicroseconds: 50000}}"),
     # Load-limited, with a goal that no rate keeps.
     missed_goal=dict(goal=0.4, workload="{rate: 50, rows: 1, seconds: 20, warmUpSeconds: 2}", serving="{maxBatchSize: 64}"),
+    # Users that wait for their responses, and a server that could do more for others.
+    few_users=dict(workload="{users: 8, think: 'uniform:0.001,0.003', rows: 1, seconds: 6, warmUpSeconds: 2}",
+                   serving="{maxBatchSize: 64, dynamicBatching: {maxQueueDelayMicroseconds: 500}}"),
     # More than it can answer, without dynamic batching.
     overloaded=dict(workload="{rate: 20000, rows: 1, seconds: 3, warmUpSeconds: 1}", serving="{maxBatchSize: 8}"),
 )
@@ -204,6 +207,8 @@ def test_the_answer_of_a_situation(headroom, tmp_path, name):
     (tmp_path / "e.yaml").write_text("\n".join(lines))
     variant = json.loads(headroom("bench", tmp_path / "e.yaml", "--json", "--quiet", "--no-files"))["variants"][0]
     assert all(len(line) <= 80 for line in variant["answer"]["lines"])
+    if name == "few_users":
+        assert variant["headroom"]["condition"] == "with more than 8 users" and variant["headroom"]["timesToday"]["value"] > 1.2
     assert masked(variant["answer"]["lines"]) == golden(f"{name.replace('_', '-')}.txt"), "\n".join(variant["answer"]["lines"])
 
 
@@ -425,16 +430,36 @@ def boxes(page, folder, chromium, width, height):
     return json.loads(html.unescape(found.group(1)))
 
 
+@pytest.fixture(scope="module")
+def pages(headroom, tmp_path_factory):
+    """Pages of one, two and three variants, with what each change would buy: the cards are as long as they get."""
+    made = {}
+
+    def page(variants):
+        if variants not in made:
+            folder = tmp_path_factory.mktemp("page")
+            chosen = [word for name in list(DOCUMENT)[:variants] for word in ("--variant", name)]
+            headroom("bench", "--seconds", "3", "--repetitions", "1", "--quiet", *chosen, "--out", folder, status=(0, 3))
+            made[variants] = (folder / "report.html").read_text()
+        return made[variants]
+
+    return page
+
+
+@pytest.mark.parametrize("variants", [1, 2, 3])
 @pytest.mark.parametrize("width, height", [(1400, 900), (390, 844)])
-def test_the_first_card_is_above_the_fold(headroom, tmp_path, width, height):
+def test_cards_are_above_the_fold(pages, tmp_path, width, height, variants):
+    """Each variant's whole card is seen without scrolling down; on a phone the next one is a swipe away, and its edge shows."""
     chromium = shutil.which("chromium")
     if not chromium:
         pytest.skip("no chromium")
-    headroom("bench", "--seconds", "2", "--repetitions", "1", "--no-gains", "--quiet", "--variant", "linear", "--out", tmp_path, status=(0, 3))
-    found = boxes((tmp_path / "report.html").read_text(), tmp_path, chromium, width, height)
-    assert len(found["cards"]) == 1 and found["width"] <= width
-    left, top, right, bottom = found["cards"][0]
-    assert 0 <= left and right <= width and 0 < top and bottom <= height, found
+    found = boxes(pages(variants), tmp_path, chromium, width, height)
+    assert len(found["cards"]) == variants and found["width"] <= width
+    for left, top, right, bottom in found["cards"]:
+        assert 0 <= left < right and 0 < top and bottom <= height, found
+    assert all(right <= width for _, _, right, _ in found["cards"][:1 if width < 640 else variants]), found
+    if width < 640 and variants > 1:
+        assert found["cards"][1][0] < width, found
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,19 @@ def test_bash_completes_commands_and_options(root):
     assert "complete -c 'headroom'" in (root / "usr/local/share/fish/vendor_completions.d/headroom.fish").read_text()
 
 
+@pytest.mark.parametrize("shell, question, answer", [
+    ("zsh", "fpath=({root}/zsh/site-functions $fpath); autoload -Uz compinit; compinit -u -D; zsh -n {root}/zsh/site-functions/_headroom && echo $_comps[headroom]",
+     "_headroom"),
+    ("fish", "source {root}/fish/vendor_completions.d/headroom.fish; complete -C'headroom plan --g'", "--gpu"),
+])
+def test_other_shells_complete_where_they_are(root, shell, question, answer):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    startup = ["-f"] if shell == "zsh" else ["--no-config"]
+    result = run(shell, *startup, "-c", question.replace("{root}", shlex.quote(str(root / "usr/local/share"))))
+    assert answer in result.stdout.split() and not result.stderr, result.stdout + result.stderr
+
+
 def test_manual_pages_are_clean_and_have_every_option(root):
     need("man")
     folder = root / "usr/local/share/man/man1"

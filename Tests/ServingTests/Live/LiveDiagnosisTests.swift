@@ -1,4 +1,5 @@
 import Diagnosis
+import FileAccess
 import JSONText
 import Testing
 import TimeBase
@@ -171,6 +172,46 @@ struct LiveDiagnosisTests {
     #expect(one.models.map(\.state.name) == ["a"])
     #expect(one.slices.reduce(0) { $0 + $1.answered } == 199)
     #expect(one.models.first?.notes.contains { $0.hasPrefix("b also used this device") } == true)
+  }
+
+  @Test("of two models on one server each has its own ten lines, the busiest first, word for word")
+  func twoModels() throws {
+    let worlds = [LiveWorld.starved(name: "rank", number: 1), LiveWorld.saturated(name: "enc", number: 2)]
+    var events = LiveTrace.Events()
+    for world in worlds {
+      events.requests += world.events.requests
+      events.batches += world.events.batches
+      events.kernels += world.events.kernels
+    }
+    let answer = LiveAnswer(
+      version: "1", filter: nil, states: worlds.map(\.state), events: events, start: Instant(nanoseconds: LiveWorld.window.lowerBound),
+      now: Instant(nanoseconds: LiveWorld.window.upperBound), uptime: .milliseconds(60_000), frontEnd: Self.idleLoops
+    ) { LiveHeadroom.find(of: $0, events: $1, serverContext: $2, goal: .assumed) }
+    let golden = try Files.readText("Tests/Data/answers/live-two-models.txt")
+    #expect(Self.masked(answer.text) == golden, "\(answer.text)")
+    // What belongs to which model, to the figure.
+    let entries = try #require(answer.json["answers"]?.arrayValue)
+    #expect(entries.map { $0["model"]?.stringValue } == ["rank", "enc"])
+    func now(_ index: Int) -> String? { entries[index]["answer"]?["now"]?.stringValue }
+    #expect(now(0)?.hasPrefix("19.9 requests/s answered") == true && now(1)?.hasPrefix("398 requests/s answered") == true)
+    let metrics = answer.models.map { $0.metrics(headroom: answer.headrooms[$0.state.number]) }
+    #expect(metrics.map(\.model) == ["rank", "enc"] && metrics.map(\.verdict) == ["load_limited", "device_bound"])
+    for (metric, entry) in zip(metrics, entries) {
+      #expect(metric.maximum?.requestsPerSecond == entry["headroom"]?["maximumRequestsPerSecond"]?["value"]?.doubleValue)
+    }
+  }
+
+  /// Figures are the simulation's arithmetic: "#". "p99" is a word.
+  private static func masked(_ text: String) -> String {
+    var (masked, isNumber, before) = ("", false, Character(" "))
+    for character in text {
+      let isDigit = character.isASCII && character.isNumber
+      if isNumber, isDigit || character == "." || character == "," { continue }
+      isNumber = isDigit && !before.isLetter && !before.isNumber
+      masked.append(isNumber ? "#" : character)
+      before = character
+    }
+    return masked
   }
 
   @Test("headroom is searched on a simulation fitted to the window, and the ten lines begin with it")
