@@ -45,7 +45,7 @@ extension Report.Card {
     for (index, part) in ordered.enumerated() {
       text +=
         "<span\(index < named ? "" : " class=\"more\"")>\(SVGPatterns.swatch(part.style, isEstimated: part.isEstimated, isPale: part.label != strongest))"
-      text += "\(HTMLText.escaped("\(part.figure.text) \(part.label)"))</span>"
+      text += "\(HTMLText.escaped("\(part.figure.value < 0.0005 ? "under 0.1 %" : part.figure.text) \(part.label)"))</span>"
     }
     if named < ordered.count {
       let rest = NumberText.percent(ordered.dropFirst(named).reduce(0) { $0 + $1.figure.value })

@@ -110,7 +110,7 @@ struct LiveDiagnosis: Sendable {
     }
     if !serverContext.neighbours.isEmpty {
       notes.append(
-        "\(serverContext.neighbours.joined(separator: ", ")) also used this device; what it did for them counts as idle here, and they may have slowed this model"
+        "this device also ran \(serverContext.neighbours.joined(separator: ", ")): what it did for them counts as idle here, and they may have slowed this model"
       )
     }
     if live.linkedRequests * 10 < good.count * 9 {

@@ -115,9 +115,9 @@ public final class LiveDiagnosisPages: LivePages {
     return withoutStale(metrics, at: now)
   }
 
-  /// The last diagnosis is as old as the last scrape: a rate that it found is not said while a diagnosis of now would not say it.
+  /// The last diagnosis is as old as the last scrape: what it found is not said of a load that is no longer the same, or gone.
   private func withoutStale(_ metrics: [LiveMetrics], at now: Instant) -> [LiveMetrics] {
-    guard metrics.contains(where: { $0.maximum != nil }) else { return metrics }
+    guard !metrics.isEmpty else { return metrics }
     let since = max(server.started, now + TimeSpan(nanoseconds: -LiveAnswer.window.nanoseconds))
     var limits = Self.limits
     (limits.batches, limits.kernels) = (0, 0)
@@ -125,15 +125,15 @@ public final class LiveDiagnosisPages: LivePages {
     let window = Self.start(of: events, since: since).nanoseconds..<max(now.nanoseconds, since.nanoseconds + 1)
     let states = server.modelStates
     return metrics.map { known in
-      guard known.maximum != nil, let state = states.first(where: { $0.name == known.model && $0.version == known.version }),
-        case let own = events.of(state.number),
-        !own.requests.contains(where: { !$0.failed })
-          || LiveDiagnosis.steadiness(own, of: state, window: window)?.isSteady == false
-      else { return known }
-      var shown = known
-      shown.maximum = nil
-      return shown
+      guard let state = states.first(where: { $0.name == known.model && $0.version == known.version }) else { return known }
+      let own = events.of(state.number)
+      let now = own.requests.isEmpty ? "no_requests" : Self.isUnsteady(own, state, window) ? "not_steady" : nil
+      return now.map { LiveMetrics(model: known.model, version: known.version, verdict: $0) } ?? known
     }
+  }
+
+  private static func isUnsteady(_ events: LiveTrace.Events, _ state: LiveModelState, _ window: Range<Int64>) -> Bool {
+    LiveDiagnosis.steadiness(events, of: state, window: window)?.isSteady == false
   }
 
   private func makeMetrics() {

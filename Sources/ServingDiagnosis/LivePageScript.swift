@@ -56,9 +56,10 @@ enum LivePageScript {
       return digits(figure.value) + (unit ? " " + unit : "");
     }
     // What is of the kind that the page's first line names carries no letter of it.
+    const letter = figure => last && figure.kind === last.mode ? null : el("span", {class: "kind"}, figure.kind[0]);
     function shown(figure) {
       if (!figure) return el("span", {class: "soft"}, "unknown");
-      return el("span", {title: figure.kind + ": " + figure.source}, number(figure), last && figure.kind === last.mode ? null : el("span", {class: "kind"}, figure.kind[0]));
+      return el("span", {title: figure.kind + ": " + figure.source}, number(figure), letter(figure));
     }
 
     // A canvas of SVG as wide as its place, so that letters keep their size on a phone.
@@ -143,11 +144,11 @@ enum LivePageScript {
       place.replaceChildren(image, el("ul", {class: "legend"}, el("li", {}, line("l0"), "median (solid)"), el("li", {}, line("l5"), "p99 (dashed)")));
     }
 
-    function swatch(style) {
-      const fill = style.startsWith("url") ? {fill: style} : {class: style};
+    function swatch(style, opacity) {
+      const fill = {...(style.startsWith("url") ? {fill: style} : {class: style}), ...(opacity ? {"fill-opacity": opacity} : {})};
       return svg("svg", {height: 12, viewBox: "0 0 22 12", "aria-hidden": "true"}, svg("rect", {...fill, width: 22, height: 12}));
     }
-    function legend(items) { return el("ul", {class: "legend"}, ...items.map(([style, text]) => el("li", {}, swatch(style), text))); }
+    function legend(items) { return el("ul", {class: "legend"}, ...items.map(([style, text, opacity]) => el("li", {}, swatch(style, opacity), text))); }
 
     // The largest share that is a loss: drawn strongest.
     function largestLoss(bars) { return bars.filter(bar => bar.step !== "gpuBusy").reduce((a, b) => a && a.ofWall.value >= b.ofWall.value ? a : b, null); }
@@ -216,7 +217,7 @@ enum LivePageScript {
 
     function drawStages(model) {
       if (!model.stages.length) { $("stages").replaceChildren(el("p", {}, "No batch ran in the window.")); return; }
-      const bare = figure => figure ? el("span", {title: figure.kind + ": " + figure.source}, digits(figure.value), el("span", {class: "kind"}, figure.kind[0])) : shown(null);
+      const bare = figure => figure ? el("span", {title: figure.kind + ": " + figure.source}, digits(figure.value), letter(figure)) : shown(null);
       $("stages").replaceChildren(table(["stage", "utilization", "service time per request (ms)", "stage capacity (requests/s)"], model.stages.map(stage => {
         if (stage.unknownBecause) return [stage.text, el("span", {class: "soft"}, "unknown: " + stage.unknownBecause)];
         const share = stage.utilization ? Math.min(1, stage.utilization.value) : 0;
@@ -266,7 +267,8 @@ enum LivePageScript {
         const ordered = [...bars].sort((left, right) => right.ofWall.value - left.ofWall.value), named = ordered.length > 4 ? 3 : ordered.length;
         const names = legend(ordered.map(bar => {
           const style = barStyles[bar.step] || "f2";
-          return [style.startsWith("url") ? "f6" : style, number(bar.ofWall) + " " + bar.text];
+          const share = bar.ofWall.value < 0.0005 ? "under 0.1 %" : number(bar.ofWall);
+          return [style.startsWith("url") ? "f6" : style, share + " " + bar.text, bar === strongest ? null : pale];
         }));
         [...names.children].slice(named).forEach(item => item.classList.add("more"));
         if (named < ordered.length) {

@@ -15,7 +15,7 @@ enum LivePageStyle {
     nav{display:flex;flex-wrap:wrap;gap:.35rem .6rem;margin:.5rem 0;font-size:.9rem}nav a{border:1px solid var(--line);border-radius:1rem;padding:.1rem .7rem;
     text-decoration:none;overflow-wrap:anywhere}nav a[aria-current]{background:var(--panel);border-color:var(--accent);font-weight:600}
     .verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.6rem .9rem;margin:.6rem 0;border-radius:0 6px 6px 0}
-    .verdict h2{margin:0;font-size:.85rem;color:var(--soft);font-weight:600}.verdict ul{margin:.2rem 0;padding-left:1.1rem}#sentence{overflow-wrap:anywhere}
+    .verdict h2{margin:0;font-size:.85rem;color:var(--soft);font-weight:600}.verdict ul{margin:.2rem 0;padding-left:1.1rem}.verdict .legend{padding:0}#sentence{overflow-wrap:anywhere}
     .tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:.6rem;margin:1rem 0}
     .tile{border:1px solid var(--line);border-radius:6px;padding:.45rem .7rem}.tile b{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
     .tile span{color:var(--soft);font-size:.85rem}.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}

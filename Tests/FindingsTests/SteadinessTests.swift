@@ -39,8 +39,13 @@ import TimeBase
       Steadiness(defects: [.ramp(share: figure(0.25))]).unsteadyBecause
         == "the window is not steady: users were still being added during 25 % of it")
     #expect(Steadiness(defects: [.warmUp(share: figure(0.1))]).unsteadyBecause == "the window is not steady: warm-up takes 10 % of it")
-    #expect(
-      Steadiness(defects: [.trend(change: figure(-0.3))]).unsteadyBecause
-        == "the window is not steady: throughput falls by 30 % from its start to its end")
+    // A change is given over the mean; what is said is the end against the start.
+    for (change, text) in [(-1.0, "falls by 67 %"), (0.4, "rises by 50 %"), (1.9, "rises by a factor of 39")] {
+      #expect(
+        Steadiness(defects: [.trend(change: figure(change))]).unsteadyBecause
+          == "the window is not steady: throughput \(text) from its start to its end")
+    }
+    #expect(Steadiness(defects: [.trend(change: figure(2))]).unsteadyBecause == "the window is not steady: hardly a request at its start")
+    #expect(Steadiness(defects: [.trend(change: figure(-2))]).unsteadyBecause == "the window is not steady: hardly a request at its end")
   }
 }

@@ -222,6 +222,25 @@ def test_a_server_that_waits_for_requests_is_limited_upstream(server):
     assert not {code for code in codes if code[2] in "234" or code in ("HR132", "HR133", "HR134", "HR141", "HR142")}, codes
 
 
+def test_of_a_load_that_came_within_the_window_no_headroom_is_stated(server):
+    """Ten lines, JSON and metrics agree: a window of which most was silent says nothing of the server."""
+    def metrics():
+        return server.get("/metrics", server.metrics_port).body.decode()
+
+    metrics()
+    with load(server, "fast", 2, seconds=3.0, think=0.01):
+        document = live(server, "fast")
+        text = server.get("/v2/headroom?model=fast&format=text").body.decode()
+        page = metrics()
+    headroom = document["answers"][0]["headroom"]
+    assert headroom["maximumRequestsPerSecond"] is None and headroom["timesToday"] is None, headroom
+    assert headroom["text"].startswith("unknown, because the window is not steady: "), headroom
+    assert text.startswith("fast  headroom unknown, because the window is not steady"), text
+    assert not document["answers"][0]["answer"]["changes"], text
+    assert 'headroom_requests_per_second_max{model="fast"' not in page
+    assert 'headroom_verdict{model="fast",version="1",kind="not_steady"} 1' in page, [line for line in page.splitlines() if "verdict" in line]
+
+
 def test_a_simulated_device_is_marked(tmp_path):
     add(tmp_path, "small8", identity("small8", [16], 8))
     with serve(tmp_path, "--model", "linear=builtin:linear", "--device", "sim:l4") as running:

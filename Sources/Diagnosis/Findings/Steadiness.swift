@@ -69,10 +69,19 @@ public struct Steadiness: Sendable, Hashable {
       switch defect {
       case .ramp(let share): "the window is not steady: users were still being added during \(share.text) of it"
       case .warmUp(let share): "the window is not steady: warm-up takes \(share.text) of it"
-      case .trend(let change):
-        "the window is not steady: throughput \(change.value < 0 ? "falls" : "rises") by \(Figure.changeText(change.value.magnitude).drop { $0 == "+" }) from its start to its end"
+      case .trend(let change): "the window is not steady: \(Self.driftText(change.value))"
       }
     }
+  }
+
+  /// "throughput rises by 50 % from its start to its end": a change that is given over the window's mean, as what the end is of the start.
+  static func driftText(_ change: Double) -> String {
+    let half = min(1, max(-1, change / 2))
+    if half.magnitude >= 0.999 { return "hardly a request at its \(half > 0 ? "start" : "end")" }
+    let share = (1 + half) / (1 - half) - 1
+    let text = Figure.changeText(share.magnitude).drop { $0 == "+" }
+    let size = text.hasSuffix("x") ? "a factor of \(text.dropLast())" : String(text)
+    return "throughput \(share < 0 ? "falls" : "rises") by \(size) from its start to its end"
   }
 
   /// Relative change over the window if it is a trend.
