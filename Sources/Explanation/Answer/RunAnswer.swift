@@ -133,7 +133,7 @@ public struct RunAnswer: Sendable {
       // Arrivals at random are not as many in each window.
       let offered = NumberText.significant(rate.value)
       let difference = run.load.throughput.map { ($0.value / max(rate.value, 1e-9) - 1).magnitude } ?? 0
-      let isOther = run.load.isOpenBelowSaturation == true && difference > 0.01
+      let isOther = run.load.isOpenBelowSaturation == true && difference > 0.005
       parts.append("\(offered) requests/s offered\(isOther ? " on average" : ""), \(answered) answered")
     case (nil, let answered?): parts.append("\(answered) requests/s answered")
     case (_, nil): parts.append("no request answered")
