@@ -253,7 +253,7 @@ let package = Package(
       exclude: ["compare.py", "engines.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-gpu", dependencies: ["Execution", "ModelGraph", "Threads", "TimeBase"], path: "Benchmarks/GPU",
-      exclude: ["peers.py", "python_server.py", "results.py", "serving.py"], swiftSettings: strict),
+      exclude: ["peers.py", "torch_graph.py", "python_server.py", "results.py", "serving.py"], swiftSettings: strict),
     .executableTarget(
       name: "benchmark-json", dependencies: ["JSONReading", "KServe", "ModelConfiguration", "TimeBase"], path: "Benchmarks/JSON",
       swiftSettings: strict),

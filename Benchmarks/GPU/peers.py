@@ -10,6 +10,8 @@ import argparse
 import statistics
 import sys
 
+from torch_graph import captured
+
 HEADS = [1, 8, 32, 64, 128, 256]
 
 
@@ -90,18 +92,46 @@ def models(torch):
     }
 
 
-def replayed(torch, function, argument):
-    """A CUDA graph of the call."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            function(argument)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        function(argument)
-    return graph.replay
+def replaying(torch, function, argument):
+    graph, answer = captured(torch, function, argument)
+
+    def call():
+        graph.replay()
+
+    # What the graph reads and writes must not be given back while it is replayed.
+    call.held = function, argument, answer
+    return call
+
+
+def batches(torch, make, argument, rows, mode):
+    """(rows, what makes the call that is timed) of a model; it is made on first use, where what fails is said."""
+    module = None
+
+    def measured(count):
+        nonlocal module
+        if module is None:
+            torch.manual_seed(1)
+            module = make().half().cuda().eval()
+        given = argument(count)
+        if mode == "eager":
+            return lambda: module(given)
+        if mode == "graph":
+            return replaying(torch, module, given)
+        torch._dynamo.reset()
+        return replaying(torch, torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False), given)
+
+    for count in rows:
+        yield count, lambda: measured(count)
+
+
+def copies(torch):
+    def measured():
+        # 32,768 x 1,024 of two bytes, read and written.
+        source = torch.randn(32_768, 1024, device="cuda", dtype=torch.float16)
+        target = torch.empty_like(source)
+        return replaying(torch, target.copy_, source)
+
+    yield 32_768, measured
 
 
 def timed(torch, call, seconds):
@@ -140,34 +170,18 @@ def main():
     # Modes outermost: compiling takes the longest and may be cut off.
     for mode in options.modes.split(","):
         for name in options.models.split(","):
-            if name == "copy":
-                if mode != "graph":
-                    continue
-                # 32,768 x 1,024 of two bytes, read and written.
-                source = torch.randn(32_768, 1024, device="cuda", dtype=torch.float16)
-                target = torch.empty_like(source)
-                call = replayed(torch, lambda x: target.copy_(x), source)
-                print("copy,32768,graph,%d,%.1f,%.1f,%.1f" % timed(torch, call, options.seconds), flush=True)
+            if name == "copy" and mode != "graph":
                 continue
-            make, argument, rows = known[name]
-            torch.manual_seed(1)
-            module = make().half().cuda().eval()
-            for count in rows:
+            for count, measured in copies(torch) if name == "copy" else batches(torch, *known[name], mode):
                 try:
                     with torch.inference_mode():
-                        given = argument(count)
-                        if mode == "eager":
-                            call = lambda: module(given)  # noqa: E731
-                        elif mode == "graph":
-                            call = replayed(torch, module, given)
-                        else:
-                            torch._dynamo.reset()
-                            call = replayed(torch, torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False), given)
-                        print(f"{name},{count},{mode}," + "%d,%.1f,%.1f,%.1f" % timed(torch, call, options.seconds), flush=True)
+                        figures = timed(torch, measured(), options.seconds)
+                    print(f"{name},{count},{mode}," + "%d,%.1f,%.1f,%.1f" % figures, flush=True)
                 except Exception as error:  # one of many: the others are worth as much
                     failed = True
                     print(f"{name}, {count} rows, {mode}: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr, flush=True)
-            del module
+                # What did not fit must not take the room of what would.
+                torch.cuda.empty_cache()
     sys.exit(1 if failed else 0)
 
 

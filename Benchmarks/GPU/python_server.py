@@ -10,6 +10,8 @@ import json
 import struct
 import sys
 
+from torch_graph import captured
+
 
 def torch_engine(layers, hidden):
     import torch
@@ -25,15 +27,7 @@ def torch_engine(layers, hidden):
         with torch.inference_mode():
             if rows not in graphs:
                 given = torch.zeros(rows, hidden, device="cuda", dtype=torch.float16)
-                side = torch.cuda.Stream()
-                side.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(side):
-                    for _ in range(3):
-                        module(given)
-                torch.cuda.current_stream().wait_stream(side)
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    answer = module(given)
+                graph, answer = captured(torch, module, given)
                 graphs[rows] = (given, graph, answer)
             given, graph, answer = graphs[rows]
             given.copy_(torch.frombuffer(bytearray(body), dtype=torch.float32).view(rows, hidden))
