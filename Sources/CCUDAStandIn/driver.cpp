@@ -15,7 +15,11 @@ namespace headroom {
 
 State &state() {
   // Never destroyed: programs end with streams that nobody waited for.
-  static State *state = new State;
+  static State *state = [] {
+    auto *made = new State;
+    applyEnvironment(*made);
+    return made;
+  }();
   return *state;
 }
 
@@ -25,7 +29,10 @@ uint64_t nowNanoseconds() {
   return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-void complain(const std::string &text) { state().complaints.push_back(text); }
+void complain(const std::string &text) {
+  state().complaints.push_back(text);
+  writeComplaint(text);
+}
 
 namespace {
 thread_local int currentGeneration = 0;
@@ -391,7 +398,7 @@ HRResult cuDevicePrimaryCtxReset_v2(HRDevice) {
     (*stream)->capture = nullptr;
   }
   for (auto next = s.allocations.begin(); next != s.allocations.end();) {
-    free((void *)(uintptr_t)next->second.start);
+    if (!next->second.isRegistered) free((void *)(uintptr_t)next->second.start);
     next = s.allocations.erase(next);
   }
   s.used = 0;
@@ -457,11 +464,11 @@ int32_t allocate(const char *name, uint64_t *address, size_t bytes, bool isPinne
   return HR_SUCCESS;
 }
 
-int32_t release(const char *name, uint64_t address, bool isPinned) {
+int32_t release(const char *name, uint64_t address, bool isPinned, bool isRegistered = false) {
   State &s = state();
   if (address == 0) return HR_SUCCESS;
   auto found = s.allocations.find(address);
-  if (found == s.allocations.end() || found->second.isPinned != isPinned) {
+  if (found == s.allocations.end() || found->second.isPinned != isPinned || found->second.isRegistered != isRegistered) {
     complain(std::string(name) + ": nothing is allocated there (freed twice?)");
     return HR_ERROR_INVALID_VALUE;
   }
@@ -471,8 +478,10 @@ int32_t release(const char *name, uint64_t address, bool isPinned) {
     if (stream->generation == s.generation) execute(stream->id, stream->queued);
   }
   if (!isPinned) s.used -= found->second.bytes;
-  memset((void *)(uintptr_t)address, 0xff, found->second.bytes);
-  free((void *)(uintptr_t)address);
+  if (!isRegistered) {
+    memset((void *)(uintptr_t)address, 0xff, found->second.bytes);
+    free((void *)(uintptr_t)address);
+  }
   s.allocations.erase(found);
   return HR_SUCCESS;
 }
@@ -506,6 +515,30 @@ HRResult cuMemAllocHost_v2(void **address, size_t bytes) {
 HRResult cuMemFreeHost(void *address) {
   ENTER(true)
   return release(__func__, (uint64_t)(uintptr_t)address, true);
+}
+
+HRResult cuMemHostRegister_v2(void *address, size_t bytes, unsigned int) {
+  ENTER(true)
+  if (spoilsCapture(__func__)) return HR_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  if (!address || bytes == 0) return HR_ERROR_INVALID_VALUE;
+  State &s = state();
+  uint64_t start = (uint64_t)(uintptr_t)address;
+  // Pages are registered, as a whole and once.
+  auto after = s.allocations.lower_bound(start);
+  bool meetsNext = after != s.allocations.end() && after->first < start + bytes;
+  bool meetsEarlier = after != s.allocations.begin() && std::prev(after)->second.start + std::prev(after)->second.bytes > start;
+  if (start % 4096 != 0 || bytes % 4096 != 0 || meetsNext || meetsEarlier) {
+    complain(std::string(__func__) + ": pages that are registered or allocated already, or parts of pages");
+    return HR_ERROR_INVALID_VALUE;
+  }
+  memset(address, 0xff, bytes);
+  s.allocations[start] = Allocation{start, bytes, true, s.generation, {-2, 0}, {}, true};
+  return HR_SUCCESS;
+}
+
+HRResult cuMemHostUnregister(void *address) {
+  ENTER(true)
+  return release(__func__, (uint64_t)(uintptr_t)address, true, true);
 }
 
 namespace {

@@ -1,16 +1,46 @@
 // What tests ask for and set: see CCUDAStandIn.h.
 #include "CCUDAStandIn.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "activity.h"
 
 using namespace headroom;
+
+void headroom::applyEnvironment(State &state) {
+  if (const char *bytes = getenv("HEADROOM_STANDIN_MEMORY")) state.memory = strtoull(bytes, nullptr, 10);
+  const char *at = getenv("HEADROOM_STANDIN_FAULTS");
+  while (at && *at) {
+    const char *end = strchrnul(at, ','), *equals = strchr(at, '=');
+    if (!equals || equals > end) break;
+    char *rest = nullptr;
+    Fault fault{0, (int32_t)strtol(equals + 1, &rest, 10), 1};
+    if (rest && *rest == ':') fault.after = strtoul(rest + 1, &rest, 10);
+    if (rest && *rest == ':') fault.times = strtoul(rest + 1, &rest, 10);
+    state.faults[std::string(at, equals)] = fault;
+    at = *end ? end + 1 : end;
+  }
+}
+
+void headroom::writeComplaint(const std::string &text) {
+  const char *path = getenv("HEADROOM_STANDIN_COMPLAINTS");
+  if (!path) return;
+  if (FILE *file = fopen(path, "a")) {
+    fprintf(file, "%s\n", text.c_str());
+    fclose(file);
+  }
+}
 
 #define HR_EXPORTED extern "C" __attribute__((visibility("default")))
 
 HR_EXPORTED void headroom_standin_reset(void) {
   State &s = state();
   Lock lock(s.mutex);
-  for (auto &entry : s.allocations) free((void *)(uintptr_t)entry.second.start);
+  for (auto &entry : s.allocations) {
+    if (!entry.second.isRegistered) free((void *)(uintptr_t)entry.second.start);
+  }
   s.allocations.clear();
   s.used = 0;
   s.sticky = 0;

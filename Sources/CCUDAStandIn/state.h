@@ -38,6 +38,8 @@ struct Allocation {
   int generation;
   std::pair<int, uint64_t> writer{-2, 0};
   std::map<int, uint64_t> readers;
+  /// The program's own memory, which a context's end does not free.
+  bool isRegistered = false;
 };
 
 /// When a stream came to a record of an event, nanoseconds; 0 while it has not.
@@ -164,6 +166,11 @@ struct State {
   uint64_t correlation = 0;
   std::string liveText;
 };
+
+/// What the environment asks for in programs of their own: see CCUDAStandIn.h.
+void applyEnvironment(State &state);
+/// Also into the file that the environment names, at once: the program may be killed.
+void writeComplaint(const std::string &text);
 
 State &state();
 using Lock = std::lock_guard<std::recursive_mutex>;

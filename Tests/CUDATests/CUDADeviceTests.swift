@@ -253,6 +253,35 @@ extension OnStandIn {
       third.close()
     }
 
+    @Test(.enabled(if: !StandIn.isGPUTested, "needs the stand-in")) func whatIsGatheredWhileAnotherInstanceLosesTheContextIsNobodyElses()
+      throws
+    {
+      let standIn = try #require(StandIn())
+      try autoreleased {
+        let device = try standIn.device()
+        let graph = try BuiltInHead.linear(layers: 3, hidden: 64).graph()
+        let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 8, precision: .fp16))
+        let (first, second) = (try model.makeInstance(), try model.makeInstance())
+        #expect(try Self.run(graph, rows: 4, first) < 0.01)
+        let (inputs, shapes) = try Self.inputs(graph, rows: 4, seed: 1)
+        // Another thread's, about to be filled.
+        let held = try second.prepare(shapes)
+        standIn.fail("cuGraphLaunch", code: 700)
+        #expect(throws: DeviceError.self) { try Self.run(graph, rows: 4, first) }
+        let third = try model.makeInstance()
+        let own = try third.prepare(shapes)
+        try Self.fill(own, graph, inputs)
+        held.inputs[0].memory.initializeMemory(as: UInt8.self, repeating: 0xff)
+        let batch = Batch()
+        third.run(own, events: nil) { batch.set($0) }
+        _ = try batch.wait()
+        #expect(try Self.error(own, graph, inputs) < 0.01)
+        #expect(held.inputs[0].memory.allSatisfy { $0 == 0xff })
+        for instance in [first, second, third] { instance.close() }
+      }
+      #expect(standIn.complaints == [])
+    }
+
     @Test(.enabled(if: !StandIn.isGPUTested, "needs the stand-in")) func aModelThatDoesNotFitSaysHowMuchItNeedsAndWhatIsFree() throws {
       let standIn = try #require(StandIn())
       standIn.setMemory(40 << 10)

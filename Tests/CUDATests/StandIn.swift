@@ -1,5 +1,8 @@
 import Glibc
+import Synchronization
 import Testing
+import Threads
+import TimeBase
 
 @testable import Execution
 
@@ -12,8 +15,14 @@ struct StandIn: @unchecked Sendable {
   /// `make test-gpu`: the same tests on the real driver; what looks behind the curtain then sees nothing.
   static var isGPUTested: Bool { getenv("HEADROOM_TEST_GPU") != nil }
 
-  /// Nil where it was not built. What an earlier test left is forgotten.
-  init?() {
+  /// The test before this one, and what it may leave. Only the `OnStandIn` suites write it, one test at a time.
+  private static let before = Mutex<(test: String, leaves: Bool)>(("", true))
+
+  /// Nil where it was not built. What an earlier test left is an issue, and then forgotten: things are given back by threads that end after their
+  /// test has looked, and what never comes back, or is misused on the way, would otherwise be seen by nobody.
+  ///
+  /// - Parameter leaves: this test misuses the driver on purpose, or leaves things behind.
+  init?(leaves: Bool = false, _ test: String = #function) {
     if Self.isGPUTested {
       (path, library) = ("", nil)
       return
@@ -22,8 +31,16 @@ struct StandIn: @unchecked Sendable {
     path = folder + "/libheadroom-cuda-standin.so"
     guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL) else { return nil }
     library = handle
-    // An earlier test's last thread may still be giving back what it had: forgotten now, that would be a misuse of the next test's.
-    for _ in 0..<5000 where liveCount > 0 { sched_yield() }
+    let (earlier, mayLeave) = Self.before.withLock { before in
+      defer { before = (test, leaves) }
+      return before
+    }
+    let end = MonotonicClock.now + .milliseconds(mayLeave ? 20 : 10_000)
+    while liveCount > 0, MonotonicClock.now < end { MonotonicClock.yield() }
+    if !mayLeave {
+      if liveCount > 0 { Issue.record("\(earlier) left behind: \(live)") }
+      if !complaints.isEmpty { Issue.record("after \(earlier) had looked: \(complaints)") }
+    }
     call("headroom_standin_reset")
   }
 

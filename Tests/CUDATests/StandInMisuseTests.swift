@@ -17,7 +17,7 @@ extension OnStandIn {
       private(set) var context: HRContext?
 
       init() throws {
-        standIn = try #require(StandIn())
+        standIn = try #require(StandIn(leaves: true))
         driver = try .driver(standIn.search)
         try #require(driver.functions.cuDevicePrimaryCtxRetain(&context, 0) == 0)
         try #require(driver.functions.cuCtxSetCurrent(context) == 0)
@@ -107,6 +107,24 @@ extension OnStandIn {
       try #require(bench.functions.cuMemAllocHost_v2(&pinned, 64) == 0)
       #expect(bench.functions.cuMemFree_v2(UInt64(UInt(bitPattern: pinned))) != 0)
       #expect(bench.functions.cuMemFreeHost(pinned) == 0)
+    }
+
+    @Test func pagesAreRegisteredOnceAndOutliveTheContext() throws {
+      let bench = try Bench()
+      var pages: UnsafeMutableRawPointer?
+      try #require(posix_memalign(&pages, 4096, 8192) == 0)
+      let memory = try #require(pages)
+      #expect(bench.functions.cuMemHostRegister_v2(memory, 8192, 0) == 0 && bench.standIn.complaints == [])
+      #expect(bench.functions.cuMemHostRegister_v2(memory + 4096, 4096, 0) != 0)
+      bench.expectComplaint("pages that are registered or allocated already")
+      // What was registered is not the driver's to free.
+      #expect(bench.functions.cuMemFreeHost(memory) != 0)
+      #expect(bench.functions.cuMemHostUnregister(memory) == 0 && bench.functions.cuMemHostUnregister(memory) != 0)
+      bench.expectComplaint("freed twice?")
+      #expect(bench.functions.cuMemHostRegister_v2(memory, 8192, 0) == 0)
+      #expect(bench.functions.cuDevicePrimaryCtxReset_v2(0) == 0)
+      memory.storeBytes(of: 7, as: UInt8.self)
+      free(memory)
     }
 
     @Test func leaksAreCountedUntilTheyAreGivenBack() throws {

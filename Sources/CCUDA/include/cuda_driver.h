@@ -154,6 +154,8 @@ typedef struct {
   F(HRResult, cuMemFree_v2, (HRDevicePointer address))                                                                                \
   F(HRResult, cuMemAllocHost_v2, (void **address, size_t bytes))                                                                      \
   F(HRResult, cuMemFreeHost, (void *address))                                                                                         \
+  F(HRResult, cuMemHostRegister_v2, (void *address, size_t bytes, unsigned int flags))                                                \
+  F(HRResult, cuMemHostUnregister, (void *address))                                                                                   \
   F(HRResult, cuMemcpyHtoD_v2, (HRDevicePointer target, const void *source, size_t bytes))                                            \
   F(HRResult, cuMemcpyDtoH_v2, (void *target, HRDevicePointer source, size_t bytes))                                                  \
   F(HRResult, cuMemcpyHtoDAsync_v2, (HRDevicePointer target, const void *source, size_t bytes, HRStream stream))                      \

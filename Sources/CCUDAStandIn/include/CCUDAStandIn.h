@@ -16,6 +16,9 @@
 //                             zero=N,reverse=N,early=N   N kernels start at 0, end before they start, start before their launch
 //                             every=N       only every Nth record is one of those that are dropped or have wrong times
 //                             repeat=N      N records per kernel that is executed, one after the other: many records in a short time
+//   HEADROOM_STANDIN_FAULTS=NAME=CODE:AFTER:TIMES,...  calls of an entry point fail, as with `headroom_standin_fail`; AFTER 0 and TIMES 1 may be left out
+//   HEADROOM_STANDIN_MEMORY=BYTES           the device's memory
+//   HEADROOM_STANDIN_COMPLAINTS=FILE        what is misused is also written there, a line each
 //   HEADROOM_STANDIN_MIG=N                  the GPU is split into N GPU instances, as NVML shows them
 #pragma once
 #include <stddef.h>

@@ -1,5 +1,6 @@
 import CCUDA
 import CheckedNumbers
+import Glibc
 import Threads
 
 /// A device's primary context, and its end: an error that sticks to it (an illegal address, a failed launch) makes everything in it useless.
@@ -79,6 +80,9 @@ final class CUDAContext: @unchecked Sendable {
 
 /// Memory of a device, or pinned memory of the host; given back with its owner.
 ///
+/// Pinned memory is this program's own, registered with the driver, and not the driver's (cuMemAllocHost): what an instance gathers into, or takes
+/// answers from, while another one's error resets the context they share, must not be freed under its hands, or be the next instance's.
+///
 /// `@unchecked Sendable`: the address is constant; who may touch what it leads to is its owners' affair.
 final class CUDAMemory: @unchecked Sendable {
   let context: CUDAContext
@@ -99,8 +103,18 @@ final class CUDAMemory: @unchecked Sendable {
     let functions = context.driver.functions
     let result: Int32
     if isPinned {
+      // Whole pages: what is registered is pages, and no two registrations may share one.
+      let bytes = Self.wholePages(byteCount)
       var memory: UnsafeMutableRawPointer?
-      result = functions.cuMemAllocHost_v2(&memory, max(byteCount, 64))
+      if posix_memalign(&memory, Self.pageBytes, bytes) == 0, let made = memory {
+        result = functions.cuMemHostRegister_v2(made, bytes, 0)
+        if result != HR_SUCCESS {
+          free(made)
+          memory = nil
+        }
+      } else {
+        (memory, result) = (nil, Int32(clamping: HR_ERROR_OUT_OF_MEMORY))
+      }
       (host, address) = (memory, 0)
     } else {
       var memory: UInt64 = 0
@@ -121,8 +135,17 @@ final class CUDAMemory: @unchecked Sendable {
   deinit {
     guard address != 0 || host != nil else { return }
     context.release(generation) {
-      if let host { _ = context.driver.functions.cuMemFreeHost(host) } else { _ = context.driver.functions.cuMemFree_v2(address) }
+      if let host { _ = context.driver.functions.cuMemHostUnregister(host) } else { _ = context.driver.functions.cuMemFree_v2(address) }
     }
+    // Where the context went, its registrations went with it.
+    if let host { free(host) }
+  }
+
+  private static let pageBytes = max(4096, sysconf(Int32(clamping: _SC_PAGESIZE)))
+
+  private static func wholePages(_ bytes: Int) -> Int {
+    let pages = max(1, bytes / pageBytes + (bytes % pageBytes == 0 ? 0 : 1))
+    return pages.multipliedSaturated(by: pageBytes)
   }
 
   private static func text(_ bytes: Int) -> String {

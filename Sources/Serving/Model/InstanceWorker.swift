@@ -83,13 +83,7 @@ final class InstanceWorker: @unchecked Sendable {
         finished = answer(flight.batch, flight.work)
       case .gather(let work):
         do throws(DeviceError) {
-          let flight = try vacantFlight()
-          do throws(DeviceError) {
-            try gather(work, into: flight)
-          } catch {
-            vacate(flight)
-            throw error
-          }
+          let flight = try gathered(work)
           flights.append((flight, work))
           let (queue, batch) = (model.queue, work.batch)
           submit(flight, work) { [index, generation] in queue.executed(batch, on: index, generation: generation) }
@@ -104,13 +98,7 @@ final class InstanceWorker: @unchecked Sendable {
   /// Runs a batch on the calling thread, which owns the instance meanwhile (`ModelQueue.runImmediately`), to its answers.
   func run(_ work: ModelQueue.Work) -> ModelQueue.Finished {
     do throws(DeviceError) {
-      let flight = try vacantFlight()
-      do throws(DeviceError) {
-        try gather(work, into: flight)
-      } catch {
-        vacate(flight)
-        throw error
-      }
+      let flight = try gathered(work)
       submit(flight, work, then: nil)
       return answer(flight, work)
     } catch {
@@ -156,6 +144,30 @@ final class InstanceWorker: @unchecked Sendable {
 
   // MARK: - A batch
 
+  /// In a slot. An instance may have been lost while it was idle, with what it shares with others (a GPU's context): it learns of that here. Nothing
+  /// of the batch has begun then, and a new instance takes it; that one's loss is the batch's.
+  private func gathered(_ work: ModelQueue.Work) throws(DeviceError) -> BatchInFlight {
+    do throws(DeviceError) { return try gatheredOnce(work) } catch {
+      guard error.kind == .instanceLost, instance == nil else { throw error }
+      return try gatheredOnce(work)
+    }
+  }
+
+  private func gatheredOnce(_ work: ModelQueue.Work) throws(DeviceError) -> BatchInFlight {
+    let flight = try vacantFlight()
+    do throws(DeviceError) { try gather(work, into: flight) } catch {
+      lose(flight, error)
+      throw error
+    }
+    return flight
+  }
+
+  /// Gives a failed batch's slot back. What is lost is made anew with the next batch; a batch that the device still has keeps its own hold of it.
+  private func lose(_ flight: BatchInFlight, _ error: DeviceError) {
+    if error.kind == .instanceLost, flight.instance === instance { (instance, free) = (nil, []) }
+    vacate(flight)
+  }
+
   private func gather(_ work: ModelQueue.Work, into flight: BatchInFlight) throws(DeviceError) {
     flight.gatherStart = MonotonicClock.now
     flight.rows = work.requests.reduce(0) { $0 + max(1, $1.checked.rows) }
@@ -186,9 +198,7 @@ final class InstanceWorker: @unchecked Sendable {
       vacate(flight)
       return ModelQueue.Finished(batch: work.batch, results: responses)
     } catch {
-      // What is lost is made anew with the next batch; a batch that the device still has keeps its own hold of it.
-      if error.kind == .instanceLost, flight.instance === instance { (instance, free) = (nil, []) }
-      vacate(flight)
+      lose(flight, error)
       return fail(work, error)
     }
   }

@@ -15,7 +15,8 @@ import TimeBase
   /// An identity device of FP32 rows that does as it is told with its second batch.
   private final class Device: LoadedModel, @unchecked Sendable {
     enum Fault: CaseIterable {
-      case fails, isLost, isLostAndCannotBeMade, refuses, givesFewerBytes, givesMoreBytes, givesOtherRows, givesNoOutput, preparesLess
+      case fails, isLost, isLostWhileIdle, isLostAndCannotBeMade, refuses, givesFewerBytes, givesMoreBytes, givesOtherRows, givesNoOutput,
+        preparesLess
     }
 
     let fault: Fault
@@ -44,7 +45,7 @@ import TimeBase
     private let device: Device
     private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 64)
     private let slot = BatchSlot()
-    private var isFaulty = false
+    private var (isFaulty, isDead) = (false, false)
 
     init(_ device: Device) { self.device = device }
     deinit { memory.deallocate() }
@@ -58,6 +59,9 @@ import TimeBase
         batches += 1
         return batches == 2
       }
+      // With what it shares with another instance, between two batches: no batch of this one ever works again.
+      if isFaulty, device.fault == .isLostWhileIdle { isDead = true }
+      if isDead { throw DeviceError(.instanceLost, "another batch's error took the device") }
       if isFaulty, device.fault == .refuses { throw DeviceError(.badInput, "no such batch") }
       slot.inputs = shapes.map { tensor($0, $0.reduce(4, *) - (isFaulty && device.fault == .preparesLess ? 4 : 0)) }
       return slot
@@ -73,7 +77,7 @@ import TimeBase
       case .givesMoreBytes: slot.outputs = [tensor(shape, bytes + 4)]
       case .givesOtherRows: slot.outputs = [tensor([shape[0] + 1] + shape.dropFirst(), bytes + 16)]
       case .givesNoOutput: slot.outputs = []
-      case .refuses, .preparesLess: break
+      case .refuses, .preparesLess, .isLostWhileIdle: break
       }
       completion(.success(BatchTimes(inputsReady: MonotonicClock.now, computeEnd: MonotonicClock.now, outputsReady: MonotonicClock.now)))
     }
@@ -108,7 +112,8 @@ import TimeBase
       async let one = Self.infer(model, loops, left)
       async let other = Self.infer(model, loops, right)
       let answers = (await one, await other)
-      if batch == 2 || batch == 3 && fault == .isLostAndCannotBeMade {
+      // Nothing of a batch had begun that an idle instance's loss meets: a new instance takes it.
+      if batch == 2 && fault != .isLostWhileIdle || batch == 3 && fault == .isLostAndCannotBeMade {
         let problems = [answers.0.problem, answers.1.problem].compactMap { $0 }
         #expect(problems.count == 2)
         #expect(problems.allSatisfy { !$0.message.isEmpty && $0.status != .unavailable })
@@ -117,8 +122,9 @@ import TimeBase
         #expect(answers.1.values == right)
       }
     }
-    #expect(device.made.withLock { $0 } == (fault == .isLost ? 2 : fault == .isLostAndCannotBeMade ? 3 : 1), "a lost instance is made anew")
-    #expect(model.counters.current.failures[.backend] == (fault == .isLostAndCannotBeMade ? 4 : 2))
+    let made = [.isLost: 2, .isLostWhileIdle: 2, .isLostAndCannotBeMade: 3][fault] ?? 1
+    #expect(device.made.withLock { $0 } == made, "a lost instance is made anew")
+    #expect(model.counters.current.failures[.backend] == (fault == .isLostAndCannotBeMade ? 4 : fault == .isLostWhileIdle ? nil : 2))
     await withCheckedContinuation { continuation in model.queue.close { continuation.resume() } }
     try await loops.shutdownGracefully()
   }
