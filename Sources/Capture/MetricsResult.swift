@@ -20,26 +20,39 @@ package struct MetricsResult: Sendable {
     (.power, "Power [W]"), (.memoryUsed, "Memory Used [bytes]"),
   ]
 
-  /// Adds the samples to a trace. `ordinals`: CUDA's numbers of GPUs by UUID; others keep the driver's index.
+  /// Adds the samples to a trace. `ordinals`: CUDA's numbers of GPUs by UUID, also of the GPU instance that a program ran in. Others keep the
+  /// driver's index, where CUDA has given that number to none.
   package func add(to trace: inout Trace, ordinals: [String: Int64]) {
     let ids = Self.names.map { trace.names.intern($0.name) }
+    let taken = Set(ordinals.values)
+    // CUDA writes "GPU-" before every UUID, NVML "MIG-" before an instance's.
+    let byUUID = Dictionary(ordinals.map { (Self.plain($0.key), $0.value) }, uniquingKeysWith: min)
     for sample in samples {
       for gpu in sample.gpus {
-        let device = ordinals[gpu.uuid] ?? Int64(gpu.index)
+        let parts = gpu.instances.map { instance in instance.uuids.lazy.compactMap { byUUID[Self.plain($0)] }.first }
+        let free = taken.contains(Int64(gpu.index)) ? (taken.max() ?? 0) + 1 + Int64(gpu.index) : Int64(gpu.index)
+        // Clock and power of a GPU that MIG has split are also those of the instance that was used.
+        let device = byUUID[Self.plain(gpu.uuid)] ?? parts.lazy.compactMap { $0 }.first ?? free
         for (entry, id) in zip(Self.names, ids) {
           guard let value = gpu.answers[entry.quantity]?.value else { continue }
           trace.counters.append(CounterSample(time: sample.time.nanoseconds, counter: id, device: device, value: value))
         }
-        // A share of an instance is none of the GPU: it keeps a name of its own.
-        for instance in gpu.instances {
+        for (instance, own) in zip(gpu.instances, parts) {
+          if let own { GPUInstances.note(instance.identifier, isDevice: own, in: &trace) }
           for entry in Self.names {
             guard let value = instance.answers[entry.quantity]?.value else { continue }
-            let name = trace.names.intern("GPU instance \(instance.identifier): \(entry.name)")
-            trace.counters.append(CounterSample(time: sample.time.nanoseconds, counter: name, device: device, value: value))
+            let name = trace.names.intern(GPUInstances.name(instance.identifier, entry.name))
+            trace.counters.append(
+              CounterSample(time: sample.time.nanoseconds, counter: name, device: own ?? device, value: value))
           }
         }
       }
     }
+  }
+
+  /// A UUID without what stands before it.
+  private static func plain(_ uuid: String) -> Substring {
+    uuid.hasPrefix("GPU-") || uuid.hasPrefix("MIG-") ? uuid.dropFirst(4) : uuid[...]
   }
 
   /// One quantity of a GPU over the recording.

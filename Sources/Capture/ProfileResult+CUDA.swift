@@ -56,7 +56,7 @@ extension ProfileResult {
     var remarks = cuda.remarks.map { ($0.isWarning ? "NOT RECORDED: " : "") + $0.text }
     if cuda.files.isEmpty {
       remarks.append(
-        "no process started CUDA: COMMAND does not use it, or its driver loads no library (CUDA_INJECTION64_PATH is ignored by set-id programs)"
+        "no process started CUDA: COMMAND does not use it, or only in a process that outlived it (a daemon), or its driver loads no library (CUDA_INJECTION64_PATH is ignored by set-id programs)"
       )
     }
     for process in unrecorded {

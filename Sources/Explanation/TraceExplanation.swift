@@ -292,6 +292,11 @@ public struct TraceExplanation: Sendable {
         )
       }
     }
+    if let metrics, !metrics.undecidedInstances.isEmpty {
+      notes.append(
+        "counters of GPU instances \(metrics.undecidedInstances.map(String.init).joined(separator: ", ")) are in the trace and not weighed: which of them the program ran in is not recorded"
+      )
+    }
     if context.rate == nil, context.load != nil, context.requestsPerStep == nil, trace.batches.isEmpty, device?.counters.rate != nil {
       notes.append(
         "the load's rate is taken as steps per second: one request a step; give --requests-per-step where a batch carries several")

@@ -46,6 +46,8 @@ public struct GPUMetrics: Sendable, Hashable {
   public private(set) var throttles: [Throttle] = []
   /// Processes with memory on the GPU, where listed.
   public private(set) var processes: Int?
+  /// GPU instances (MIG) whose counters are in the trace and are not weighed: which of them the program ran in is not known.
+  public private(set) var undecidedInstances: [Int] = []
   /// Where it comes from.
   public private(set) var source: String
 
@@ -56,55 +58,30 @@ public struct GPUMetrics: Sendable, Hashable {
   }
 
   /// Nothing was seen.
-  var isEmpty: Bool { shares.isEmpty && clockMegahertz == nil && processes == nil }
+  var isEmpty: Bool { shares.isEmpty && clockMegahertz == nil && processes == nil && undecidedInstances.isEmpty }
 
   /// The samples in a trace, of one device; nil where there are none.
+  ///
+  /// Of a GPU that MIG has split the counters are those of its GPU instances, each a share of the instance. A program runs in one of them, and
+  /// its trace's shares are of that one's SMs: its counters are weighed, the others' are other programs'.
   public init?(_ trace: Trace, device: Int64) {
+    let samples = CounterSums.ofDevice(device, in: trace)
     source = "GPU metrics in the trace"
-    let table = trace.counters
-    if table.count == 0 { return nil }
-    // By position of the name: what it is, or -1.
-    let counters = PredictedCounter.Counter.allCases
-    var meaning: [NameID: Int] = [:]
-    for (index, text) in trace.names.texts.enumerated() {
-      let name = text.lowercased()
-      let id = NameID(rawValue: Int32(clamping: index))
-      // Names as Nsight Systems gives them: "SMs Active [Throughput %]"; older versions write "SM Active".
-      if name.hasPrefix("gr active") {
-        meaning[id] = counters.firstIndex(of: .graphicsActive)
-      } else if name.hasPrefix("sms active") || name.hasPrefix("sm active") {
-        meaning[id] = counters.firstIndex(of: .smActive)
-      } else if name.hasPrefix("tensor active") {
-        meaning[id] = counters.firstIndex(of: .tensorActive)
-      } else if name.hasPrefix("gpc clock frequency") {
-        meaning[id] = 100
-      } else if name.hasPrefix("dram read") && name.contains("%") || name.hasPrefix("dram write") && name.contains("%") {
-        meaning[id] = 101
-      }
+    if let whole = samples[nil] { take(whole) }
+    let instances = samples.keys.compactMap { $0 }.sorted()
+    let own = GPUInstances.numbers(ofDevice: device, in: trace) ?? Set(instances)
+    if own.count == 1, let number = own.first, let part = samples[number] {
+      take(part)
+      source += ", of GPU instance \(number)"
+    } else if own.count != 1 {
+      undecidedInstances = instances
     }
-    if meaning.isEmpty { return nil }
-    var sums: [(sum: Double, count: Double)] = Array(repeating: (0, 0), count: counters.count)
-    var (clock, clocks, dram, dramNames) = (0.0, 0.0, 0.0, Set<NameID>())
-    var dramSamples: [NameID: Double] = [:]
-    for row in 0..<table.count where table.device[row] == device || table.device[row] == Trace.unknown {
-      guard let what = meaning[table.counter[row]], table.value[row].isFinite, table.value[row] >= 0 else { continue }
-      let value = table.value[row]
-      if what == 100 {
-        // In hertz or megahertz, by version.
-        if value > 0 { (clock, clocks) = (clock + (value > 1e6 ? value / 1e6 : value), clocks + 1) }
-      } else if what == 101 {
-        dram += min(100, value) / 100
-        dramNames.insert(table.counter[row])
-        dramSamples[table.counter[row], default: 0] += 1
-      } else {
-        sums[what] = (sums[what].sum + min(100, value) / 100, sums[what].count + 1)
-      }
-    }
-    for (counter, sum) in zip(counters, sums) where sum.count > 0 { shares[counter] = sum.sum / sum.count }
-    // Reads and writes are two counters of one bus: their sum is its use.
-    if let samples = dramSamples.values.max(), samples > 0 { shares[.memoryActive] = min(1, dram / samples) }
-    if clocks > 0 { clockMegahertz = clock / clocks }
     if isEmpty { return nil }
+  }
+
+  private mutating func take(_ sums: CounterSums) {
+    shares.merge(sums.shares) { $1 }
+    clockMegahertz = sums.clockMegahertz ?? clockMegahertz
   }
 
   /// A DCGM exporter's or Triton's metrics page, or CSV of `nvidia-smi --query-gpu=... --format=csv` or `--query-compute-apps=...`.
@@ -137,6 +114,7 @@ public struct GPUMetrics: Sendable, Hashable {
     if watts == nil { watts = other.watts }
     if throttles.isEmpty { throttles = other.throttles }
     if processes == nil { processes = other.processes }
+    undecidedInstances = Set(undecidedInstances).union(other.undecidedInstances).sorted()
   }
 
   private mutating func note(_ masks: [UInt64]) {
@@ -150,7 +128,15 @@ public struct GPUMetrics: Sendable, Hashable {
     func values(_ name: String) -> [Double] {
       let samples = page.samples.filter { $0.name == name && $0.value.isFinite && $0.value >= 0 }
       let own = samples.filter { $0.labels["gpu"] == "\(device)" }
-      return (own.isEmpty ? samples : own).map(\.value)
+      let chosen = own.isEmpty ? samples : own
+      // Of a GPU that MIG has split there is one of each GPU instance: shares of different things, of which one is the program's.
+      let parts = Set(chosen.compactMap { $0.labels["GPU_I_ID"].flatMap { Int($0) } })
+      if parts.count > 1 {
+        undecidedInstances = parts.union(undecidedInstances).sorted()
+        return chosen.filter { $0.labels["GPU_I_ID"] == nil }.map(\.value)
+      }
+      let ofParts = chosen.filter { $0.labels["GPU_I_ID"] != nil }
+      return (ofParts.isEmpty ? chosen : ofParts).map(\.value)
     }
     func share(_ counter: PredictedCounter.Counter, _ names: [(String, Double)]) {
       for (name, scale) in names {
