@@ -90,6 +90,8 @@ public enum GainRefusal: Error, Sendable, Hashable {
   case adviceOnly
   /// No estimator was given.
   case noEstimator
+  /// Another finding's gains were asked for.
+  case notAsked
   /// The estimator's own run failed; why.
   case failed(String)
 
@@ -101,6 +103,7 @@ public enum GainRefusal: Error, Sendable, Hashable {
     case .unsupported: "not quantified: this change cannot be computed here"
     case .adviceOnly: "not quantified: advice"
     case .noEstimator: "not quantified: nothing to re-simulate the run with"
+    case .notAsked: "not quantified: only another finding's changes were asked for"
     case .failed(let reason): "not quantified: \(reason)"
     }
   }

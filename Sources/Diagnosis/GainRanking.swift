@@ -83,12 +83,14 @@ public struct Assessment: Sendable, Hashable {
   /// - Parameters:
   ///   - goal: nil for the standard goal of the load's kind.
   ///   - codes: findings to look for; nil for all.
+  ///   - only: the one finding whose fixes are worked out, and at this load alone: without the highest rates, the other findings' gains and the
+  ///     improvement plan, which take most of the time; nil for all of that.
   ///   - estimator: nil leaves every gain out.
   ///   - improvementSteps: longest path looked for; every step estimates each remaining fix once.
   ///   - pairs: pairs of fixes tried in the whole path where no single one gains; each is one estimate.
   public init(
-    of run: RunEvidence, goal: Goal? = nil, codes: Set<FindingCode>? = nil, estimator: (any GainEstimator)?, improvementSteps: Int = 4,
-    pairs: Int = 15
+    of run: RunEvidence, goal: Goal? = nil, codes: Set<FindingCode>? = nil, only: FindingCode? = nil, estimator: (any GainEstimator)?,
+    improvementSteps: Int = 4, pairs: Int = 15
   ) {
     let wanted = goal
     let goal = goal ?? Goal.standard(for: run.load)
@@ -98,12 +100,14 @@ public struct Assessment: Sendable, Hashable {
     self.undecided = findings.undecided
 
     var ledger = GainLedger(run: run, codes: codes, estimator: estimator)
-    ledger.prepare(findings.found.flatMap(\.observation.fixes).map(\.changes), forMaximumRate: true)
+    let asked = findings.found.filter { only == nil || $0.code == only }
+    ledger.prepare(asked.flatMap(\.observation.fixes).map(\.changes), forMaximumRate: only == nil)
     var ranked: [(finding: RankedFinding, keys: [Double], order: Int)] = []
     for (order, finding) in findings.found.enumerated() {
       var fixes: [(fix: AssessedFix, keys: [Double])] = []
       for fix in finding.observation.fixes {
-        let gains = ledger.gains(fix.changes)
+        let gains: Result<GainEstimate, GainRefusal> =
+          only == nil ? ledger.gains(fix.changes) : finding.code == only ? ledger.gainsAtThisLoad(fix.changes) : .failure(.notAsked)
         let keys = (try? gains.get()).map(goal.keys) ?? []
         fixes.append((AssessedFix(fix: fix, gains: gains), keys))
       }
@@ -111,10 +115,11 @@ public struct Assessment: Sendable, Hashable {
       let sorted = fixes.enumerated().sorted { Self.isBetter($0.element.keys, $1.element.keys, $0.offset, $1.offset) }.map(\.element)
       ranked.append((RankedFinding(finding: finding, fixes: sorted.map(\.fix)), sorted.first?.keys ?? [], order))
     }
-    self.ranked = OneDirection(of: run, goal: goal).filtered(
-      ranked.sorted { Self.isBetter($0.keys, $1.keys, $0.order, $1.order) }.map(\.finding))
+    let sorted = ranked.sorted { Self.isBetter($0.keys, $1.keys, $0.order, $1.order) }.map(\.finding)
+    // Fixes that pull in two directions are chosen among by their gains, which are not all known where one finding was asked for.
+    self.ranked = only == nil ? OneDirection(of: run, goal: goal).filtered(sorted) : sorted
     self.improvementPlan =
-      ledger.refusal == nil
+      ledger.refusal == nil && only == nil
       ? ledger.improvementPlan(self.ranked, goal: goal, paysFor: wanted != nil, steps: improvementSteps, pairs: pairs) : []
   }
 

@@ -28,6 +28,8 @@ public struct MeasuredRunner: Sendable {
   public var comparesEqualRows = true
   /// Whether what changes would buy is computed: batches are timed after the runs, some seconds per variant.
   public var explains = true
+  /// The one finding whose gains are worked out, at this load: neither the others' nor how much more the server can take; nil for everything.
+  package var only: FindingCode?
   /// Generator processes of a run.
   public var generators = 1
   /// On a GPU: how long each variant runs once more under the profiler, for kernels and calls; 0 for not at all.
@@ -246,13 +248,14 @@ public struct MeasuredRunner: Sendable {
       progress("\(variant.name): what each change would buy")
     }
     let estimator = fitted?.estimator(rate: load.result.answersPerSecond, p99GoalMilliseconds: experiment.latencyGoal.p99Milliseconds)
-    let assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
+    let assessment = Assessment(of: evidence, goal: experiment.goal, only: only, estimator: estimator)
     let outcome = load.result
     let headroom =
-      estimator?.headroom(today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .estimated)
+      (only == nil ? estimator : nil)?.headroom(today: evidence.load.throughput, goal: experiment.latencyGoal, kind: .estimated)
       ?? Headroom(
         goal: experiment.latencyGoal, today: evidence.load.throughput,
-        unknownBecause: evidence.steadiness?.unsteadyBecause ?? missing ?? "no simulation was fitted to this run")
+        unknownBecause: evidence.steadiness?.unsteadyBecause ?? missing
+          ?? (only == nil ? "no simulation was fitted to this run" : "one finding alone was asked for"))
     analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
     let latencies = outcome.latency.recordedValues.map { (nanoseconds: $0.value, count: Int(clamping: $0.count)) }
     let throughput = Figure(outcome.answersPerSecond, .requestsPerSecond, .measured, source: "generator: answers in the window")

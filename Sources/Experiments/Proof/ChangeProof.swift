@@ -51,6 +51,7 @@ package struct ChangeProof {
       var first = runner
       first.comparesEqualRows = false
       first.explains = true
+      first.only = FindingCode(rawValue: code)
       let seen = try first.run(experiment)
       ranked = seen.variants.first?.compared.assessment.ranked ?? []
       device = seen.device

@@ -13,6 +13,8 @@ import Workload
 public struct ExperimentRunner: Sendable {
   /// Whether elasticities, gains and cumulative improvement plans are computed: most of an experiment's time.
   public var explains = true
+  /// The one finding whose gains are worked out, at this load: neither the others' nor how much more the system can take; nil for everything.
+  package var only: FindingCode?
   /// How long the short runs are.
   public var lengths = RunLengths.standard
   /// Counts the events of all runs.
@@ -147,10 +149,26 @@ public struct ExperimentRunner: Sendable {
         of: system, rate: run.throughput, seeds: [21, 22], requests: lengths.sensitivity,
         progress: share(of: "\(variant.name): what limits", first: 1))
       progress("\(variant.name): what each change would buy")
-      assessment = Assessment(of: evidence, goal: experiment.goal, estimator: estimator)
+      assessment = Assessment(of: evidence, goal: experiment.goal, only: only, estimator: estimator)
     } else {
       assessment = Assessment(of: evidence, goal: experiment.goal, estimator: nil)
     }
+    var analysis = seen.analysis
+    analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
+    let headroom =
+      only == nil
+      ? headroom(estimator, seen, evidence, assessment, of: experiment)
+      : Headroom(goal: experiment.latencyGoal, today: evidence.load.throughput, unknownBecause: "one finding alone was asked for")
+    progress("\(variant.name): done")
+    return VariantResult(
+      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: analysis, evidence: evidence,
+      headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
+  }
+
+  private func headroom(
+    _ estimator: SimulatedEstimator, _ seen: SeenRun, _ evidence: RunEvidence, _ assessment: Assessment, of experiment: Experiment
+  ) -> Headroom {
+    let (variant, run) = (seen.variant, seen.run)
     progress("\(variant.name): how much more it can take")
     // A generator that limits today hides what the server can do; that it is the generator is this system's assumption.
     let isGenerator =
