@@ -87,7 +87,10 @@ class Results:
         for step in steps:
             failed = self.folder / f"{step}.failed"
             log = (self.attempts(step, "log") or [""])[-1].strip().splitlines()
-            if failed.exists():
+            skipped = self.folder / f"{step}.skipped"
+            if skipped.exists():
+                reasons.append(f"{step}: not on a stand-in: {skipped.read_text().strip()}")
+            elif failed.exists():
                 reasons.append(f"{step}: {failed.read_text().splitlines()[0]}" + (f": {log[-1][:160]}" if log else ""))
             elif not (self.folder / f"{step}.done").exists():
                 reasons.append(f"{step}: not run")
@@ -165,7 +168,10 @@ def servers(results, add):
     if python and linear:
         times = linear["requestsPerSecond"] / max(1e-9, python["requestsPerSecond"])
         add(what, f"{linear['requestsPerSecond']:,.0f}/s (p99 {linear['p99Milliseconds']:.1f} ms); {python['server']} {python['requestsPerSecond']:,.0f}/s "
-            f"(p99 {python['p99Milliseconds']:.1f} ms): {times:.1f} times; our generator: {linear['generator']}", "5 times", times >= 5 and linear["atNoLargerP99"])
+            f"(p99 {python['p99Milliseconds']:.1f} ms): {times:.1f} times; our generator: {linear['generator']}", "5 times",
+            times >= 5 and linear["p99Milliseconds"] <= python["p99Milliseconds"])
+    elif linear:
+        add(what, f"{linear['requestsPerSecond']:,.0f}/s (p99 {linear['p99Milliseconds']:.1f} ms)", "5 times", f"the Python server: {results.why('serve-python')}")
     else:
         add(what, "-", "5 times", results.why("serve-python"))
     identity = beside.get(("ours", "identity"))
