@@ -259,11 +259,12 @@ int32_t synchronize(Stream &stream) {
   return state().sticky;
 }
 
-/// While a stream of this thread captures, calls that wait or allocate end the capture.
+/// While a stream captures, calls that wait or allocate end the capture: those of the thread that captures, or of any thread where the capture is
+/// global, as its mode says.
 bool spoilsCapture(const char *name) {
   bool hasSpoilt = false;
   for (const auto &stream : state().streams) {
-    if ((*stream)->capture) {
+    if ((*stream)->capture && ((*stream)->capture->mode != HR_CAPTURE_THREAD_LOCAL || (*stream)->capture->capturer == std::this_thread::get_id())) {
       (*stream)->capture->isValid = false;
       hasSpoilt = true;
       complain(std::string(name) + " while a stream captures");
@@ -701,12 +702,14 @@ HRResult cuStreamWaitEvent(HRStream handle, HREvent eventHandle, uint32_t) {
   return HR_SUCCESS;
 }
 
-HRResult cuStreamBeginCapture_v2(HRStream handle, int32_t) {
+HRResult cuStreamBeginCapture_v2(HRStream handle, int32_t mode) {
   ENTER(true)
   auto stream = streamOf(__func__, handle);
   if (!stream || !handle) return HR_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   if (stream->capture) return HR_ERROR_INVALID_VALUE;
   stream->capture = std::make_shared<Graph>();
+  stream->capture->mode = mode;
+  stream->capture->capturer = std::this_thread::get_id();
   return HR_SUCCESS;
 }
 

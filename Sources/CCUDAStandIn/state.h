@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "CCUDA.h"
@@ -85,6 +86,9 @@ struct Queued {
 struct Graph {
   std::vector<Operation> operations;
   bool isValid = true;
+  /// While it is captured: by whom, and whose calls may spoil that (HR_CAPTURE_*).
+  int32_t mode = 0;
+  std::thread::id capturer;
 };
 
 struct Stream {

@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 /// Counters of GPU instances (the parts that MIG splits a GPU into) in a trace: a share of an instance is none of the GPU, so that they have names of
 /// their own.
 public enum GPUInstances {

@@ -1,6 +1,7 @@
 import CCUDA
 import CCUDAKernels
 import Glibc
+import Synchronization
 import Testing
 import Threads
 
@@ -243,6 +244,34 @@ extension OnStandIn {
       var graph: HRGraph?
       #expect(bench.functions.cuStreamEndCapture(stream, &graph) == HR_ERROR_STREAM_CAPTURE_INVALIDATED && graph == nil)
       bench.expectComplaint("while a stream captures")
+    }
+
+    /// A capture of one thread's is none of another's business, as CUDA's documentation of cuStreamCaptureMode has it; a global one is (mode 0).
+    @Test(arguments: [(Int32(0), true), (1, false)])
+    func anotherThreadMayAllocateWhileAThreadCapturesForItself(mode: Int32, spoils: Bool) throws {
+      let bench = try Bench()
+      let stream = try bench.stream()
+      #expect(bench.functions.cuStreamBeginCapture_v2(stream, mode) == 0)
+      let monitor = Monitor()
+      let other = Mutex<Int32?>(nil)
+      let functions = bench.functions
+      nonisolated(unsafe) let context = bench.context
+      let started = DetachedThread.start(named: "allocates") {
+        var address: UInt64 = 0
+        var result = functions.cuCtxSetCurrent(context)
+        if result == 0 { result = functions.cuMemAlloc_v2(&address, 4096) }
+        monitor.withLock { other.withLock { $0 = result } }
+        monitor.signal()
+      }
+      try #require(started)
+      monitor.lock()
+      while other.withLock({ $0 == nil }) { monitor.wait() }
+      monitor.unlock()
+      var graph: HRGraph?
+      let ended = bench.functions.cuStreamEndCapture(stream, &graph)
+      #expect(other.withLock { $0 } == (spoils ? Int32(clamping: HR_ERROR_STREAM_CAPTURE_UNSUPPORTED) : 0))
+      #expect(ended == (spoils ? Int32(clamping: HR_ERROR_STREAM_CAPTURE_INVALIDATED) : 0))
+      #expect(bench.standIn.complaints.isEmpty == !spoils, "\(bench.standIn.complaints)")
     }
 
     // MARK: - Launches
