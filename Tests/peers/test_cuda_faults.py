@@ -100,7 +100,8 @@ def test_an_error_in_the_middle_costs_its_batches_alone(tmp_path, model, entry, 
         failed = [text for text in said if text]
         # A batch of the other instances, and the one that was gathered meanwhile, may go with the context.
         assert len(failed) <= 2 * instances * ROWS, failed
-        assert all("CUDA" in text or "context" in text for text in failed), failed
+        # cuBLASLt says in its own words that the context it works in is gone.
+        assert all("CUDA" in text or "context" in text or "cuBLASLt" in text for text in failed), failed
         assert [model.ask(client, seed) for seed in range(200, 230)] == [None] * 30
         assert client.is_server_ready() and client.is_model_ready("linear")
     assert complaints(tmp_path) == ""
