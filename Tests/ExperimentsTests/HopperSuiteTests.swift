@@ -113,7 +113,11 @@ import Testing
   @Test func otherHeadsAreWithinTenPercent() throws {
     let suite = try TritonSuite(seconds: 1)
     let (hits, claims) = suite.score
-    #expect(claims == 12 && hits >= 11, "\(hits) of \(claims)")
+    // What counters show of the linear head is a tenth off, as its products are (Docs/validation.md); all of seqlen holds.
+    #expect(claims == 18 && hits >= 12, "\(hits) of \(claims)")
+    let seqlen = suite.entries.filter { $0.run.name.hasPrefix("seqlen") }
+    let held = seqlen.flatMap { entry in TritonSuite.figures.compactMap { TritonSuite.isHit($0, entry) } }
+    #expect(held == Array(repeating: true, count: 12))
     let saturated = try #require(suite.entries.first { $0.run.name == "linear 3,000 u" })
     #expect(saturated.counters.gpuBusy < 0.12 && suite.verdict.contains("no batch pipelining"))
     // A second instance doubles what the loop limits and adds less where the GPU is busy.

@@ -162,7 +162,7 @@ public enum Validation {
       "",
       "## A Triton on an H200", "",
       "`headroom bench --suite triton-h200`: tritonserver 2.51, the case study's batching and users, heads as unfused PyTorch graphs behind the Python back end. Host profile",
-      "`h200-triton-python` was fitted on the linear runs alone (input); seqlen is a prediction: \(tritonHits) of \(tritonClaims) figures within 10 %. - : not measured.",
+      "`h200-triton-python` was fitted on the rates and times of the linear runs (input); their counters and seqlen are predictions: \(tritonHits) of \(tritonClaims) figures within 10 %, * outside. - : not measured.",
       "",
     ] + triton.markdown + [
       "", triton.verdict + ".", "", "## The heads on an H200, kernel by kernel", "",

@@ -174,13 +174,7 @@ public struct ExperimentRunner: Sendable {
     let isGenerator =
       assessment.verdict.claims.first?.stage == .client
       || assessment.verdict.claims.first?.regime == .loadLimited && assessment.ranked.contains { $0.finding.code == .HR101 }
-    let headroom = Self.headroom(of: evidence, variant, run, isGenerator: isGenerator, estimator, goal: experiment.latencyGoal)
-    var analysis = seen.analysis
-    analysis.waterfall = analysis.waterfall.attributed(to: assessment.verdict)
-    progress("\(variant.name): done")
-    return VariantResult(
-      variant: variant, plan: plan, usualBatch: seen.usualBatch, run: run, trace: seen.trace, analysis: analysis, evidence: evidence,
-      headroom: headroom, assessment: assessment, throughputs: seen.throughputs, meanLatencies: seen.latencies)
+    return Self.headroom(of: evidence, variant, run, isGenerator: isGenerator, estimator, goal: experiment.latencyGoal)
   }
 
   /// How much more the variant can take, with what has to be so for it.
