@@ -28,7 +28,7 @@ bench: build ## the published case study: its GPU in virtual time, and this mach
 	@# 3: answered, with a verdict that is inconclusive. That is a result, on a busy machine the honest one.
 	@$(RELEASE) bench --device sim:rtx-pro-6000 --device cpu || [ $$? -eq 3 ]
 
-test: deps fetch-ahead lint test-swift test-cuda-headers test-peers ## everything but what takes minutes or measures times: ten minutes on two cores
+test: deps fetch-ahead lint test-swift test-cuda-headers test-peers ## everything but what takes minutes or measures times: eleven minutes on two cores
 	@Scripts/test-summary .build/test-swift.log .build/test-peers.log
 
 # Downloads wait for servers while builds take the processors.

@@ -16,12 +16,23 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; `make test-long` runs it")
 
 
+# Over fifteen seconds on two cores, the longest first.
+LONGEST_FIRST = [
+    "test_cuda_faults", "test_load", "answers of situations", "test_live", "test_robustness", "pages of experiments", "test_front_ends",
+    "test_perf_analyzer", "the case study's experiment", "test_isolation", "test_bench", "test_gpu_bring_up", "a window without an answer", "test_cuda",
+    "test_explain", "test_edges", "flipped verdicts", "test_explain_server",
+]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests of one module go to one worker, which starts the module's server once; a module's own xdist_group marks divide it."""
+    """Tests of one module go to one worker, which starts the module's server once; a module's own xdist_group marks divide it. Groups that take
+    long begin first, so that none is left alone at the end."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    rank = {name: index for index, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.get_closest_marker("xdist_group").args[0], len(rank)))
 
 
 # Tests that measure times. A machine that others keep busy is waited for, and then the test is skipped, and counted, as busy; so is one that

@@ -86,6 +86,8 @@ GAINS = pytest.mark.parametrize("gains", [("--no-gains",), pytest.param((), mark
 # Half a minute each on a core of their own.
 FLIPS = pytest.mark.xdist_group("flipped verdicts")
 DOCUMENTS = pytest.mark.xdist_group("the case study's experiment")
+ANSWERS = pytest.mark.xdist_group("answers of situations")
+PAGES = pytest.mark.xdist_group("pages of experiments")
 
 
 def is_upstream(variant, gains):
@@ -169,6 +171,7 @@ def test_the_answer_of_the_case_study(document, name):
     assert masked(document[name]["answer"]["lines"]) == golden(f"case-study-{name}.txt")
 
 
+@ANSWERS
 def test_the_answer_of_an_encoder_at_900_requests_per_second(headroom):
     document = json.loads(headroom("bench", ROOT / "Examples/encoder-l40s.yaml", "--json", "--quiet", "--no-files"))
     variant = document["variants"][0]
@@ -195,6 +198,7 @@ SITUATIONS = dict(
 )
 
 
+@ANSWERS
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_the_answer_of_a_situation(headroom, tmp_path, name):
     """Verdict, headroom and changes of situations that are not the case study's, word for word: none of the three may contradict another."""
@@ -446,6 +450,7 @@ def pages(headroom, tmp_path_factory):
     return page
 
 
+@PAGES
 @pytest.mark.parametrize("variants", [1, 2, 3])
 @pytest.mark.parametrize("width, height", [(1400, 900), (390, 844)])
 def test_cards_are_above_the_fold(pages, tmp_path, width, height, variants):
@@ -470,6 +475,7 @@ def comparison(headroom, tmp_path_factory):
     return (folder / "report.html").read_text()
 
 
+@PAGES
 @pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_mark_of_a_chart_lies_outside_it(comparison, tmp_path, width, dark):

@@ -406,6 +406,7 @@ def test_errors_fail(nginx, server):
     assert document["errorsByKind"].keys() == {"connect"} and document["errorSamples"]["connect"] == "Connection refused"
 
 
+@pytest.mark.xdist_group("a window without an answer")
 def test_a_window_without_an_answer_is_inconclusive():
     """A server may be well and slower than the window is long: that is no failure of the run."""
     with socket.socket() as listener:
@@ -496,6 +497,7 @@ def test_grpc_errors_have_their_own_kind(server, tmp_path):
     assert "does not speak gRPC" in text or "closed the connection" in text
 
 
+@pytest.mark.xdist_group("loads over TLS")
 def test_tls(tmp_path):
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     subprocess.run(
