@@ -55,6 +55,8 @@ enum LivePageScript {
       const unit = figure.unit in units ? units[figure.unit] : figure.unit;
       return digits(figure.value) + (unit ? " " + unit : "");
     }
+    // A number stays with its unit.
+    const together = text => text.replace(/(\d) (%|us|ms|s|requests\/s|rows)(?![a-z])/g, "$1\u00a0$2");
     // What is of the kind that the page's first line names carries no letter of it.
     const letter = figure => last && figure.kind === last.mode ? null : el("span", {class: "kind"}, figure.kind[0]);
     function shown(figure) {
@@ -277,7 +279,7 @@ enum LivePageScript {
         }
         part.append(image, names);
       }
-      part.append(el("dl", {class: "lines"}, ...rows.flatMap(([name, text, kind]) => [el("dt", {}, name), el("dd", {}, text, kind ? el("span", {class: "soft"}, ` [${kind}]`) : null)])));
+      part.append(el("dl", {class: "lines"}, ...rows.flatMap(([name, text, kind]) => [el("dt", {}, name), el("dd", {}, together(text), kind ? el("span", {class: "soft"}, ` [${kind}]`) : null)])));
       const diff = said.changes.length ? said.changes[0].configurationDiff : [];
       if (diff.length) part.append(el("pre", {"aria-label": "First change, as lines of config.pbtxt"}, diff.join("\n")));
       return part;
