@@ -173,7 +173,9 @@ def test_unloaded_and_loaded_again_under_load(tmp_path, model):
             for thread in threads:
                 thread.join(30)
         assert not any(thread.is_alive() for thread in threads)
-        assert all(text is None or "unavailable" in text or "no available versions" in text or "not ready" in text for text in said), set(said)
+        # A request may come before, while or after the model goes.
+        refusals = ("unavailable", "no available versions", "not ready", "stopped accepting new inference requests")
+        assert all(text is None or any(refusal in text for refusal in refusals) for text in said), set(said)
         assert said.count(None) > 0 and model.ask(client, 3) is None
     assert complaints(tmp_path) == ""
 
