@@ -164,8 +164,10 @@ def test_windows_of_one_server_follow_each_other(tmp_path):
     server = serving.Server(tmp_path / "models", "--device", "cuda:0", "--cuda-path", str(STANDIN), "--profile-window", "5s", "--profile-folder",
                             str(tmp_path), environment=ENVIRONMENT)
     load = subprocess.Popen([serving.BINARY, "load", "--url", f"http://{server.http}", "--model", "linear", "--users", "2", "--think", "constant:0.01",
-                             "--duration", "20", "--quiet"], stdout=subprocess.DEVNULL)
+                             "--duration", "120", "--quiet"], stdout=subprocess.DEVNULL)
     try:
+        # The load's process has to begin first.
+        assert serving.until(lambda: server.gauges("linear", "nv_inference_request_success")[0] > 0, seconds=60)
         answers = []
         for _ in range(4):
             request = urllib.request.Request(f"http://{server.http}/v2/headroom/profile", data=b'{"seconds": 0.3}', method="POST")
