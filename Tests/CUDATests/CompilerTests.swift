@@ -11,7 +11,7 @@ import Testing
       CUDASearch(explicitPath: nil, folders: ["/\(root)/.engines/cuda/compiler/nvidia/*/lib"], asksLinker: false))
   }()
 
-  /// All architectures with HEADROOM_ALL_ARCHITECTURES=1, as CI runs it; else the one with every instruction used.
+  /// All architectures with HEADROOM_ALL_ARCHITECTURES=1, as make test-long runs it; else the one with every instruction used.
   static let architectures =
     getenv("HEADROOM_ALL_ARCHITECTURES") != nil ? ["80", "86", "89", "90", "90a", "100", "120"] : ["90"]
 

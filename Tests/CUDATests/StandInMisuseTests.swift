@@ -255,6 +255,7 @@ extension OnStandIn {
       let monitor = Monitor()
       let other = Mutex<Int32?>(nil)
       let functions = bench.functions
+      // Unsafe because it is a pointer: the thread only hands it to the driver, which takes calls of any thread, and has ended before the bench goes.
       nonisolated(unsafe) let context = bench.context
       let started = DetachedThread.start(named: "allocates") {
         var address: UInt64 = 0
