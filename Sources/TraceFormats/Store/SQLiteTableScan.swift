@@ -48,7 +48,6 @@ struct SQLiteTableScan {
   }
 
   /// Calls `body` with each row; false ends the walk.
-  @inline(__always)
   mutating func forEach(root: Int, _ row: inout RowReader, _ body: (inout RowReader) throws(CellError) -> Bool) throws(CellError) {
     var next: Int? = root
     while true {
@@ -92,7 +91,6 @@ struct SQLiteTableScan {
   }
 
   /// The rows of the leaf. False where the body wants no more.
-  @inline(__always)
   private mutating func rows(
     _ start: Int, _ row: inout RowReader, _ body: (inout RowReader) throws(CellError) -> Bool
   ) throws(CellError) -> Bool {

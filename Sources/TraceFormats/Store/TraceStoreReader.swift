@@ -112,8 +112,9 @@ struct TraceStoreReader {
     return (size, nil)
   }
 
-  /// Calls `body` for each row of a table, if there is such a table.
-  @inline(__always)
+  /// Calls `body` for each row of a table, if there is such a table. The body is called, not copied into the walk at each of its uses: with
+  /// twenty tables the optimizer took half a minute for that, and a row's many cells cost far more than one call.
+  @inline(never)
   mutating func scan(
     _ layout: TableLayout, _ body: (inout RowReader) throws(CellError) -> Void
   ) throws(TraceStoreError) {
@@ -196,7 +197,6 @@ struct TraceStoreReader {
     return min(Int(clamping: max(0, largest)), rowsLeft / 4)
   }
 
-  @inline(__always)
   private mutating func scanDirectly(
     _ layout: TableLayout, _ plan: DirectPlan, _ body: (inout RowReader) throws(CellError) -> Void
   ) throws(TraceStoreError) {
