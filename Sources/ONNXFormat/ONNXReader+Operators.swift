@@ -225,7 +225,7 @@ extension ONNXReader {
           case .other(let reason): throw fail(place, reason)
           }
         }
-        inputs = Array(inputs.prefix(definition.inputCount))
+        inputs = definition.inputPlaces.map { $0 < inputs.count ? inputs[$0] : nil }
       } else if let function = BinaryOperation(onnxName: node.type) {
         // Min and Max take any number.
         guard node.inputs.count == 2 else { throw fail(place, "takes two inputs here, not \(node.inputs.count)") }

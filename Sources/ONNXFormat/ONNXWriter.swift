@@ -174,7 +174,8 @@ private struct Body {
 
   /// An operator with a definition: attributes where opset 17 has them, trailing inputs with their usual values left out.
   private mutating func emit(_ defined: DefinedOperator, _ label: String, _ inputs: [String], _ outputs: [String], _ type: DataType) {
-    var (all, attributes): ([String], [(String, Attribute)]) = (inputs, [])
+    var places = Dictionary(zip(defined.definition.inputPlaces, inputs), uniquingKeysWith: { first, _ in first })
+    var attributes: [(String, Attribute)] = []
     for attribute in defined.definition.attributes.sorted(by: { $0.input ?? -1 < $1.input ?? -1 }) {
       guard let content = defined.attributes.values[attribute.name] else { continue }
       guard let place = attribute.input else {
@@ -187,15 +188,15 @@ private struct Body {
         continue
       }
       if content == attribute.usual { continue }
-      while all.count < place { all.append("") }
       let name = "\(label).\(attribute.name)"
       switch content {
-      case .integer(let value): all.append(element(name, Double(value), .int64))
-      case .integers(let values): all.append(vector(name, values.map(\.constant)))
-      case .real(let value): all.append(element(name, Double(value), type))
+      case .integer(let value): places[place] = element(name, Double(value), .int64)
+      case .integers(let values): places[place] = vector(name, values.map(\.constant))
+      case .real(let value): places[place] = element(name, Double(value), type)
       case .text: break
       }
     }
+    let all = (0..<((places.keys.max() ?? -1) + 1)).map { places[$0] ?? "" }
     emit(defined.definition.name, label, all, outputs, attributes)
   }
 

@@ -112,7 +112,25 @@ extension OnStandIn {
       #expect(standIn.complaints == [])
     }
 
-    static let definitions: [(name: String, attributes: [String: OperatorAttribute.Content])] = [
+    /// Inputs behind x, of sizes behind the rows or of these alone.
+    enum Operand {
+      case elements([Int])
+      case parameter([Int])
+      case indices([Int])
+      case known([Int64], [Int])
+    }
+
+    /// With what is given behind x; nil: tensors of its size but for one axis.
+    static let definitions: [(name: String, attributes: [String: OperatorAttribute.Content], others: [Operand]?)] =
+      plainDefinitions.map { ($0.name, $0.attributes, nil) } + [
+        ("GatherElements", ["axis": .integer(-1)], [.indices([8, 4, 40])]),
+        ("GatherND", ["batch_dims": .integer(1)], [.indices([5, 2])]),
+        ("ScatterElements", ["axis": .integer(2)], [.indices([8, 1, 36]), .elements([8, 1, 36])]),
+        ("ScatterND", [:], [.known([1, 3, 0, -1], [2, 2]), .parameter([2, 4, 36])]),
+        ("OneHot", ["depth": .integer(2), "axis": .integer(1)], [.indices([5]), .parameter([2])]),
+      ]
+
+    private static let plainDefinitions: [(name: String, attributes: [String: OperatorAttribute.Content])] = [
       ("LogSoftmax", ["axis": .integer(1)]), ("LogSoftmax", [:]), ("Hardmax", ["axis": .integer(1)]), ("Hardmax", [:]),
       ("LpNormalization", [:]), ("LpNormalization", ["p": .integer(1), "axis": .integer(1)]), ("CumSum", ["axis": .integer(-1)]),
       ("CumSum", ["axis": .integer(1), "exclusive": .integer(1), "reverse": .integer(1)]), ("ArgMax", ["axis": .integer(-1)]),
@@ -129,15 +147,22 @@ extension OnStandIn {
     {
       let standIn = try #require(StandIn())
       let device = try standIn.device()
-      for (name, attributes) in Self.definitions {
+      for (name, attributes, others) in Self.definitions {
         // In 16 bits equals may come about, whose first place the reference does not see.
         if precision != .fp32 && ["ArgMax", "ArgMin", "Hardmax"].contains(name) { continue }
         let defined = try #require(DefinedOperator(name, attributes))
         var graph = Graph(name: name)
         let x = graph.addInput("x", .float32, [.rows, .fixed(4), .fixed(36), .fixed(8)])
         var inputs = [try graph.apply(.transpose(permutation: [0, 3, 1, 2]), "turned", [x])]
-        for place in 1..<max(1, defined.definition.inputCount) {
-          inputs.append(graph.addInput("z\(place)", .float32, [.rows, .fixed(1), .fixed(4), .fixed(36)]))
+        if case .indexed(let indexing) = defined.definition.form, indexing.indices == 0 { inputs = [] }
+        for (place, other) in (others ?? (1..<max(1, defined.definition.inputCount)).map { _ in .elements([1, 4, 36]) }).enumerated() {
+          switch other {
+          case .elements(let sizes): inputs.append(graph.addInput("z\(place)", .float32, [.rows] + sizes.map { .fixed($0) }))
+          case .parameter(let sizes): inputs.append(graph.addInput("z\(place)", .float32, sizes.map { .fixed($0) }))
+          case .indices(let sizes): inputs.append(graph.addInput("z\(place)", .int64, [.rows] + sizes.map { .fixed($0) }))
+          case .known(let values, let shape):
+            inputs.append(graph.addConstant("z\(place)", try #require(Tensor(int64: values, shape: shape))))
+          }
         }
         let result = try graph.apply(.defined(defined), "y", inputs)
         graph.outputs = [graph[result].type == .float32 ? result : try graph.apply(.cast(.float32), "real", [result])]
@@ -337,6 +362,49 @@ extension OnStandIn {
         }
       }
       instance.close()
+    }
+
+    /// The same of operators by an index, whichever side it is of; ONNX's OneHot takes any.
+    @Test func placesOutOfRangeAreTheRequestsFault() throws {
+      let standIn = try #require(StandIn())
+      let device = try standIn.device()
+      for (name, attributes) in [("GatherND", [:]), ("ScatterND", [:]), ("OneHot", ["depth": .integer(3)])]
+        as [(String, [String: OperatorAttribute.Content])]
+      {
+        var graph = Graph(name: name)
+        let indices = graph.addInput("indices", .int32, [.rows, .fixed(1)])
+        let table = graph.addConstant("table", try #require(Tensor(float32: [1, 2, 3], shape: [3])))
+        let pair = graph.addConstant("pair", try #require(Tensor(float32: [0, 7], shape: [2])))
+        let updates = graph.addInput("updates", .float32, [.rows])
+        let inputs = name == "OneHot" ? [indices, pair] : name == "GatherND" ? [table, indices] : [table, indices, updates]
+        try graph.addOutput(try graph.apply(.defined(try #require(DefinedOperator(name, attributes))), "y", inputs), named: "out")
+        let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 4))
+        let instance = try model.makeInstance()
+        for (index, isValid) in [(2, true), (3, false), (-3, true), (-4, false), (Int(Int32.min), false), (0, true)] {
+          let slot = try instance.prepare([[1, 1], [1]])
+          slot.inputs[0].memory.storeBytes(of: Int32(clamping: index), as: Int32.self)
+          slot.inputs[1].memory.storeBytes(of: 9, as: Float.self)
+          let batch = Batch()
+          instance.run(slot, events: nil) { batch.set($0) }
+          if isValid || name == "OneHot" {
+            _ = try batch.wait()
+            let values = (0..<(name == "GatherND" ? 1 : 3)).map { slot.outputs[0].memory.load(fromByteOffset: $0 * 4, as: Float.self) }
+            let place = (index + 3) % 3
+            let expected: [Float] =
+              switch name {
+              case "GatherND": [Float(place + 1)]
+              case "ScatterND": (0..<3).map { $0 == place ? 9 : Float($0 + 1) }
+              default: (0..<3).map { isValid && $0 == place ? 7 : 0 }
+              }
+            #expect(values == expected, "\(name) at \(index)")
+          } else {
+            let failure = #expect(throws: DeviceError.self) { try batch.wait() }
+            #expect(failure?.kind == .badInput)
+          }
+        }
+        instance.close()
+      }
+      #expect(standIn.complaints == [])
     }
 
     @Test func whatIsMissingIsNamedWithThePackageThatBringsIt() {

@@ -199,16 +199,40 @@ import TimeBase
     #expect(Set(DefinedSamples.all.map(\.name)) == Set(OperatorDefinition.all.map(\.name)))
   }
 
+  /// An index that leads nowhere fails its batch, on whichever side it is; one that repeats adds nothing here, and is refused beforehand.
+  @Test(arguments: [(4, true), (5, false), (-5, true), (-6, false)]) func indicesOutOfRange(index: Int64, isValid: Bool) throws {
+    for sample in [
+      DefinedSamples(name: "GatherElements", attributes: ["axis": .integer(2)], others: [.repeated([index], [1, 1])]),
+      DefinedSamples(name: "GatherND", attributes: [:], others: [.known([0, 0, index], [1, 3])]),
+      DefinedSamples(name: "ScatterND", attributes: [:], others: [.known([0, 0, index], [1, 3]), .parameter([1])]),
+    ] {
+      let graph = try sample.graph()
+      if isValid {
+        #expect(try Self.compare(graph, rows: 1).worst == 0, "\(sample)")
+      } else {
+        let failure = #expect(throws: DeviceError.self) { try Self.compare(graph, rows: 1) }
+        #expect(failure?.kind == .badInput, "\(sample)")
+      }
+    }
+    let sums = DefinedSamples(
+      name: "ScatterND", attributes: ["reduction": .text("add")], others: [.known([0], [1, 1]), .parameter([1, 3, 5])])
+    let failure = #expect(throws: DeviceError.self) { try Self.compare(try sums.graph(), rows: 1) }
+    #expect(failure?.kind == .unsupported)
+  }
+
   /// What moves only is any type's, and an empty batch is one.
   @Test func movesAreOfAnyTypeAndOfNothing() throws {
     for type in [DataType.int64, .int32, .bool] {
       for sample in DefinedSamples.all {
-        guard case .moved? = OperatorDefinition.named(sample.name)?.form else { continue }
+        switch OperatorDefinition.named(sample.name)?.form {
+        case .moved?, .indexed?: break
+        default: continue
+        }
         let (worst, _) = try Self.compare(try sample.graph(type: type), rows: 2)
         #expect(worst == 0, "\(sample) of \(type)")
       }
     }
-    for sample in DefinedSamples.all where sample.name != "Pad" || sample.attributes["mode"] != .text("wrap") {
+    for sample in DefinedSamples.all where sample.runsWithoutRows {
       let (worst, _) = try Self.compare(try sample.graph(), rows: 0)
       #expect(worst == 0)
     }

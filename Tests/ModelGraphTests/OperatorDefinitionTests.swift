@@ -6,13 +6,13 @@ import TimeBase
 /// Operators with a definition: what they give, by ONNX's examples or by hand; what is refused; and that moves are what the definition says.
 @Suite struct OperatorDefinitionTests {
   private static func run(
-    _ name: String, _ attributes: [String: OperatorAttribute.Content], _ inputs: [(values: [Double], shape: [Int])]
+    _ name: String, _ attributes: [String: OperatorAttribute.Content], _ inputs: [(values: [Double], shape: [Int])], integers: Int? = nil
   ) throws -> DenseArray {
     var graph = Graph(name: "one")
     var ids: [ValueID] = []
     var given: [String: DenseArray] = [:]
     for (index, input) in inputs.enumerated() {
-      ids.append(graph.addInput("x\(index)", .float32, input.shape.map { .fixed($0) }))
+      ids.append(graph.addInput("x\(index)", index == integers ? .int64 : .float32, input.shape.map { .fixed($0) }))
       let array: DenseArray = try #require(DenseArray(shape: input.shape, values: input.values))
       given["x\(index)"] = array
     }
@@ -70,6 +70,129 @@ import TimeBase
     #expect(
       try Self.run("DepthToSpace", ["blocksize": .integer(2)], [(depth, [1, 4, 1, 3])]).values
         == [0, 9, 1, 10, 2, 11, 18, 27, 19, 28, 20, 29])
+  }
+
+  /// onnx docs/Operators.md: the examples of each.
+  @Test func elementsByIndices() throws {
+    func run(_ name: String, _ attributes: [String: OperatorAttribute.Content] = [:], _ inputs: [(values: [Double], shape: [Int])]) throws
+      -> [Double]
+    {
+      try Self.run(name, attributes, inputs, integers: name == "OneHot" ? 0 : 1).values
+    }
+    let square = ([1.0, 2, 3, 4], [2, 2])
+    #expect(try run("GatherElements", ["axis": .integer(1)], [square, ([0, 0, 1, 0], [2, 2])]) == [1, 1, 4, 3])
+    let three = ([1.0, 2, 3, 4, 5, 6, 7, 8, 9], [3, 3])
+    #expect(try run("GatherElements", [:], [three, ([-1, -2, 0, -2, 0, 0], [2, 3])]) == [7, 5, 3, 4, 2, 3])
+    #expect(try run("GatherND", [:], [([0, 1, 2, 3], [2, 2]), ([0, 0, 1, 1], [2, 2])]) == [0, 3])
+    #expect(try run("GatherND", [:], [([0, 1, 2, 3], [2, 2]), ([1, 0], [2, 1])]) == [2, 3, 0, 1])
+    #expect(
+      try run("GatherND", ["batch_dims": .integer(1)], [([0, 1, 2, 3, 4, 5, 6, 7], [2, 2, 2]), ([1, 0], [2, 1])]) == [2, 3, 4, 5])
+    let zeros = ([Double](repeating: 0, count: 9), [3, 3])
+    #expect(
+      try run("ScatterElements", [:], [zeros, ([1, 0, 2, 0, 2, 1], [2, 3]), ([1, 1.1, 1.2, 2, 2.1, 2.2], [2, 3])])
+        == [2, 1.1, 0, 1, 0, 2.2, 0, 2.1, 1.2])
+    let five = ([1.0, 2, 3, 4, 5], [1, 5])
+    #expect(
+      try run("ScatterElements", ["axis": .integer(1)], [five, ([1, -2], [1, 2]), ([1.5, 2.5], [1, 2])]) == [1, 1.5, 3, 2.5, 5])
+    for (reduction, expected) in [
+      ("add", [1.0, 5.2, 3, 4, 5]), ("mul", [1, 4.62, 3, 4, 5]), ("max", [1, 2.1, 3, 4, 5]), ("min", [1, 1.1, 3, 4, 5]),
+    ] {
+      let sums = try run(
+        "ScatterElements", ["axis": .integer(1), "reduction": .text(reduction)], [five, ([1, 1], [1, 2]), ([1.1, 2.1], [1, 2])])
+      #expect(zip(sums, expected).allSatisfy { abs($0 - $1) < 1e-12 }, "\(reduction): \(sums)")
+    }
+    #expect(
+      try run("ScatterND", [:], [([1, 2, 3, 4, 5, 6, 7, 8], [8]), ([4, 3, 1, 7], [4, 1]), ([9, 10, 11, 12], [4])])
+        == [1, 11, 3, 10, 9, 6, 7, 12])
+    let values = ([2.0, 5], [2])
+    #expect(try run("OneHot", ["depth": .integer(3)], [([0, -1, 3], [3]), values]) == [5, 2, 2, 2, 2, 5, 2, 2, 2])
+    #expect(try run("OneHot", ["depth": .integer(2), "axis": .integer(0)], [([0, 1, 1], [3]), values]) == [5, 2, 2, 2, 5, 5])
+  }
+
+  @Test(
+    arguments: [
+      ("GatherElements", [:], [[2, 2], [2, 2, 1]]), ("GatherElements", [:], [[2, 2], [2, 3]]), ("GatherND", [:], [[2, 2], [1, 3]]),
+      ("GatherND", ["batch_dims": .integer(1)], [[2, 2], [3, 1]]), ("GatherND", ["batch_dims": .integer(.min)], [[2, 2], [2, 1]]),
+      ("GatherND", ["batch_dims": .integer(.max)], [[2, 2], [2, 1]]), ("GatherND", [:], [[2, 2], []]),
+      ("ScatterElements", [:], [[2, 2], [1, 2], [2, 2]]), ("ScatterElements", ["reduction": .text("mean")], [[2, 2], [1, 2], [1, 2]]),
+      ("ScatterND", [:], [[2, 2], [3, 1], [3]]), ("OneHot", ["depth": .integer(0)], [[3], [2]]),
+      ("OneHot", ["depth": .integer(3)], [[3], [3]]), ("OneHot", ["depth": .integer(3), "axis": .integer(3)], [[3], [2]]),
+    ] as [(String, [String: OperatorAttribute.Content], [[Int]])])
+  func placesThatDoNotFitAreRefused(name: String, attributes: [String: OperatorAttribute.Content], shapes: [[Int]]) {
+    #expect(throws: GraphError.self) {
+      try Self.run(
+        name, attributes, shapes.map { ([Double](repeating: 0, count: $0.reduce(1, *)), $0) }, integers: name == "OneHot" ? 0 : 1)
+    }
+  }
+
+  /// What devices copy is what the definition says, for random shapes and places: gathers of each kind, scatters to places that differ.
+  @Test func copiesByIndicesAreTheDefinition() throws {
+    var generator = SplitMix64(seed: 5)
+    func number(_ below: Int) -> Int { Int(clamping: generator.next() % UInt64(clamping: below)) }
+    for _ in 0..<400 {
+      let data = (0..<(1 + number(4))).map { _ in 1 + number(4) }
+      let axis = number(data.count)
+      var along = data.map { 1 + number($0) }
+      along[axis] = 1 + number(5)
+      let places = along.reduce(1, *)
+      try Self.expectCopies(
+        "GatherElements", ["axis": .integer(axis)], [data, along], (0..<places).map { _ in number(2 * data[axis]) - data[axis] })
+      // One place a lane: none is written twice.
+      along[axis] = 1
+      let lanes = along.reduce(1, *)
+      try Self.expectCopies(
+        "ScatterElements", ["axis": .integer(axis - data.count)], [data, along, along],
+        (0..<lanes).map { _ in number(2 * data[axis]) - data[axis] })
+      let shared = number(data.count)
+      let depth = 1 + number(data.count - shared)
+      let middle = (0..<number(3)).map { _ in 1 + number(3) }
+      let indices = Array(data[..<shared]) + middle + [depth]
+      let tuples = indices.dropLast().reduce(1, *)
+      try Self.expectCopies(
+        "GatherND", ["batch_dims": .integer(shared)], [data, indices],
+        (0..<tuples).flatMap { _ in (0..<depth).map { number(data[shared + $0]) } })
+      let first = 1 + number(data.count)
+      try Self.expectCopies(
+        "ScatterND", [:], [data, [1, first], [1] + data[first...]], (0..<first).map { number(2 * data[$0]) - data[$0] })
+      let classes = 1 + number(5)
+      try Self.expectCopies(
+        "OneHot", ["axis": .integer(number(data.count + 1)), "depth": .integer(classes)], [data, [2]],
+        (0..<data.reduce(1, *)).map { _ in number(3 * classes) - classes })
+    }
+  }
+
+  private static func expectCopies(
+    _ name: String, _ attributes: [String: OperatorAttribute.Content], _ sizes: [[Int]], _ integers: [Int]
+  ) throws {
+    let defined = try #require(DefinedOperator(name, attributes))
+    guard case .indexed(let indexing) = defined.definition.form else {
+      Issue.record("\(name) has no indices")
+      return
+    }
+    let given = sizes.enumerated().map { place, sizes in
+      place == indexing.indices ? integers.map { Double($0) } : (0..<sizes.reduce(1, *)).map { Double($0 + 100 * (place + 1)) }
+    }
+    let expected = try run(name, attributes, Array(zip(given, sizes)).map { (values: $0.0, shape: $0.1) }, integers: indexing.indices)
+    var result = [Double](repeating: .nan, count: expected.values.count)
+    for move in indexing.moves(sizes, defined.attributes) {
+      _ = DenseArray.build(move.sizes) { position in
+        func place(_ region: ElementMove.Region) -> Int {
+          region.offset + zip(position, region.strides).reduce(0) { $0 + $1.0 * $1.1 }
+        }
+        var (from, to) = (place(move.source), place(move.target))
+        if let lookup = move.lookup {
+          for (number, axis) in lookup.axes.enumerated() {
+            let integer = integers[place(lookup.region) + number * lookup.step]
+            let index = integer < 0 ? integer + axis.size : integer
+            if lookup.isLenient && !(0..<axis.size).contains(index) { return 0 }
+            if lookup.isOfTarget { to += index * axis.stride } else { from += index * axis.stride }
+          }
+        }
+        result[to] = given[move.input][from]
+        return 0
+      }
+    }
+    #expect(expected.values == result, "\(name) \(attributes) of \(sizes) by \(integers)")
   }
 
   @Test(

@@ -22,8 +22,19 @@ import Testing
   private static let attributes: [String: [String: OperatorAttribute.Content]] = [
     "CumSum": ["axis": .integer(1), "reverse": .integer(1)], "Tile": ["repeats": .integers([.fixed(1), .fixed(2)])],
     "Pad": ["pads": .integers([.fixed(0), .fixed(1), .fixed(0), .fixed(2)]), "value": .real(-.infinity)],
-    "DepthToSpace": ["blocksize": .integer(2)], "SpaceToDepth": ["blocksize": .integer(2)],
+    "DepthToSpace": ["blocksize": .integer(2)], "SpaceToDepth": ["blocksize": .integer(2)], "OneHot": ["depth": .integer(3)],
   ]
+
+  /// Shapes of the inputs of those that do not take any.
+  private static let shapes: [String: [Shape]] = {
+    // Blocks are of planes.
+    let plane: Shape = [.rows, .fixed(4), .fixed(2), .fixed(2)]
+    let (rows, places): (Shape, Shape) = ([.rows, .fixed(6)], [.rows, .fixed(1)])
+    return [
+      "DepthToSpace": [plane], "SpaceToDepth": [plane], "GatherND": [rows, places], "ScatterND": [rows, places, rows],
+      "OneHot": [rows, [.fixed(2)]],
+    ]
+  }()
 
   private func temporaryPath(_ name: String) -> String {
     "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/headroom-\(getpid())-\(name)"
@@ -31,14 +42,14 @@ import Testing
 
   private static func graph(_ operation: ModelGraph.Operation) throws -> Graph {
     var graph = Graph(name: "one")
-    // Blocks are of planes.
-    let isPlane = ["DepthToSpace", "SpaceToDepth"].contains(operation.name)
-    let shape: Shape = isPlane ? [.rows, .fixed(4), .fixed(2), .fixed(2)] : [.rows, .fixed(6)]
-    var inputs = [graph.addInput("x", .float32, shape)]
-    var count = 1
+    var (count, indices): (Int, Int?) = (1, nil)
     if case .binary = operation { count = 2 }
-    if case .defined(let defined) = operation { count = defined.definition.inputCount }
-    for index in 1..<max(1, count) { inputs.append(graph.addInput("z\(index)", .float32, shape)) }
+    if case .defined(let defined) = operation {
+      count = defined.definition.inputCount
+      if case .indexed(let indexing) = defined.definition.form { indices = indexing.indices }
+    }
+    let shapes = Self.shapes[operation.name] ?? (0..<count).map { _ in [.rows, .fixed(6)] }
+    let inputs = shapes.enumerated().map { graph.addInput("x\($0)", $0 == indices ? .int64 : .float32, $1) }
     graph.outputs = [try graph.apply(operation, "y", inputs.map { $0 })]
     return graph
   }
@@ -50,9 +61,13 @@ import Testing
     let read = try ONNXReader.read(ArrayStorage(try ONNXWriter.write(graph)), file: "m.onnx")
     #expect(read.nodes.map(\.operation) == [operation])
     // By definition, and with the shape that was inferred.
-    let shape = try #require(Shapes.sizes(graph[graph.inputs[0]].shape, rows: 2))
-    let x = try #require(DenseArray(shape: shape, values: (0..<shape.reduce(1, *)).map { Double($0) / 8 + 0.125 }))
-    let result = try ReferenceEvaluator.evaluate(graph, inputs: Dictionary(uniqueKeysWithValues: graph.inputs.map { (graph[$0].name, x) }))
+    var given: [String: DenseArray] = [:]
+    for id in graph.inputs {
+      let shape = try #require(Shapes.sizes(graph[id].shape, rows: 2))
+      let x: DenseArray = try #require(DenseArray(shape: shape, values: (0..<shape.reduce(1, *)).map { Double($0) / 8 + 0.125 }))
+      given[graph[id].name] = x
+    }
+    let result = try ReferenceEvaluator.evaluate(graph, inputs: given)
     #expect(result.count == 1 && result[0].values.allSatisfy { !$0.isNaN })
     // In a plan it is a kernel, and a plan's file gives it back.
     let gpu = try GPUCatalogue().find("h200").gpu

@@ -127,3 +127,43 @@ def test_defined_operators_give_what_onnxruntime_gives(headroom, evaluate, tmp_p
     headroom("export", path, "-o", written)
     onnx.checker.check_model(str(written))
     assert_equal(written, ours)
+
+
+def whole(*values):
+    return numpy.array(values, numpy.int64)
+
+
+# Operators whose further inputs have x's shape: attributes, inputs (None: x), opset, x's type and shape, results.
+SHAPED = [
+    ("GatherElements", {"axis": 1}, [None, whole([[0, -1, 2], [1, 1, 0]])], 17, "FLOAT", [1, 3, 4], 1),
+    ("GatherElements", {}, [None, whole([0, -1], [1, 2], [-3, 0])], 13, "FLOAT", [3, 4], 1),
+    ("GatherND", {}, [None, whole([0, 1], [2, -1])], 17, "FLOAT", [3, 4, 2], 1),
+    ("GatherND", {"batch_dims": 1}, [None, whole([[1], [0]], [[-1], [2]], [[3], [3]])], 17, "FLOAT", [3, 4, 2], 1),
+    ("GatherND", {"batch_dims": 2}, [None, whole([[1], [0]], [[-1], [1]])], 17, "FLOAT", [2, 2, 2, 3], 1),
+    ("ScatterElements", {"axis": -1}, [None, whole([0, -1], [1, 3]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 4], 1),
+    ("ScatterElements", {"reduction": "add"}, [None, whole([0, 1], [0, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 4], 1),
+    ("ScatterElements", {"reduction": "max"}, [None, whole([0, 1], [0, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 18, "FLOAT", [3, 4], 1),
+    ("ScatterND", {}, [None, whole([0, -1], [2, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 4, 2], 1),
+    ("ScatterND", {"reduction": "mul"}, [None, whole([0], [0]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 2], 1),
+    ("OneHot", {}, [None, numpy.array(40), numpy.array([-1, 2], numpy.float32)], 17, "INT64", [2, 4], 1),
+    ("OneHot", {"axis": 1}, [None, whole(45), numpy.array([-1, 2], numpy.float32)], 11, "INT64", [2, 4], 1),
+]
+
+
+@pytest.mark.parametrize("name, attributes, inputs, opset, kind, shape, results", SHAPED, ids=lambda value: value if isinstance(value, str) else "")
+def test_operators_of_shaped_inputs_give_what_onnxruntime_gives(headroom, evaluate, tmp_path, name, attributes, inputs, opset, kind, shape, results):
+    path, written = tmp_path / "model.onnx", tmp_path / "written.onnx"
+    names = ["x" if value is None else f"known{index}" for index, value in enumerate(inputs)]
+    outputs = [f"y{index}" for index in range(results)]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(name, names, outputs, **attributes)], "shaped",
+        [onnx.helper.make_tensor_value_info("x", getattr(onnx.TensorProto, kind), shape)],
+        [onnx.helper.make_tensor_value_info(output, onnx.TensorProto.INT64 if output == "y1" else onnx.TensorProto.FLOAT, None) for output in outputs],
+        [onnx.numpy_helper.from_array(value, label) for label, value in zip(names, inputs) if value is not None])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8 if opset < 21 else 10)
+    onnx.save(model, str(path))
+    ours = evaluate(path, 2, 5)
+    assert_equal(path, ours)
+    headroom("export", path, "-o", written)
+    onnx.checker.check_model(str(written))
+    assert_equal(written, ours)

@@ -93,6 +93,20 @@ KINDS = {
              '      let x = try call.input(0)\n      guard let first = x.shape.first?.multiplied(by: .fixed(2)) else { throw OperatorRefusal("is a scalar") }\n'
              '      return (x.type, [first] + x.shape.dropFirst())\n    },\n    moved(\n      "Tile"')],
     }),
+    "by an index": ("operator by an index", {
+        "Sources/ModelGraph/Operators/IndexOperators.swift": [
+            ('    indexed(\n      "GatherElements"', '    indexed(\n      "MadeUpRows", inputs: 2, attributes: [],\n      Indexing(\n'
+             '        place: { position, _, _, index in [index([position[0]])] + position.dropFirst() },\n'
+             '        moves: { sizes, _ in\n          let (results, strides) = (sizes[1] + sizes[0].dropFirst(), DenseArray.strides(sizes[0]))\n'
+             '          return [\n            ElementMove(\n'
+             '              sizes: results, source: .init(offset: 0, strides: [0] + strides.dropFirst()),\n'
+             '              target: .init(offset: 0, strides: DenseArray.strides(results)),\n              lookup: .init(\n'
+             '                input: 1, region: .init(offset: 0, strides: [1] + strides.dropFirst().map { _ in 0 }),\n'
+             '                axes: [.init(size: sizes[0][0], stride: strides[0])]))\n          ]\n        })\n'
+             '    ) { call throws(OperatorRefusal) in\n      let (x, indices) = (try call.input(0), try call.input(1))\n'
+             '      guard indices.shape.count == 1, !x.shape.isEmpty else { throw OperatorRefusal("takes rows by a list") }\n'
+             '      return (x.type, indices.shape + x.shape.dropFirst())\n    },\n    indexed(\n      "GatherElements"')],
+    }),
 }
 
 

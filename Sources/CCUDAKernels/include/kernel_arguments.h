@@ -16,6 +16,20 @@ typedef struct {
   long long c[HR_MAX_RANK];
 } HRWalk;
 
+/// Where an element comes from, or goes, by integers of another tensor: the walk's `b` leads to the first of `count`, `step` apart.
+typedef struct {
+  int count;
+  /// Integers of 64 bits; else of 32.
+  int isLong;
+  /// They say where elements go.
+  int isOfTarget;
+  /// What is out of range moves nothing, and is no error.
+  int isLenient;
+  long long step;
+  long long sizes[HR_MAX_RANK];
+  long long strides[HR_MAX_RANK];
+} HRLookup;
+
 /// Fused attention: one (batch, head) pair is `batch * heads + head`; strides in elements.
 typedef struct {
   int heads;

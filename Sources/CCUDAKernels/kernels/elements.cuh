@@ -110,6 +110,47 @@ copy_4(const unsigned int *source, unsigned int *target, HRWalk walk) { copy_ele
 HR_KERNEL(256)
 copy_8(const unsigned long long *source, unsigned long long *target, HRWalk walk) { copy_elements(source, target, walk); }
 
+/// Elements by their indices, whatever their type. The walk's `b` leads through the integers, its `c` through the target. An index out of range
+/// sets the flag where that is an error; what is taken by it is zero.
+template <class Bytes>
+HR_DEVICE void copy_indexed(const Bytes *source, const void *indices, Bytes *target, const HRWalk &walk, const HRLookup &lookup, int *flag) {
+  for (long long element = first_index(); element < walk.count; element += index_step()) {
+    Places place = places(walk, element);
+    long long offset = 0;
+    bool isValid = true;
+    for (int axis = 0; axis < lookup.count; axis++) {
+      long long at = place.b + axis * lookup.step;
+      long long index = lookup.isLong ? ((const long long *)indices)[at] : ((const int *)indices)[at];
+      if (index < 0) index += lookup.sizes[axis];
+      if (index >= 0 && index < lookup.sizes[axis]) offset += index * lookup.strides[axis];
+      else isValid = false;
+    }
+    if (!isValid && !lookup.isLenient) *flag = 1;
+    if (lookup.isOfTarget) {
+      if (isValid) target[place.c + offset] = source[place.a];
+    } else {
+      target[place.c] = isValid ? source[place.a + offset] : 0;
+    }
+  }
+}
+
+HR_KERNEL(256)
+copy_indexed_1(const unsigned char *source, const void *indices, unsigned char *target, HRWalk walk, HRLookup lookup, int *flag) {
+  copy_indexed(source, indices, target, walk, lookup, flag);
+}
+HR_KERNEL(256)
+copy_indexed_2(const unsigned short *source, const void *indices, unsigned short *target, HRWalk walk, HRLookup lookup, int *flag) {
+  copy_indexed(source, indices, target, walk, lookup, flag);
+}
+HR_KERNEL(256)
+copy_indexed_4(const unsigned int *source, const void *indices, unsigned int *target, HRWalk walk, HRLookup lookup, int *flag) {
+  copy_indexed(source, indices, target, walk, lookup, flag);
+}
+HR_KERNEL(256)
+copy_indexed_8(const unsigned long long *source, const void *indices, unsigned long long *target, HRWalk walk, HRLookup lookup, int *flag) {
+  copy_indexed(source, indices, target, walk, lookup, flag);
+}
+
 /// One element, by its bits, everywhere.
 template <class Bytes>
 HR_DEVICE void fill_elements(Bytes *target, long long count, unsigned long long bits) {

@@ -88,6 +88,9 @@ struct CPUExecutor {
         loop(
           step.sources.map { CombinationLoops.Operand(elements: floats($0), places: StridedReader($0)) }, floats(step.target),
           step.target.count)
+      case .indexed(let lookup):
+        try IndexLoops(lookup: lookup, source: step.sources[0], indices: step.sources[1], target: step.target)
+          .run(address(step.sources[0]), address(step.sources[1]), address(step.target))
       }
     case .fill(let bits, let target): fill(bits, target)
     case .scaleAdd(let alpha, let beta, let c, let target):

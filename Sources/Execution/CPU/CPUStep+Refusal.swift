@@ -19,7 +19,7 @@ extension CPUStep.Work {
     case .select(let condition, let a, let b, let target):
       if condition.type != .bool { return "a condition of \(condition.type.rawValue) is not available on this device" }
       return a.type == target.type && b.type == target.type ? nil : "a choice of unlike types is not available on this device"
-    case .defined(let step): return Self.floats(step.sources)
+    case .defined(let step): return step.operation.definition.isFloatingPoint ? Self.floats(step.sources) : nil
     default: return nil
     }
   }

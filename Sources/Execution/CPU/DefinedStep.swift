@@ -8,6 +8,8 @@ struct DefinedStep: Sendable {
     /// Lanes of `size` elements, `stride` apart.
     case alongAxis(AxisLoops.Loop, size: Int, stride: Int)
     case elementwise(CombinationLoops.Loop)
+    /// Elements of the first source by the integers of the second. Both and the target have the sizes of what is moved.
+    case indexed(ElementMove.Lookup)
   }
 
   var operation: DefinedOperator
@@ -59,14 +61,40 @@ extension CPUProgramBuilder {
         append(name, node.name, .fill(bits, target: target))
       }
       if source.count == 0 || target.count == 0 { return }
-      for move in movement.moves(source.shape, attributes) {
-        var (from, to) = (move.isFromResult ? target : source, target)
-        (from.shape, from.strides) = (move.sizes, move.source.strides)
-        from.offset += move.source.offset * from.type.memorySize
-        (to.shape, to.strides) = (move.sizes, move.target.strides)
-        to.offset += move.target.offset * to.type.memorySize
-        append(name, node.name, .copy(source: from, target: to))
+      for move in movement.moves(source.shape, attributes) { append(move, of: [source], to: target, fixed, node) }
+    case .indexed(let indexing):
+      if indexing.combine(attributes) != nil { throw fail(node, "with a reduction is not available on this device") }
+      var sources: [TensorView] = []
+      for index in node.inputs.indices { sources.append(dense(try view(node, index), node)) }
+      guard [.int64, .int32].contains(sources[indexing.indices].type) else {
+        throw fail(node, "indices are \(sources[indexing.indices].type)")
+      }
+      if target.count == 0 { return }
+      for move in indexing.moves(sources.map(\.shape), attributes) where !move.sizes.contains(0) {
+        append(move, of: sources, to: target, fixed, node)
       }
     }
+  }
+
+  private mutating func append(
+    _ move: ElementMove, of sources: [TensorView], to target: TensorView, _ operation: DefinedOperator, _ node: Node
+  ) {
+    func view(_ view: TensorView, _ region: ElementMove.Region) -> TensorView {
+      var view = view
+      (view.shape, view.strides) = (move.sizes, region.strides)
+      view.offset += region.offset * view.type.memorySize
+      return view
+    }
+    let (from, to) = (view(move.isFromResult ? target : sources[move.input], move.source), view(target, move.target))
+    let name = operation.definition.name.lowercased()
+    guard let lookup = move.lookup else {
+      append(name, node.name, .copy(source: from, target: to))
+      return
+    }
+    append(
+      name, node.name,
+      .defined(
+        DefinedStep(
+          operation: operation, loop: .indexed(lookup), sources: [from, view(sources[lookup.input], lookup.region)], target: to)))
   }
 }

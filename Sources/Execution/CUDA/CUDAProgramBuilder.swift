@@ -191,14 +191,14 @@ struct CUDAProgramBuilder {
   /// An operator with a definition: the kernel of its name, called as its family's are.
   private mutating func defined(_ step: DefinedStep) throws(DeviceError) {
     guard let source = step.sources.first, step.sources.count <= 3 else { throw unsupported("so many inputs are not available") }
-    let function = "\(step.name)_\(try element(source).suffix)"
+    func function() throws(DeviceError) -> String { "\(step.name)_\(try element(source).suffix)" }
     let numbers = [0, 1].map { index in CUDALaunch.value(index < step.operation.numbers.count ? step.operation.numbers[index] : 0) }
     switch step.loop {
     case .alongAxis(_, let size, let stride):
       let rows = source.count / max(1, size)
       append(
         byRows(
-          function, blocks: (rows + 3) / 4,
+          try function(), blocks: (rows + 3) / 4,
           [
             .place(.view(source)), .place(.view(step.target)), CUDALaunch.value(Int64(rows)), CUDALaunch.value(Int32(clamping: size)),
             CUDALaunch.value(Int64(stride)),
@@ -207,11 +207,31 @@ struct CUDAProgramBuilder {
       let places = (0..<3).map { $0 < step.sources.count ? CUDAPlace.view(step.sources[$0]) : .null }
       append(
         elementwise(
-          function, count: step.target.count,
+          try function(), count: step.target.count,
           places.map { .place($0) } + [
             .place(.view(step.target)), try walk(step.target.shape, step.sources.map(\.strides), count: step.target.count),
           ] + numbers))
+    case .indexed(let lookup): try indexed(lookup, source, indices: step.sources[1], step.target)
     }
+  }
+
+  /// Elements that integers of another tensor say the places of, whatever their type.
+  private mutating func indexed(
+    _ lookup: ElementMove.Lookup, _ source: TensorView, indices: TensorView, _ target: TensorView
+  ) throws(DeviceError) {
+    let bytes = source.type.memorySize
+    guard [1, 2, 4, 8].contains(bytes), let argument = lookup.argument(isLong: indices.type == .int64) else {
+      throw unsupported("\(name) of \(source.type.rawValue) by \(lookup.axes.count) integers is not available")
+    }
+    if !lookup.isLenient { usesFlag = true }
+    append(
+      elementwise(
+        "copy_indexed_\(bytes)", count: target.count,
+        [
+          .place(.view(source)), .place(.view(indices)), .place(.view(target)),
+          try walk(target.shape, [source.strides, indices.strides, target.strides], count: target.count), CUDALaunch.value(argument),
+          .place(lookup.isLenient ? .null : .flag),
+        ]))
   }
 
   private mutating func softmax(_ source: TensorView, width: Int, stride: Int, _ target: TensorView) throws(DeviceError) {

@@ -1,5 +1,6 @@
 import CCUDAKernels
 import CheckedNumbers
+import ModelGraph
 
 /// How element-wise kernels walk their operands: sizes and strides, dimensions joined where every operand allows it.
 struct CUDAWalk {
@@ -41,5 +42,23 @@ struct CUDAWalk {
     withUnsafeMutableBytes(of: &walk.b) { store(1, $0) }
     withUnsafeMutableBytes(of: &walk.c) { store(2, $0) }
     return walk
+  }
+}
+
+extension ElementMove.Lookup {
+  /// For the kernel; nil where there are more axes than it takes.
+  func argument(isLong: Bool) -> HRLookup? {
+    guard axes.count <= Int(HR_MAX_RANK) else { return nil }
+    var argument = HRLookup()
+    (argument.count, argument.isLong) = (Int32(clamping: axes.count), isLong ? 1 : 0)
+    (argument.isOfTarget, argument.isLenient) = (isOfTarget ? 1 : 0, isLenient ? 1 : 0)
+    argument.step = Int64(step)
+    withUnsafeMutableBytes(of: &argument.sizes) { bytes in
+      for (place, axis) in axes.enumerated() { bytes.storeBytes(of: Int64(axis.size), toByteOffset: place * 8, as: Int64.self) }
+    }
+    withUnsafeMutableBytes(of: &argument.strides) { bytes in
+      for (place, axis) in axes.enumerated() { bytes.storeBytes(of: Int64(axis.stride), toByteOffset: place * 8, as: Int64.self) }
+    }
+    return argument
   }
 }

@@ -269,6 +269,9 @@ public enum ShapeInference {
 
     case .defined(let defined):
       if defined.definition.isFloatingPoint { try expectFloating(try input(0)) }
+      if case .indexed(let indexing) = defined.definition.form, ![.int64, .int32].contains(try input(indexing.indices).type) {
+        throw fail("indices must be int32 or int64")
+      }
       do throws(OperatorRefusal) { return [try defined.result(inputs)] } catch { throw fail(error.reason) }
 
     case .costed(let costed):

@@ -2,7 +2,7 @@
 /// definition, and what a plan counts. Reader, writer, shape inference, the reference evaluator, plans, plan files and rules for costs follow
 /// from the value; devices have a loop under its name, or none where its elements only move.
 ///
-/// The families (`alongAxis`, `elementwise`, `moved`) make definitions of what their members differ in.
+/// The families (`alongAxis`, `elementwise`, `moved`, `indexed`) make definitions of what their members differ in.
 public final class OperatorDefinition: Sendable {
   /// ONNX's name: "Pad". Kernels and plans have it in lower case.
   public let name: String
@@ -43,8 +43,14 @@ public final class OperatorDefinition: Sendable {
     self.result = result
   }
 
+  /// Where ONNX has the tensors among its inputs: attributes that are inputs may stand between.
+  public var inputPlaces: [Int] {
+    let taken = Set(attributes.compactMap(\.input))
+    return Array((0..<(inputCount + taken.count)).filter { !taken.contains($0) }.prefix(inputCount))
+  }
+
   /// Every definition. One more stands in the list of its family.
-  public static let all: [OperatorDefinition] = axisOperators + elementOperators + layoutOperators + padOperators
+  public static let all: [OperatorDefinition] = axisOperators + elementOperators + layoutOperators + padOperators + indexOperators
 
   private static let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
@@ -60,6 +66,8 @@ public enum OperatorForm: Sendable {
   case elementwise(@Sendable (_ elements: [Double], _ attributes: OperatorAttributes) -> Double)
   /// Elements of the one input to other places: devices copy, and need nothing of their own.
   case moved(Movement)
+  /// Elements to other places that integers of an input say: devices copy, and need nothing of their own.
+  case indexed(Indexing)
 }
 
 /// An operator's inputs and attributes, as the rule for its result sees them.

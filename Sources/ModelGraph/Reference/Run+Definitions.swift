@@ -1,3 +1,5 @@
+import CheckedNumbers
+
 extension Run {
   /// What an operator's definition gives.
   func evaluated(
@@ -28,6 +30,45 @@ extension Run {
     case .moved(let movement):
       let fill = movement.fill(attributes) ?? .nan
       return DenseArray.build(shape) { position in movement.origin(position, x.shape, attributes).map { x[$0] } ?? fill }
+    case .indexed(let indexing):
+      do throws(OperatorRefusal) { return try indexed(indexing, attributes, inputs, shape) } catch {
+        throw GraphError(node: node.name, operation: definition.name, reason: error.reason)
+      }
     }
+  }
+
+  /// Elements by their indices, one after the other.
+  private func indexed(
+    _ indexing: Indexing, _ attributes: OperatorAttributes, _ inputs: [DenseArray], _ shape: [Int]
+  ) throws(OperatorRefusal) -> DenseArray {
+    let (sizes, data, indices) = (inputs.map(\.shape), inputs[indexing.data], inputs[indexing.indices])
+    var refusal: OperatorRefusal?
+    func place(_ position: [Int]) -> [Int]? {
+      var place = indexing.place(position, sizes, attributes) { Int(saturating: indices[$0]) }
+      for axis in place.indices {
+        let given = place[axis]
+        if given < 0 { place[axis] = given &+ data.shape[axis] }
+        if place[axis] < 0 || place[axis] >= data.shape[axis] {
+          refusal = OperatorRefusal("index \(given) is out of range for dimension \(axis) of size \(data.shape[axis])")
+          return nil
+        }
+      }
+      return place
+    }
+    var result: DenseArray
+    if let updates = indexing.updates.map({ inputs[$0] }) {
+      result = data
+      let (strides, combine) = (DenseArray.strides(shape), indexing.combine(attributes))
+      _ = DenseArray.build(updates.shape) { position in
+        guard let place = place(position) else { return 0 }
+        let (offset, update) = (zip(place, strides).reduce(0) { $0 + $1.0 * $1.1 }, updates[position])
+        result.values[offset] = combine?(result.values[offset], update) ?? update
+        return 0
+      }
+    } else {
+      result = DenseArray.build(shape) { position in place(position).map { data[$0] } ?? .nan }
+    }
+    if let refusal { throw refusal }
+    return result
   }
 }

@@ -13,14 +13,7 @@ extension CostRule {
       }
       return data[..<axis] + indices + data[(axis + 1)...]
     }
-    rules["GatherElements"] = copy { node in node.shape(1) }
-    rules["GatherND"] = copy { node in
-      guard let data = node.shape(0), let indices = node.shape(1), let depth = indices.last?.fixedSize else { return nil }
-      let shared = node.integer("batch_dims") ?? 0
-      guard shared >= 0, depth >= 0, shared + depth <= data.count else { return nil }
-      return indices.dropLast() + data[(shared + depth)...]
-    }
-    for name in ["ScatterElements", "ScatterND", "Scatter", "TensorScatter"] { rules[name] = .likeFirst(0) }
+    for name in ["Scatter", "TensorScatter"] { rules[name] = .likeFirst(0) }
     rules["OneHot"] = CostRule(
       types: { node in [node.elementType(2)] },
       shapes: { node in

@@ -63,7 +63,7 @@ extension CostRule {
   private static func rule(_ definition: OperatorDefinition) -> CostRule {
     @Sendable func result(_ node: CostedNode) -> (type: DataType?, shape: Shape)? {
       var values: [Value?] = []
-      for index in 0..<definition.inputCount {
+      for index in definition.inputPlaces {
         guard let shape = node.shape(index) else { return nil }
         values.append(Value(name: "", type: node.elementType(index) ?? node.elementType(0) ?? .float32, shape: shape))
       }
