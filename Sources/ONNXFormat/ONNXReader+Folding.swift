@@ -6,7 +6,9 @@ import ModelGraph
 extension ONNXReader {
   /// Folds the node when its results are known numbers; false leaves it to become an operation.
   mutating func fold(_ node: NodeMessage, _ place: String) throws(ONNXError) -> Bool {
-    guard let output = node.outputs.first, !output.isEmpty else { throw fail(place, "has no output") }
+    guard node.outputs.contains(where: { !$0.isEmpty }) else { throw fail(place, "has no output") }
+    // An operator with several results may leave out its first; none of those is folded.
+    guard let output = node.outputs.first, !output.isEmpty else { return false }
     func attribute(_ name: String) -> Int? { node.attributes[name]?.integer.flatMap { Int(exactly: $0) } }
     func input(_ index: Int) -> String? { index < node.inputs.count && !node.inputs[index].isEmpty ? node.inputs[index] : nil }
     func known(_ index: Int) -> Numbers? { input(index).flatMap { self.known($0) } }

@@ -235,10 +235,16 @@ extension ONNXReader {
       }
     }
 
-    if case .split = operation {
-    } else if let extra = node.outputs.dropFirst().first(where: { !$0.isEmpty && read.contains($0) }) {
+    // As many as ONNX has, or the first alone.
+    var (hasAll, resultCount) = (false, 1)
+    if case .split = operation { (hasAll, resultCount) = (true, node.outputs.count) }
+    if case .defined(let defined) = operation, defined.definition.resultCount > 1 {
+      (hasAll, resultCount) = (true, defined.definition.resultCount)
+    }
+    if !hasAll, let extra = node.outputs.dropFirst().first(where: { !$0.isEmpty && read.contains($0) }) {
       throw fail(place, "its output \"\(extra)\" is read; only the first is supported")
     }
+    if node.outputs.count > resultCount, hasAll { throw fail(place, "has \(node.outputs.count) outputs, not \(resultCount)") }
     var ids: [ValueID?] = []
     for input in inputs {
       guard let input else {
@@ -248,14 +254,16 @@ extension ONNXReader {
       ids.append(try value(input, for: place))
     }
     while let last = ids.last, last == nil { ids.removeLast() }
-    let outputs = node.outputs.prefix { !$0.isEmpty }
+    let names = node.outputs.enumerated().map { place, name in
+      !name.isEmpty ? name : resultCount == 1 ? node.label : "\(node.label).\(place)"
+    }
     let results: [ValueID]
     do throws(GraphError) {
-      results = try graph.append(operation, node.label, ids, outputNames: Array(outputs))
+      results = try graph.append(operation, node.label, ids, outputNames: names)
     } catch {
       throw fail(place, error.reason)
     }
-    for (output, id) in zip(outputs, results) { values[output] = id }
+    for (output, id) in zip(node.outputs, results) where !output.isEmpty { values[output] = id }
   }
 
   private func unknownNumbers(_ node: NodeMessage, _ index: Int, _ place: String) -> ONNXError {

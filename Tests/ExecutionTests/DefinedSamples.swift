@@ -55,7 +55,7 @@ struct DefinedSamples: CustomStringConvertible {
         inputs.append(try graph.apply(.expand([.rows] + sizes.map { .fixed($0) }), "rows of z\(index)", [row]))
       }
     }
-    graph.outputs = [try graph.apply(.defined(try #require(DefinedOperator(name, attributes))), "y", inputs)]
+    graph.outputs = try graph.append(.defined(try #require(DefinedOperator(name, attributes))), "y", inputs)
     return graph
   }
 
@@ -72,6 +72,8 @@ struct DefinedSamples: CustomStringConvertible {
         DefinedSamples(name: "CumSum", attributes: ["axis": .integer(axis), "exclusive": .integer(1)]),
         DefinedSamples(name: "CumSum", attributes: ["axis": .integer(axis), "exclusive": .integer(1), "reverse": .integer(1)]),
         DefinedSamples(name: "ArgMax", attributes: ["axis": .integer(axis)], sizes: [3, 70]),
+        DefinedSamples(name: "TopK", attributes: ["axis": .integer(axis), "k": list(3)], sizes: [3, 70]),
+        DefinedSamples(name: "TopK", attributes: ["axis": .integer(axis), "k": list(20), "largest": .integer(0)], sizes: [40, 20]),
         DefinedSamples(name: "ArgMin", attributes: ["axis": .integer(axis), "keepdims": .integer(0), "select_last_index": .integer(1)]),
       ]
     } + [

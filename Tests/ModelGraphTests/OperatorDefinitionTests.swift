@@ -48,6 +48,25 @@ import TimeBase
     #expect(try Self.run("ArgMin", [:], [x]).shape == [1, 3])
   }
 
+  @Test func theLargestAndTheSmallest() throws {
+    func run(_ attributes: [String: OperatorAttribute.Content], _ values: [Double], _ shape: [Int]) throws -> [[Double]] {
+      var graph = Graph(name: "best")
+      let x = graph.addInput("x", .float32, shape.map { .fixed($0) })
+      graph.outputs = try graph.append(.defined(try #require(DefinedOperator("TopK", attributes))), "y", [x])
+      try graph.validate()
+      #expect(graph.outputs.map { graph[$0].type } == [.float32, .int64])
+      return try ReferenceEvaluator.evaluate(graph, inputs: ["x": try #require(DenseArray(shape: shape, values: values))]).map(\.values)
+    }
+    // onnx docs/Operators.md, TopK's examples.
+    let rising = (0..<12).map { Double($0) }
+    #expect(try run(["k": Self.list(3)], rising, [3, 4]) == [[3, 2, 1, 7, 6, 5, 11, 10, 9], [3, 2, 1, 3, 2, 1, 3, 2, 1]])
+    #expect(try run(["k": Self.list(2), "largest": .integer(0), "axis": .integer(0)], rising, [3, 4])[1] == [0, 0, 0, 0, 1, 1, 1, 1])
+    #expect(try run(["k": Self.list(3)], [1, 5, .nan, 5], [1, 4])[1] == [1, 3, 0], "of equal ones the first, not-a-numbers last")
+    for k in [Self.list(5), Self.list(-1), Self.list(1, 1), Self.list()] {
+      #expect(throws: GraphError.self) { try run(["k": k], rising, [3, 4]) }
+    }
+  }
+
   @Test func boundsThatAreTensors() throws {
     #expect(try Self.run("Clip", [:], [([-1, 3, 9], [3]), ([0], []), ([6], [])]).values == [0, 3, 6])
     #expect(try Self.run("Clip", [:], [([1, 3, 9], [3]), ([4], []), ([2], [])]).values == [2, 2, 2])
@@ -230,9 +249,9 @@ import TimeBase
 
   @Test func repeatsMayFollowTheRows() throws {
     let tile = try #require(DefinedOperator("Tile", ["repeats": .integers([.rows, .fixed(1)])]))
-    let result = try tile.result([Value(name: "x", type: .float32, shape: [.fixed(1), .fixed(3)])])
-    #expect(result.1 == [.rows, .fixed(3)])
-    #expect(throws: OperatorRefusal.self) { try tile.result([Value(name: "x", type: .float32, shape: [.rows, .fixed(3)])]) }
+    let results = try tile.results([Value(name: "x", type: .float32, shape: [.fixed(1), .fixed(3)])])
+    #expect(results.map(\.1) == [[.rows, .fixed(3)]])
+    #expect(throws: OperatorRefusal.self) { try tile.results([Value(name: "x", type: .float32, shape: [.rows, .fixed(3)])]) }
   }
 
   /// The copies that devices make put every element where the definition says it comes from.
@@ -262,9 +281,8 @@ import TimeBase
       return
     }
     // Crops may leave less than nothing.
-    guard let shape = try? defined.result([Value(name: "x", type: .float32, shape: sizes.map { .fixed($0) })]).1.map(\.constant) else {
-      return
-    }
+    let given = Value(name: "x", type: .float32, shape: sizes.map { .fixed($0) })
+    guard let shape = (try? defined.results([given]))?.first?.1.map(\.constant) else { return }
     let x = (0..<sizes.reduce(1, *)).map { Double($0 + 100) }
     var result = [Double](repeating: movement.fill(defined.attributes) ?? .nan, count: shape.reduce(1, *))
     for move in result.isEmpty ? [] : movement.moves(sizes, defined.attributes) {

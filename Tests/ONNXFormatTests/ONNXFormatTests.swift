@@ -121,6 +121,35 @@ func array(_ json: JSONValue?) throws -> DenseArray {
     #expect(try read("b", "").nodes.map(\.operation) == [.binary(.maximum)])
   }
 
+  /// Of several results each has its place, also where one before it is left out; early opsets have k as an attribute.
+  @Test func severalResultsAreRead() throws {
+    let places = try Self.read {
+      $0.integers("k", [2])
+      $0.node("TopK", ["x", "k"], ["", "y"], [("largest", .integer(0))])
+    }
+    let smallest = try #require(DefinedOperator("TopK", ["k": .integers([.fixed(2)]), "largest": .integer(0)]))
+    #expect(places.nodes.map(\.operation) == [.defined(smallest)])
+    #expect(places.outputs == [places.nodes[0].outputs[1]] && places[places.outputs[0]].type == .int64)
+    let again = try ONNXReader.read(ArrayStorage(try ONNXWriter.write(places)), file: "again.onnx")
+    #expect(again.nodes.map(\.operation) == places.nodes.map(\.operation))
+    #expect(throws: ONNXError.self) {
+      try Self.read {
+        $0.integers("k", [2])
+        $0.node("TopK", ["x", "k"], ["y", "places", "more"])
+      }
+    }
+    var old = SampleFile(opset: 9)
+    old.input("x", ["rows", 3, 4])
+    old.node("TopK", ["x"], ["y", "places"], [("axis", .integer(1)), ("k", .integer(3))])
+    old.output("y")
+    #expect(try old.read().nodes.map(\.operation.name) == ["TopK"])
+    guard case .defined(let defined) = try old.read().nodes[0].operation else {
+      Issue.record("is counted by a rule")
+      return
+    }
+    #expect(defined.attributes.sizes("k") == [.fixed(3)])
+  }
+
   @Test func padsOfSomeAxesArePadsOfAll() throws {
     let graph = try Self.read(18) {
       $0.integers("pads", [1, 2])

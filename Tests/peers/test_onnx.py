@@ -145,6 +145,7 @@ SHAPED = [
     ("ScatterElements", {"reduction": "max"}, [None, whole([0, 1], [0, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 18, "FLOAT", [3, 4], 1),
     ("ScatterND", {}, [None, whole([0, -1], [2, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 4, 2], 1),
     ("ScatterND", {"reduction": "mul"}, [None, whole([0], [0]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 2], 1),
+    ("TopK", {"axis": 1}, [None, whole(2)], 17, "FLOAT", [3, 5], 2), ("TopK", {"axis": 0, "largest": 0}, [None, whole(3)], 11, "FLOAT", [4, 5], 2),
     ("OneHot", {}, [None, numpy.array(40), numpy.array([-1, 2], numpy.float32)], 17, "INT64", [2, 4], 1),
     ("OneHot", {"axis": 1}, [None, whole(45), numpy.array([-1, 2], numpy.float32)], 11, "INT64", [2, 4], 1),
 ]

@@ -13,7 +13,7 @@ import tritonclient.http as httpclient  # noqa: E402
 DATA = pathlib.Path(onnx.__file__).parent / "backend/test/data/node"
 OPERATORS = set(
     """Abs Ceil Celu Clip Cos Elu Exp Floor GatherElements GatherND HardSigmoid HardSwish LeakyRelu Log Max Min Neg Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round ScatterElements ScatterND Selu Sign Sin Softplus Softsign ThresholdedRelu""".split())
+    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round ScatterElements ScatterND Selu Sign Sin Softplus Softsign ThresholdedRelu TopK""".split())
 
 
 def tensors(folder, kind):
@@ -36,14 +36,15 @@ def cases():
         inputs = tensors(path.parent / "test_data_set_0", "input")
         outputs = tensors(path.parent / "test_data_set_0", "output")
         kept, given = [], []
-        fixes = model.graph.node[0].op_type.startswith(("Clip", "Gather", "Reduce", "Scatter"))
+        fixes = model.graph.node[0].op_type.startswith(("Clip", "Gather", "Reduce", "Scatter", "TopK"))
         for index, (value, array) in enumerate(zip(list(model.graph.input), inputs)):
             if fixes and index > 0:
                 model.graph.initializer.append(numpy_helper.from_array(array, value.name))
             else:
                 kept.append(value)
                 given.append(array)
-        if any(array.dtype != numpy.float32 or array.size == 0 for array in given + outputs):
+        kinds = {array.dtype for array in outputs} - {numpy.dtype(numpy.float32), numpy.dtype(numpy.int64)}
+        if kinds or any(array.dtype != numpy.float32 for array in given) or any(array.size == 0 for array in given + outputs):
             continue
         # Scatters that reduce are ONNX Runtime's.
         if any(attribute.name == "reduction" and attribute.s != b"none" for attribute in model.graph.node[0].attribute):

@@ -93,6 +93,24 @@ KINDS = {
              '      let x = try call.input(0)\n      guard let first = x.shape.first?.multiplied(by: .fixed(2)) else { throw OperatorRefusal("is a scalar") }\n'
              '      return (x.type, [first] + x.shape.dropFirst())\n    },\n    moved(\n      "Tile"')],
     }),
+    "several results": ("operator of several results", {
+        "Sources/ModelGraph/Operators/MultipleResultOperators.swift": [
+            ('    alongAxis(\n      "TopK"', '    alongAxis(\n      "MadeUpEnds", operations: 1, results: [.ofElements, .ofElements],\n'
+             '      size: { _, _ throws(OperatorRefusal) in .fixed(1) }\n    ) { lane, _ in [[lane.min() ?? 0], [lane.max() ?? 0]] },\n    alongAxis(\n      "TopK"')],
+        "Sources/Execution/CPU/AxisLoops.swift": [
+            ('    "TopK": {', '    "MadeUpEnds": { _ in\n      { lane in\n        let last = lane.targets[1].assumingMemoryBound(to: Float.self)\n'
+             '        lane.floats[0] = lane.source[lane.stride * lane.extreme(isLast: false, <)]\n'
+             '        last[0] = lane.source[lane.stride * lane.extreme(isLast: false, >)]\n      }\n    },\n    "TopK": {')],
+        "Sources/CCUDAKernels/kernels/rows.cuh": [
+            ("/// The best that is behind the last, `kept` times", "HR_KERNEL(128)\nHR_NAME(madeupends)(const Element *source, Element *target, Element *largest, "
+             "void *third, long long rows, int width, long long stride, int kept, float first, float second) {\n"
+             "  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {\n"
+             "    const Element *x = source + (row / stride * width * stride + row % stride);\n"
+             "    int low = extreme_place(x, width, stride, -1.0f, false), high = extreme_place(x, width, stride, 1.0f, false);\n"
+             "    if (thread_index() % 32 == 0) {\n      target[row] = x[low * stride];\n      largest[row] = x[high * stride];\n    }\n  }\n}\n\n"
+             "/// The best that is behind the last, `kept` times")],
+        "Sources/CCUDAStandIn/kernels.cpp": [("TYPED(topk, 128)", "TYPED(topk, 128), TYPED(madeupends, 128)")],
+    }),
     "by an index": ("operator by an index", {
         "Sources/ModelGraph/Operators/IndexOperators.swift": [
             ('    indexed(\n      "GatherElements"', '    indexed(\n      "MadeUpRows", inputs: 2, attributes: [],\n      Indexing(\n'

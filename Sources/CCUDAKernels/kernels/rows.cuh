@@ -249,6 +249,51 @@ HR_NAME(argmin)(const Element *source, long long *target, long long rows, int wi
   }
 }
 
+// Operators along one axis with several results: three targets, null where there are fewer, of `kept` elements each row, `stride` apart too; a
+// row's elements begin at (r / stride) * kept * stride + r % stride there. Then the numbers among its attributes.
+
+/// The best that is behind the last, `kept` times: without memory of its own, and in order.
+HR_KERNEL(128)
+HR_NAME(topk)(const Element *source, Element *target, long long *places, void *third, long long rows, int width, long long stride, int kept,
+              float isLargest, float isSorted) {
+  int lane = thread_index() % 32;
+  float sign = isLargest != 0 ? 1.0f : -1.0f;
+  for (long long row = block_index() * 4 + thread_index() / 32; row < rows; row += block_count() * 4) {
+    const Element *x = source + (row / stride * width * stride + row % stride);
+    long long start = row / stride * kept * stride + row % stride;
+    float last = INFINITY;
+    int lastPlace = -1;
+    for (int number = 0; number < kept; number++) {
+      float best = -INFINITY;
+      int found = width;
+      for (int place = lane; place < width; place += 32) {
+        float value = sign * to_float(x[place * stride]);
+        if (value != value) value = -INFINITY;
+        bool isBehind = value < last || (value == last && place > lastPlace);
+        if (isBehind && (found == width || value > best)) {
+          best = value;
+          found = place;
+        }
+      }
+      for (int mask = 16; mask > 0; mask /= 2) {
+        float value = shuffle_xor(best, mask);
+        // Places are exact as floats: a width is below 2^24 here.
+        int place = (int)shuffle_xor((float)found, mask);
+        if (place < width && (found == width || value > best || (value == best && place < found))) {
+          best = value;
+          found = place;
+        }
+      }
+      last = best;
+      lastPlace = found;
+      if (lane == 0) {
+        target[start + number * stride] = x[found * stride];
+        places[start + number * stride] = found;
+      }
+    }
+  }
+}
+
 /// One thread per row: sums are added in the order of their elements.
 HR_KERNEL(128)
 HR_NAME(cumsum)(const Element *source, Element *target, long long rows, int width, long long stride, float isExclusive, float isReverse) {

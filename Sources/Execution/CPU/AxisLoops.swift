@@ -1,15 +1,19 @@
 import Glibc
 import ModelGraph
 
-/// Loops of `OperatorDefinition.axisOperators`: one lane at a time, by ONNX's name.
+/// Loops of `OperatorDefinition.axisOperators` and `multipleResultOperators`: one lane at a time, by ONNX's name.
 enum AxisLoops {
   /// The elements along the axis, and where what is made of them goes.
   struct Lane {
     var source: UnsafePointer<Float>
-    /// Its first element.
+    /// Its first element, in the first result.
     var target: UnsafeMutableRawPointer
+    /// The same of every result.
+    var targets: UnsafeMutableBufferPointer<UnsafeMutableRawPointer>
     var size: Int
-    /// Between neighbours, in elements: of the source, and of a target that has as many.
+    /// How many elements each result has.
+    var kept: Int
+    /// Between neighbours, in elements: of the source and of targets.
     var stride: Int
 
     var floats: UnsafeMutablePointer<Float> { target.assumingMemoryBound(to: Float.self) }
@@ -78,22 +82,66 @@ enum AxisLoops {
       let isLast = attributes.integer("select_last_index") != 0
       return { $0.target.storeBytes(of: Int64(clamping: $0.extreme(isLast: isLast, <)), as: Int64.self) }
     },
+    "TopK": { attributes in
+      let sign: Float = attributes.integer("largest") != 0 ? 1 : -1
+      return { lane in
+        func key(_ index: Int) -> Float {
+          let element = lane.source[index * lane.stride]
+          return element.isNaN ? -.infinity : sign * element
+        }
+        // Of equal ones the first.
+        func isBetter(_ left: Int, _ right: Int) -> Bool { key(left) == key(right) ? left < right : key(left) > key(right) }
+        let places = lane.targets[1].assumingMemoryBound(to: Int64.self)
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: lane.kept) { best in
+          // A heap whose top is the worst of what is kept; each of the others takes its place where it is better.
+          func settle(_ start: Int, count: Int) {
+            var parent = start
+            while true {
+              var worst = parent
+              for child in [2 * parent + 1, 2 * parent + 2] where child < count && isBetter(best[worst], best[child]) { worst = child }
+              if worst == parent { return }
+              best.swapAt(parent, worst)
+              parent = worst
+            }
+          }
+          for index in 0..<lane.kept { best.initializeElement(at: index, to: index) }
+          for parent in (0..<(lane.kept / 2)).reversed() { settle(parent, count: lane.kept) }
+          if lane.kept > 0 {
+            for index in lane.kept..<lane.size where isBetter(index, best[0]) {
+              best[0] = index
+              settle(0, count: lane.kept)
+            }
+          }
+          for last in (0..<lane.kept).reversed() {
+            best.swapAt(0, last)
+            settle(0, count: last)
+          }
+          for (place, index) in best.enumerated() {
+            lane.floats[place * lane.stride] = lane.source[index * lane.stride]
+            places[place * lane.stride] = Int64(clamping: index)
+          }
+        }
+      }
+    },
   ]
 
-  /// Every lane of a dense source of `count` elements.
+  /// Every lane of a dense source of `count` elements, to results of `kept` elements along the axis, of so many bytes each.
   static func run(
-    _ loop: Loop, _ source: UnsafePointer<Float>, count: Int, size: Int, stride: Int, _ target: UnsafeMutableRawPointer, _ view: TensorView
+    _ loop: Loop, _ source: UnsafePointer<Float>, count: Int, size: Int, stride: Int, kept: Int,
+    _ targets: [(address: UnsafeMutableRawPointer, width: Int)]
   ) {
     guard count > 0 else { return }
-    let (outer, width) = (count / (size * stride), view.type.memorySize)
-    // As many elements as the source has along the axis, or one.
-    let kept = view.count / (outer * stride)
-    for block in 0..<outer {
-      for place in 0..<stride {
-        loop(
-          Lane(
-            source: source + (block * size * stride + place), target: target + (block * kept * stride + place) * width, size: size,
-            stride: stride))
+    let outer = count / (size * stride)
+    withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer.self, capacity: targets.count) { places in
+      for block in 0..<outer {
+        for place in 0..<stride {
+          for (number, target) in targets.enumerated() {
+            places.initializeElement(at: number, to: target.address + (block * kept * stride + place) * target.width)
+          }
+          loop(
+            Lane(
+              source: source + (block * size * stride + place), target: places[0], targets: places, size: size, kept: kept, stride: stride))
+        }
       }
     }
   }

@@ -83,14 +83,17 @@ struct CPUExecutor {
       switch step.loop {
       case .alongAxis(let loop, let size, let stride):
         let source = step.sources[0]
-        AxisLoops.run(loop, floats(source), count: source.count, size: size, stride: stride, address(step.target), step.target)
+        AxisLoops.run(
+          loop, floats(source), count: source.count, size: size, stride: stride,
+          kept: step.targets[0].count / max(1, source.count / max(1, size)),
+          step.targets.map { (address($0), $0.type.memorySize) })
       case .elementwise(let loop):
         loop(
-          step.sources.map { CombinationLoops.Operand(elements: floats($0), places: StridedReader($0)) }, floats(step.target),
-          step.target.count)
+          step.sources.map { CombinationLoops.Operand(elements: floats($0), places: StridedReader($0)) }, floats(step.targets[0]),
+          step.targets[0].count)
       case .indexed(let lookup):
-        try IndexLoops(lookup: lookup, source: step.sources[0], indices: step.sources[1], target: step.target)
-          .run(address(step.sources[0]), address(step.sources[1]), address(step.target))
+        try IndexLoops(lookup: lookup, source: step.sources[0], indices: step.sources[1], target: step.targets[0])
+          .run(address(step.sources[0]), address(step.sources[1]), address(step.targets[0]))
       }
     case .fill(let bits, let target): fill(bits, target)
     case .scaleAdd(let alpha, let beta, let c, let target):

@@ -221,9 +221,10 @@ struct CPUProgramBuilder {
     case .reduceMean(let axes, _): try reduce(node, output, .mean, axes, outputs)
     case .reduce(let reduction, let axes, _): try reduce(node, output, reduction, axes, outputs)
     case .defined(let operation):
-      let target = try target(output, outputs)
-      try defined(operation, node, target)
-      views[output] = target
+      var targets: [TensorView] = []
+      for id in node.outputs { targets.append(try target(id, outputs)) }
+      try defined(operation, node, targets)
+      for (id, target) in zip(node.outputs, targets) { views[id] = target }
     case .costed(let costed): throw fail(node, "\(costed.type) can be planned, not run, on this device")
     case .gather(let axis):
       let source = dense(try view(node, 0), node)

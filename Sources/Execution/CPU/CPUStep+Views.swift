@@ -43,7 +43,7 @@ extension CPUStep.Work {
     case .select(let condition, let a, let b, let target):
       self = .select(condition: changed(condition), changed(a), changed(b), target: changed(target))
     case .defined(var step):
-      (step.sources, step.target) = (step.sources.map(changed), changed(step.target))
+      (step.sources, step.targets) = (step.sources.map(changed), step.targets.map(changed))
       self = .defined(step)
     case .fill(let bits, let target): self = .fill(bits, target: changed(target))
     case .scaleAdd(let alpha, let beta, let c, let target):

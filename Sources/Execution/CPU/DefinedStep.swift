@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// A step of an operator with a definition. Its target has no gaps; sources are dense along an axis, and broadcast to the target's shape
+/// A step of an operator with a definition. Its targets have no gaps; sources are dense along an axis, and broadcast to the target's shape
 /// element by element.
 struct DefinedStep: Sendable {
   /// How the CPU device goes about it.
@@ -15,15 +15,17 @@ struct DefinedStep: Sendable {
   var operation: DefinedOperator
   var loop: Loop
   var sources: [TensorView]
-  var target: TensorView
+  /// The results, in their order.
+  var targets: [TensorView]
 
   /// "logsoftmax": kernels' names begin with it.
   var name: String { operation.definition.name.lowercased() }
 }
 
 extension CPUProgramBuilder {
-  /// Steps of an operator with a definition; its result's view.
-  mutating func defined(_ defined: DefinedOperator, _ node: Node, _ target: TensorView) throws(DeviceError) {
+  /// Steps of an operator with a definition, which write its results.
+  mutating func defined(_ defined: DefinedOperator, _ node: Node, _ targets: [TensorView]) throws(DeviceError) {
+    let target = targets[0]
     let name = defined.definition.name.lowercased()
     guard let attributes = defined.attributes.at(rows: rows), let fixed = DefinedOperator(defined.definition, attributes.values) else {
       throw DeviceError(.badInput, "layer \"\(node.name)\": an attribute is out of range at \(rows) rows")
@@ -42,7 +44,7 @@ extension CPUProgramBuilder {
             operation: fixed,
             loop: .alongAxis(make(attributes), size: source.shape[axis], stride: source.shape[(axis + 1)...].reduce(1, *)),
             sources: [source],
-            target: target)), flops: defined.definition.operations * Double(source.count))
+            targets: targets)), flops: defined.definition.operations * Double(source.count))
     case .elementwise:
       guard let make = CombinationLoops.all[defined.definition.name] else { throw fail(node, "is not available on this device") }
       var sources: [TensorView] = []
@@ -52,7 +54,7 @@ extension CPUProgramBuilder {
         sources.append(source.broadcast(to: target.shape))
       }
       append(
-        name, node.name, .defined(DefinedStep(operation: fixed, loop: .elementwise(make(attributes)), sources: sources, target: target)),
+        name, node.name, .defined(DefinedStep(operation: fixed, loop: .elementwise(make(attributes)), sources: sources, targets: targets)),
         flops: defined.definition.operations * Double(target.count))
     case .moved(let movement):
       let source = dense(try view(node, 0), node)
@@ -95,6 +97,6 @@ extension CPUProgramBuilder {
       name, node.name,
       .defined(
         DefinedStep(
-          operation: operation, loop: .indexed(lookup), sources: [from, view(sources[lookup.input], lookup.region)], target: to)))
+          operation: operation, loop: .indexed(lookup), sources: [from, view(sources[lookup.input], lookup.region)], targets: [to])))
   }
 }

@@ -289,7 +289,7 @@ extension CPUStep.Work {
       .copy(_, let target), .cast(_, let target), .gather(_, _, _, let target), .select(_, _, _, let target),
       .fill(_, let target), .scaleAdd(_, _, _, let target):
       target
-    case .defined(let step): step.target
+    case .defined(let step): step.targets[0]
     }
   }
 }

@@ -196,22 +196,29 @@ struct CUDAProgramBuilder {
     switch step.loop {
     case .alongAxis(_, let size, let stride):
       let rows = source.count / max(1, size)
+      guard step.targets.count <= 3 else { throw unsupported("so many results are not available") }
+      // Of several results: null where there are fewer than three, and how many elements of a row are in each.
+      let isOne = step.targets.count == 1
+      let kept = isOne ? [] : [CUDALaunch.value(Int32(clamping: step.targets[0].count / max(1, rows)))]
+      let targets = (0..<(isOne ? 1 : 3)).map { $0 < step.targets.count ? CUDAPlace.view(step.targets[$0]) : .null }
       append(
         byRows(
           try function(), blocks: (rows + 3) / 4,
           [
-            .place(.view(source)), .place(.view(step.target)), CUDALaunch.value(Int64(rows)), CUDALaunch.value(Int32(clamping: size)),
-            CUDALaunch.value(Int64(stride)),
-          ] + numbers))
+            .place(.view(source))
+          ] + targets.map { .place($0) } + [
+            CUDALaunch.value(Int64(rows)), CUDALaunch.value(Int32(clamping: size)), CUDALaunch.value(Int64(stride)),
+          ]
+            + kept + numbers))
     case .elementwise:
       let places = (0..<3).map { $0 < step.sources.count ? CUDAPlace.view(step.sources[$0]) : .null }
       append(
         elementwise(
-          try function(), count: step.target.count,
+          try function(), count: step.targets[0].count,
           places.map { .place($0) } + [
-            .place(.view(step.target)), try walk(step.target.shape, step.sources.map(\.strides), count: step.target.count),
+            .place(.view(step.targets[0])), try walk(step.targets[0].shape, step.sources.map(\.strides), count: step.targets[0].count),
           ] + numbers))
-    case .indexed(let lookup): try indexed(lookup, source, indices: step.sources[1], step.target)
+    case .indexed(let lookup): try indexed(lookup, source, indices: step.sources[1], step.targets[0])
     }
   }
 

@@ -40,7 +40,7 @@ public enum Operation: Sendable, Hashable {
   /// Inputs condition, ifTrue, ifFalse.
   case select
   case flatten(axis: Int)
-  /// Whatever `OperatorDefinition` has: one result, and nothing that rewrites look for.
+  /// Whatever `OperatorDefinition` has: nothing that rewrites look for.
   case defined(DefinedOperator)
 
   /// Rewritten: x [..., k] times weight [k, n] (or [n, k] when `transposeWeight`) + bias [n]?, then the activation.

@@ -272,7 +272,7 @@ public enum ShapeInference {
       if case .indexed(let indexing) = defined.definition.form, ![.int64, .int32].contains(try input(indexing.indices).type) {
         throw fail("indices must be int32 or int64")
       }
-      do throws(OperatorRefusal) { return [try defined.result(inputs)] } catch { throw fail(error.reason) }
+      do throws(OperatorRefusal) { return try defined.results(inputs) } catch { throw fail(error.reason) }
 
     case .costed(let costed):
       for result in costed.results where result.shape.contains(where: { $0.constant < 0 || $0.perRow < 0 }) {

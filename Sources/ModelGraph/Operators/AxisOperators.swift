@@ -60,7 +60,7 @@ extension OperatorDefinition {
   ) -> OperatorDefinition {
     OperatorDefinition(
       name, attributes: [axis] + attributes, operations: operations, countsInput: gives == .index, isFloatingPoint: true,
-      isFlattenedBeforeOpset13: isFlattenedBeforeOpset13, form: .alongAxis(lane)
+      isFlattenedBeforeOpset13: isFlattenedBeforeOpset13, form: .alongAxis { [lane($0, $1)] }
     ) { call throws(OperatorRefusal) in
       let x = try call.input(0)
       let axis = try call.axis(rank: x.shape.count)

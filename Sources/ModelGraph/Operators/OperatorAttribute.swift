@@ -115,13 +115,13 @@ public struct DefinedOperator: Sendable, Hashable {
     return change(attributes, shape).flatMap { DefinedOperator(definition, $0.values) }
   }
 
-  /// Type and shape of the result for inputs of these types and shapes; nil in `inputs`: left out.
-  public func result(_ inputs: [Value?]) throws(OperatorRefusal) -> (DataType, Shape) {
-    let result = try definition.result(OperatorCall(inputs: inputs, attributes: attributes))
-    if result.1.contains(where: { $0.constant < 0 || $0.perRow < 0 }) {
-      throw OperatorRefusal("the result, \(Shapes.text(result.1)), would have a negative dimension")
+  /// Types and shapes of the results for inputs of these types and shapes; nil in `inputs`: left out.
+  public func results(_ inputs: [Value?]) throws(OperatorRefusal) -> [(DataType, Shape)] {
+    let results = try definition.results(OperatorCall(inputs: inputs, attributes: attributes))
+    for (_, shape) in results where shape.contains(where: { $0.constant < 0 || $0.perRow < 0 }) {
+      throw OperatorRefusal("the result, \(Shapes.text(shape)), would have a negative dimension")
     }
-    return result
+    return results
   }
 
   /// What kernels are given: the numbers among the attributes, the axis left out, in the definition's order.

@@ -20,16 +20,19 @@ public final class OperatorDefinition: Sendable {
   public let isFlattenedBeforeOpset13: Bool
   /// How it computes its result.
   public let form: OperatorForm
-  /// Type and shape of its result.
-  let result: @Sendable (OperatorCall) throws(OperatorRefusal) -> (DataType, Shape)
+  /// How many it has.
+  public let resultCount: Int
+  /// Types and shapes of its results.
+  let results: @Sendable (OperatorCall) throws(OperatorRefusal) -> [(DataType, Shape)]
   /// Attributes in the one way that the other places know, where ONNX has several.
   let canonical: (@Sendable (OperatorAttributes, Shape) -> OperatorAttributes?)?
 
+  /// With several results.
   init(
     _ name: String, inputCount: Int = 1, attributes: [OperatorAttribute], operations: Double, countsInput: Bool = false,
     isFloatingPoint: Bool, isFlattenedBeforeOpset13: Bool = false, form: OperatorForm,
-    canonical: (@Sendable (OperatorAttributes, Shape) -> OperatorAttributes?)? = nil,
-    result: @escaping @Sendable (OperatorCall) throws(OperatorRefusal) -> (DataType, Shape)
+    canonical: (@Sendable (OperatorAttributes, Shape) -> OperatorAttributes?)? = nil, resultCount: Int,
+    results: @escaping @Sendable (OperatorCall) throws(OperatorRefusal) -> [(DataType, Shape)]
   ) {
     self.name = name
     self.inputCount = inputCount
@@ -40,7 +43,21 @@ public final class OperatorDefinition: Sendable {
     self.isFlattenedBeforeOpset13 = isFlattenedBeforeOpset13
     self.form = form
     self.canonical = canonical
-    self.result = result
+    self.resultCount = resultCount
+    self.results = results
+  }
+
+  /// With one result.
+  convenience init(
+    _ name: String, inputCount: Int = 1, attributes: [OperatorAttribute], operations: Double, countsInput: Bool = false,
+    isFloatingPoint: Bool, isFlattenedBeforeOpset13: Bool = false, form: OperatorForm,
+    canonical: (@Sendable (OperatorAttributes, Shape) -> OperatorAttributes?)? = nil,
+    result: @escaping @Sendable (OperatorCall) throws(OperatorRefusal) -> (DataType, Shape)
+  ) {
+    self.init(
+      name, inputCount: inputCount, attributes: attributes, operations: operations, countsInput: countsInput,
+      isFloatingPoint: isFloatingPoint, isFlattenedBeforeOpset13: isFlattenedBeforeOpset13, form: form, canonical: canonical, resultCount: 1
+    ) { call throws(OperatorRefusal) in [try result(call)] }
   }
 
   /// Where ONNX has the tensors among its inputs: attributes that are inputs may stand between.
@@ -50,7 +67,8 @@ public final class OperatorDefinition: Sendable {
   }
 
   /// Every definition. One more stands in the list of its family.
-  public static let all: [OperatorDefinition] = axisOperators + elementOperators + layoutOperators + padOperators + indexOperators
+  public static let all: [OperatorDefinition] =
+    axisOperators + multipleResultOperators + elementOperators + layoutOperators + padOperators + indexOperators
 
   private static let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
@@ -58,10 +76,10 @@ public final class OperatorDefinition: Sendable {
   public static func named(_ name: String) -> OperatorDefinition? { byName[name] }
 }
 
-/// How an operator computes its one result.
+/// How an operator computes its results.
 public enum OperatorForm: Sendable {
-  /// From the elements along `axis`, apart from all others: as many, or one.
-  case alongAxis(@Sendable (_ lane: [Double], _ attributes: OperatorAttributes) -> [Double])
+  /// From the elements along `axis`, apart from all others: what each result has along it, in their order.
+  case alongAxis(@Sendable (_ lane: [Double], _ attributes: OperatorAttributes) -> [[Double]])
   /// Each element from one of every input, broadcast.
   case elementwise(@Sendable (_ elements: [Double], _ attributes: OperatorAttributes) -> Double)
   /// Elements of the one input to other places: devices copy, and need nothing of their own.

@@ -138,7 +138,7 @@ struct Run {
       guard let attributes = defined.attributes.at(rows: rows) else { throw fail("an attribute is out of range at \(rows) rows") }
       var arguments: [DenseArray] = []
       for index in inputs.indices { arguments.append(try input(index)) }
-      return [try evaluated(defined.definition, attributes, arguments, node)]
+      return try evaluated(defined.definition, attributes, arguments, node)
     case .costed: return []
     }
   }

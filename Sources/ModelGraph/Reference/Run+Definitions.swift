@@ -4,34 +4,37 @@ extension Run {
   /// What an operator's definition gives.
   func evaluated(
     _ definition: OperatorDefinition, _ attributes: OperatorAttributes, _ inputs: [DenseArray], _ node: Node
-  ) throws(GraphError) -> DenseArray {
+  ) throws(GraphError) -> [DenseArray] {
     let x = inputs[0]
     let values = inputs.enumerated().map { Value(name: "\($0.offset)", type: .float64, shape: $0.element.shape.map { .fixed($0) }) }
-    let shape: [Int]
+    let shapes: [[Int]]
     do throws(OperatorRefusal) {
-      shape = try definition.result(OperatorCall(inputs: values, attributes: attributes)).1.map(\.constant)
+      shapes = try definition.results(OperatorCall(inputs: values, attributes: attributes)).map { $0.1.map(\.constant) }
     } catch { throw GraphError(node: node.name, operation: definition.name, reason: error.reason) }
+    guard let shape = shapes.first else { return [] }
     switch definition.form {
     case .alongAxis(let lane):
       let given = attributes.integer("axis")
       let axis = given < 0 ? given + x.shape.count : given
       let (size, inner) = (x.shape[axis], x.shape[(axis + 1)...].reduce(1, *))
-      var result = DenseArray(unchecked: shape, [Double](repeating: 0, count: shape.reduce(1, *)))
+      var results = shapes.map { DenseArray(unchecked: $0, [Double](repeating: 0, count: $0.reduce(1, *))) }
       for outer in 0..<x.shape[..<axis].reduce(1, *) {
         for offset in 0..<inner {
           let made = lane((0..<size).map { x.values[(outer * size + $0) * inner + offset] }, attributes)
-          for (place, value) in made.enumerated() { result.values[(outer * made.count + place) * inner + offset] = value }
+          for (number, values) in made.enumerated() {
+            for (place, value) in values.enumerated() { results[number].values[(outer * values.count + place) * inner + offset] = value }
+          }
         }
       }
-      return result
+      return results
     case .elementwise(let define):
       let operands = inputs.map { $0.broadcast(to: shape).values }
-      return DenseArray(unchecked: shape, operands[0].indices.map { index in define(operands.map { $0[index] }, attributes) })
+      return [DenseArray(unchecked: shape, operands[0].indices.map { index in define(operands.map { $0[index] }, attributes) })]
     case .moved(let movement):
       let fill = movement.fill(attributes) ?? .nan
-      return DenseArray.build(shape) { position in movement.origin(position, x.shape, attributes).map { x[$0] } ?? fill }
+      return [DenseArray.build(shape) { position in movement.origin(position, x.shape, attributes).map { x[$0] } ?? fill }]
     case .indexed(let indexing):
-      do throws(OperatorRefusal) { return try indexed(indexing, attributes, inputs, shape) } catch {
+      do throws(OperatorRefusal) { return [try indexed(indexing, attributes, inputs, shape)] } catch {
         throw GraphError(node: node.name, operation: definition.name, reason: error.reason)
       }
     }

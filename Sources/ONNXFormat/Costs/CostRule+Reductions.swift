@@ -16,15 +16,6 @@ extension CostRule {
     }
     rules["Softmax"] = .likeFirst(5)
     rules["CumProd"] = .likeFirst(1)
-    rules["TopK"] = CostRule(
-      types: { node in [node.elementType(0), .int64] },
-      shapes: { node in
-        guard var shape = node.shape(0), let axis = node.axis(node.integer("axis") ?? -1, rank: shape.count),
-          let count = node.integer("k").map({ Dimension.fixed($0) }) ?? node.operand(1)?.sizes?.first
-        else { return [nil, nil] }
-        shape[axis] = count
-        return [shape, shape]
-      }, work: perInput(2))
     return rules
   }()
 

@@ -39,7 +39,8 @@ extension CostedNode {
     switch kind {
     case .integer: message.integer.flatMap { Int(exactly: $0) }.map { .integer($0) }
     case .integers:
-      message.integers.allSatisfy { Int(exactly: $0) != nil } ? .integers(message.integers.map { .fixed(Int(clamping: $0)) }) : nil
+      // One number may have been no list before it became an input: TopK's k.
+      (message.integers.isEmpty ? message.integer.map { [$0] } ?? [] : message.integers).fixedSizes.map { .integers($0) }
     case .real: message.float.map { .real($0) }
     case .text: message.text.map { .text($0) }
     }
@@ -61,7 +62,7 @@ extension CostRule {
   static let definitions = Dictionary(OperatorDefinition.all.map { ($0.name, rule($0)) }, uniquingKeysWith: { first, _ in first })
 
   private static func rule(_ definition: OperatorDefinition) -> CostRule {
-    @Sendable func result(_ node: CostedNode) -> (type: DataType?, shape: Shape)? {
+    @Sendable func results(_ node: CostedNode) -> [(type: DataType?, shape: Shape)]? {
       var values: [Value?] = []
       for index in definition.inputPlaces {
         guard let shape = node.shape(index) else { return nil }
@@ -70,14 +71,22 @@ extension CostRule {
       // Where the axis is flattened, every shape is the input's all the same.
       var plain = node
       if definition.isFlattenedBeforeOpset13 { plain.axis = -1 }
-      if let operation = try? plain.defined(by: definition), let result = try? operation.result(values) {
-        return (result.0 == values[0]?.type ? nil : result.0, result.1)
+      if let operation = try? plain.defined(by: definition), let results = try? operation.results(values) {
+        return results.map { ($0.0 == values[0]?.type ? nil : $0.0, $0.1) }
       }
       // Before opset 7 the other inputs were fitted to the first.
-      if case .elementwise = definition.form, node.opset < 7 { return node.shape(0).map { (nil, $0) } }
+      if case .elementwise = definition.form, node.opset < 7 { return node.shape(0).map { [(nil, $0)] } }
       return nil
     }
     let work = definition.countsInput ? perInput(definition.operations) : perResult(definition.operations)
-    return CostRule(types: { node in [result(node)?.type] }, shapes: { node in [result(node)?.shape] }, work: work)
+    return CostRule(types: { node in results(node)?.map(\.type) ?? [] }, shapes: { node in results(node)?.map(\.shape) ?? [] }, work: work)
+  }
+}
+
+extension [Int64] {
+  /// As sizes; nil where one is out of range.
+  fileprivate var fixedSizes: Shape? {
+    let sizes = compactMap { Int(exactly: $0) }
+    return sizes.count == count ? sizes.map { .fixed($0) } : nil
   }
 }
