@@ -58,6 +58,7 @@ const std::vector<Kernel> &kernels() {
     TYPED(layer_norm, 128), TYPED(softmax, 128), TYPED(reduce, 128), TYPED(unary, 256), TYPED(binary, 256), TYPED(add_scaled, 256),
     HALVES(attention, 128), CHAINS(1), CHAINS(2), CHAINS(4), K(binary_i32, 256), K(binary_i64, 256), K(copy_1, 256), K(copy_2, 256),
     TYPED(logsoftmax, 128), TYPED(hardmax, 128), TYPED(argmax, 128), TYPED(argmin, 128), TYPED(cumsum, 128), TYPED(lpnormalization, 128), TYPED(topk, 128),
+    TYPED(instancenormalization, 128), TYPED(groupnormalization, 128), TYPED(rmsnormalization, 128), TYPED(batchnormalization, 128),
     TYPED(clip, 256), TYPED(prelu, 256), K(fill_1, 256), K(fill_2, 256), K(fill_4, 256), K(fill_8, 256), K(copy_4, 256), K(copy_8, 256), K(select_1, 256), K(select_2, 256), K(select_4, 256), K(select_8, 256), K(convert, 256), K(gather, 256),
     K(copy_indexed_1, 256), K(copy_indexed_2, 256), K(copy_indexed_4, 256), K(copy_indexed_8, 256),
   };

@@ -2,7 +2,7 @@ import CheckedNumbers
 public import ModelGraph
 import ProtobufWire
 
-/// Writes graphs as ONNX, opset 17 (20 where Gelu is used). Fused operations are written as the operators they stand for. The same graph
+/// Writes graphs as ONNX, opset 17, or the first that has every operator (20 where Gelu is used). Fused operations are written as the operators they stand for. The same graph
 /// gives the same bytes.
 public enum ONNXWriter {
   /// The model as bytes. Protobuf messages end at 2 GiB; a larger model is refused.
@@ -25,7 +25,8 @@ public enum ONNXWriter {
     var body = Body(graph)
     for node in graph.nodes { body.add(node) }
     var model = WireWriter()
-    model.integer(1, 8)
+    // The first IR version that may hold the opset, from 8 on (onnx/onnx docs/Versioning.md).
+    model.integer(1, body.opset >= 23 ? 11 : body.opset >= 21 ? 10 : 8)
     model.text(2, "headroom")
     model.message(7) { message in
       for node in body.nodes { message.bytes(1, node) }
@@ -82,7 +83,7 @@ private struct Body {
   let graph: Graph
   var nodes: [[UInt8]] = []
   var initializers: [[UInt8]] = []
-  /// 17 has LayerNormalization; Gelu came with 20.
+  /// 17 has LayerNormalization; Gelu came with 20, some definitions later.
   let opset: Int64
   private var names: [ValueID: String] = [:]
   private var taken: Set<String> = []
@@ -90,7 +91,7 @@ private struct Body {
 
   init(_ graph: Graph) {
     self.graph = graph
-    opset = graph.nodes.contains { $0.operation.holdsGelu } ? 20 : 17
+    opset = graph.nodes.reduce(17) { max($0, $1.operation.firstOpset) }
     // Rewrites may leave two values with one name; files may not. Inputs and outputs keep theirs.
     for id in graph.inputs + graph.outputs + graph.values.indices.map({ ValueID($0) }) where names[id] == nil {
       let base = graph[id].name.isEmpty ? "value" : graph[id].name
@@ -331,13 +332,14 @@ private struct Body {
 }
 
 extension Operation {
-  /// Whether writing it takes ONNX's Gelu.
-  fileprivate var holdsGelu: Bool {
+  /// The opset that writing it takes, where that is above 17.
+  fileprivate var firstOpset: Int64 {
     switch self {
-    case .unary(.gelu), .unary(.geluTanh): true
+    case .unary(.gelu), .unary(.geluTanh): 20
     case .linear(_, let activation), .batchedLinear(let activation), .normalizedActivation(_, _, let activation):
-      activation == .gelu || activation == .geluTanh
-    default: false
+      activation == .gelu || activation == .geluTanh ? 20 : 17
+    case .defined(let defined): defined.definition.sinceOpset
+    default: 17
     }
   }
 }

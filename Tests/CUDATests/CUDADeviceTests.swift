@@ -116,6 +116,7 @@ extension OnStandIn {
     enum Operand {
       case elements([Int])
       case parameter([Int])
+      case positive([Int])
       case indices([Int])
       case known([Int64], [Int])
     }
@@ -128,6 +129,10 @@ extension OnStandIn {
         ("ScatterElements", ["axis": .integer(2)], [.indices([8, 1, 36]), .elements([8, 1, 36])]),
         ("ScatterND", [:], [.known([1, 3, 0, -1], [2, 2]), .parameter([2, 4, 36])]),
         ("OneHot", ["depth": .integer(2), "axis": .integer(1)], [.indices([5]), .parameter([2])]),
+        ("RMSNormalization", ["axis": .integer(2)], [.positive([4, 36])]), ("RMSNormalization", [:], [.positive([36])]),
+        ("InstanceNormalization", ["epsilon": .real(0.5)], [.positive([8]), .positive([8])]),
+        ("GroupNormalization", ["num_groups": .integer(4)], [.positive([8]), .positive([8])]),
+        ("BatchNormalization", [:], (0..<4).map { _ in .positive([8]) }),
       ]
 
     private static let plainDefinitions: [(name: String, attributes: [String: OperatorAttribute.Content])] = [
@@ -160,6 +165,9 @@ extension OnStandIn {
           switch other {
           case .elements(let sizes): inputs.append(graph.addInput("z\(place)", .float32, [.rows] + sizes.map { .fixed($0) }))
           case .parameter(let sizes): inputs.append(graph.addInput("z\(place)", .float32, sizes.map { .fixed($0) }))
+          case .positive(let sizes):
+            let values = (0..<sizes.reduce(1, *)).map { 0.5 + Float($0 * (place + 3) % 7) / 4 }
+            inputs.append(graph.addConstant("z\(place)", try #require(Tensor(float32: values, shape: sizes))))
           case .indices(let sizes): inputs.append(graph.addInput("z\(place)", .int64, [.rows] + sizes.map { .fixed($0) }))
           case .known(let values, let shape):
             inputs.append(graph.addConstant("z\(place)", try #require(Tensor(int64: values, shape: shape))))

@@ -9,6 +9,8 @@ struct DefinedSamples: CustomStringConvertible {
     case elements([Int])
     /// As many, whatever the rows.
     case parameter([Int])
+    /// As many, known and above zero.
+    case positive([Int])
     /// Integers of these sizes behind the rows.
     case indices([Int])
     /// Integers that are known.
@@ -47,6 +49,9 @@ struct DefinedSamples: CustomStringConvertible {
       switch other {
       case .elements(let sizes): inputs.append(graph.addInput("z\(index)", type, [.rows] + sizes.map { .fixed($0) }))
       case .parameter(let sizes): inputs.append(graph.addInput("z\(index)", type, sizes.map { .fixed($0) }))
+      case .positive(let sizes):
+        let values = (0..<sizes.reduce(1, *)).map { 0.5 + Float($0 * (index + 3) % 7) / 4 }
+        inputs.append(graph.addConstant("z\(index)", try #require(Tensor(float32: values, shape: sizes))))
       case .indices(let sizes): inputs.append(graph.addInput("z\(index)", .int64, [.rows] + sizes.map { .fixed($0) }))
       case .known(let values, let shape):
         inputs.append(graph.addConstant("z\(index)", try #require(Tensor(int64: values, shape: shape))))
@@ -90,6 +95,18 @@ struct DefinedSamples: CustomStringConvertible {
       DefinedSamples(name: "DepthToSpace", attributes: ["blocksize": .integer(2)], sizes: [8, 2, 3]),
       DefinedSamples(name: "DepthToSpace", attributes: ["blocksize": .integer(2), "mode": .text("CRD")], sizes: [8, 2, 3]),
       DefinedSamples(name: "SpaceToDepth", attributes: ["blocksize": .integer(3)], sizes: [2, 3, 6]),
+      DefinedSamples(name: "RMSNormalization", attributes: [:], sizes: [6, 5], others: [.positive([5])]),
+      DefinedSamples(name: "RMSNormalization", attributes: ["axis": .integer(1), "epsilon": .real(0.5)], others: [.positive([3, 1])]),
+      DefinedSamples(name: "InstanceNormalization", attributes: [:], sizes: [6, 4, 5], others: [.positive([6]), .positive([6])]),
+      DefinedSamples(
+        name: "GroupNormalization", attributes: ["num_groups": .integer(2)], sizes: [6, 4, 5], others: [.positive([6]), .positive([6])]),
+      DefinedSamples(
+        name: "GroupNormalization", attributes: ["num_groups": .integer(3), "epsilon": .real(0.1)], sizes: [6, 200],
+        others: [.positive([6]), .positive([6])]),
+      DefinedSamples(name: "BatchNormalization", attributes: [:], sizes: [5], others: (0..<4).map { _ in .positive([5]) }),
+      // Enough for several threads.
+      DefinedSamples(
+        name: "BatchNormalization", attributes: ["epsilon": .real(0.1)], sizes: [6, 40, 50], others: (0..<4).map { _ in .positive([6]) }),
       // Random integers are 0 to 4.
       DefinedSamples(name: "GatherElements", attributes: ["axis": .integer(2)], others: [.indices([3, 7])]),
       DefinedSamples(name: "GatherElements", attributes: ["axis": .integer(-2)], sizes: [6, 5], others: [.indices([2, 4])]),

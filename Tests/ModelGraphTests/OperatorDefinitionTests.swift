@@ -67,6 +67,44 @@ import TimeBase
     }
   }
 
+  @Test func normalizationsOfRows() throws {
+    func run(_ name: String, _ attributes: [String: OperatorAttribute.Content], _ inputs: [(values: [Double], shape: [Int])]) throws
+      -> [Double]
+    {
+      var attributes = attributes
+      attributes["epsilon"] = .real(0)
+      return try Self.run(name, attributes, inputs).values
+    }
+    // The root of the mean square is 5 and 1.
+    #expect(try run("RMSNormalization", [:], [([1, 7, 1, -1], [2, 2]), ([1, 10], [2])]) == [0.2, 14, 1, -10])
+    #expect(try run("RMSNormalization", ["axis": .integer(0)], [([3, 3, -3, 3], [2, 2]), ([1, 2], [2])]) == [1, 2, -1, 2])
+    // Each plane has a deviation of its own of 1, 2, 3, 4.
+    let planes = ([1.0, 3, 1, 5, 1, 7, 1, 9], [1, 4, 2])
+    let (scale, bias) = (([1.0, 10, 100, 1000], [4]), ([0.5, 0, 0, 0], [4]))
+    #expect(try run("InstanceNormalization", [:], [planes, scale, bias]) == [-0.5, 1.5, -10, 10, -100, 100, -1000, 1000])
+    // Two groups of two channels, each 1, 3, 1, 3.
+    let pairs = ([1.0, 3, 1, 3, 5, 5, 9, 9], [1, 4, 2])
+    #expect(
+      try run("GroupNormalization", ["num_groups": .integer(2)], [pairs, scale, bias]) == [-0.5, 1.5, -10, 10, -100, -100, 1000, 1000])
+    #expect(
+      try run("BatchNormalization", [:], [([1, 2, 3, 4], [2, 2]), ([2, 1], [2]), ([0, 1], [2]), ([1, 0], [2]), ([4, 1], [2])])
+        == [0, 3, 2, 5])
+    for (name, attributes, shapes) in [
+      ("RMSNormalization", [:], [[2, 2], [3]]), ("RMSNormalization", ["axis": .integer(2)], [[2, 2], [2]]),
+      ("InstanceNormalization", [:], [[2, 2], [2], [2]]), ("InstanceNormalization", [:], [[2, 2, 2], [2], [3]]),
+      ("GroupNormalization", ["num_groups": .integer(3)], [[2, 4, 2], [4], [4]]),
+      ("GroupNormalization", ["num_groups": .integer(0)], [[2, 4, 2], [4], [4]]),
+      // Opset 18's scales of groups.
+      ("GroupNormalization", ["num_groups": .integer(2)], [[2, 4, 2], [2], [2]]),
+      ("BatchNormalization", ["training_mode": .integer(1)], [[2, 2], [2], [2], [2], [2]]),
+      ("BatchNormalization", [:], [[2], [2], [2], [2], [2]]),
+    ] as [(String, [String: OperatorAttribute.Content], [[Int]])] {
+      #expect(throws: GraphError.self, "\(name) \(attributes) of \(shapes)") {
+        try run(name, attributes, shapes.map { ([Double](repeating: 1, count: $0.reduce(1, *)), $0) })
+      }
+    }
+  }
+
   @Test func boundsThatAreTensors() throws {
     #expect(try Self.run("Clip", [:], [([-1, 3, 9], [3]), ([0], []), ([6], [])]).values == [0, 3, 6])
     #expect(try Self.run("Clip", [:], [([1, 3, 9], [3]), ([4], []), ([2], [])]).values == [2, 2, 2])

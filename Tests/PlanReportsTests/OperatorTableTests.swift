@@ -23,17 +23,18 @@ import Testing
     "CumSum": ["axis": .integer(1), "reverse": .integer(1)], "Tile": ["repeats": .integers([.fixed(1), .fixed(2)])],
     "Pad": ["pads": .integers([.fixed(0), .fixed(1), .fixed(0), .fixed(2)]), "value": .real(-.infinity)],
     "DepthToSpace": ["blocksize": .integer(2)], "SpaceToDepth": ["blocksize": .integer(2)], "OneHot": ["depth": .integer(3)],
-    "TopK": ["k": .integers([.fixed(2)])],
+    "TopK": ["k": .integers([.fixed(2)])], "GroupNormalization": ["num_groups": .integer(2)],
   ]
 
   /// Shapes of the inputs of those that do not take any.
   private static let shapes: [String: [Shape]] = {
     // Blocks are of planes.
     let plane: Shape = [.rows, .fixed(4), .fixed(2), .fixed(2)]
-    let (rows, places): (Shape, Shape) = ([.rows, .fixed(6)], [.rows, .fixed(1)])
+    let (rows, places, channels): (Shape, Shape, Shape) = ([.rows, .fixed(6)], [.rows, .fixed(1)], [.fixed(4)])
     return [
       "DepthToSpace": [plane], "SpaceToDepth": [plane], "GatherND": [rows, places], "ScatterND": [rows, places, rows],
-      "OneHot": [rows, [.fixed(2)]],
+      "OneHot": [rows, [.fixed(2)]], "RMSNormalization": [rows, [.fixed(6)]], "InstanceNormalization": [plane, channels, channels],
+      "GroupNormalization": [plane, channels, channels], "BatchNormalization": [plane, channels, channels, channels, channels],
     ]
   }()
 

@@ -133,6 +133,10 @@ def whole(*values):
     return numpy.array(values, numpy.int64)
 
 
+def reals(*shape):
+    return (numpy.arange(numpy.prod(shape)) % 7 / 4 + 0.5).astype(numpy.float32).reshape(shape)
+
+
 # Operators whose further inputs have x's shape: attributes, inputs (None: x), opset, x's type and shape, results.
 SHAPED = [
     ("GatherElements", {"axis": 1}, [None, whole([[0, -1, 2], [1, 1, 0]])], 17, "FLOAT", [1, 3, 4], 1),
@@ -145,6 +149,14 @@ SHAPED = [
     ("ScatterElements", {"reduction": "max"}, [None, whole([0, 1], [0, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 18, "FLOAT", [3, 4], 1),
     ("ScatterND", {}, [None, whole([0, -1], [2, 1]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 4, 2], 1),
     ("ScatterND", {"reduction": "mul"}, [None, whole([0], [0]), numpy.array([[7, 8], [9, 10]], numpy.float32)], 17, "FLOAT", [3, 2], 1),
+    ("RMSNormalization", {}, [None, reals(5)], 23, "FLOAT", [3, 4, 5], 1),
+    ("RMSNormalization", {"axis": 1, "epsilon": 0.5}, [None, reals(4, 5)], 23, "FLOAT", [3, 4, 5], 1),
+    ("InstanceNormalization", {}, [None, reals(4), reals(4)], 17, "FLOAT", [3, 4, 5, 2], 1),
+    ("InstanceNormalization", {"epsilon": 0.5}, [None, reals(4), reals(4)], 11, "FLOAT", [3, 4, 5], 1),
+    ("GroupNormalization", {"num_groups": 2}, [None, reals(6), reals(6)], 21, "FLOAT", [3, 6, 5, 2], 1),
+    ("GroupNormalization", {"num_groups": 3, "epsilon": 0.5}, [None, reals(6), reals(6)], 21, "FLOAT", [3, 6, 5], 1),
+    ("BatchNormalization", {}, [None, *[reals(4)] * 4], 17, "FLOAT", [3, 4, 5, 2], 1),
+    ("BatchNormalization", {"epsilon": 0.5, "momentum": 0.5}, [None, *[reals(4)] * 4], 11, "FLOAT", [3, 4], 1),
     ("TopK", {"axis": 1}, [None, whole(2)], 17, "FLOAT", [3, 5], 2), ("TopK", {"axis": 0, "largest": 0}, [None, whole(3)], 11, "FLOAT", [4, 5], 2),
     ("OneHot", {}, [None, numpy.array(40), numpy.array([-1, 2], numpy.float32)], 17, "INT64", [2, 4], 1),
     ("OneHot", {"axis": 1}, [None, whole(45), numpy.array([-1, 2], numpy.float32)], 11, "INT64", [2, 4], 1),

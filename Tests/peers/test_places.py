@@ -111,6 +111,22 @@ KINDS = {
              "/// The best that is behind the last, `kept` times")],
         "Sources/CCUDAStandIn/kernels.cpp": [("TYPED(topk, 128)", "TYPED(topk, 128), TYPED(madeupends, 128)")],
     }),
+    "normalization": ("normalization", {
+        "Sources/ModelGraph/Operators/NormalizationOperators.swift": [
+            ('    normalization(\n      "InstanceNormalization"', '    normalization(\n      "MadeUpScale", parameters: 1, attributes: [],\n'
+             '      shape: { call throws(OperatorRefusal) in try channels(call, rank: 2) }, rows: { sizes, _ in .perChannel(sizes[0]) }\n'
+             '    ) { row, parameters, _ in zip(row, parameters[0]).map { $0 * $1 } },\n    normalization(\n      "InstanceNormalization"')],
+        "Sources/Execution/CPU/NormalizationLoops.swift": [
+            ('    "InstanceNormalization": {', '    "MadeUpScale": { _ in\n      { row in\n        row.forEachRun { range, place in\n'
+             '          for index in range { row.target[index] = row.source[index] * row.parameters[0][place] }\n        }\n      }\n    },\n'
+             '    "InstanceNormalization": {')],
+        "Sources/CCUDAKernels/kernels/rows.cuh": [
+            ("HR_NORMALIZATION(instancenormalization)", "HR_NORMALIZATION(madeupscale) {\n  for (long long row = block_index(); row < layout.rows; row += block_count()) {\n"
+             "    for (int index = thread_index(); index < layout.width; index += 128) {\n      long long element = row * layout.width + index;\n"
+             "      from_float(to_float(source[element]) * to_float(a[parameter_place(layout, row, index)]), target + element);\n    }\n  }\n}\n\n"
+             "HR_NORMALIZATION(instancenormalization)")],
+        "Sources/CCUDAStandIn/kernels.cpp": [("TYPED(instancenormalization, 128)", "TYPED(instancenormalization, 128), TYPED(madeupscale, 128)")],
+    }),
     "by an index": ("operator by an index", {
         "Sources/ModelGraph/Operators/IndexOperators.swift": [
             ('    indexed(\n      "GatherElements"', '    indexed(\n      "MadeUpRows", inputs: 2, attributes: [],\n      Indexing(\n'

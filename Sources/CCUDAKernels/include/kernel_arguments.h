@@ -30,6 +30,15 @@ typedef struct {
   long long strides[HR_MAX_RANK];
 } HRLookup;
 
+/// Rows of a normalization. Element i of row r has element `r % period * step + i / share` of each parameter.
+typedef struct {
+  long long rows;
+  int width;
+  int period;
+  int step;
+  int share;
+} HRRows;
+
 /// Fused attention: one (batch, head) pair is `batch * heads + head`; strides in elements.
 typedef struct {
   int heads;

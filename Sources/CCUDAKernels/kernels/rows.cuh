@@ -327,3 +327,73 @@ HR_NAME(lpnormalization)(const Element *source, Element *target, long long rows,
     }
   }
 }
+
+// Normalizations: x, up to four parameters, null where there are fewer, the target, the rows, then the numbers among the attributes. One block of
+// 128 threads per row.
+
+#ifndef HEADROOM_NORMALIZATIONS_CUH
+#define HEADROOM_NORMALIZATIONS_CUH
+#define HR_NORMALIZATION(name)                                                                                                  \
+  HR_KERNEL(128)                                                                                                                \
+  HR_NAME(name)(const Element *source, const Element *a, const Element *b, const Element *c, const Element *d, Element *target, \
+                HRRows layout, float first, float second)
+
+HR_DEVICE long long parameter_place(const HRRows &layout, long long row, int index) {
+  return row % layout.period * layout.step + index / layout.share;
+}
+
+/// By a row's own mean and the variance of its centred values, then scale and bias.
+template <class Type>
+HR_DEVICE void centred_rows(const Type *source, const Type *scale, const Type *bias, Type *target, const HRRows &layout, float epsilon, float *sums) {
+  for (long long row = block_index(); row < layout.rows; row += block_count()) {
+    const Type *x = source + row * layout.width;
+    float sum = 0;
+    for (int index = thread_index(); index < layout.width; index += 128) sum += to_float(x[index]);
+    float mean = block_sum_128(sum, sums) / (float)layout.width;
+    float squares = 0;
+    for (int index = thread_index(); index < layout.width; index += 128) {
+      float centred = to_float(x[index]) - mean;
+      squares += centred * centred;
+    }
+    float factor = 1.0f / sqrtf(block_sum_128(squares, sums) / (float)layout.width + epsilon);
+    for (int index = thread_index(); index < layout.width; index += 128) {
+      long long place = parameter_place(layout, row, index);
+      from_float((to_float(x[index]) - mean) * factor * to_float(scale[place]) + to_float(bias[place]), target + row * layout.width + index);
+    }
+  }
+}
+#endif
+
+HR_NORMALIZATION(instancenormalization) {
+  HR_SHARED(float, sums, 4);
+  centred_rows(source, a, b, target, layout, first, sums);
+}
+
+HR_NORMALIZATION(groupnormalization) {
+  HR_SHARED(float, sums, 4);
+  centred_rows(source, a, b, target, layout, first, sums);
+}
+
+HR_NORMALIZATION(rmsnormalization) {
+  HR_SHARED(float, sums, 4);
+  for (long long row = block_index(); row < layout.rows; row += block_count()) {
+    const Element *x = source + row * layout.width;
+    float squares = 0;
+    for (int index = thread_index(); index < layout.width; index += 128) squares += to_float(x[index]) * to_float(x[index]);
+    float factor = 1.0f / sqrtf(block_sum_128(squares, sums) / (float)layout.width + first);
+    for (int index = thread_index(); index < layout.width; index += 128) {
+      from_float(to_float(x[index]) * factor * to_float(a[parameter_place(layout, row, index)]), target + row * layout.width + index);
+    }
+  }
+}
+
+/// Scale, bias, mean and variance are given. The first number is epsilon, as in all of these.
+HR_NORMALIZATION(batchnormalization) {
+  for (long long row = block_index(); row < layout.rows; row += block_count()) {
+    for (int index = thread_index(); index < layout.width; index += 128) {
+      long long place = parameter_place(layout, row, index), element = row * layout.width + index;
+      float factor = to_float(a[place]) / sqrtf(to_float(d[place]) + first);
+      from_float((to_float(source[element]) - to_float(c[place])) * factor + to_float(b[place]), target + element);
+    }
+  }
+}

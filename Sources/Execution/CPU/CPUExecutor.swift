@@ -91,6 +91,15 @@ struct CPUExecutor {
         loop(
           step.sources.map { CombinationLoops.Operand(elements: floats($0), places: StridedReader($0)) }, floats(step.targets[0]),
           step.targets[0].count)
+      case .normalized(let loop, let layout):
+        let rows = step.targets[0].count / max(1, layout.width)
+        // As `RowWork` has it: below this one thread is as fast.
+        let parts = step.targets[0].count > 1 << 14 && pool.threads > 1 ? min(rows, pool.threads * 4) : 1
+        pool.run(
+          parts,
+          NormalizationWork(
+            loop: loop, layout: layout, rows: rows, parts: parts, source: floats(step.sources[0]),
+            parameters: step.sources.dropFirst().map { UnsafePointer(floats($0)) }, target: floats(step.targets[0])))
       case .indexed(let lookup):
         try IndexLoops(lookup: lookup, source: step.sources[0], indices: step.sources[1], target: step.targets[0])
           .run(address(step.sources[0]), address(step.sources[1]), address(step.targets[0]))

@@ -10,6 +10,8 @@ struct DefinedStep: Sendable {
     case elementwise(CombinationLoops.Loop)
     /// Elements of the first source by the integers of the second. Both and the target have the sizes of what is moved.
     case indexed(ElementMove.Lookup)
+    /// Rows of the first source; the others are parameters, without gaps.
+    case normalized(NormalizationLoops.Loop, RowLayout)
   }
 
   var operation: DefinedOperator
@@ -56,6 +58,26 @@ extension CPUProgramBuilder {
       append(
         name, node.name, .defined(DefinedStep(operation: fixed, loop: .elementwise(make(attributes)), sources: sources, targets: targets)),
         flops: defined.definition.operations * Double(target.count))
+    case .normalized(let normalization):
+      guard let make = NormalizationLoops.all[defined.definition.name] else { throw fail(node, "is not available on this device") }
+      let source = dense(try view(node, 0), node)
+      try requireFloat(node, source)
+      var (sources, sizes) = ([source], [source.shape])
+      let shape = normalization.parameterSizes(source.shape, attributes) ?? []
+      for index in 1..<node.inputs.count {
+        let parameter = try view(node, index)
+        try requireFloat(node, parameter)
+        sizes.append(parameter.shape)
+        sources.append(dense(parameter.broadcast(to: shape), node))
+      }
+      if source.count == 0 { return }
+      append(
+        name, node.name,
+        .defined(
+          DefinedStep(
+            operation: fixed, loop: .normalized(make(attributes), normalization.rows(sizes, attributes)), sources: sources, targets: targets
+          )),
+        flops: defined.definition.operations * Double(source.count))
     case .moved(let movement):
       let source = dense(try view(node, 0), node)
       if let fill = movement.fill(attributes) {

@@ -190,7 +190,7 @@ struct CUDAProgramBuilder {
 
   /// An operator with a definition: the kernel of its name, called as its family's are.
   private mutating func defined(_ step: DefinedStep) throws(DeviceError) {
-    guard let source = step.sources.first, step.sources.count <= 3 else { throw unsupported("so many inputs are not available") }
+    guard let source = step.sources.first else { throw unsupported("no inputs are not available") }
     func function() throws(DeviceError) -> String { "\(step.name)_\(try element(source).suffix)" }
     let numbers = [0, 1].map { index in CUDALaunch.value(index < step.operation.numbers.count ? step.operation.numbers[index] : 0) }
     switch step.loop {
@@ -211,6 +211,7 @@ struct CUDAProgramBuilder {
           ]
             + kept + numbers))
     case .elementwise:
+      guard step.sources.count <= 3 else { throw unsupported("so many inputs are not available") }
       let places = (0..<3).map { $0 < step.sources.count ? CUDAPlace.view(step.sources[$0]) : .null }
       append(
         elementwise(
@@ -218,6 +219,15 @@ struct CUDAProgramBuilder {
           places.map { .place($0) } + [
             .place(.view(step.targets[0])), try walk(step.targets[0].shape, step.sources.map(\.strides), count: step.targets[0].count),
           ] + numbers))
+    case .normalized(_, let layout):
+      guard step.sources.count <= 5 else { throw unsupported("so many inputs are not available") }
+      let places = (0..<5).map { $0 < step.sources.count ? CUDAPlace.view(step.sources[$0]) : .null } + [.view(step.targets[0])]
+      let rows = source.count / max(1, layout.width)
+      guard let width = Int32(exactly: layout.width), let period = Int32(exactly: layout.period), let stepped = Int32(exactly: layout.step),
+        let share = Int32(exactly: layout.share)
+      else { throw unsupported("rows of so many elements are not available") }
+      let argument = HRRows(rows: Int64(rows), width: width, period: period, step: stepped, share: share)
+      append(byRows(try function(), blocks: rows, places.map { .place($0) } + [CUDALaunch.value(argument)] + numbers))
     case .indexed(let lookup): try indexed(lookup, source, indices: step.sources[1], step.targets[0])
     }
   }

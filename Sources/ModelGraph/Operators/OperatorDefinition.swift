@@ -2,7 +2,7 @@
 /// definition, and what a plan counts. Reader, writer, shape inference, the reference evaluator, plans, plan files and rules for costs follow
 /// from the value; devices have a loop under its name, or none where its elements only move.
 ///
-/// The families (`alongAxis`, `elementwise`, `moved`, `indexed`) make definitions of what their members differ in.
+/// The families (`alongAxis`, `elementwise`, `moved`, `indexed`, `normalization`) make definitions of what their members differ in.
 public final class OperatorDefinition: Sendable {
   /// ONNX's name: "Pad". Kernels and plans have it in lower case.
   public let name: String
@@ -18,6 +18,8 @@ public final class OperatorDefinition: Sendable {
   public let isFloatingPoint: Bool
   /// Before opset 13 it took all axes from `axis` on as one, as Softmax did.
   public let isFlattenedBeforeOpset13: Bool
+  /// The first opset that has it as it is here.
+  public let sinceOpset: Int64
   /// How it computes its result.
   public let form: OperatorForm
   /// How many it has.
@@ -30,7 +32,7 @@ public final class OperatorDefinition: Sendable {
   /// With several results.
   init(
     _ name: String, inputCount: Int = 1, attributes: [OperatorAttribute], operations: Double, countsInput: Bool = false,
-    isFloatingPoint: Bool, isFlattenedBeforeOpset13: Bool = false, form: OperatorForm,
+    isFloatingPoint: Bool, isFlattenedBeforeOpset13: Bool = false, sinceOpset: Int64 = 1, form: OperatorForm,
     canonical: (@Sendable (OperatorAttributes, Shape) -> OperatorAttributes?)? = nil, resultCount: Int,
     results: @escaping @Sendable (OperatorCall) throws(OperatorRefusal) -> [(DataType, Shape)]
   ) {
@@ -41,6 +43,7 @@ public final class OperatorDefinition: Sendable {
     self.countsInput = countsInput
     self.isFloatingPoint = isFloatingPoint
     self.isFlattenedBeforeOpset13 = isFlattenedBeforeOpset13
+    self.sinceOpset = sinceOpset
     self.form = form
     self.canonical = canonical
     self.resultCount = resultCount
@@ -68,7 +71,7 @@ public final class OperatorDefinition: Sendable {
 
   /// Every definition. One more stands in the list of its family.
   public static let all: [OperatorDefinition] =
-    axisOperators + multipleResultOperators + elementOperators + layoutOperators + padOperators + indexOperators
+    axisOperators + multipleResultOperators + elementOperators + layoutOperators + padOperators + indexOperators + normalizationOperators
 
   private static let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
@@ -86,6 +89,8 @@ public enum OperatorForm: Sendable {
   case moved(Movement)
   /// Elements to other places that integers of an input say: devices copy, and need nothing of their own.
   case indexed(Indexing)
+  /// Rows of neighbouring elements, each apart from all others, with parameters that rows share.
+  case normalized(Normalization)
 }
 
 /// An operator's inputs and attributes, as the rule for its result sees them.

@@ -33,11 +33,27 @@ extension Run {
     case .moved(let movement):
       let fill = movement.fill(attributes) ?? .nan
       return [DenseArray.build(shape) { position in movement.origin(position, x.shape, attributes).map { x[$0] } ?? fill }]
+    case .normalized(let normalization):
+      return [normalized(normalization, attributes, inputs)]
     case .indexed(let indexing):
       do throws(OperatorRefusal) { return [try indexed(indexing, attributes, inputs, shape)] } catch {
         throw GraphError(node: node.name, operation: definition.name, reason: error.reason)
       }
     }
+  }
+
+  /// Row by row.
+  private func normalized(_ normalization: Normalization, _ attributes: OperatorAttributes, _ inputs: [DenseArray]) -> DenseArray {
+    let (x, layout) = (inputs[0], normalization.rows(inputs.map(\.shape), attributes))
+    let sizes = normalization.parameterSizes(x.shape, attributes) ?? []
+    let parameters = inputs.dropFirst().map { $0.broadcast(to: sizes).values }
+    var result = x
+    for row in 0..<(layout.width == 0 ? 0 : x.values.count / layout.width) {
+      let range = (row * layout.width)..<((row + 1) * layout.width)
+      let own = parameters.map { values in (0..<layout.width).map { values[layout.start(of: row) + $0 / layout.share] } }
+      result.values.replaceSubrange(range, with: normalization.define(Array(x.values[range]), own, attributes))
+    }
+    return result
   }
 
   /// Elements by their indices, one after the other.

@@ -35,13 +35,18 @@ public enum FuseConvolution: RewritePass {
     case .unary(let function) where function != .identity: return function.rawValue.lowercased()
     case .clip: return "clip"
     case .attributed(let function, _, _): return function.rawValue.lowercased()
+    case .defined(let defined) where defined.definition.name == "BatchNormalization":
+      return hasKnownParameters(node, graph) ? "batchnormalization" : nil
     case .costed(let costed) where costed.type == "BatchNormalization" && costed.results.count == 1:
-      let parameters = node.inputs.dropFirst()
-      return parameters.allSatisfy { $0.map { graph.constants[$0] != nil } ?? false } ? "batchnormalization" : nil
+      return hasKnownParameters(node, graph) ? "batchnormalization" : nil
     case .defined(let defined) where defined.definition.name == "PRelu": return "prelu"
     case .costed(let costed) where costed.type == "PRelu": return "prelu"
     default: return nil
     }
+  }
+
+  private static func hasKnownParameters(_ node: Node, _ graph: Graph) -> Bool {
+    node.inputs.dropFirst().allSatisfy { $0.map { graph.constants[$0] != nil } ?? false }
   }
 
   /// A convolution, or a fully connected layer that a normalization may follow.

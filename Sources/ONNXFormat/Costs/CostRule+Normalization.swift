@@ -1,7 +1,8 @@
 import ModelGraph
 
 extension CostRule {
-  /// Normalizations, counted as layerNormalization is: eight operations per element; those with given statistics two.
+  /// Normalizations, counted as layerNormalization is: eight operations per element; those with given statistics two. What graphs can hold counts by
+  /// its definition; the rules here are for the rest of ONNX's forms: training, further results, scales of groups.
   static let normalization: [String: CostRule] = {
     var rules: [String: CostRule] = [:]
     rules["BatchNormalization"] = CostRule(
