@@ -18,15 +18,14 @@ public struct KernelFitter: Sendable {
     }
   }
 
-  /// Calls of the loss function in one fit.
-  public var evaluations: Int
-  /// Weight of the squared distance from the prior, in log space, for each constant. 0.03 was best with 24 points in the study the
-  /// model starts from; 0 with hundreds.
+  /// Steps that a search tries at most; most stop by themselves before a hundred.
+  public var steps: Int
+  /// Weight of the squared distance from the prior, in log space, for each constant (a ridge): what the measurements leave open stays there.
   public var regularization: Double
 
   /// A fitter.
-  public init(evaluations: Int = 2500, regularization: Double = 0) {
-    self.evaluations = evaluations
+  public init(steps: Int = 200, regularization: Double = 0) {
+    self.steps = steps
     self.regularization = regularization
   }
 
@@ -46,40 +45,36 @@ public struct KernelFitter: Sendable {
 
   /// Constants that minimize the mean absolute log error of one class of kernels, GPUs weighted alike; log error treats "twice as long" and
   /// "half" alike. Replays are compared with kernel + gap, records with the kernel alone.
+  ///
+  /// - Parameter vectors: matrix-vector constants, where such kernels compete with tiled ones of the class.
   public func fit(
-    _ samples: [Sample], of kernels: KernelClass = .tensor16, prior: KernelConstants, seed: UInt64,
-    replayGapMicroseconds: Double = KernelCalibration.usualReplayGapMicroseconds
+    _ samples: [Sample], of kernels: KernelClass = .tensor16, prior: KernelConstants,
+    replayGapMicroseconds: Double = KernelCalibration.usualReplayGapMicroseconds, vectors: VectorConstants? = nil
   ) -> Fitted {
     let sets = samples.map { Groups($0, of: kernels) }
     // Only records beside replays of the same GPU tell the gap from the fixed time.
     let fitsGap = sets.contains { $0.replays.isEmpty == false && $0.records.isEmpty == false }
     let origin = prior.values.map { log($0) } + (fitsGap ? [log(replayGapMicroseconds)] : [])
     let count = prior.values.count
-    var generator = SplitMix64(seed: seed)
-    func gap(_ point: [Double]) -> Double {
-      point.count > count ? min(max(exp(point[count]), Self.gapRange.lowerBound), Self.gapRange.upperBound) : replayGapMicroseconds
-    }
+    func gap(_ point: [Double]) -> Double { point.count > count ? exp(point[count]) : replayGapMicroseconds }
     func constants(_ point: [Double]) -> KernelConstants? { KernelConstants(values: point.prefix(count).map { exp($0) }) }
-    func loss(_ point: [Double]) -> Double {
-      guard let constants = constants(point) else { return 1e9 }
-      let gap = gap(point)
-      var total = 0.0
-      for set in sets { total += set.loss(constants, of: kernels, gap: gap) }
-      total /= Double(max(1, sets.count))
-      for (index, value) in point.enumerated() {
-        // Outside its bounds a constant is clamped: without a slope back the search would wander there.
-        let outside = value - log(index < count ? constants.values[index] : gap)
-        total += 0.01 * outside * outside + regularization * (value - origin[index]) * (value - origin[index])
+    let ranges = KernelConstants.Name.allCases.map(\.bounds) + (fitsGap ? [Self.gapRange] : [])
+    let search = LeastDeviations(
+      weights: sets.flatMap { set in set.weights.map { $0 / Double(sets.count) } },
+      bounds: ranges.map { log($0.lowerBound)...log($0.upperBound) }, ridge: regularization, center: origin, steps: steps
+    ) { point in
+      guard let constants = constants(point) else { return nil }
+      var calibration = KernelCalibration.onTrial(constants, of: kernels)
+      calibration.vectors = vectors
+      var found: [Double] = []
+      for set in sets {
+        guard let own = set.residuals(calibration, gap: gap(point)) else { return nil }
+        found += own
       }
-      return total
+      return found
     }
-    var point = origin
-    // Restarts with a fresh simplex: a flat one stops moving before the minimum.
-    for _ in 0..<3 {
-      let spread = point.map { _ in generator.next() & 1 == 0 ? 0.35 : -0.35 }
-      point = NelderMead.minimize(from: point, spread: spread, evaluations: evaluations / 3, loss).point
-    }
-    return Fitted(constants: constants(point) ?? prior, replayGapMicroseconds: gap(point))
+    let best = search.minimized(from: origin)
+    return Fitted(constants: constants(best.point) ?? prior, replayGapMicroseconds: gap(best.point))
   }
 
   /// Gaps between kernels of a graph: nothing is shorter than 0.1 us, and an empty node's whole period is 0.6 us.
@@ -107,26 +102,40 @@ public struct KernelFitter: Sendable {
       }
     }
 
-    /// Replays count one and a half times, for there are more shapes of them, and batched products half, for there are few.
-    func loss(_ constants: KernelConstants, of kernels: KernelClass, gap: Double) -> Double {
-      let model = KernelModel(gpu: gpu, calibration: .onTrial(constants, of: kernels))
-      var (total, weights) = (0.0, 0.0)
+    /// All of them, in the order of `weights` and `residuals`.
+    private var all: [Measurement] { replays + records + batched }
+
+    /// What each counts: replays one and a half times, for there are more shapes of them, and batched products half, for there are few.
+    var weights: [Double] {
+      var found: [Double] = []
+      var total = 0.0
       for (group, weight) in [(replays, 1.5), (records, 1.0), (batched, 0.5)] where !group.isEmpty {
-        var (sum, count) = (0.0, 0.0)
-        for measurement in group {
-          guard let predicted = try? model.microseconds(measurement.gemm) else { return 1e9 }
-          let expected = measurement.quantity == .replay ? predicted + gap : predicted
-          // Without records short kernels count three times: most of what serving launches is short, and few of the shapes are.
-          let share = records.isEmpty && measurement.quantity == .replay && measurement.microseconds < 15 ? 3.0 : 1.0
-          sum += abs(log(expected / measurement.microseconds)) * measurement.weight * share
-          count += measurement.weight * share
+        // Without records short kernels count three times: most of what serving launches is short, and few of the shapes are.
+        let own = group.map {
+          $0.weight * (records.isEmpty && $0.quantity == .replay && $0.microseconds < KernelFitter.shortMicroseconds ? 3 : 1)
         }
-        total += weight * sum / max(count, 1e-9)
-        weights += weight
+        let count = own.reduce(0, +)
+        found += own.map { $0 * weight / max(count, 1e-9) }
+        total += weight
       }
-      return weights > 0 ? total / weights : 0
+      return total > 0 ? found.map { $0 / total } : found
+    }
+
+    /// Logarithm of predicted over measured; nil where a product cannot be predicted.
+    func residuals(_ calibration: KernelCalibration, gap: Double) -> [Double]? {
+      let model = KernelModel(gpu: gpu, calibration: calibration)
+      var found: [Double] = []
+      for measurement in all {
+        guard let predicted = try? model.microseconds(measurement.gemm) else { return nil }
+        let expected = measurement.quantity == .replay ? predicted + gap : predicted
+        found.append(log(expected / measurement.microseconds))
+      }
+      return found
     }
   }
+
+  /// Under it a kernel is short.
+  static let shortMicroseconds = 15.0
 
   /// Predictions beside measurements: what each of them timed, gap included for replays.
   public static func predictions(_ sample: Sample, _ calibration: KernelCalibration) -> [Double] {
@@ -159,9 +168,11 @@ public struct KernelFitter: Sendable {
       let before = prior.fit(for: kernels, on: sample.gpu)
       var fitter = self
       fitter.regularization *= Self.fewness(own.measurements.count, of: 24)
-      let fitted = fitter.fit([own], of: kernels, prior: before.constants, seed: 1, replayGapMicroseconds: prior.replayGapMicroseconds)
+      let fitted = fitter.fit(
+        [own], of: kernels, prior: before.constants, replayGapMicroseconds: prior.replayGapMicroseconds,
+        vectors: prior.vectors)
       let isEnough = own.measurements.count >= Self.minimumMeasurements
-      let left = isEnough ? fitter.leavingOut(own, kernels, before.constants) : nil
+      let left = isEnough ? fitter.leavingOut(own, kernels, before.constants, prior.vectors) : nil
       let new = KernelFit(
         constants: fitted.constants, ensemble: left?.ensemble ?? before.ensemble,
         errorBands: left.map { ErrorSummary.bands($0.held, fallback: before.errorBands) } ?? before.errorBands,
@@ -189,7 +200,7 @@ public struct KernelFitter: Sendable {
   }
 
   /// Fits without a quarter of the measurements each, and what they predict of that quarter.
-  private func leavingOut(_ own: Sample, _ kernels: KernelClass, _ prior: KernelConstants) -> (
+  private func leavingOut(_ own: Sample, _ kernels: KernelClass, _ prior: KernelConstants, _ vectors: VectorConstants?) -> (
     ensemble: [KernelConstants], held: [(predicted: Double, measured: Double)]
   ) {
     var ensemble: [KernelConstants] = []
@@ -198,10 +209,11 @@ public struct KernelFitter: Sendable {
       var (rest, out) = (own, own)
       rest.measurements = own.measurements.enumerated().filter { $0.offset % 4 != fold }.map(\.element)
       out.measurements = own.measurements.enumerated().filter { $0.offset % 4 == fold }.map(\.element)
-      let partial = fit([rest], of: kernels, prior: prior, seed: UInt64(clamping: fold) + 2)
+      let partial = fit([rest], of: kernels, prior: prior, vectors: vectors)
       ensemble.append(partial.constants)
       var trial = KernelCalibration.onTrial(partial.constants, of: kernels)
       trial.replayGapMicroseconds = partial.replayGapMicroseconds
+      trial.vectors = vectors
       held += zip(Self.predictions(out, trial), out.measurements.map(\.microseconds)).map { ($0, $1) }
     }
     return (ensemble, held)

@@ -23,10 +23,10 @@ public struct MeasurementCalibration: Sendable {
   ///   - prior: the constants known before.
   ///   - file: where the measurements stand, for the origins.
   ///   - date: when, for the origins.
-  ///   - evaluations: of the fit's function.
+  ///   - steps: of the fit's search, at most.
   /// - Throws: arithmetic that the GPU does not have, or too few measurements of every class.
   public init(
-    of gpu: GPU, _ measurements: [Measurement], prior: KernelCalibration, file: String, date: String, evaluations: Int = 3000
+    of gpu: GPU, _ measurements: [Measurement], prior: KernelCalibration, file: String, date: String, steps: Int = 200
   ) throws(Fault) {
     for row in measurements where gpu.peakFLOPs(row.gemm.type) == nil {
       throw Fault(description: "\(gpu.name) has no \(row.gemm.type.rawValue) arithmetic")
@@ -40,7 +40,7 @@ public struct MeasurementCalibration: Sendable {
       )
     }
     let sample = KernelFitter.Sample(gpu: gpu, measurements: measurements)
-    let fitter = KernelFitter(evaluations: evaluations, regularization: measurements.count < 200 ? 0.03 / 8 : 0.002 / 8)
+    let fitter = KernelFitter(steps: steps, regularization: measurements.count < 200 ? 0.03 / 8 : 0.002 / 8)
     var fitted = fitter.calibrate(
       sample, prior: prior, source: "\(measurements.count) measurements of \(file), \(date), held near \(prior.name)")
     func error(_ calibration: KernelCalibration, _ kernels: KernelClass? = nil) -> Double {

@@ -45,6 +45,29 @@ import Testing
     #expect((large / 199 - 1).magnitude < 0.10)
   }
 
+  /// A product that does next to nothing is bound by none of the throughputs that it does not use.
+  @Test(arguments: ["l40s", "a100", "h200", "b200", "rtx-pro-6000"]) func tinyProductsAreBoundByLatency(name: String) throws {
+    let model = try model(name)
+    for (m, n, k) in [(1, 64, 64), (8, 16, 32), (32, 64, 128)] {
+      let bound = try model.explain(GEMM(m: m, n: n, k: k, type: .fp16)).bound
+      #expect(bound == .latency, "\(m) x \(n) x \(k)")
+    }
+    let large = try model.explain(GEMM(m: 8192, n: 8192, k: 8192, type: .fp16)).bound
+    #expect(large != .latency)
+  }
+
+  /// Whether the power limit slows the math down may be open where it is math in any case.
+  @Test func mathUnderThePowerLimitIsMath() throws {
+    var prediction = try model("rtx-pro-6000").predict(GEMM(m: 32768, n: 1024, k: 1024, type: .fp16))
+    prediction.limits = LimitTimes(math: 150, l2: 90, latency: 10, memory: 60, power: 155, fixed: 5)
+    prediction.decideBound([.power, .math, .math, .power, .math])
+    #expect(prediction.bound == .math)
+    prediction.decideBound([.power, .power, .math, .power, .power])
+    #expect(prediction.bound == .power)
+    prediction.decideBound([.l2, .l2, .math, .power, .math])
+    #expect(prediction.bound == nil)
+  }
+
   /// 134 MB through a fused LayerNorm in 42 us: above DRAM speed.
   @Test func layerNormalizationOfTheDocument() throws {
     let bytes = Double(32768 * 1024 * 2)

@@ -87,6 +87,33 @@ import Testing
     #expect(found.value < 1e-8)
   }
 
+  /// Absolute deviations, a kink at the minimum, a valley along which both coordinates move, a bound in the way: what the fit of constants has.
+  @Test func leastDeviationsAreFoundWithinBounds() {
+    func found(_ bounds: ClosedRange<Double>, ridge: Double = 0) -> [Double] {
+      let search = LeastDeviations(
+        weights: [1, 1, 1], bounds: [bounds, bounds], ridge: ridge, center: [0, 0], steps: 200
+      ) { [$0[0] * $0[1] - 6, 3 * ($0[0] - 2), abs($0[1] - 3)] }
+      return search.minimized(from: [1, 1]).point
+    }
+    let free = found(-10...10)
+    #expect((free[0] - 2).magnitude < 0.02 && (free[1] - 3).magnitude < 0.02, "\(free)")
+    let bound = found(-10...2.5)
+    #expect((bound[0] - 2).magnitude < 0.02 && bound[1] == 2.5, "\(bound)")
+    let pulled = found(-10...10, ridge: 100)
+    #expect(pulled.allSatisfy { $0.magnitude < 0.1 }, "\(pulled)")
+  }
+
+  /// The outlier of a set of equals is outvoted, as least squares would not have it.
+  @Test func anOutlierIsOutvoted() {
+    let values = [1.0, 1.01, 0.99, 1, 9]
+    let search = LeastDeviations(
+      weights: values.map { _ in 1 }, bounds: [-20...20], ridge: 0, center: [0], steps: 100
+    ) { point in values.map { point[0] - $0 } }
+    #expect((search.minimized(from: [5]).point[0] - 1).magnitude < 0.02)
+    let nowhere = LeastDeviations(weights: [1], bounds: [0...1], ridge: 0, center: [0], steps: 9) { _ in nil }
+    #expect(nowhere.minimized(from: [3]).point == [1] && nowhere.minimized(from: [3]).value == .infinity)
+  }
+
   /// Mean absolute log error of constants of the main class.
   static func error(_ sample: KernelFitter.Sample, _ constants: KernelConstants) -> Double {
     let predicted = KernelFitter.predictions(sample, .onTrial(constants))
@@ -105,9 +132,25 @@ import Testing
     }
     let sample = KernelFitter.Sample(gpu: gpu, measurements: rows)
     let start = KernelCalibrations.family(.tcgen05).constants
-    let fitted = KernelFitter(evaluations: 1500).fit([sample], prior: start, seed: 1)
+    let fitted = KernelFitter().fit([sample], prior: start)
     let (before, after) = (Self.error(sample, start), Self.error(sample, fitted.constants))
     #expect(after < before / 2, "\(before) to \(after)")
+  }
+
+  /// One run of the tool writes the constants and the page: neither is committed without the other, nor changed by hand.
+  @Test func theCommittedConstantsAreThoseOfTheCommittedPage() throws {
+    var parts = #filePath.split(separator: "/")
+    parts.removeLast(3)
+    let root = "/" + parts.joined(separator: "/")
+    let constants = try Files.readText(root + "/Sources/GPUModel/Constants/KernelCalibrations+Fitted.swift")
+    let page = try Files.readText(root + "/Docs/accuracy.md")
+    #expect(page.contains("Digest of the constants that it describes: `\(SourceDigest.of(constants))`"), "run the command on the page")
+  }
+
+  @Test func aDigestIsOfWordsAndNumbersAlone() {
+    #expect(SourceDigest.of("f(a: [1.5, -2])") == SourceDigest.of("f(\n  a: [\n    1.5, -2,\n  ])\n"))
+    #expect(SourceDigest.of("1.5, 2") != SourceDigest.of("1.52"))
+    #expect(SourceDigest.of("") == "cbf29ce484222325", "the hash's own start")
   }
 
   /// The committed constants against the measurements they were fitted to: a regression test of the fit, not of the model.
@@ -143,9 +186,9 @@ import Testing
     }
     let replays = KernelFitter.Sample(gpu: gpu, measurements: try rows(.replay, 0.2))
     let both = KernelFitter.Sample(gpu: gpu, measurements: replays.measurements + (try rows(.kernel, 0)))
-    let fitter = KernelFitter(evaluations: 240)
-    #expect((fitter.fit([both], prior: truth.constants, seed: 1).replayGapMicroseconds - 0.2).magnitude < 0.05)
-    let alone = fitter.fit([replays], prior: truth.constants, seed: 1).replayGapMicroseconds
+    let fitter = KernelFitter()
+    #expect((fitter.fit([both], prior: truth.constants).replayGapMicroseconds - 0.2).magnitude < 0.05)
+    let alone = fitter.fit([replays], prior: truth.constants).replayGapMicroseconds
     #expect(alone == KernelCalibration.usualReplayGapMicroseconds)
   }
 
@@ -156,7 +199,7 @@ import Testing
     let few = KernelFitter.Sample(gpu: all.gpu, measurements: Array(ordered.prefix(24)))
     let rest = KernelFitter.Sample(gpu: all.gpu, measurements: Array(ordered.dropFirst(24).prefix(200)))
     let prior = KernelCalibrations.family(.tcgen05)
-    let fitted = KernelFitter(evaluations: 900, regularization: 0.004).fit([few], prior: prior.constants, seed: 3)
+    let fitted = KernelFitter(regularization: 0.004).fit([few], prior: prior.constants)
     #expect(Self.error(rest, fitted.constants) < Self.error(rest, prior.constants))
   }
 }
@@ -178,7 +221,7 @@ import Testing
     let gpu = try GPUCatalogue().find("l4").gpu
     let prior = KernelCalibrations.calibration(for: gpu)
     let fit = try MeasurementCalibration(
-      of: gpu, try Self.measurements(prior, gpu, factor: 1.3), prior: prior, file: "m.csv", date: "2026-11-27T00:00:00Z", evaluations: 150)
+      of: gpu, try Self.measurements(prior, gpu, factor: 1.3), prior: prior, file: "m.csv", date: "2026-11-27T00:00:00Z", steps: 40)
     #expect(fit.errorBefore > 0.2 && fit.errorAfter < fit.errorBefore / 2, "\(fit.errorBefore) to \(fit.errorAfter)")
     #expect(fit.classes.count == 1 && fit.calibration.origins.count == 1)
     let origin = try #require(fit.calibration.origins.first)
@@ -191,7 +234,7 @@ import Testing
     let prior = KernelCalibrations.calibration(for: gpu)
     let rows = try Self.measurements(prior, gpu, factor: 1)
     let few = #expect(throws: MeasurementCalibration.Fault.self) {
-      try MeasurementCalibration(of: gpu, Array(rows.prefix(3)), prior: prior, file: "m.csv", date: "", evaluations: 1)
+      try MeasurementCalibration(of: gpu, Array(rows.prefix(3)), prior: prior, file: "m.csv", date: "", steps: 1)
     }
     #expect(few?.description.contains("of the 3 measurements") == true)
     let old = try GPUCatalogue().find("t4").gpu
@@ -200,7 +243,7 @@ import Testing
     }
     let none = #expect(throws: MeasurementCalibration.Fault.self) {
       try MeasurementCalibration(
-        of: old, foreign, prior: KernelCalibrations.calibration(for: old), file: "m.csv", date: "", evaluations: 1)
+        of: old, foreign, prior: KernelCalibrations.calibration(for: old), file: "m.csv", date: "", steps: 1)
     }
     #expect(none?.description.contains("has no bf16 arithmetic") == true)
   }

@@ -17,14 +17,14 @@ struct Main {
 
   static let usage = """
     usage: fit-kernel-model --measurements FILE.csv [--records FILE.csv]... [--memory FILE.csv]... --emit FILE.swift --accuracy FILE.md \
-    --date YYYY-MM-DD [--evaluations N]
+    --date YYYY-MM-DD
     """
 
   static func main() throws {
     var options: [String: [String]] = [:]
     var rest = CommandLine.arguments.dropFirst()
     while let flag = rest.popFirst() {
-      let known = ["--measurements", "--records", "--memory", "--emit", "--accuracy", "--date", "--evaluations"]
+      let known = ["--measurements", "--records", "--memory", "--emit", "--accuracy", "--date"]
       guard known.contains(flag), let value = rest.popFirst() else { fail(usage) }
       options[flag, default: []].append(value)
     }
@@ -43,10 +43,12 @@ struct Main {
       if sample.measurements.isEmpty { continue }
       boards.append(Board(sample: sample, memory: memory.filter { isOfThis($0.gpu) }))
     }
-    let study = Study(boards: boards, fitter: KernelFitter(evaluations: options["--evaluations"]?.last.flatMap { Int($0) } ?? 1200))
-    let result = study.run()
-    if let emit = options["--emit"]?.last { try Files.write(emit, result.swiftSource(date: date)) }
-    if let accuracy = options["--accuracy"]?.last { try Files.write(accuracy, AccuracyPage(result: result).text(date: date)) }
+    let result = Study(boards: boards).run()
+    let source = result.swiftSource(date: date)
+    if let emit = options["--emit"]?.last { try Files.write(emit, source) }
+    if let accuracy = options["--accuracy"]?.last {
+      try Files.write(accuracy, AccuracyPage(result: result, digest: SourceDigest.of(source)).text(date: date))
+    }
   }
 
   static func fail(_ text: String) -> Never {

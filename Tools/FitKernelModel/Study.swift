@@ -6,7 +6,6 @@ import Synchronization
 /// All fits that the constants and the accuracy page need, run on all cores.
 struct Study: Sendable {
   let boards: [Board]
-  let fitter: KernelFitter
   static let foldCount = 3
   static let ensembleSize = 5
 
@@ -56,20 +55,40 @@ struct Study: Sendable {
 
   func members(of family: KernelFamily) -> [Int] { boards.indices.filter { boards[$0].gpu.family == family } }
 
+  /// Strengths of the ridge that are tried. Under the least of them constants that the measurements leave open run to their bounds.
+  static let ridges = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
+
+  /// Each class's ridge by its folds, then all fits with those.
   func run() -> StudyResult {
-    let work = jobs
+    let folds = jobs.filter {
+      if case .products(_, _, .without) = $0 { true } else { false }
+    }
+    let tried = Self.ridges.map { ridge in
+      let all = Dictionary(uniqueKeysWithValues: KernelClass.allCases.map { ($0, ridge) })
+      return StudyResult(study: self, ridges: all, outcomes: outcomes(of: folds, all))
+    }
+    let choices = KernelClass.allCases.map { RidgeChoice($0, tried) }
+    let chosen = Dictionary(uniqueKeysWithValues: choices.map { ($0.kernels, $0.chosen) })
+    var result = StudyResult(study: self, ridges: chosen, outcomes: outcomes(of: jobs, chosen))
+    result.choices = choices
+    return result
+  }
+
+  /// The jobs done, on all cores.
+  func outcomes(of work: [Job], _ ridges: [KernelClass: Double]) -> [Job: Outcome] {
     let done = Mutex<[Job: Outcome]>([:])
     DispatchQueue.concurrentPerform(iterations: work.count) { index in
-      let outcome = fit(work[index], seed: UInt64(clamping: index) + 1)
+      let outcome = fit(work[index], ridges)
       let count = done.withLock { table in
         table[work[index]] = outcome
         return table.count
       }
       report("fit \(count) of \(work.count): \(work[index])")
     }
-    return StudyResult(study: self, outcomes: done.withLock { $0 })
+    return done.withLock { $0 }
   }
 
+  /// Where searches start and what the ridge pulls to: what earlier fits of each family came to, in round figures.
   static let start: [KernelFamily: [Double]] = [
     .ffma: [2, 300, 150, 0.8, 25, 0.9, 1, 2, 0.5, 0.6, 250, 0.35, 0.9, 0.6, 0.15, 150, 1500, 100],
     .mma: [1.5, 220, 150, 0.95, 24, 0.93, 1.8, 1.9, 0.4, 1.5, 400, 0.6, 0.3, 1.3, 0.2, 1400, 600, 100],
@@ -85,31 +104,29 @@ struct Study: Sendable {
     return KernelConstants(values: values) ?? KernelCalibrations.family(gpu.family).constants
   }
 
-  /// Boards without records are searched longer: their fits are quick, and nothing but replays keeps them from a poor minimum.
-  func fitter(_ samples: [KernelFitter.Sample]) -> KernelFitter {
-    var fitter = fitter
-    if !samples.contains(where: { sample in sample.measurements.contains { $0.quantity == .kernel } }) {
-      fitter.evaluations = fitter.evaluations * 5 / 2
-    }
-    return fitter
-  }
-
-  func fit(_ job: Job, seed: UInt64) -> Outcome {
+  func fit(_ job: Job, _ ridges: [KernelClass: Double]) -> Outcome {
+    func fitter(_ kernels: KernelClass = .tensor16) -> KernelFitter { KernelFitter(regularization: ridges[kernels] ?? 0) }
     switch job {
     case .products(let board, let kernels, let part):
       let sample = keeping(boards[board].sample, part)
-      return .products(fitter([sample]).fit([sample], of: kernels, prior: prior(kernels, sample.gpu), seed: seed))
+      return .products(
+        fitter(kernels).fit([sample], of: kernels, prior: prior(kernels, sample.gpu), vectors: vectors(sample, kernels)))
     case .memory(let board, let part):
       let kept = memory(boards[board].memory, part)
-      return .memory(MemoryFitter().fit(kept, on: boards[board].gpu, prior: MemoryFitter.start))
+      return .memory(MemoryFitter(rounds: 10).fit(kept, on: boards[board].gpu, prior: MemoryFitter.start))
     case .family(let family):
       let members = members(of: family).map { boards[$0].sample }
       guard let first = members.first else { return .products(.init(constants: prior(.tensor16, boards[0].gpu), replayGapMicroseconds: 0)) }
-      return .products(fitter(members).fit(members, prior: prior(.tensor16, first.gpu), seed: seed))
+      return .products(fitter().fit(members, prior: prior(.tensor16, first.gpu)))
     case .others(let board):
       let others = members(of: boards[board].gpu.family).filter { $0 != board }.map { boards[$0].sample }
-      return .products(fitter(others).fit(others, prior: prior(.tensor16, boards[board].gpu), seed: seed))
+      return .products(fitter().fit(others, prior: prior(.tensor16, boards[board].gpu)))
     }
+  }
+
+  /// Matrix-vector constants beside tiled kernels of which nothing is known yet: fp32 products of two to four rows run on whichever is faster.
+  func vectors(_ sample: KernelFitter.Sample, _ kernels: KernelClass) -> VectorConstants? {
+    kernels == .scalar32 ? MemoryFitter.vectors(sample, .onTrial(prior(kernels, sample.gpu), of: kernels)) : nil
   }
 
   /// Folds of a board's weight shapes: the same for every class and for replays and records.

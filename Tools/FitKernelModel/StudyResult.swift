@@ -4,7 +4,11 @@ import KernelFitting
 /// What the fits came to, and the Swift source of the constants.
 struct StudyResult {
   let study: Study
+  /// Of each class of kernels.
+  let ridges: [KernelClass: Double]
   let outcomes: [Study.Job: Study.Outcome]
+  /// How the ridges were chosen; empty in what they are chosen from.
+  var choices: [RidgeChoice] = []
 
   func fitted(_ job: Study.Job) -> KernelFitter.Fitted? {
     if case .products(let fitted)? = outcomes[job] { fitted } else { nil }
@@ -32,17 +36,17 @@ struct StudyResult {
         return folds[$0] == fold && KernelClass(measurement.gemm) == kernels
       }.map { sample.measurements[$0] }
       var calibration = Self.calibration(fitted, kernels)
-      calibration.vectors = vectors(board)
+      calibration.vectors = vectors(board, .without(fold: fold))
       let predicted = KernelFitter.predictions(KernelFitter.Sample(gpu: sample.gpu, measurements: out), calibration)
       found += zip(out, predicted).map { ($0, $1) }
     }
     return found
   }
 
-  /// Matrix-vector constants, beside the tiled kernels of the whole data.
-  func vectors(_ board: Int) -> VectorConstants? {
-    guard study.boards[board].hasRecords, let scalar = fitted(.products(board: board, kernels: .scalar32, part: .all)) else { return nil }
-    return MemoryFitter.vectors(study.boards[board].sample, .onTrial(scalar.constants, of: .scalar32))
+  /// Matrix-vector constants, beside the tiled kernels of the same data.
+  func vectors(_ board: Int, _ part: Study.Part = .all) -> VectorConstants? {
+    guard study.boards[board].hasRecords, let scalar = fitted(.products(board: board, kernels: .scalar32, part: part)) else { return nil }
+    return MemoryFitter.vectors(study.keeping(study.boards[board].sample, part), .onTrial(scalar.constants, of: .scalar32))
   }
 
   /// Held-out predictions of memory kernels.
@@ -176,6 +180,9 @@ struct StudyResult {
 }
 
 func percent(_ value: Double) -> String { value.isFinite ? "\((value * 1000).rounded() / 10) %" : "-" }
+
+/// With a second decimal, where strengths of one thing are compared.
+func percent2(_ value: Double) -> String { value.isFinite ? "\((value * 10000).rounded() / 100) %" : "-" }
 
 extension Double {
   func rounded(places: Int) -> Double {

@@ -157,7 +157,7 @@ public enum Validation {
       "  The rest is one entry of the host profile, `forwardPass`, 2,150 us per pass, fitted to MiniLM's step; BERT is a prediction. Taking it as fixed is what two programs bear out, not",
       "  what their traces show: there 0.6 ms of MiniLM's step lie outside its layers, and the host's calls took 1.3 (MiniLM) to 1.6 (BERT, profiled) times those of the H200's host.",
       "- **seqlen, compiled**: torch.compile's own time per call (guards, copying inputs into the graph's buffers) is `compiledCall`, 338 us, from the host's calls in its trace.",
-      "- **linear, graph**: the products are 8 % too short, and the last one, of two columns, takes 5.9 us for 4.2; planned tiles fill 97 % of the SMs where the library's fill 73 %.",
+      "- **linear, graph**: the products are 8 % too short, and the last one, of two columns, takes 5.9 us for 4.3; planned tiles fill 97 % of the SMs where the library's fill 73 %.",
       "- **large product**: 91 % of the tensor pipe's cycles and 1,380 MHz were read; FLOPs over that clock would be 83 %, so that the clock's mean was lower than what was read once.",
       "",
       "## A Triton on an H200", "",
@@ -165,6 +165,9 @@ public enum Validation {
       "`h200-triton-python` was fitted on the rates and times of the linear runs (input); their counters and seqlen are predictions: \(tritonHits) of \(tritonClaims) figures within 10 %, * outside. - : not measured.",
       "",
     ] + triton.markdown + [
+      "",
+      "- **linear's 1001** is too low because kernels of 256 rows are planned a tenth too short (next section).",
+      "- **linear's 1002** is too high in spite of that: planned blocks of 64 x 32, 128 of them, keep a third more SMs active than the library's clusters of 48 x 64 (96 blocks).",
       "", triton.verdict + ".", "", "## The heads on an H200, kernel by kernel", "",
       "`headroom plan HEAD --gpu h200 --batch 1,8,256 --fusion none` beside kernel records of eager PyTorch 2.11 in fp16, and CUDA graphs of the same replayed back to back (gaps of",
       "0.45 us). At one row PyTorch adds the stacked heads' bias in the product; the plan has it as a kernel of its own.", "",

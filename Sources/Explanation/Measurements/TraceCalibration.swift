@@ -72,7 +72,7 @@ public struct TraceCalibration: Sendable {
     let before = prior ?? KernelCalibrations.calibration(for: gpu)
     self.prior = before
     let sample = KernelFitter.Sample(gpu: gpu, measurements: products)
-    var after = KernelFitter(evaluations: 3000, regularization: Self.regularization).calibrate(
+    var after = KernelFitter(regularization: Self.regularization).calibrate(
       sample, memory: measurements.memoryMeasurements, prior: before,
       source: "\(products.count) products of \(path), \(date), held near \(before.name)",
       minimum: Self.minimumSizes)

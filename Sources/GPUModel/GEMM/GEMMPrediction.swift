@@ -67,15 +67,16 @@ public struct GEMMPrediction: Sendable, Hashable {
     // Such kernels are modelled as streams, whatever L2 holds.
     roofMicroseconds = min(roofMicroseconds, time)
     let others = max(limits.math, limits.l2)
-    limits = LimitTimes(math: others, l2: 0, latency: 0, memory: time, power: 0)
+    limits = LimitTimes(math: others, l2: 0, latency: 0, memory: time, power: 0, fixed: 0)
     powerLimitedGigahertz = nil
   }
 
   /// The bound by majority over the calibration's fits: the first place must be the same in at least four of five, and in the prediction's own.
+  /// Fits that disagree on whether power slows the math down agree on math.
   mutating func decideBound(_ votes: [Bound]) {
-    guard let own = limits.ranked.first?.0 else { return }
-    let agreeing = votes.count { $0 == own }
-    bound = agreeing * 5 >= votes.count * 4 ? own : nil
+    guard let own = limits.bound else { return }
+    func isAgreed(_ bounds: Set<Bound>) -> Bool { bounds.contains(own) && votes.count { bounds.contains($0) } * 5 >= votes.count * 4 }
+    bound = isAgreed([own]) ? own : isAgreed([.math, .power]) ? .math : nil
   }
 }
 
@@ -93,7 +94,7 @@ extension KernelModel {
     for constants in kernels.fit.ensemble {
       let problem = Problem(gemm: gemm, gpu: gpu, peakFLOPs: peak, kernels: kernels, constants: constants)
       let limits = problem.evaluate(prediction.tile, split: prediction.splitK, resident: Double(prediction.tile.blocksPerSM)).limits
-      if let first = limits.ranked.first { votes.append(first.0) }
+      if let vote = limits.bound { votes.append(vote) }
     }
     prediction.decideBound(votes)
     return prediction

@@ -46,7 +46,8 @@ public struct KernelConstants: Sendable, Hashable {
         "latency of one main-loop step that nothing hides; a shared-memory round trip and a dependent matrix instruction, 20 to 400 clocks"
       case .blockClocks: "prologue and epilogue of one generation of blocks: a trip to L2 or memory takes 200 to 1,000 clocks"
       case .sustainedMathShare: "share of the specified tensor rate one SM sustains; at most 1.05, the real clock may exceed the rated one"
-      case .l2BytesPerClockPerSM: "bytes that an SM gets from L2 per clock: 64 wide paths, plus what multicast and L1 hits spare"
+      case .l2BytesPerClockPerSM:
+        "bytes that an SM gets from L2 per clock while all read; where fewer do each gets more, up to the 64 of its port. Over 64: multicast and L1 hits"
       case .memoryShare: "share of the specified memory bandwidth that streams reach; 0.6 to 1"
       case .joinExponent: "how sharply the largest limit wins: exponent of the norm that joins the limits, less one"
       case .splitMicroseconds: "fixed cost of reducing split-K parts"

@@ -139,9 +139,14 @@ public struct LimitTimes: Sendable, Hashable {
   public var memory: Double
   /// The whole product under the board's power limit, weighted by how long the kernel runs.
   public var power: Double
+  /// What is no limit: starting, writing out the last tile, joining split parts.
+  public var fixed: Double
 
   /// The largest, power only where it stretches the kernel.
   public var ranked: [(Bound, Double)] {
     [(.math, math), (.l2, l2), (.latency, latency), (.memory, memory), (.power, power)].sorted { $0.1 > $1.1 }
   }
+
+  /// What holds the kernel up: the largest limit, or, where starting, writing out and joining split parts take longer than that, fixed cost.
+  var bound: Bound? { ranked.first.map { $0.1 < fixed ? .latency : $0.0 } }
 }

@@ -15,8 +15,10 @@ struct Problem {
   let block: Double
   /// Microseconds for one FLOP on one SM.
   let mathCost: Double
-  /// Microseconds for one byte from L2 into one SM.
+  /// Microseconds for one byte from L2 into one SM while all SMs read.
   let l2Cost: Double
+  /// The least that it can be while few SMs read: what an SM's own port passes.
+  let l2PortCost: Double
   let exponent: Double
   let splitFixed: Double
   let splitCost: Double
@@ -38,6 +40,9 @@ struct Problem {
   /// 4.90 us on an H200 for 4.58 alone, and BERT's 3,072 x 768 5.70 for 5.15 on an H100; over seven loops of models against single products
   /// it came to 0.35. Batched products and kernels of other families were not measured in both ways.
   static let amongOthersMicroseconds = 0.35
+
+  /// Bytes that the port of an SM to L2 passes per clock, on every GPU with tensor cores; where a kernel gets more, its blocks share what is read.
+  static let l2PortBytesPerClock = 64.0
 
   /// What a candidate came to.
   struct Candidate {
@@ -63,6 +68,7 @@ struct Problem {
     block = constants[.blockClocks]
     mathCost = 1e6 * smCount / (peakFLOPs * constants[.sustainedMathShare])
     l2Cost = 1 / (constants[.l2BytesPerClockPerSM] * clock)
+    l2PortCost = min(l2Cost, 1 / (Self.l2PortBytesPerClock * clock))
     exponent = 1 + constants[.joinExponent]
     splitFixed = constants[.splitMicroseconds]
     let bandwidth = gpu.memoryGigabytesPerSecond * 1e3 * constants[.memoryShare]
@@ -89,6 +95,17 @@ struct Problem {
     powerTime = gemm.floatingPointOperations * constants[.picojoulesPerFLOP] * 1e-12 / max(1, gpu.boardPowerWatts) * 1e6
   }
 
+  /// Microseconds for one byte from L2 into one SM. L2's bandwidth is shared by the SMs that read: the fewer of them, the more each gets, up to
+  /// what its port passes.
+  @inline(__always)
+  private func l2CostPerByte(_ blocks: Double) -> Double { max(l2PortCost, l2Cost * min(1, blocks / smCount)) }
+
+  /// Starting blocks that replace each other, and writing out. A start takes the longer the more SMs take part; writing out does not.
+  @inline(__always)
+  private func replacement(_ perSM: Double, _ blocks: Double, _ writing: Double) -> Double {
+    (wave * min(1, blocks / smCount) + writing) * perSM
+  }
+
   /// Limits of one candidate and its total.
   func evaluate(_ tile: GEMMTile, split: Int, resident: Double) -> (
     limits: LimitTimes, microseconds: Double, clockShare: Double
@@ -100,7 +117,7 @@ struct Problem {
     let blocks = batch * (m / tileM).rounded(.up) * (n / tileN).rounded(.up) * parts
     let perSM = (blocks / smCount).rounded(.up)
     var math = perSM * 2 * tileM * tileN * depth * mathCost
-    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
+    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2CostPerByte(blocks)
     // One step is 64 bytes of k in the constants' unit, whatever the tile's own depth.
     var latency: Double
     let tail: Double
@@ -113,7 +130,7 @@ struct Problem {
       tail = writing
     case .replaced:
       latency = (perSM / resident).rounded(.up) * (depth * elementBytes / 64 * step + block) / clock
-      tail = (wave + writing) * perSM * min(smCount, blocks) / smCount
+      tail = replacement(perSM, blocks, writing)
     case .overlapped, .overlappedTogether:
       let generations = (perSM / resident).rounded(.up)
       latency = generations * (depth * elementBytes / 64 * step + block) / clock
@@ -134,9 +151,10 @@ struct Problem {
     let clockShare = isPowerLimited ? body / powered : 1
     if isPowerLimited { body = powered }
     let reduction = split > 1 ? splitFixed + splitCost * parts : 0
-    let total = fixed + body + reduction + tail
-    let limits = LimitTimes(math: math, l2: l2, latency: latency, memory: memory, power: isPowerLimited ? powered : 0)
-    return (limits, total, clockShare)
+    let outside = fixed + reduction + tail
+    let limits = LimitTimes(
+      math: math, l2: l2, latency: latency, memory: memory, power: isPowerLimited ? powered : 0, fixed: outside)
+    return (limits, fixed + body + reduction + tail, clockShare)
   }
 
   /// The fastest candidate. Every candidate's largest limit plus its fixed costs is below its time, and costs no `pow`; the one with the
@@ -186,7 +204,7 @@ struct Problem {
     let blocks = whole * parts
     let perSM = (blocks / smCount).rounded(.up)
     let math = perSM * 2 * tileM * tileN * depth * mathCost
-    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2Cost
+    let l2 = perSM * (tileM + tileN) * depth * elementBytes * l2CostPerByte(blocks)
     let writing = epilogue * tileM * tileN
     let reduction = split > 1 ? splitFixed + splitCost * parts : 0
     let follow = perSM - 1
@@ -201,6 +219,6 @@ struct Problem {
       return fixed + max(max(math, l2), max(latency, uniqueMicroseconds)) + reduction + wave + writing
     }
     return fixed + max(max(math, l2), max(latency, uniqueMicroseconds)) + reduction
-      + (wave + writing) * perSM * min(smCount, blocks) / smCount
+      + replacement(perSM, blocks, writing)
   }
 }
