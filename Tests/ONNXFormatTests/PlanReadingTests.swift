@@ -265,6 +265,19 @@ import Testing
     #expect(ONNXReader.hasRule(for: "Pad") && ONNXReader.hasRule(for: "MatMul") && !ONNXReader.hasRule(for: "com.acme.FancyOp"))
   }
 
+  /// What fills the places says nothing of how many there are.
+  @Test func aFillThatComesWithARequestLeavesTheShapeKnown() throws {
+    var file = SampleFile()
+    file.input("x", ["N", 4])
+    file.input("fill", [])
+    file.integers("p", [0, 1, 0, 2])
+    file.node("Pad", ["x", "p", "fill"], ["y"])
+    file.output("y")
+    let graph = try file.read()
+    #expect(Self.shape(graph, "y") == [.rows, .fixed(7)])
+    #expect(try Self.costed(graph, "y").unplanned == nil)
+  }
+
   /// The first axis is the batch; a file that puts time first is planned with a note.
   @Test func anAxisCalledBatchBehindTheFirstIsNamed() throws {
     var file = SampleFile()

@@ -10,7 +10,9 @@ enum OperatorProblem: Error {
 
 extension CostedNode {
   /// The operator with its attributes, from where the node's opset has them: attributes, or inputs whose values are known.
-  func defined(by definition: OperatorDefinition) throws(OperatorProblem) -> DefinedOperator {
+  ///
+  /// - Parameter forShapes: a real number that is not known is the usual one: no shape follows from it (Pad's fill).
+  func defined(by definition: OperatorDefinition, forShapes: Bool = false) throws(OperatorProblem) -> DefinedOperator {
     var given: [String: OperatorAttribute.Content] = [:]
     for attribute in definition.attributes {
       if attribute.name == "axis", let axis {
@@ -22,6 +24,7 @@ extension CostedNode {
         given[attribute.name] = content
       } else if let place = attribute.input, has(place) {
         guard let content = content(of: place, attribute.kind) else {
+          if forShapes, case .real = attribute.usual { continue }
           throw .unknownInput(place)
         }
         given[attribute.name] = content
@@ -71,7 +74,7 @@ extension CostRule {
       // Where the axis is flattened, every shape is the input's all the same.
       var plain = node
       if definition.isFlattenedBeforeOpset13 { plain.axis = -1 }
-      if let operation = try? plain.defined(by: definition), let results = try? operation.results(values) {
+      if let operation = try? plain.defined(by: definition, forShapes: true), let results = try? operation.results(values) {
         return results.map { ($0.0 == values[0]?.type ? nil : $0.0, $0.1) }
       }
       // Before opset 7 the other inputs were fitted to the first.
