@@ -40,7 +40,13 @@ final class StandInServer: Sendable {
     DetachedThread.start(named: "stand-in") { [self] in
       while true {
         let connection = accept(descriptor, nil, nil)
-        if connection < 0 { return }
+        if connection < 0 {
+          // What else goes wrong with one connection ends no listening.
+          if errno != EINVAL { continue }
+          // By whoever may accept on it: closed by another, its number could be the next server's before this looks again.
+          close(descriptor)
+          return
+        }
         DetachedThread.start(named: "connection") { [self] in serve(connection) }
       }
     }
@@ -49,7 +55,6 @@ final class StandInServer: Sendable {
   /// Ends listening; connections end when their clients go.
   func stop() {
     shutdown(listener, Int32(clamping: SHUT_RDWR))
-    close(listener)
   }
 
   /// Requests so far, whole.
