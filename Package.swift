@@ -279,6 +279,8 @@ let package = Package(
 
     .executableTarget(name: "os-call-probe", path: "Tests/Programs/OSCallProbe"),
     .executableTarget(name: "cuda-probe", dependencies: ["CCUDA", "CCUDAKernels", "CNVTX"], path: "Tests/Programs/CUDAProbe"),
+    // What the tests of every device run.
+    .target(name: "OperatorSamples", dependencies: ["ModelGraph"], path: "Tests/OperatorSamples", swiftSettings: strict),
     // A device for tests that behaves as a GPU does.
     .target(
       name: "StandInDevice",
@@ -337,10 +339,11 @@ let package = Package(
       ["FileAccess", "GPUModel", "JSONText", "ModelGraph", "ONNXFormat", "PlanReports", "Planning", "ProcessContract"]),
     tests("LoadModelTests", ["FileAccess", "JSONText", "LoadModel", "TimeBase", "Workload"]),
     tests(
-      "ExecutionTests", ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "Threads", "TimeBase"]),
+      "ExecutionTests",
+      ["Execution", "FileAccess", "ModelConfiguration", "ModelGraph", "ONNXFormat", "OperatorSamples", "Threads", "TimeBase"]),
     tests(
       "CUDATests",
-      ["CCUDA", "CCUDAKernels", "Execution", "ModelGraph", "Threads", "TimeBase"]),
+      ["CCUDA", "CCUDAKernels", "Execution", "ModelGraph", "OperatorSamples", "Threads", "TimeBase"]),
     tests("DeviceModelTests", ["DeviceModel", "TimeBase"]),
     tests(
       "SimulationTests",

@@ -1,6 +1,7 @@
 import Execution
 import Glibc
 import ModelGraph
+import OperatorSamples
 import Testing
 import Threads
 import TimeBase
@@ -112,79 +113,26 @@ extension OnStandIn {
       #expect(standIn.complaints == [])
     }
 
-    /// Inputs behind x, of sizes behind the rows or of these alone.
-    enum Operand {
-      case elements([Int])
-      case parameter([Int])
-      case positive([Int])
-      case indices([Int])
-      case known([Int64], [Int])
-    }
-
-    /// With what is given behind x; nil: tensors of its size but for one axis.
-    static let definitions: [(name: String, attributes: [String: OperatorAttribute.Content], others: [Operand]?)] =
-      plainDefinitions.map { ($0.name, $0.attributes, nil) } + [
-        ("GatherElements", ["axis": .integer(-1)], [.indices([8, 4, 40])]),
-        ("GatherND", ["batch_dims": .integer(1)], [.indices([5, 2])]),
-        ("ScatterElements", ["axis": .integer(2)], [.indices([8, 1, 36]), .elements([8, 1, 36])]),
-        ("ScatterND", [:], [.known([1, 3, 0, -1], [2, 2]), .parameter([2, 4, 36])]),
-        ("OneHot", ["depth": .integer(2), "axis": .integer(1)], [.indices([5]), .parameter([2])]),
-        ("RMSNormalization", ["axis": .integer(2)], [.positive([4, 36])]), ("RMSNormalization", [:], [.positive([36])]),
-        ("InstanceNormalization", ["epsilon": .real(0.5)], [.positive([8]), .positive([8])]),
-        ("GroupNormalization", ["num_groups": .integer(4)], [.positive([8]), .positive([8])]),
-        ("BatchNormalization", [:], (0..<4).map { _ in .positive([8]) }),
-      ]
-
-    private static let plainDefinitions: [(name: String, attributes: [String: OperatorAttribute.Content])] = [
-      ("LogSoftmax", ["axis": .integer(1)]), ("LogSoftmax", [:]), ("Hardmax", ["axis": .integer(1)]), ("Hardmax", [:]),
-      ("LpNormalization", [:]), ("LpNormalization", ["p": .integer(1), "axis": .integer(1)]), ("CumSum", ["axis": .integer(-1)]),
-      ("CumSum", ["axis": .integer(1), "exclusive": .integer(1), "reverse": .integer(1)]), ("ArgMax", ["axis": .integer(-1)]),
-      ("ArgMax", ["axis": .integer(1), "select_last_index": .integer(1)]), ("ArgMin", ["axis": .integer(-1), "keepdims": .integer(0)]),
-      ("TopK", ["k": .integers([.fixed(5)])]), ("TopK", ["k": .integers([.fixed(8)]), "axis": .integer(1), "largest": .integer(0)]),
-      ("Clip", [:]), ("PRelu", [:]), ("Tile", ["repeats": .integers([1, 2, 3, 1].map { .fixed($0) })]),
-      ("Pad", ["pads": .integers([0, 1, 0, 2, 0, 0, 3, 1].map { .fixed($0) }), "value": .real(0.5)]),
-      ("Pad", ["pads": .integers([0, 1, 0, 2, 0, 0, 1, 1].map { .fixed($0) }), "mode": .text("reflect")]),
-      ("DepthToSpace", ["blocksize": .integer(2)]), ("SpaceToDepth", ["blocksize": .integer(2)]),
-    ]
-
     /// Operators with a definition, of an input that does not lie row by row: the kernel of its name, or copies.
     @Test(arguments: [LoadOptions.Precision.fp32, .fp16]) func definitionsAnswerAsTheReferenceDoes(_ precision: LoadOptions.Precision)
       throws
     {
       let standIn = try #require(StandIn())
       let device = try standIn.device()
-      for (name, attributes, others) in Self.definitions {
+      for sample in OperatorSample.all {
         // In 16 bits equals may come about, whose first place the reference does not see.
-        if precision != .fp32 && ["ArgMax", "ArgMin", "Hardmax", "TopK"].contains(name) { continue }
-        let defined = try #require(DefinedOperator(name, attributes))
-        var graph = Graph(name: name)
-        let x = graph.addInput("x", .float32, [.rows, .fixed(4), .fixed(36), .fixed(8)])
-        var inputs = [try graph.apply(.transpose(permutation: [0, 3, 1, 2]), "turned", [x])]
-        if case .indexed(let indexing) = defined.definition.form, indexing.indices == 0 { inputs = [] }
-        for (place, other) in (others ?? (1..<max(1, defined.definition.inputCount)).map { _ in .elements([1, 4, 36]) }).enumerated() {
-          switch other {
-          case .elements(let sizes): inputs.append(graph.addInput("z\(place)", .float32, [.rows] + sizes.map { .fixed($0) }))
-          case .parameter(let sizes): inputs.append(graph.addInput("z\(place)", .float32, sizes.map { .fixed($0) }))
-          case .positive(let sizes):
-            let values = (0..<sizes.reduce(1, *)).map { 0.5 + Float($0 * (place + 3) % 7) / 4 }
-            inputs.append(graph.addConstant("z\(place)", try #require(Tensor(float32: values, shape: sizes))))
-          case .indices(let sizes): inputs.append(graph.addInput("z\(place)", .int64, [.rows] + sizes.map { .fixed($0) }))
-          case .known(let values, let shape):
-            inputs.append(graph.addConstant("z\(place)", try #require(Tensor(int64: values, shape: shape))))
-          }
-        }
-        graph.outputs = try graph.append(.defined(defined), "y", inputs).map { result in
+        if precision != .fp32 && ["ArgMax", "ArgMin", "Hardmax", "TopK"].contains(sample.name) { continue }
+        var graph = try sample.graph(isTransposed: true)
+        graph.outputs = try graph.outputs.map { result in
           graph[result].type == .float32 ? result : try graph.apply(.cast(.float32), "real", [result])
         }
         let model = try device.load(.graph(graph), LoadOptions(maximumBatchRows: 4, precision: precision))
         let instance = try model.makeInstance()
-        #expect(try Self.run(graph, rows: 2, instance) < (precision == .fp32 ? 2e-5 : 0.01), "\(defined)")
+        #expect(try Self.run(graph, rows: 2, instance) < (precision == .fp32 ? 2e-5 : 0.01), "\(sample)")
         instance.close()
       }
       #expect(standIn.complaints == [])
     }
-
-    @Test func everyDefinitionIsRun() { #expect(Set(Self.definitions.map(\.name)) == Set(OperatorDefinition.all.map(\.name))) }
 
     @Test(.enabled(if: !StandIn.isGPUTested, "needs the stand-in")) func graphsRunWhatLaunchesRun() throws {
       let standIn = try #require(StandIn())

@@ -1,6 +1,7 @@
 import Execution
 import Dispatch
 import ModelGraph
+import OperatorSamples
 import Synchronization
 import Testing
 import TimeBase
@@ -187,8 +188,8 @@ import TimeBase
   }
 
   /// Operators with a definition: what the device has a loop for, or copies, of inputs that lie as they are and of transposed ones.
-  @Test(arguments: DefinedSamples.all.indices) func everyDefinition(index: Int) throws {
-    let sample = DefinedSamples.all[index]
+  @Test(arguments: OperatorSample.all.indices) func everyDefinition(index: Int) throws {
+    let sample = OperatorSample.all[index]
     for isTransposed in [false, true] {
       let (worst, scale) = try Self.compare(try sample.graph(isTransposed: isTransposed), rows: 3)
       #expect(worst <= 1e-5 * max(1, scale), "\(sample) \(worst) of \(scale)")
@@ -196,15 +197,15 @@ import TimeBase
   }
 
   @Test func everyDefinitionHasASample() {
-    #expect(Set(DefinedSamples.all.map(\.name)) == Set(OperatorDefinition.all.map(\.name)))
+    #expect(Set(OperatorSample.all.map(\.name)) == Set(OperatorDefinition.all.map(\.name)))
   }
 
   /// An index that leads nowhere fails its batch, on whichever side it is; one that repeats adds nothing here, and is refused beforehand.
   @Test(arguments: [(4, true), (5, false), (-5, true), (-6, false)]) func indicesOutOfRange(index: Int64, isValid: Bool) throws {
     for sample in [
-      DefinedSamples(name: "GatherElements", attributes: ["axis": .integer(2)], others: [.repeated([index], [1, 1])]),
-      DefinedSamples(name: "GatherND", attributes: [:], others: [.known([0, 0, index], [1, 3])]),
-      DefinedSamples(name: "ScatterND", attributes: [:], others: [.known([0, 0, index], [1, 3]), .parameter([1])]),
+      OperatorSample("GatherElements", ["axis": .integer(2)], others: [.repeated([index], [1, 1])]),
+      OperatorSample("GatherND", [:], others: [.known([0, 0, index], [1, 3])]),
+      OperatorSample("ScatterND", [:], others: [.known([0, 0, index], [1, 3]), .parameter([1])]),
     ] {
       let graph = try sample.graph()
       if isValid {
@@ -214,8 +215,8 @@ import TimeBase
         #expect(failure?.kind == .badInput, "\(sample)")
       }
     }
-    let sums = DefinedSamples(
-      name: "ScatterND", attributes: ["reduction": .text("add")], others: [.known([0], [1, 1]), .parameter([1, 3, 5])])
+    let sums = OperatorSample(
+      "ScatterND", ["reduction": .text("add")], others: [.known([0], [1, 1]), .parameter([1, 3, 5])])
     let failure = #expect(throws: DeviceError.self) { try Self.compare(try sums.graph(), rows: 1) }
     #expect(failure?.kind == .unsupported)
   }
@@ -223,16 +224,12 @@ import TimeBase
   /// What moves only is any type's, and an empty batch is one.
   @Test func movesAreOfAnyTypeAndOfNothing() throws {
     for type in [DataType.int64, .int32, .bool] {
-      for sample in DefinedSamples.all {
-        switch OperatorDefinition.named(sample.name)?.form {
-        case .moved?, .indexed?: break
-        default: continue
-        }
+      for sample in OperatorSample.all where sample.movesAnyType {
         let (worst, _) = try Self.compare(try sample.graph(type: type), rows: 2)
         #expect(worst == 0, "\(sample) of \(type)")
       }
     }
-    for sample in DefinedSamples.all where sample.runsWithoutRows {
+    for sample in OperatorSample.all where sample.runsWithoutRows {
       let (worst, _) = try Self.compare(try sample.graph(), rows: 0)
       #expect(worst == 0)
     }

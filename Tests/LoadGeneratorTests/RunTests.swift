@@ -25,14 +25,6 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     return try LoadRun(configuration, plan: plan, endpoint: endpoint).run(start: MonotonicClock.now, pause: nap)
   }
 
-  /// A run made again while it was too short to show what it is looked at for: neighbours may keep the processors for the whole of one. What never
-  /// comes fails, whoever the neighbours are.
-  static func settled(_ isDone: (LoadResult) -> Bool, _ run: () throws -> LoadResult) rethrows -> LoadResult {
-    var result = try run()
-    for _ in 0..<20 where !isDone(result) { result = try run() }
-    return result
-  }
-
   /// What the collecting thread does between looks.
   static func nap() -> Bool {
     MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(5))
@@ -47,9 +39,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
   @Test(.enabled(if: isFast)) func aClosedLoopKeepsItsUsersBusy() throws {
     let server = StandInServer { _, _ in StandInServer.ok }
     defer { server.stop() }
-    let result = try Self.settled({ $0.answers > 10 && $0.health.connectionsOpened == 4 }) {
-      try Self.run(server, Self.users(4)) { $0.threads = 2 }
-    }
+    let result = try Self.run(server, Self.users(4)) { $0.threads = 2 }
     #expect(result.answers > 10)
     #expect(result.errorCount == 0)
     #expect(result.health.connectionsOpened == 4)
@@ -64,11 +54,9 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
   @Test func usersThinkBetweenAnswers() throws {
     let server = StandInServer { _, _ in StandInServer.ok }
     defer { server.stop() }
-    let result = try Self.settled({ $0.answers >= 3 }) {
-      try Self.run(server, Self.users(3, think: .constant(.milliseconds(50))), milliseconds: 400)
-    }
+    let result = try Self.run(server, Self.users(3, think: .constant(.milliseconds(50))), milliseconds: 400)
     // At most one now and one each 50 ms.
-    #expect((3...27).contains(result.answers))
+    #expect((3...27).contains(server.requests.count))
     #expect(result.health.thinkSeconds == 0.05)
   }
 
@@ -79,8 +67,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     // Every arrival was sent, or is counted as unsent: how many, the machine says.
     #expect(whole.answers == 100 - Int64(clamping: whole.health.unsentAtEnd))
     #expect(server.requests.count == Int(clamping: whole.answers))
-    let unhindered = try Self.settled({ $0.health.unsentAtEnd == 0 }) { try Self.run(server, Self.rate(200), milliseconds: 500) }
-    #expect(unhindered.health.unsentAtEnd == 0 && unhindered.answers == 100)
+    if isFast { #expect(whole.health.unsentAtEnd == 0) }
     for index in 0..<2 {
       let share = try #require(RunShare(text: "\(index)/2"))
       let part = try Self.run(server, Self.rate(200), milliseconds: 500) { $0.share = share }
@@ -96,7 +83,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     ]
     let server = StandInServer { number, _ in .pieces(answers[number % answers.count]) }
     defer { server.stop() }
-    let result = try Self.settled({ $0.answers > 10 && $0.health.connectionsOpened == 3 }) { try Self.run(server, Self.users(3)) }
+    let result = try Self.run(server, Self.users(3))
     #expect(result.answers > 10)
     #expect(result.errorCount == 0)
     #expect(result.health.connectionsOpened == 3)
@@ -110,7 +97,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     }
     defer { server.stop() }
     for load in [Self.users(2), Self.rate(100)] {
-      let result = try Self.settled({ $0.answers > 5 }) { try Self.run(server, load) }
+      let result = try Self.run(server, load)
       #expect(result.answers > 5)
       #expect(result.errorCount == 0, "\(result.errors)")
     }
@@ -127,7 +114,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     let server = StandInServer { _, _ in reply }
     defer { server.stop() }
     for load in [Self.users(2), Self.rate(50)] {
-      let result = try Self.settled({ $0.answers + $0.errorCount > 0 }) { try Self.run(server, load, milliseconds: 200) }
+      let result = try Self.run(server, load, milliseconds: 200)
       #expect(result.answers == 0)
       #expect(Set(result.errors.keys) == [kind])
     }
@@ -137,9 +124,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     let server = StandInServer { _, _ in .silence }
     defer { server.stop() }
     for load in [Self.users(2), Self.rate(20)] {
-      let result = try Self.settled({ $0.errorCount >= 2 }) {
-        try Self.run(server, load, milliseconds: 1000) { $0.timeout = .milliseconds(200) }
-      }
+      let result = try Self.run(server, load, milliseconds: 1000) { $0.timeout = .milliseconds(200) }
       #expect(result.answers == 0)
       #expect(try #require(result.errors[.timeout]) >= 2)
     }
@@ -149,7 +134,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     let server = StandInServer { _, _ in StandInServer.ok }
     server.stop()
     for load in [Self.users(2), Self.rate(20)] {
-      let result = try Self.settled({ $0.errorCount >= 2 }) { try Self.run(server, load, milliseconds: 250) }
+      let result = try Self.run(server, load, milliseconds: 250)
       #expect(result.answers == 0)
       #expect(try #require(result.errors[.connect]) >= 2)
       #expect(Set(result.errors.keys) == [.connect])
@@ -158,17 +143,15 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
 
   @Test(.enabled(if: isFast)) func anOpenLoopSeesAStallInEveryRequestThatWasDue() throws {
     // One connection, so that what is due while it stalls cannot be sent: the classic coordinated omission.
-    let result = try Self.settled({ $0.answers == 60 && $0.verdict.kind == .serverBehind }) {
-      let server = StandInServer { number, _ in
-        if number == 20 { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(300)) }
-        return StandInServer.ok
-      }
-      defer { server.stop() }
-      return try Self.run(server, Self.rate(100), milliseconds: 600) {
-        $0.maxConnections = 1
-        // Neighbours on this machine are not what is tested.
-        $0.lateAfter = .milliseconds(60)
-      }
+    let server = StandInServer { number, _ in
+      if number == 20 { MonotonicClock.sleep(until: MonotonicClock.now + .milliseconds(300)) }
+      return StandInServer.ok
+    }
+    defer { server.stop() }
+    let result = try Self.run(server, Self.rate(100), milliseconds: 600) {
+      $0.maxConnections = 1
+      // Neighbours on this machine are not what is tested.
+      $0.lateAfter = .milliseconds(60)
     }
     #expect(result.answers == 60)
     // About 30 requests were due in the stall: half of all. The uncorrected figures show one slow answer.
@@ -206,7 +189,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     let endpoint = try Endpoint(host: "127.0.0.1", port: server.port)
     let plans = ["/good", "/bad"].map { RequestPlan.plain("GET", $0, endpoint: endpoint, headers: [], body: nil) }
     let mix = RequestPlan(name: "mix", mixing: [(plans[0], 3), (plans[1], 1)])
-    let result = try Self.settled({ $0.errorCount > 0 }) { try Self.run(server, Self.rate(800), milliseconds: 500, plan: mix) }
+    let result = try Self.run(server, Self.rate(800), milliseconds: 500, plan: mix)
     #expect(result.groups.map { $0.name.split(separator: "/").last } == ["good", "bad"])
     #expect(result.groups[0].latency == result.latency)
     #expect(result.groups[1].errors == result.errorCount)
@@ -298,9 +281,7 @@ private let isFast = getenv("HEADROOM_SANITIZED") == nil
     defer { server.stop() }
     let exchange = BlockingExchange(try Endpoint(host: "127.0.0.1", port: server.port))
     let plan = try KServeModel(name: "m", version: nil, exchange: exchange).plan(.init(), verifiesValues: false)
-    let result = try Self.settled({ $0.answers > 0 && $0.errorCount > 0 }) {
-      try Self.run(server, Self.users(1), milliseconds: isFast ? 300 : 3000, plan: plan)
-    }
+    let result = try Self.run(server, Self.users(1), milliseconds: isFast ? 300 : 3000, plan: plan)
     #expect(result.answers > 0)
     #expect(try #require(result.errors[.shape]) > 0)
     #expect(Set(result.errors.keys) == [.shape])

@@ -16,7 +16,7 @@ struct AccuracyPage {
 
   static func cells(_ pairs: [Study.Pair]) -> String {
     let all = ErrorSummary(pairs)
-    return "\(all.count) | " + [all.mean, all.median, all.p90, all.worstTenth, all.bias].map(percent).joined(separator: " | ")
+    return "\(all.count) | " + [all.mean, all.median, all.p90, all.worstTenth, all.bias].map { percent($0) }.joined(separator: " | ")
   }
 
   /// The larger of FLOPs over peak and bytes over bandwidth.
@@ -27,7 +27,7 @@ struct AccuracyPage {
   static func row(_ choice: RidgeChoice) -> String {
     let boards = choice.rows.first?.boards.map(\.name) ?? []
     return
-      "| \(choice.kernels.rawValue), \(boards.count) boards | \(choice.rows.map { percent2($0.mean) }.joined(separator: " | ")) | \(choice.chosen) |"
+      "| \(choice.kernels.rawValue), \(boards.count) boards | \(choice.rows.map { percent($0.mean, decimals: 2) }.joined(separator: " | ")) | \(choice.chosen) |"
   }
 
   func text(date: String) -> String {

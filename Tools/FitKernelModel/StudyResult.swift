@@ -179,10 +179,11 @@ struct StudyResult {
   }
 }
 
-func percent(_ value: Double) -> String { value.isFinite ? "\((value * 1000).rounded() / 10) %" : "-" }
-
-/// With a second decimal, where strengths of one thing are compared.
-func percent2(_ value: Double) -> String { value.isFinite ? "\((value * 10000).rounded() / 100) %" : "-" }
+/// A second decimal is for strengths of one thing that are compared.
+func percent(_ value: Double, decimals: Int = 1) -> String {
+  let scale = (0..<decimals).reduce(1.0) { value, _ in value * 10 }
+  return value.isFinite ? "\((value * (100 * scale)).rounded() / scale) %" : "-"
+}
 
 extension Double {
   func rounded(places: Int) -> Double {

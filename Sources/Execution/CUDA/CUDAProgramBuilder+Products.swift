@@ -280,7 +280,7 @@ extension TensorView.Buffer {
 }
 
 extension CPUStep.Work {
-  /// What it writes.
+  /// What it writes; of several results the first. The others count as read: fewer steps are fused then, and none wrongly.
   var target: TensorView {
     switch self {
     case .linear(_, _, _, _, let target, _), .product(_, _, let target, _), .layerNorm(_, _, _, _, _, _, let target),

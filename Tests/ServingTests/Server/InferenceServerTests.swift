@@ -271,7 +271,7 @@ import TimeBase
   }
 
   /// Priority 2 gets half the turns of priority 1, for as long as both have batches.
-  @Test func turnsFollowPriorities() async throws {
+  @Test(.timeLimit(.minutes(5))) func turnsFollowPriorities() async throws {
     func model(_ name: String, _ priority: Int) -> String {
       ServerFixture.identity(
         name, rows: 1,
@@ -280,7 +280,15 @@ import TimeBase
         \(ServerFixture.parameter("execute_delay_ms", "2"))
         """)
     }
-    let fixture = try ServerFixture(["often": model("often", 1), "rarely": model("rarely", 2)]) { $0.limitsRate = true }
+    let fixture = try ServerFixture(["often": model("often", 1), "rarely": model("rarely", 2), "holder": model("holder", 1)]) {
+      $0.limitsRate = true
+    }
+    // A third model has the resource until all requests wait: a turn that finds one queue empty is nobody's by right.
+    let manager = fixture.server.manager
+    let (holder, served) = (
+      try manager.table.find("holder", version: ""), try ["often", "rarely"].map { try manager.table.find($0, version: "") }
+    )
+    holder.acquireResources(0)
     let starts = await withTaskGroup(of: (String, Instant)?.self) { group in
       for _ in 0..<40 {
         for name in ["often", "rarely"] {
@@ -292,6 +300,9 @@ import TimeBase
           }
         }
       }
+      // One of each is with its instance, which waits for its turn.
+      while served.contains(where: { $0.counters.pendingRequests < 39 }) { await Task.yield() }
+      holder.endTurn(0)
       var starts: [(String, Instant)] = []
       for await start in group { if let start { starts.append(start) } }
       return starts.sorted { $0.1 < $1.1 }.map(\.0)
