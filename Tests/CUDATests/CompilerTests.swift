@@ -7,15 +7,14 @@ import Testing
 @Suite struct CompilerTests {
   static let compiler: CUDACompiler? = {
     let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let folders = "/\(root)/.engines/cuda/compiler/nvidia/*/lib"
-    if getenv("HEADROOM_SANITIZED") != nil {
+    let search = CUDASearch(explicitPath: nil, folders: ["/\(root)/.engines/cuda/compiler/nvidia/*/lib"], asksLinker: false)
+    if getenv("HEADROOM_SANITIZED") != nil, let library = search.candidates(.compiler).first {
       // NVRTC opens its builtins by name, in its own folder: it has a RUNPATH of $ORIGIN. A sanitizer's dlopen() is the caller in its place and has
       // none. What is open already is found by its name.
-      var found = glob_t()
-      defer { globfree(&found) }
-      if glob("\(folders)/libnvrtc-builtins.so*", 0, nil, &found) == 0, let path = found.gl_pathv[0] { dlopen(path, RTLD_NOW) }
+      let folder = String(library[..<(library.lastIndex(of: "/") ?? library.startIndex)])
+      for builtins in EngineFolders.libraries(folder, prefix: "libnvrtc-builtins.so") { dlopen(builtins, RTLD_NOW) }
     }
-    return try? CUDACompiler(CUDASearch(explicitPath: nil, folders: [folders], asksLinker: false))
+    return try? CUDACompiler(search)
   }()
 
   /// All architectures with HEADROOM_ALL_ARCHITECTURES=1, as make test-long runs it; else the one with every instruction used.
